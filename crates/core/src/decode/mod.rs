@@ -1,0 +1,58 @@
+//! From blocks to rows: what a view crate implements, and what it is handed.
+//!
+//! A decoder reads every event that its rows are made of, whatever columns a query wants: so a block that
+//! can't be read costs the same rows in every query. Only the building of unwanted columns is left out.
+
+mod reader;
+mod rows;
+
+pub use crate::transit::DecodeError;
+pub use reader::BlockReader;
+pub use rows::{Rows, Values};
+
+use crate::lake::BlockRecord;
+use crate::registry::{BlockSource, ViewSet};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use std::fmt::Debug;
+
+/// Turns blocks of one kind into rows of one view set.
+pub trait BlockDecoder: Debug + Send + Sync {
+    /// Names of the columns that [`BlockDecoder::decode`] fills. Core fills those that follow from the block
+    /// alone, see [`crate::registry::Origin`].
+    fn columns(&self) -> &'static [&'static str];
+
+    /// Reads all events of a block and puts the columns of their rows into `rows`. Returns the number of
+    /// rows. Plain code: it runs on a thread that may be busy.
+    fn decode(&self, block: &BlockReader<'_>, rows: &mut Rows<'_>) -> Result<usize, DecodeError>;
+}
+
+/// How much memory decoding one block may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeLimits {
+    /// Bytes of each decompressed buffer, and of the texts that rows are made of.
+    pub block_bytes: usize,
+}
+
+impl Default for DecodeLimits {
+    fn default() -> Self {
+        Self { block_bytes: 256 << 20 }
+    }
+}
+
+/// Decodes one block into the columns `projection` (positions in the view set's schema) of `schema`.
+pub fn decode_block(
+    view_set: &ViewSet,
+    source: &BlockSource,
+    record: &BlockRecord,
+    payload: Bytes,
+    projection: &[usize],
+    schema: SchemaRef,
+    limits: DecodeLimits,
+) -> Result<RecordBatch, DecodeError> {
+    let reader = BlockReader::new(record, payload, limits);
+    let mut rows = Rows::new(view_set.columns, projection, limits);
+    let count = source.decoder.decode(&reader, &mut rows)?;
+    rows.finish(record, count, schema)
+}

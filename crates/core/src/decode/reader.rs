@@ -1,0 +1,65 @@
+//! One block in a decoder's hands.
+
+use super::{DecodeError, DecodeLimits};
+use crate::lake::BlockRecord;
+use crate::model::{BlockInfo, ProcessInfo, StreamInfo};
+use crate::time::Clock;
+use crate::transit::TransitBlock;
+use crate::wire::{PayloadParts, split_payload};
+use bytes::Bytes;
+use std::cell::OnceCell;
+
+/// A block, its stream and its process, and the payload in the form that the decoder asks for.
+#[derive(Debug)]
+pub struct BlockReader<'a> {
+    record: &'a BlockRecord,
+    payload: Bytes,
+    limits: DecodeLimits,
+    transit: OnceCell<TransitBlock>,
+}
+
+impl<'a> BlockReader<'a> {
+    pub(super) fn new(record: &'a BlockRecord, payload: Bytes, limits: DecodeLimits) -> Self {
+        Self { record, payload, limits, transit: OnceCell::new() }
+    }
+
+    /// Process that the block comes from.
+    pub fn process(&self) -> &'a ProcessInfo {
+        &self.record.process
+    }
+
+    /// Stream that the block comes from.
+    pub fn stream(&self) -> &'a StreamInfo {
+        &self.record.stream
+    }
+
+    /// What the block says of itself.
+    pub fn info(&self) -> &'a BlockInfo {
+        &self.record.info
+    }
+
+    /// What is allowed for one block.
+    pub fn limits(&self) -> DecodeLimits {
+        self.limits
+    }
+
+    /// Turns the ticks of the block's events into times.
+    pub fn clock(&self) -> Result<Clock, DecodeError> {
+        Ok(Clock::for_block(self.process(), self.info())?)
+    }
+
+    /// The two buffers of the payload as they were sent.
+    pub fn payload(&self) -> Result<PayloadParts<'_>, DecodeError> {
+        split_payload(&self.payload).map_err(|e| DecodeError::corrupt(e.to_string()))
+    }
+
+    /// The payload of a native client, decompressed and indexed.
+    pub fn transit(&self) -> Result<&TransitBlock, DecodeError> {
+        if let Some(block) = self.transit.get() {
+            return Ok(block);
+        }
+        let layout = self.stream().layout().map_err(DecodeError::corrupt)?.clone();
+        let block = TransitBlock::new(layout, &self.payload()?, self.limits.block_bytes)?;
+        Ok(self.transit.get_or_init(|| block))
+    }
+}

@@ -1,0 +1,117 @@
+//! The native protocol: `POST /ingestion/insert_process`, `insert_stream` and `insert_block`.
+//!
+//! 200 means durable and visible. 4xx means that the request is wrong and that sending it again is no use:
+//! clients drop the data. Whatever is the server's fault is 503, which clients try again.
+
+use super::{IngestError, IngestionService};
+use crate::registry::Routes;
+use axum::Router;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use std::sync::Arc;
+
+crate::register_routes! {
+    Routes {
+        name: "native",
+        about: "CBOR over HTTP, as the native client libraries send it: POST /ingestion/insert_process, \
+                /ingestion/insert_stream, /ingestion/insert_block",
+        make: |service| {
+            Router::new()
+                .route("/ingestion/insert_process", post(insert_process))
+                .route("/ingestion/insert_stream", post(insert_stream))
+                .route("/ingestion/insert_block", post(insert_block))
+                .with_state(service)
+        },
+    }
+}
+
+type Service = State<Arc<IngestionService>>;
+
+async fn insert_process(State(service): Service, request: axum::extract::Request) -> Response {
+    let outcome = async {
+        let (body, _reserved) = read_body(&service, request).await?;
+        service.insert_process(body).await
+    };
+    answer(&service, "insert_process", outcome.await)
+}
+
+async fn insert_stream(State(service): Service, request: axum::extract::Request) -> Response {
+    let outcome = async {
+        let (body, _reserved) = read_body(&service, request).await?;
+        service.insert_stream(body).await
+    };
+    answer(&service, "insert_stream", outcome.await)
+}
+
+async fn insert_block(State(service): Service, request: axum::extract::Request) -> Response {
+    let outcome = async {
+        let (body, _reserved) = read_body(&service, request).await?;
+        service.insert_block(body).await
+    };
+    answer(&service, "insert_block", outcome.await)
+}
+
+/// Reads a body within the limits, once there is memory for it.
+async fn read_body(
+    service: &IngestionService,
+    request: axum::extract::Request,
+) -> Result<(Bytes, tokio::sync::OwnedSemaphorePermit), IngestError> {
+    if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
+        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        return Err(IngestError::BadRequest(
+            "the native protocol has no content encoding: payloads are compressed already".to_owned(),
+        ));
+    }
+    let body: Body = request.into_body();
+    // a body that does not say how long it is may become as long as any
+    let limit = service.limits().body_bytes;
+    let expected = body.size_hint().exact().map_or(limit, |n| usize::try_from(n).unwrap_or(usize::MAX));
+    let reserved = service.reserve(expected).await?;
+    let read = axum::body::to_bytes(body, limit);
+    match tokio::time::timeout(service.limits().patience, read).await {
+        Err(_) => Err(IngestError::Unavailable("the body took too long to arrive".to_owned())),
+        Ok(Err(e)) if is_length_limit(&e) => {
+            Err(IngestError::TooLarge(format!("the body has more than {limit} bytes")))
+        }
+        Ok(Err(e)) => Err(IngestError::BadRequest(format!("the body could not be read: {e}"))),
+        Ok(Ok(bytes)) if bytes.is_empty() => Err(IngestError::BadRequest("the body is empty".to_owned())),
+        Ok(Ok(bytes)) => Ok((bytes, reserved)),
+    }
+}
+
+fn is_length_limit(error: &axum::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(e) = cause {
+        if e.to_string() == "length limit exceeded" {
+            return true;
+        }
+        cause = e.source();
+    }
+    false
+}
+
+fn answer(service: &IngestionService, route: &'static str, outcome: Result<(), IngestError>) -> Response {
+    let status = match &outcome {
+        Ok(()) => StatusCode::OK,
+        Err(IngestError::BadRequest(_)) => StatusCode::BAD_REQUEST,
+        Err(IngestError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
+        Err(IngestError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let labels = [("route", route.to_owned()), ("status", status.as_str().to_owned())];
+    service.lake().metrics().requests.get_or_create(&labels).inc();
+    match outcome {
+        Ok(()) => status.into_response(),
+        Err(e @ IngestError::Unavailable(_)) => {
+            tracing::warn!(route, "refused for now: {e}");
+            (status, [(header::RETRY_AFTER, "5")], format!("{e}\n")).into_response()
+        }
+        Err(e) => {
+            tracing::warn!(route, "refused: {e}");
+            (status, format!("{e}\n")).into_response()
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The metadata database: which processes, streams and blocks there are, and where payloads lie.
+//!
+//! SQLite in WAL mode for a lake in a directory, PostgreSQL for a shared one; the SQL is the same. Writers
+//! take turns (SQLite's write lock, an advisory lock in PostgreSQL), so that `blocks.seq` grows in the order
+//! in which blocks become visible: a reader that has seen `seq` n will never see a smaller one appear.
+//!
+//! Invariant: rows are only ever added. A process, a stream or a block that is sent again changes nothing.
+
+mod open;
+mod read;
+mod statement;
+mod write;
+
+pub use open::Database;
+pub use read::{BlockFilter, BlockRecord, ProcessActivity, ProcessFilter, StreamFilter};
+pub(crate) use write::{Commit, CommitBlock};
+
+use super::LakeError;
+use crate::model::{ProcessInfo, StreamInfo};
+use lru::LruCache;
+use statement::{Readers, Statement, Transaction};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use uuid::Uuid;
+
+/// Processes and streams that are kept in memory. A stream's metadata takes some kilobytes.
+const CACHED: NonZeroUsize = NonZeroUsize::new(2048).unwrap();
+
+/// The metadata database of a lake.
+#[derive(Debug)]
+pub struct Catalog {
+    readers: Readers,
+    writer: Readers,
+    /// SQLite without a disk sync at each commit: allowed if objects can be read back after a power cut.
+    is_relaxed: bool,
+    processes: Mutex<LruCache<Uuid, Arc<ProcessInfo>>>,
+    streams: Mutex<LruCache<Uuid, Arc<StreamInfo>>>,
+}
+
+impl Catalog {
+    fn new(readers: Readers, writer: Readers, is_relaxed: bool) -> Self {
+        Self {
+            readers,
+            writer,
+            is_relaxed,
+            processes: Mutex::new(LruCache::new(CACHED)),
+            streams: Mutex::new(LruCache::new(CACHED)),
+        }
+    }
+
+    /// Whether commits reach the disk only now and then.
+    pub(crate) fn is_relaxed(&self) -> bool {
+        self.is_relaxed
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), LakeError> {
+        self.readers.fetch::<(i32,)>(Statement::new("SELECT 1")).await.map(drop)
+    }
+
+    /// Begins a transaction that holds the lake's write lock.
+    async fn begin(&self) -> Result<Transaction, LakeError> {
+        match &self.writer {
+            // a deferred transaction could fail when it turns into a writing one
+            Readers::Sqlite(pool) => Ok(Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?)),
+            #[cfg(feature = "postgres")]
+            Readers::Postgres(pool) => {
+                let mut transaction = Transaction::Postgres(pool.begin().await?);
+                // any number will do as long as everybody takes the same
+                transaction
+                    .execute(Statement::new("SELECT pg_advisory_xact_lock(7449374901)"))
+                    .await?;
+                Ok(transaction)
+            }
+        }
+    }
+
+    /// Closes all connections.
+    pub(crate) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // a cache is whole after every single operation on it
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,104 @@
+//! Which database, and how to open it.
+
+use super::{Catalog, LakeError};
+use crate::lake::catalog::statement::Readers;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Where a lake's metadata is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Database {
+    /// A SQLite file, made if it is not there.
+    Sqlite(PathBuf),
+    /// SQLite in memory: gone with the process.
+    Memory,
+    /// A PostgreSQL URL, `postgres://user:password@host:port/database`.
+    Postgres(String),
+}
+
+impl FromStr for Database {
+    type Err = LakeError;
+
+    fn from_str(url: &str) -> Result<Self, LakeError> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Ok(Self::Postgres(url.to_owned()))
+        } else if let Some(path) = url.strip_prefix("sqlite://") {
+            Ok(Self::Sqlite(path.into()))
+        } else if url == "memory:" {
+            Ok(Self::Memory)
+        } else {
+            Err(LakeError::Address(format!(
+                "'{url}' is not a database: use postgres://…, sqlite://PATH or memory:"
+            )))
+        }
+    }
+}
+
+/// How long a writer waits for its turn before it gives up.
+const BUSY: Duration = Duration::from_secs(30);
+const READERS: u32 = 4;
+
+impl Catalog {
+    /// Opens the database and brings its schema up to date. `is_relaxed` lets SQLite commit without a disk
+    /// sync.
+    pub(crate) async fn open(database: &Database, is_relaxed: bool) -> Result<Self, LakeError> {
+        match database {
+            Database::Sqlite(path) => open_sqlite(path, is_relaxed).await,
+            Database::Memory => {
+                // a database in memory belongs to its one connection
+                let pool = SqlitePoolOptions::new()
+                    .min_connections(1)
+                    .max_connections(1)
+                    .idle_timeout(None)
+                    .max_lifetime(None)
+                    .connect_with(SqliteConnectOptions::new().in_memory(true))
+                    .await?;
+                migrate_sqlite(&pool).await?;
+                Ok(Self::new(Readers::Sqlite(pool.clone()), Readers::Sqlite(pool), false))
+            }
+            #[cfg(feature = "postgres")]
+            Database::Postgres(url) => {
+                let pool = sqlx::postgres::PgPoolOptions::new()
+                    .max_connections(10)
+                    .acquire_timeout(BUSY)
+                    .connect(url)
+                    .await?;
+                sqlx::migrate!("./migrations/postgres").run(&pool).await?;
+                Ok(Self::new(Readers::Postgres(pool.clone()), Readers::Postgres(pool), false))
+            }
+            #[cfg(not(feature = "postgres"))]
+            Database::Postgres(_) => Err(LakeError::Address(
+                "this binary was built without the feature 'postgres'".to_owned(),
+            )),
+        }
+    }
+}
+
+async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog, LakeError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(if is_relaxed { SqliteSynchronous::Normal } else { SqliteSynchronous::Full })
+        .busy_timeout(BUSY);
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_with(options.clone())
+        .await?;
+    migrate_sqlite(&writer).await?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .connect_lazy_with(options.read_only(true));
+    Ok(Catalog::new(Readers::Sqlite(readers), Readers::Sqlite(writer), is_relaxed))
+}
+
+async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), LakeError> {
+    sqlx::migrate!("./migrations/sqlite").run(pool).await?;
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! What a lake counts about itself, as Prometheus text.
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+/// Labels of one kind of request and its outcome.
+type RequestLabels = [(&'static str, String); 2];
+/// Label of a view set.
+type ViewSetLabel = [(&'static str, String); 1];
+
+/// Counters of one lake. Each lake has its own, so that several live in one program.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Requests by route and HTTP status.
+    pub(crate) requests: Family<RequestLabels, Counter>,
+    /// Bytes of request bodies.
+    pub(crate) request_bytes: Counter,
+    /// Blocks that were new.
+    pub(crate) blocks_added: Counter,
+    /// Blocks that were there already.
+    pub(crate) blocks_repeated: Counter,
+    /// From the first request of a group to its answers.
+    pub(crate) commit_seconds: Histogram,
+    /// Queries that began.
+    pub(crate) queries: Counter,
+    /// Blocks read for queries, by view set.
+    pub(crate) blocks_decoded: Family<ViewSetLabel, Counter>,
+    /// Blocks that could not be read, by view set; counted at each attempt.
+    pub(crate) blocks_unreadable: Family<ViewSetLabel, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("belvedere");
+        let metrics = Self {
+            requests: Family::default(),
+            request_bytes: Counter::default(),
+            blocks_added: Counter::default(),
+            blocks_repeated: Counter::default(),
+            commit_seconds: Histogram::new(exponential_buckets(0.000_5, 2.0, 16)),
+            queries: Counter::default(),
+            blocks_decoded: Family::default(),
+            blocks_unreadable: Family::default(),
+            registry: Registry::default(),
+        };
+        let m = &metrics;
+        registry.register("requests", "Ingestion requests by route and HTTP status", m.requests.clone());
+        registry.register("request_bytes", "Bytes of ingestion request bodies", m.request_bytes.clone());
+        registry.register("blocks_added", "Blocks stored", m.blocks_added.clone());
+        registry.register("blocks_repeated", "Blocks sent again", m.blocks_repeated.clone());
+        registry.register(
+            "commit_seconds",
+            "Seconds from the first request of a group to its answers",
+            m.commit_seconds.clone(),
+        );
+        registry.register("queries", "Queries begun", m.queries.clone());
+        registry.register(
+            "blocks_decoded",
+            "Blocks read for queries, by view set",
+            m.blocks_decoded.clone(),
+        );
+        registry.register(
+            "blocks_unreadable",
+            "Attempts to read a block that failed, by view set; see SELECT * FROM block_faults()",
+            m.blocks_unreadable.clone(),
+        );
+        Self { registry, ..metrics }
+    }
+}
+
+impl Metrics {
+    /// All counters in the text format that Prometheus reads.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        // writing to a string does not fail
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

@@ -1,0 +1,65 @@
+//! The lake: the metadata database plus the objects that hold payloads.
+//!
+//! What is announced goes the same way whatever the backends are: requests that wait together become one
+//! group, the group's records are written to an object and made durable, then one transaction makes them
+//! visible, then every sender gets its answer. Records are complete (they are the requests), so the
+//! catalogue's rows can be made again from the objects; that is what lets SQLite commit without a disk sync
+//! of its own when objects are local files.
+//!
+//! Invariant: only this room knows SQL dialects and object keys.
+//! Invariant: an acknowledged block survives `kill -9` and a power cut, and is in the next query's answer.
+
+mod catalog;
+mod commit;
+mod connection;
+mod metrics;
+mod objects;
+mod record;
+mod recovery;
+
+pub use catalog::{
+    BlockFilter, BlockRecord, Catalog, Database, ProcessActivity, ProcessFilter, StreamFilter,
+};
+pub use connection::{LakeConnection, LakeOptions};
+pub use metrics::Metrics;
+pub use objects::ObjectsAddress;
+
+use thiserror::Error;
+
+/// What can go wrong with a lake: never the fault of who sends or asks.
+#[derive(Debug, Error, Clone)]
+pub enum LakeError {
+    /// The address of a database or of an object store is not usable.
+    #[error("{0}")]
+    Address(String),
+    /// The metadata database failed; trying again may help.
+    #[error("metadata database: {0}")]
+    Database(String),
+    /// The object store or the disk failed; trying again may help.
+    #[error("object store: {0}")]
+    Objects(String),
+    /// What is stored is not what was stored.
+    #[error("the lake is damaged: {0}")]
+    Corrupt(String),
+    /// The lake is being closed.
+    #[error("the lake is closing")]
+    Closed,
+}
+
+impl From<sqlx::Error> for LakeError {
+    fn from(e: sqlx::Error) -> Self {
+        Self::Database(e.to_string())
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for LakeError {
+    fn from(e: sqlx::migrate::MigrateError) -> Self {
+        Self::Database(format!("the schema could not be brought up to date: {e}"))
+    }
+}
+
+impl From<object_store::Error> for LakeError {
+    fn from(e: object_store::Error) -> Self {
+        Self::Objects(e.to_string())
+    }
+}

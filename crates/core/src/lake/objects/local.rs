@@ -1,0 +1,169 @@
+//! Files under a directory, each appended to by the one process that made it.
+//!
+//! One disk sync makes a whole group durable. The writer holds an advisory lock on its file as long as it
+//! lives, so others can tell a file that still grows from one whose writer died.
+
+use super::super::record::MAGIC;
+use super::{LakeError, Written, new_key};
+use bytes::Bytes;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// From this size on a new file is begun: small enough to be read back quickly after a crash.
+const ROLL_AT: u64 = 64 << 20;
+
+#[derive(Debug)]
+pub(in crate::lake) struct LocalObjects {
+    root: PathBuf,
+    current: Arc<Mutex<Option<OpenObject>>>,
+}
+
+#[derive(Debug)]
+struct OpenObject {
+    key: String,
+    file: File,
+    length: u64,
+}
+
+fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> LakeError {
+    let text = format!("{what} {}", path.display());
+    move |e| LakeError::Objects(format!("{text}: {e}"))
+}
+
+impl LocalObjects {
+    pub(super) fn new(root: PathBuf) -> Result<Self, LakeError> {
+        std::fs::create_dir_all(&root).map_err(failed("making", &root))?;
+        Ok(Self { root, current: Arc::default() })
+    }
+
+    /// Appends in a thread that may block. If the caller is dropped meanwhile, the group is written all the
+    /// same and nothing refers to it.
+    pub(super) async fn append(&self, records: Vec<u8>) -> Result<Written, LakeError> {
+        let (root, current) = (self.root.clone(), self.current.clone());
+        blocking(move || {
+            let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
+            let completed = match &*current {
+                Some(open) if open.length >= ROLL_AT => current.take().map(|open| open.key),
+                _ => None,
+            };
+            // taken out: after a failed write nobody knows what the file's tail is, so it is not used again
+            let mut open = match current.take() {
+                Some(open) => open,
+                None => create(&root)?,
+            };
+            let path = root.join(&open.key);
+            open.file.write_all(&records).map_err(failed("writing to", &path))?;
+            open.file.sync_data().map_err(failed("syncing", &path))?;
+            let offset = open.length;
+            open.length += records.len() as u64;
+            let key = open.key.clone();
+            *current = Some(open);
+            Ok(Written { key, offset, is_complete: false, completed })
+        })
+        .await
+    }
+
+    pub(super) async fn read(&self, key: &str, range: Range<u64>) -> Result<Bytes, LakeError> {
+        let path = self.root.join(key);
+        blocking(move || {
+            let mut file = File::open(&path).map_err(failed("opening", &path))?;
+            // a damaged catalogue must not make us allocate: the file says how much there is
+            let length = file.metadata().map_err(failed("reading", &path))?.len();
+            if range.start > range.end || range.end > length {
+                return Err(LakeError::Corrupt(format!("{} ends before byte {}", path.display(), range.end)));
+            }
+            let mut bytes = vec![0; (range.end - range.start) as usize];
+            file.seek(SeekFrom::Start(range.start)).map_err(failed("reading", &path))?;
+            file.read_exact(&mut bytes).map_err(failed("reading", &path))?;
+            Ok(bytes.into())
+        })
+        .await
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), LakeError> {
+        let root = self.root.clone();
+        blocking(move || std::fs::metadata(&root).map(drop).map_err(failed("reading", &root))).await
+    }
+
+    pub(super) async fn close(&self) -> Option<String> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.take().map(|open| open.key)
+    }
+
+    /// Keys of all objects, sorted.
+    pub(in crate::lake) fn keys(&self) -> Result<Vec<String>, LakeError> {
+        let mut keys = Vec::new();
+        let records = self.root.join("records");
+        if !records.exists() {
+            return Ok(keys);
+        }
+        for day in std::fs::read_dir(&records).map_err(failed("listing", &records))? {
+            let day = day.map_err(failed("listing", &records))?.path();
+            for file in std::fs::read_dir(&day).map_err(failed("listing", &day))? {
+                let path = file.map_err(failed("listing", &day))?.path();
+                if let (Some(day), Some(name)) = (day.file_name(), path.file_name()) {
+                    keys.push(format!("records/{}/{}", day.to_string_lossy(), name.to_string_lossy()));
+                }
+            }
+        }
+        keys.sort();
+        Ok(keys)
+    }
+
+    /// All of an object whose writer is gone, and the lock that keeps others from reading it back too.
+    /// `None` if somebody holds the lock.
+    pub(in crate::lake) fn read_abandoned(&self, key: &str) -> Result<Option<(Bytes, File)>, LakeError> {
+        let path = self.root.join(key);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(failed("opening", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(e)) => return Err(failed("locking", &path)(e)),
+        }
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(failed("reading", &path))?;
+        // what was written may not have reached the disk, and its rows are about to say that it has
+        file.sync_all().map_err(failed("syncing", &path))?;
+        Ok(Some((bytes.into(), file)))
+    }
+}
+
+/// Makes a new object and sees to it that its name survives a power cut.
+fn create(root: &Path) -> Result<OpenObject, LakeError> {
+    let key = new_key();
+    let path = root.join(&key);
+    let day = path.parent().unwrap_or(root);
+    std::fs::create_dir_all(day).map_err(failed("making", day))?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .map_err(failed("making", &path))?;
+    file.try_lock()
+        .map_err(|e| LakeError::Objects(format!("locking {}: {e}", path.display())))?;
+    file.write_all(MAGIC).map_err(failed("writing to", &path))?;
+    file.sync_all().map_err(failed("syncing", &path))?;
+    for directory in [day, day.parent().unwrap_or(root), root] {
+        File::open(directory)
+            .and_then(|d| d.sync_all())
+            .map_err(failed("syncing", directory))?;
+    }
+    Ok(OpenObject { key, file, length: MAGIC.len() as u64 })
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, LakeError> + Send + 'static,
+) -> Result<T, LakeError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(e) => Err(LakeError::Objects(format!("a thread for the disk ended early: {e}"))),
+    }
+}

@@ -1,0 +1,118 @@
+//! Where payloads are kept: files that grow by appending, or an object store with one object per group.
+
+mod local;
+mod remote;
+
+use super::LakeError;
+use bytes::Bytes;
+pub(super) use local::LocalObjects;
+use remote::RemoteObjects;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Where a lake's objects are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObjectsAddress {
+    /// Files under a directory.
+    Directory(PathBuf),
+    /// In memory: gone with the process.
+    Memory,
+    /// An object store: `s3://bucket/prefix`, `gs://…`, `az://…`. Credentials come from the environment.
+    Store(url::Url),
+}
+
+impl FromStr for ObjectsAddress {
+    type Err = LakeError;
+
+    fn from_str(text: &str) -> Result<Self, LakeError> {
+        let bad = |why: &str| {
+            LakeError::Address(format!(
+                "'{text}' is not an object store: {why}; use s3://…, gs://…, az://…, file://… or memory:"
+            ))
+        };
+        if text == "memory:" {
+            return Ok(Self::Memory);
+        }
+        let url = url::Url::parse(text).map_err(|e| bad(&e.to_string()))?;
+        match url.scheme() {
+            "file" => Ok(Self::Directory(url.to_file_path().map_err(|()| bad("the path is not absolute"))?)),
+            "s3" | "gs" | "az" => Ok(Self::Store(url)),
+            scheme => Err(bad(&format!("nothing is known about '{scheme}'"))),
+        }
+    }
+}
+
+/// A group's records, durable.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) key: String,
+    /// Where in the object the group starts.
+    pub(super) offset: u64,
+    /// Whether nothing more will be written to the object.
+    pub(super) is_complete: bool,
+    /// An object that is complete since this write.
+    pub(super) completed: Option<String>,
+}
+
+#[derive(Debug)]
+pub(super) enum Objects {
+    Local(LocalObjects),
+    Remote(RemoteObjects),
+}
+
+impl Objects {
+    pub(super) fn open(address: &ObjectsAddress) -> Result<Self, LakeError> {
+        Ok(match address {
+            ObjectsAddress::Directory(path) => Self::Local(LocalObjects::new(path.clone())?),
+            ObjectsAddress::Memory => Self::Remote(RemoteObjects::in_memory()),
+            ObjectsAddress::Store(url) => Self::Remote(RemoteObjects::connect(url)?),
+        })
+    }
+
+    /// How many groups may be written at once: a disk syncs one after the other.
+    pub(super) fn concurrency(&self) -> usize {
+        match self {
+            Self::Local(_) => 1,
+            Self::Remote(_) => 8,
+        }
+    }
+
+    /// Writes the records of a group and waits until they are durable.
+    pub(super) async fn write(&self, records: Vec<u8>) -> Result<Written, LakeError> {
+        match self {
+            Self::Local(local) => local.append(records).await,
+            Self::Remote(remote) => remote.put(records).await,
+        }
+    }
+
+    /// Reads a range of an object; an error if it is not all there.
+    pub(super) async fn read(&self, key: &str, range: Range<u64>) -> Result<Bytes, LakeError> {
+        match self {
+            Self::Local(local) => local.read(key, range).await,
+            Self::Remote(remote) => remote.read(key, range).await,
+        }
+    }
+
+    /// Whether the store answers.
+    pub(super) async fn ping(&self) -> Result<(), LakeError> {
+        match self {
+            Self::Local(local) => local.ping().await,
+            Self::Remote(remote) => remote.ping().await,
+        }
+    }
+
+    /// Ends what is open; returns the key of an object that is now complete.
+    pub(super) async fn close(&self) -> Option<String> {
+        match self {
+            Self::Local(local) => local.close().await,
+            Self::Remote(_) => None,
+        }
+    }
+}
+
+/// A key that no other writer will choose: readable first, unique last.
+fn new_key() -> String {
+    let now = chrono::Utc::now();
+    format!("records/{}-{}.blv", now.format("%Y-%m-%d/%H-%M-%S"), uuid::Uuid::new_v4().simple())
+}

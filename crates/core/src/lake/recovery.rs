@@ -1,0 +1,41 @@
+//! Reads back what a power cut took from the catalogue.
+//!
+//! With local objects SQLite commits without a disk sync: after a power cut its last transactions may be
+//! gone, the objects' records are not. So whoever opens the lake reads the objects that are not marked as
+//! complete and whose writer is gone, and adds what is missing. After a mere `kill -9` nothing is missing.
+
+use super::LakeError;
+use super::catalog::{Catalog, Commit, CommitBlock};
+use super::objects::LocalObjects;
+use super::record::{Entry, Records};
+
+/// Brings the catalogue up to date with the objects. Returns how many blocks were missing.
+pub(super) async fn recover(catalog: &Catalog, objects: &LocalObjects) -> Result<u64, LakeError> {
+    let keys = objects.keys()?;
+    let sealed: std::collections::HashSet<String> = catalog.sealed(&keys).await?.into_iter().collect();
+    let mut added = 0;
+    for key in keys.iter().filter(|key| !sealed.contains(*key)) {
+        let Some((bytes, lock)) = objects.read_abandoned(key)? else {
+            continue;
+        };
+        let length = bytes.len();
+        let mut records = Records::new(bytes);
+        let mut commit = Commit { object_key: key.clone(), ..Commit::default() };
+        for record in &mut records {
+            match record {
+                Ok((Entry::Process(p), _)) => commit.processes.push(p),
+                Ok((Entry::Stream(s), _)) => commit.streams.push(s),
+                Ok((Entry::Block(b), offset)) => commit.blocks.push(CommitBlock { info: b.info, offset }),
+                Err(e) => tracing::error!(object = key, "a record can't be read back: {e}"),
+            }
+        }
+        if records.position() < length {
+            let lost = length - records.position();
+            tracing::warn!(object = key, "the last {lost} bytes are not whole records; nobody was told they are safe");
+        }
+        added += catalog.commit(&commit).await?;
+        catalog.seal(key).await?;
+        drop(lock);
+    }
+    Ok(added)
+}

@@ -1,0 +1,294 @@
+//! Fetches and decodes blocks, many at a time, and hands on their rows in small batches.
+
+use super::feed::{BlockFeed, BlockList};
+use super::{Fault, QueryContext};
+use crate::decode::{DecodeError, decode_block};
+use crate::lake::{BlockRecord, LakeError};
+use crate::registry::{BlockSource, ViewSet};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::spill::get_record_batch_memory_size;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+};
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Blocks that one partition fetches and decodes at once: while one is decoded, the next is fetched.
+const IN_FLIGHT: usize = 2;
+
+/// What blocks are decoded into.
+#[derive(Debug, Clone)]
+pub(super) struct ScanTarget {
+    pub(super) view_set: &'static ViewSet,
+    pub(super) sources: Arc<[BlockSource]>,
+    /// Positions in the view set's schema.
+    pub(super) projection: Vec<usize>,
+    /// The columns of the projection.
+    pub(super) schema: SchemaRef,
+}
+
+/// Reads the blocks of a list, each by whichever partition is free.
+#[derive(Debug)]
+pub(super) struct BlockScanExec {
+    target: Arc<ScanTarget>,
+    list: BlockList,
+    context: QueryContext,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+    /// One list for each time that the plan is run, and the partitions that have not begun with it yet.
+    runs: Mutex<Vec<Run>>,
+}
+
+#[derive(Debug)]
+struct Run {
+    feed: BlockFeed,
+    waiting: Vec<bool>,
+}
+
+impl BlockScanExec {
+    pub(super) fn new(
+        target: ScanTarget,
+        list: BlockList,
+        context: QueryContext,
+        partitions: usize,
+    ) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(target.schema.clone()),
+            Partitioning::UnknownPartitioning(partitions),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Self {
+            target: Arc::new(target),
+            list,
+            context,
+            properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+            runs: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// The feed that a partition takes from. Each partition is run once with each feed, so a plan that is
+    /// run again reads everything again.
+    fn feed(&self, partition: usize) -> BlockFeed {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let partitions = self.properties.partitioning.partition_count();
+        let open = runs.iter().position(|run| run.waiting[partition]).unwrap_or_else(|| {
+            runs.push(Run { feed: self.list.start(), waiting: vec![true; partitions] });
+            runs.len() - 1
+        });
+        runs[open].waiting[partition] = false;
+        let feed = runs[open].feed.clone();
+        runs.retain(|run| run.waiting.contains(&true));
+        feed
+    }
+}
+
+impl DisplayAs for BlockScanExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns: Vec<&str> =
+            self.target.schema.fields().iter().map(|c| c.name().as_str()).collect();
+        let page = self.list.first_page.len();
+        let more = if page == super::feed::PAGE as usize { " or more" } else { "" };
+        write!(
+            f,
+            "BlockScanExec: view_set={}, blocks={page}{more}, columns=[{}]",
+            self.target.view_set.name,
+            columns.join(", ")
+        )
+    }
+}
+
+impl ExecutionPlan for BlockScanExec {
+    fn name(&self) -> &str {
+        "BlockScanExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn execute(&self, partition: usize, task: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
+        let blocks = MetricBuilder::new(&self.metrics).counter("blocks", partition);
+        let memory = MemoryConsumer::new(format!("BlockScan[{partition}] {}", self.target.view_set.name))
+            .register(task.memory_pool());
+        let reader = Arc::new(Reader {
+            target: self.target.clone(),
+            context: self.context.clone(),
+            memory,
+        });
+        let batch_size = task.session_config().batch_size();
+        let feed = self.feed(partition);
+        let decoded = feed
+            .blocks
+            .clone()
+            .map(move |block| {
+                let (reader, blocks) = (reader.clone(), blocks.clone());
+                // the feed lives as long as its blocks are wanted
+                let feed = feed.clone();
+                async move {
+                    let block = block.map_err(|e| DataFusionError::External(Box::new(e)))?;
+                    blocks.add(1);
+                    let rows = reader.read(block).await;
+                    drop(feed);
+                    rows
+                }
+            })
+            .buffer_unordered(IN_FLIGHT)
+            .flat_map(move |decoded| pieces(decoded, batch_size))
+            .map(move |batch| {
+                if let Ok(batch) = &batch {
+                    metrics.record_output(batch.num_rows());
+                }
+                batch
+            });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.target.schema.clone(), decoded)))
+    }
+}
+
+/// The rows of one block, and the memory that is accounted for them until they have been handed on.
+struct Decoded {
+    rows: RecordBatch,
+    _memory: MemoryReservation,
+}
+
+/// Hands a block's rows on in batches of the usual size.
+fn pieces(decoded: Result<Option<Decoded>>, size: usize) -> BoxStream<'static, Result<RecordBatch>> {
+    match decoded {
+        Ok(Some(decoded)) => {
+            let offsets = (0..decoded.rows.num_rows()).step_by(size.max(1));
+            stream::iter(offsets.map(move |offset| {
+                let length = size.min(decoded.rows.num_rows() - offset);
+                Ok(decoded.rows.slice(offset, length))
+            }))
+            .boxed()
+        }
+        Ok(None) => stream::empty().boxed(),
+        Err(e) => stream::iter([Err(e)]).boxed(),
+    }
+}
+
+struct Reader {
+    target: Arc<ScanTarget>,
+    context: QueryContext,
+    memory: MemoryReservation,
+}
+
+impl Reader {
+    /// The rows of a block; `None` if it has none or can't be read.
+    async fn read(&self, block: BlockRecord) -> Result<Option<Decoded>> {
+        let name = self.target.view_set.name;
+        let source = self.target.sources.iter().find(|source| {
+            source.format == block.stream.format && block.stream.tags.iter().any(|t| t == source.tag)
+        });
+        let Some(source) = source.copied() else { return Ok(None) };
+        let payload = match self.context.connection().payload(&block).await {
+            Ok(payload) => payload,
+            Err(LakeError::Corrupt(reason)) => {
+                self.fault(&block, DecodeError::Corrupt(reason)).await;
+                return Ok(None);
+            }
+            Err(e) => return Err(DataFusionError::External(Box::new(e))),
+        };
+        self.context.report().add_block(payload.len() as u64);
+        let metrics = self.context.connection().metrics();
+        metrics.blocks_decoded.get_or_create(&[("view_set", name.to_owned())]).inc();
+
+        let Ok(permit) = self.context.decoders.clone().acquire_owned().await else {
+            return Err(DataFusionError::Execution("the lake is closing".to_owned()));
+        };
+        let (target, limits) = (self.target.clone(), self.context.limits);
+        let decode = move || {
+            let rows = decode_block(
+                target.view_set,
+                &source,
+                &block,
+                payload,
+                &target.projection,
+                target.schema.clone(),
+                limits,
+            );
+            drop(permit);
+            (block, rows)
+        };
+        let (block, rows) = tokio::task::spawn_blocking(decode)
+            .await
+            .map_err(|e| DataFusionError::Internal(format!("decoding for {name} ended early: {e}")))?;
+        match rows {
+            Ok(rows) if rows.num_rows() == 0 => Ok(None),
+            Ok(rows) => {
+                let memory = self.memory.new_empty();
+                memory.try_grow(get_record_batch_memory_size(&rows))?;
+                Ok(Some(Decoded { rows, _memory: memory }))
+            }
+            Err(e) => {
+                self.fault(&block, e).await;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Counts and reports a block that can't be read: it costs its own rows and nothing else.
+    async fn fault(&self, block: &BlockRecord, error: DecodeError) {
+        let name = self.target.view_set.name;
+        let (block_id, reason) = (block.info.block_id, error.to_string());
+        tracing::error!(
+            %block_id,
+            stream_id = %block.info.stream_id,
+            process_id = %block.info.process_id,
+            view_set = name,
+            "a block can't be read, its rows are missing: {reason}"
+        );
+        let connection = self.context.connection();
+        connection.metrics().blocks_unreadable.get_or_create(&[("view_set", name.to_owned())]).inc();
+        connection.record_fault(block_id, name, &reason).await;
+        self.context.report().add_fault(Fault {
+            view_set: name.to_owned(),
+            block_id,
+            process_id: block.info.process_id,
+            reason,
+        });
+    }
+}

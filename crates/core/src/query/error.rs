@@ -1,0 +1,46 @@
+//! Whose fault it is that a query failed.
+
+use crate::lake::LakeError;
+use datafusion::error::DataFusionError;
+use thiserror::Error;
+
+/// Why a query failed, by what the asker can do about it.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+pub enum QueryError {
+    /// The SQL can't be answered: change it.
+    #[error("{0}")]
+    Sql(String),
+    /// The query wants more than it is allowed: narrow it, or raise the limit.
+    #[error("the query needs more than it is allowed: {0}")]
+    Resources(String),
+    /// The lake failed: trying again may help.
+    #[error("the lake failed: {0}")]
+    Internal(String),
+}
+
+impl From<DataFusionError> for QueryError {
+    fn from(error: DataFusionError) -> Self {
+        let text = error.strip_backtrace();
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(_) => Self::Resources(text),
+            DataFusionError::External(cause) if cause.downcast_ref::<LakeError>().is_some() => {
+                Self::Internal(text)
+            }
+            DataFusionError::Internal(_)
+            | DataFusionError::IoError(_)
+            | DataFusionError::ObjectStore(_)
+            | DataFusionError::ParquetError(_)
+            | DataFusionError::ExecutionJoin(_) => Self::Internal(text),
+            _ => Self::Sql(text),
+        }
+    }
+}
+
+impl From<anyhow::Error> for QueryError {
+    fn from(error: anyhow::Error) -> Self {
+        match error.downcast::<DataFusionError>() {
+            Ok(error) => error.into(),
+            Err(error) => Self::Internal(format!("{error:#}")),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `block_faults()`
+
+use crate::query::{Conditions, QueryContext};
+use crate::views::{Page, PagedSource, PagedTable};
+use anyhow::Result;
+use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampNanosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use async_trait::async_trait;
+use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(super) struct BlockFaults {
+    context: QueryContext,
+}
+
+impl BlockFaults {
+    pub(super) fn new(context: QueryContext) -> Self {
+        Self { context }
+    }
+}
+
+impl TableFunctionImpl for BlockFaults {
+    fn call_with_args(
+        &self,
+        _: TableFunctionArgs,
+    ) -> datafusion::error::Result<Arc<dyn TableProvider>> {
+        let schema = Schema::new(vec![
+            Field::new("block_id", DataType::Utf8, false),
+            Field::new("view_set_name", DataType::Utf8, false),
+            Field::new("reason", DataType::Utf8, false),
+            Field::new("seen_at", DataType::Timestamp(TimeUnit::Nanosecond, Some("+00:00".into())), false),
+        ]);
+        Ok(Arc::new(PagedTable::new(Arc::new(schema), Faults, self.context.clone())))
+    }
+}
+
+#[derive(Debug)]
+struct Faults;
+
+#[async_trait]
+impl PagedSource for Faults {
+    type Cursor = ();
+
+    async fn page(
+        &self,
+        context: &QueryContext,
+        _: &Conditions,
+        _: Option<()>,
+        _: u32,
+        schema: &SchemaRef,
+    ) -> Result<Page<()>> {
+        let faults = context.connection().catalog().faults().await?;
+        let seen_at = TimestampNanosecondArray::from_iter_values(faults.iter().map(|f| f.3));
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(faults.iter().map(|f| f.0.to_string()))),
+            Arc::new(StringArray::from_iter_values(faults.iter().map(|f| &f.1))),
+            Arc::new(StringArray::from_iter_values(faults.iter().map(|f| &f.2))),
+            Arc::new(seen_at.with_timezone("+00:00")),
+        ];
+        Ok(Page { rows: RecordBatch::try_new(schema.clone(), columns)?, next: None })
+    }
+}

@@ -1,0 +1,44 @@
+//! `view_instance('set', 'id')`
+
+use crate::query::QueryContext;
+use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::Expr;
+use datafusion::scalar::ScalarValue;
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(super) struct ViewInstance {
+    context: QueryContext,
+}
+
+impl ViewInstance {
+    pub(super) fn new(context: QueryContext) -> Self {
+        Self { context }
+    }
+}
+
+impl TableFunctionImpl for ViewInstance {
+    fn call_with_args(&self, args: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
+        let [set, instance] = args.exprs() else {
+            return Err(DataFusionError::Plan(format!(
+                "view_instance takes two arguments, a view set and an instance, not {}",
+                args.exprs().len()
+            )));
+        };
+        let set = text(set, "first argument of view_instance, the view set,")?;
+        let instance = text(instance, "second argument of view_instance, the instance,")?;
+        self.context
+            .factory()
+            .make_view(set, instance)
+            .and_then(|view| view.table(&self.context))
+            .map_err(|e| DataFusionError::Plan(format!("{e:#}")))
+    }
+}
+
+fn text<'a>(expr: &'a Expr, what: &str) -> Result<&'a str> {
+    match expr {
+        Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => Ok(text),
+        other => Err(DataFusionError::Plan(format!("the {what} must be a text in quotes, not {other}"))),
+    }
+}

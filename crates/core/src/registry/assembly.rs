@@ -1,0 +1,286 @@
+//! Registrations, checked and in order.
+
+use super::factory::nearest;
+use super::{
+    API_VERSION, AssemblyError, BlockSource, EventTime, FunctionDoc, Functions, Item, Origin, Registration,
+    Routes, Source, ViewSet,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything that a program's crates registered, fit together. The same for every order of the input.
+#[derive(Debug, Clone)]
+pub struct Assembly {
+    /// By dependency, ties by name.
+    view_sets: Vec<(&'static ViewSet, &'static str)>,
+    /// Block sources by view set.
+    sources: BTreeMap<&'static str, Vec<BlockSource>>,
+    functions: Vec<(&'static Functions, &'static str)>,
+    routes: Vec<(&'static Routes, &'static str)>,
+    /// Crates and their versions.
+    crates: BTreeMap<&'static str, &'static str>,
+}
+
+impl Assembly {
+    /// Fits registrations together. A registration that is in the list twice (the very same one) counts
+    /// once.
+    pub fn new(
+        registrations: impl IntoIterator<Item = &'static Registration>,
+    ) -> Result<Self, AssemblyError> {
+        let mut registrations: Vec<&'static Registration> = registrations.into_iter().collect();
+        registrations.sort_by_key(|r| (r.crate_name, item_key(&r.item), std::ptr::from_ref(*r) as usize));
+        registrations.dedup_by(|a, b| std::ptr::eq(*a, *b));
+
+        let mut assembly = Self {
+            view_sets: Vec::new(),
+            sources: BTreeMap::new(),
+            functions: Vec::new(),
+            routes: Vec::new(),
+            crates: BTreeMap::new(),
+        };
+        let mut view_sets: BTreeMap<&'static str, (&'static ViewSet, &'static str)> = BTreeMap::new();
+        let mut others = Vec::new();
+        for r in registrations {
+            if r.api_version != API_VERSION {
+                return Err(AssemblyError::ApiVersion {
+                    crate_name: r.crate_name.to_owned(),
+                    found: r.api_version,
+                    expected: API_VERSION,
+                });
+            }
+            assembly.crates.insert(r.crate_name, r.crate_version);
+            match &r.item {
+                Item::ViewSet(set) => {
+                    check_view_set(set, r.crate_name)?;
+                    if let Some((_, first)) = view_sets.insert(set.name, (set, r.crate_name)) {
+                        return Err(duplicate("view set", set.name, first, r.crate_name));
+                    }
+                }
+                Item::BlockSource(source) => others.push((source, r.crate_name)),
+                Item::Functions(functions) => assembly.functions.push((functions, r.crate_name)),
+                Item::Routes(routes) => assembly.routes.push((routes, r.crate_name)),
+            }
+        }
+        assembly.check_functions()?;
+        assembly.check_routes()?;
+        assembly.view_sets = in_order(&view_sets)?;
+        for (set, crate_name) in assembly.view_sets.clone() {
+            if let Source::Blocks(source) = &set.source {
+                assembly.add_source(set, *source, crate_name)?;
+            }
+        }
+        for (registration, crate_name) in others {
+            let Some((set, _)) = view_sets.get(registration.view_set) else {
+                return Err(AssemblyError::Missing {
+                    dependent: format!("a block source for '{}'", registration.source.format),
+                    crate_name: crate_name.to_owned(),
+                    missing: registration.view_set.to_owned(),
+                    hint: nearest(registration.view_set, view_sets.keys().copied()),
+                });
+            };
+            assembly.add_source(set, registration.source, crate_name)?;
+        }
+        Ok(assembly)
+    }
+
+    /// The same, and an error if one of these crates registered nothing.
+    pub fn expecting(
+        registrations: impl IntoIterator<Item = &'static Registration>,
+        crates: &[&str],
+    ) -> Result<Self, AssemblyError> {
+        let assembly = Self::new(registrations)?;
+        match crates.iter().find(|c| !assembly.crates.contains_key(**c)) {
+            Some(silent) => Err(AssemblyError::NothingRegistered((*silent).to_owned())),
+            None => Ok(assembly),
+        }
+    }
+
+    /// All view sets: each after what it depends on, ties by name.
+    pub fn view_sets(&self) -> impl Iterator<Item = &'static ViewSet> + '_ {
+        self.view_sets.iter().map(|(set, _)| *set)
+    }
+
+    /// The same, with the crates that registered them.
+    pub fn view_sets_with_crates(&self) -> impl Iterator<Item = (&'static ViewSet, &'static str)> + '_ {
+        self.view_sets.iter().copied()
+    }
+
+    /// The block sources of a view set.
+    pub fn sources(&self, view_set: &str) -> Vec<BlockSource> {
+        self.sources.get(view_set).cloned().unwrap_or_default()
+    }
+
+    /// All functions, with the crates that registered them.
+    pub fn functions(&self) -> impl Iterator<Item = (&'static Functions, &'static str)> + '_ {
+        self.functions.iter().copied()
+    }
+
+    /// All routes, with the crates that registered them.
+    pub fn routes(&self) -> impl Iterator<Item = (&'static Routes, &'static str)> + '_ {
+        self.routes.iter().copied()
+    }
+
+    /// Crates that registered something, with their versions.
+    pub fn crates(&self) -> &BTreeMap<&'static str, &'static str> {
+        &self.crates
+    }
+
+    fn check_functions(&self) -> Result<(), AssemblyError> {
+        let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+        for (functions, crate_name) in &self.functions {
+            for FunctionDoc { name, .. } in functions.docs {
+                if let Some(first) = seen.insert(name, crate_name) {
+                    return Err(duplicate("function", name, first, crate_name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_routes(&self) -> Result<(), AssemblyError> {
+        let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+        for (routes, crate_name) in &self.routes {
+            if let Some(first) = seen.insert(routes.name, crate_name) {
+                return Err(duplicate("set of routes", routes.name, first, crate_name));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_source(
+        &mut self,
+        set: &'static ViewSet,
+        source: BlockSource,
+        crate_name: &'static str,
+    ) -> Result<(), AssemblyError> {
+        let what = || format!("the source of '{}' for {} blocks tagged '{}'", set.name, source.format, source.tag);
+        let invalid = |reason: String| AssemblyError::Invalid {
+            what: what(),
+            crate_name: crate_name.to_owned(),
+            reason,
+        };
+        if matches!(set.source, Source::Maker(_)) {
+            return Err(invalid("the view set does not come from blocks".to_owned()));
+        }
+        let filled: BTreeSet<&str> = source.decoder.columns().iter().copied().collect();
+        for name in &filled {
+            match set.columns.iter().find(|c| c.name == *name) {
+                None => return Err(invalid(format!("there is no column '{name}'"))),
+                Some(c) if c.origin != Origin::Decoder => {
+                    return Err(invalid(format!("the column '{name}' is filled by core")));
+                }
+                Some(_) => {}
+            }
+        }
+        let forgotten = set
+            .columns
+            .iter()
+            .find(|c| c.origin == Origin::Decoder && !c.nullable && !filled.contains(c.name));
+        if let Some(column) = forgotten {
+            return Err(invalid(format!("nothing fills the column '{}', which has no NULLs", column.name)));
+        }
+        let sources = self.sources.entry(set.name).or_default();
+        if sources.iter().any(|s| s.tag == source.tag && s.format == source.format) {
+            return Err(duplicate("block source", &what(), crate_name, crate_name));
+        }
+        sources.push(source);
+        Ok(())
+    }
+}
+
+fn item_key(item: &Item) -> (u8, &'static str) {
+    match item {
+        Item::ViewSet(set) => (0, set.name),
+        Item::BlockSource(s) => (1, s.view_set),
+        Item::Functions(f) => (2, f.docs.first().map_or("", |d| d.name)),
+        Item::Routes(r) => (3, r.name),
+    }
+}
+
+fn duplicate(kind: &'static str, name: &str, first: &str, second: &str) -> AssemblyError {
+    AssemblyError::Duplicate {
+        kind,
+        name: name.to_owned(),
+        first: first.to_owned(),
+        second: second.to_owned(),
+    }
+}
+
+fn check_view_set(set: &'static ViewSet, crate_name: &str) -> Result<(), AssemblyError> {
+    let invalid = |reason: String| {
+        Err(AssemblyError::Invalid {
+            what: format!("view set '{}'", set.name),
+            crate_name: crate_name.to_owned(),
+            reason,
+        })
+    };
+    if set.name.is_empty() || set.about.is_empty() || set.columns.is_empty() {
+        return invalid("a name, a description and columns are needed".to_owned());
+    }
+    let mut seen = BTreeSet::new();
+    if let Some(column) = set.columns.iter().find(|c| !seen.insert(c.name)) {
+        return invalid(format!("the column '{}' is there twice", column.name));
+    }
+    let count = |what| set.columns.iter().filter(|c| c.event_time == what).count();
+    match (count(EventTime::Instant), count(EventTime::Begin), count(EventTime::End)) {
+        (0, 0, 0) | (1, 0, 0) | (0, 1, 1) => Ok(()),
+        _ => invalid("the time of an event is one instant, or one begin and one end".to_owned()),
+    }
+}
+
+/// Orders view sets so that each comes after what it depends on, ties by name.
+fn in_order(
+    view_sets: &BTreeMap<&'static str, (&'static ViewSet, &'static str)>,
+) -> Result<Vec<(&'static ViewSet, &'static str)>, AssemblyError> {
+    for (set, crate_name) in view_sets.values() {
+        if let Some(missing) = set.depends_on.iter().find(|d| !view_sets.contains_key(*d)) {
+            return Err(AssemblyError::Missing {
+                dependent: format!("view set '{}'", set.name),
+                crate_name: (*crate_name).to_owned(),
+                missing: (*missing).to_owned(),
+                hint: nearest(missing, view_sets.keys().copied()),
+            });
+        }
+    }
+    let mut waiting = view_sets.clone();
+    let mut ordered: Vec<(&'static ViewSet, &'static str)> = Vec::new();
+    while !waiting.is_empty() {
+        let ready = waiting
+            .values()
+            .find(|(set, _)| set.depends_on.iter().all(|d| !waiting.contains_key(d)))
+            .copied();
+        match ready {
+            Some(next) => {
+                waiting.remove(next.0.name);
+                ordered.push(next);
+            }
+            None => return Err(AssemblyError::Cycle(cycle(&waiting))),
+        }
+    }
+    Ok(ordered)
+}
+
+/// Follows dependencies among view sets that all wait until one comes up twice.
+fn cycle(waiting: &BTreeMap<&'static str, (&'static ViewSet, &'static str)>) -> String {
+    let mut path: Vec<&str> = Vec::new();
+    let mut next = waiting.keys().next().copied();
+    while let Some(name) = next {
+        if let Some(start) = path.iter().position(|p| *p == name) {
+            path.drain(..start);
+            path.push(name);
+            break;
+        }
+        path.push(name);
+        next = waiting
+            .get(name)
+            .and_then(|(set, _)| set.depends_on.iter().find(|d| waiting.contains_key(*d)))
+            .copied();
+    }
+    let named: Vec<String> = path
+        .iter()
+        .map(|name| match waiting.get(name) {
+            Some((_, crate_name)) => format!("{name} ({crate_name})"),
+            None => (*name).to_owned(),
+        })
+        .collect();
+    named.join(" → ")
+}

@@ -1,0 +1,50 @@
+//! SQL functions and routes that crates bring along.
+
+use crate::ingest::IngestionService;
+use crate::query::QueryContext;
+use axum::Router;
+use datafusion::catalog::TableFunctionImpl;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
+use std::sync::Arc;
+
+/// SQL functions of one crate.
+#[derive(Debug)]
+pub struct Functions {
+    /// What is documented of them; assembly checks that names are unique.
+    pub docs: &'static [FunctionDoc],
+    /// Makes them for one query.
+    pub make: fn(&QueryContext) -> FunctionSet,
+}
+
+/// Documentation of one SQL function.
+#[derive(Debug, Clone, Copy)]
+pub struct FunctionDoc {
+    /// Name in SQL.
+    pub name: &'static str,
+    /// How it is called: `property_get(properties, name)`.
+    pub signature: &'static str,
+    /// What it gives, and when NULL.
+    pub about: &'static str,
+}
+
+/// The functions themselves.
+#[derive(Debug, Default)]
+pub struct FunctionSet {
+    /// One value a row.
+    pub scalars: Vec<ScalarUDF>,
+    /// One value a group.
+    pub aggregates: Vec<AggregateUDF>,
+    /// Functions in FROM, by name.
+    pub tables: Vec<(&'static str, Arc<dyn TableFunctionImpl>)>,
+}
+
+/// HTTP routes of one crate.
+#[derive(Debug)]
+pub struct Routes {
+    /// Name of the protocol.
+    pub name: &'static str,
+    /// What it is, in one line.
+    pub about: &'static str,
+    /// Makes the router.
+    pub make: fn(Arc<IngestionService>) -> Router,
+}

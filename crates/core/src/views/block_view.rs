@@ -1,0 +1,105 @@
+//! Views whose rows are decoded from blocks.
+
+use crate::query::{BlockTable, QueryContext};
+use crate::registry::{Instances, MakerContext, View, ViewMaker};
+use anyhow::{Context, Result, bail};
+use arrow::datatypes::Schema;
+use datafusion::catalog::TableProvider;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Which blocks an instance is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Global,
+    Process(Uuid),
+    Stream(Uuid),
+}
+
+#[derive(Debug)]
+struct BlockViewMaker {
+    context: MakerContext,
+}
+
+#[derive(Debug)]
+struct BlockView {
+    context: MakerContext,
+    instance_id: String,
+    scope: Scope,
+}
+
+/// The maker of a view set that is decoded from blocks.
+pub(crate) fn block_view_maker(context: MakerContext) -> Arc<dyn ViewMaker> {
+    Arc::new(BlockViewMaker { context })
+}
+
+impl ViewMaker for BlockViewMaker {
+    fn make_view(&self, view_instance_id: &str) -> Result<Arc<dyn View>> {
+        let set = self.context.view_set;
+        let id = || {
+            Uuid::try_parse(view_instance_id).with_context(|| {
+                format!(
+                    "'{view_instance_id}' is not an instance of {}: a {} id is needed, a UUID",
+                    set.name,
+                    set.instances.kinds().last().unwrap_or(&"process")
+                )
+            })
+        };
+        let scope = match (set.instances, view_instance_id) {
+            (Instances::Global | Instances::GlobalAndPerProcess, "global") => Scope::Global,
+            (Instances::Global, other) => {
+                bail!("{} has the instance 'global' only, there is no '{other}'", set.name)
+            }
+            (Instances::PerProcess | Instances::PerStream, "global") => {
+                bail!(
+                    "{} has no global instance: name a {0} with view_instance('{1}', '<{0} id>')",
+                    set.instances.kinds().last().unwrap_or(&"process"),
+                    set.name
+                )
+            }
+            (Instances::PerStream, _) => Scope::Stream(id()?),
+            (Instances::PerProcess | Instances::GlobalAndPerProcess, _) => Scope::Process(id()?),
+        };
+        // one spelling for one instance
+        let instance_id = match scope {
+            Scope::Global => "global".to_owned(),
+            Scope::Process(id) | Scope::Stream(id) => id.to_string(),
+        };
+        Ok(Arc::new(BlockView { context: self.context.clone(), instance_id, scope }))
+    }
+
+    fn get_schema_hash(&self) -> Vec<u8> {
+        self.context.view_set.schema_hash()
+    }
+
+    fn get_schema(&self) -> Arc<Schema> {
+        self.context.view_set.documented_schema()
+    }
+}
+
+impl View for BlockView {
+    fn get_view_set_name(&self) -> &str {
+        self.context.view_set.name
+    }
+
+    fn get_view_instance_id(&self) -> &str {
+        &self.instance_id
+    }
+
+    fn get_schema(&self) -> Arc<Schema> {
+        self.context.view_set.documented_schema()
+    }
+
+    fn get_schema_hash(&self) -> Vec<u8> {
+        self.context.view_set.schema_hash()
+    }
+
+    fn table(&self, context: &QueryContext) -> Result<Arc<dyn TableProvider>> {
+        Ok(Arc::new(BlockTable::new(
+            self.context.view_set,
+            self.context.sources.clone(),
+            self.scope,
+            context.clone(),
+        )))
+    }
+}

@@ -1,0 +1,201 @@
+//! Tables that are read page by page from the catalogue.
+
+use crate::query::{Conditions, QueryContext};
+use crate::registry::{MakerContext, View, ViewMaker};
+use anyhow::{Result, bail};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::streaming::StreamingTable;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::datasource::TableType;
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::PartitionStream;
+use futures::stream::try_unfold;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// Rows of one page: at most so many.
+const PAGE: u32 = 1000;
+
+/// Some rows, and where to go on.
+pub struct Page<C> {
+    /// The rows, with all columns of the engine's schema.
+    pub rows: RecordBatch,
+    /// What to ask for next; `None` if this was the last page.
+    pub next: Option<C>,
+}
+
+/// Something that gives rows page by page.
+#[async_trait]
+pub trait PagedSource: Debug + Send + Sync + 'static {
+    /// Where to go on.
+    type Cursor: Send + 'static;
+
+    /// The rows behind `after`, at most `limit` of them, that may meet `conditions`, with the columns of
+    /// `schema`. They are filtered once more, except for the query's time range: that is up to the source.
+    async fn page(
+        &self,
+        context: &QueryContext,
+        conditions: &Conditions,
+        after: Option<Self::Cursor>,
+        limit: u32,
+        schema: &SchemaRef,
+    ) -> Result<Page<Self::Cursor>>;
+}
+
+/// Makes the one instance, `global`, of a paged view set.
+#[derive(Debug)]
+pub struct GlobalViewMaker<S> {
+    context: MakerContext,
+    source: Arc<S>,
+}
+
+impl<S: PagedSource> GlobalViewMaker<S> {
+    /// A maker, ready to be returned from a registration.
+    #[expect(clippy::new_ret_no_self, reason = "a maker is only ever used through its trait")]
+    pub fn new(context: MakerContext, source: S) -> Arc<dyn ViewMaker> {
+        Arc::new(Self { context, source: Arc::new(source) })
+    }
+}
+
+impl<S: PagedSource> ViewMaker for GlobalViewMaker<S> {
+    fn make_view(&self, view_instance_id: &str) -> Result<Arc<dyn View>> {
+        if view_instance_id != "global" {
+            let name = self.context.view_set.name;
+            bail!("{name} has the instance 'global' only, there is no '{view_instance_id}'");
+        }
+        Ok(Arc::new(GlobalView { context: self.context.clone(), source: self.source.clone() }))
+    }
+
+    fn get_schema_hash(&self) -> Vec<u8> {
+        self.context.view_set.schema_hash()
+    }
+
+    fn get_schema(&self) -> Arc<Schema> {
+        self.context.view_set.documented_schema()
+    }
+}
+
+#[derive(Debug)]
+struct GlobalView<S> {
+    context: MakerContext,
+    source: Arc<S>,
+}
+
+impl<S: PagedSource> View for GlobalView<S> {
+    fn get_view_set_name(&self) -> &str {
+        self.context.view_set.name
+    }
+
+    fn get_view_instance_id(&self) -> &str {
+        "global"
+    }
+
+    fn get_schema(&self) -> Arc<Schema> {
+        self.context.view_set.documented_schema()
+    }
+
+    fn get_schema_hash(&self) -> Vec<u8> {
+        self.context.view_set.schema_hash()
+    }
+
+    fn table(&self, context: &QueryContext) -> Result<Arc<dyn TableProvider>> {
+        Ok(Arc::new(PagedTable {
+            schema: self.context.view_set.engine_schema(),
+            source: self.source.clone(),
+            context: context.clone(),
+        }))
+    }
+}
+
+/// A table over a [`PagedSource`].
+#[derive(Debug)]
+pub struct PagedTable<S> {
+    schema: SchemaRef,
+    source: Arc<S>,
+    context: QueryContext,
+}
+
+impl<S: PagedSource> PagedTable<S> {
+    /// A table with the columns of `schema`.
+    pub fn new(schema: SchemaRef, source: S, context: QueryContext) -> Self {
+        Self { schema, source: Arc::new(source), context }
+    }
+}
+
+#[async_trait]
+impl<S: PagedSource> TableProvider for PagedTable<S> {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let pages = Pages {
+            schema: self.schema.clone(),
+            source: self.source.clone(),
+            context: self.context.clone(),
+            conditions: Conditions::of(filters),
+        };
+        StreamingTable::try_new(self.schema.clone(), vec![Arc::new(pages)])?
+            .scan(state, projection, &[], limit)
+            .await
+    }
+}
+
+#[derive(Debug)]
+struct Pages<S> {
+    schema: SchemaRef,
+    source: Arc<S>,
+    context: QueryContext,
+    conditions: Conditions,
+}
+
+impl<S: PagedSource> PartitionStream for Pages<S> {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let this = Arc::new((
+            self.source.clone(),
+            self.context.clone(),
+            self.conditions.clone(),
+            self.schema.clone(),
+        ));
+        let pages = try_unfold(Some(None), move |cursor| {
+            let this = this.clone();
+            async move {
+                let Some(after) = cursor else { return Ok(None) };
+                let (source, context, conditions, schema) = &*this;
+                let page = source
+                    .page(context, conditions, after, PAGE, schema)
+                    .await
+                    .map_err(|e| DataFusionError::External(e.into()))?;
+                Ok(Some((page.rows, page.next.map(Some))))
+            }
+        });
+        Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), pages))
+    }
+}

@@ -1,0 +1,109 @@
+//! `processes`: one row for each process that was announced.
+
+use super::blocks::{parent_text, times};
+use super::{GlobalViewMaker, Page, PagedSource};
+use crate::lake::{ProcessActivity, ProcessFilter};
+use crate::model::ProcessInfo;
+use crate::properties::to_list;
+use crate::query::{Conditions, QueryContext};
+use crate::registry::{Column, Instances, Source, ViewSet};
+use anyhow::Result;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampNanosecondArray};
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use std::sync::Arc;
+use uuid::Uuid;
+
+crate::register_view_set! {
+    ViewSet {
+        name: "processes",
+        about: "Processes: runs of instrumented programs",
+        columns: &[
+            Column::utf8("process_id", "id of the process, chosen by itself"),
+            Column::utf8("exe", "executable, with its path where the client knows it"),
+            Column::utf8("username", "login name of the user who ran it"),
+            Column::utf8("realname", "full name of the user who ran it"),
+            Column::utf8("computer", "machine that it ran on"),
+            Column::utf8("distro", "operating system of the machine"),
+            Column::utf8("cpu_brand", "CPU of the machine"),
+            Column::int64("tsc_frequency", "ticks per second; 0 when unknown"),
+            Column::time("start_time", "start of the process").event_begin(),
+            Column::int64("start_ticks", "tick count at the start"),
+            Column::time("insert_time", "when the server received the announcement"),
+            Column::utf8("parent_process_id", "instrumented process that started it; empty if unknown"),
+            Column::property_list("properties", "properties set by the program and its client library"),
+            Column::time("last_update_time", "when the server received its latest block; NULL without blocks")
+                .nullable(),
+            Column::int64(
+                "last_block_end_ticks",
+                "latest end of its blocks, in ticks since its start; NULL without blocks",
+            )
+            .nullable(),
+            Column::time("last_block_end_time", "latest end of its blocks; NULL without blocks")
+                .nullable()
+                .event_end(),
+        ],
+        instances: Instances::Global,
+        depends_on: &["blocks"],
+        source: Source::Maker(|context| Ok(GlobalViewMaker::new(context, Processes))),
+        version: 1,
+        example: "SELECT exe, computer, start_time, last_block_end_time FROM processes ORDER BY start_time DESC",
+    }
+}
+
+#[derive(Debug)]
+struct Processes;
+
+#[async_trait]
+impl PagedSource for Processes {
+    type Cursor = Uuid;
+
+    async fn page(
+        &self,
+        context: &QueryContext,
+        conditions: &Conditions,
+        after: Option<Uuid>,
+        limit: u32,
+        schema: &SchemaRef,
+    ) -> Result<Page<Uuid>> {
+        let filter =
+            ProcessFilter { process_id: conditions.uuid("process_id"), active: context.range() };
+        let processes = context.connection().catalog().processes(&filter, after, limit).await?;
+        let next = (processes.len() == limit as usize)
+            .then(|| processes.last().map(|(p, _)| p.process_id))
+            .flatten();
+        Ok(Page { rows: rows(&processes, schema)?, next })
+    }
+}
+
+fn rows(processes: &[(ProcessInfo, ProcessActivity)], schema: &SchemaRef) -> Result<RecordBatch> {
+    let texts = |f: &dyn Fn(&ProcessInfo) -> String| -> ArrayRef {
+        Arc::new(StringViewArray::from_iter_values(processes.iter().map(|(p, _)| f(p))))
+    };
+    let int64s = |f: &dyn Fn(&ProcessInfo) -> i64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(processes.iter().map(|(p, _)| f(p))))
+    };
+    let last_times = |f: &dyn Fn(&ProcessActivity) -> Option<i64>| -> ArrayRef {
+        let values = processes.iter().map(|(_, a)| f(a));
+        Arc::new(TimestampNanosecondArray::from_iter(values).with_timezone("+00:00"))
+    };
+    let columns: Vec<ArrayRef> = vec![
+        texts(&|p| p.process_id.to_string()),
+        texts(&|p| p.exe.clone()),
+        texts(&|p| p.username.clone()),
+        texts(&|p| p.realname.clone()),
+        texts(&|p| p.computer.clone()),
+        texts(&|p| p.distro.clone()),
+        texts(&|p| p.cpu_brand.clone()),
+        int64s(&|p| p.tsc_frequency),
+        times(processes.iter().map(|(p, _)| p.start_time)),
+        int64s(&|p| p.start_ticks),
+        times(processes.iter().map(|(p, _)| p.insert_time)),
+        texts(&|p| parent_text(p.parent_process_id)),
+        to_list(processes.iter().map(|(p, _)| p.properties.as_slice())),
+        last_times(&|a| a.last_update_time),
+        Arc::new(Int64Array::from_iter(processes.iter().map(|(_, a)| a.last_block_end_ticks))),
+        last_times(&|a| a.last_block_end_time),
+    ];
+    Ok(RecordBatch::try_new(schema.clone(), columns)?)
+}

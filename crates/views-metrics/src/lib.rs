@@ -1,0 +1,13 @@
+//! Numbers that instrumented processes report: the view set `measures`.
+//!
+//! Linked in by `use belvedere_views_metrics as _;`.
+
+mod decoder;
+pub mod measures;
+
+use belvedere_core::registry::Registration;
+
+/// What this crate registers, as plain values.
+pub fn registrations() -> Vec<&'static Registration> {
+    vec![&measures::REGISTRATION]
+}
