@@ -1,1 +1,5 @@
-fn main(){}
+//! The `belvedere` binary.
+
+fn main() -> std::process::ExitCode {
+    belvedere::main()
+}

@@ -49,15 +49,6 @@ impl Entry {
             }
         }
     }
-
-    /// About how many bytes the record will have.
-    pub(super) fn size(&self) -> usize {
-        match self {
-            Self::Block(b) => b.body.len() + HEADER,
-            Self::Stream(s) => s.dependencies_metadata.len() + s.objects_metadata.len() + 1024,
-            Self::Process(_) => 1024,
-        }
-    }
 }
 
 /// Appends the record of an entry. Returns where in `buffer` the payload starts, for a block.

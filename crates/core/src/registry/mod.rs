@@ -21,6 +21,9 @@ pub use factory::{MakerContext, View, ViewFactory, ViewMaker, default_view_facto
 pub use functions::{FunctionDoc, FunctionSet, Functions, Routes};
 pub use view_set::{BlockSource, BlockSourceRegistration, Instances, Source, ViewSet};
 
+#[cfg(test)]
+mod tests;
+
 /// Version of the extension surface. A crate that was built for another one is refused.
 pub const API_VERSION: u32 = 1;
 

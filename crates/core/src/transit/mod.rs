@@ -31,6 +31,9 @@ pub use layout::{
 pub use text::Text;
 pub use writer::BlockWriter;
 
+#[cfg(test)]
+mod tests;
+
 use thiserror::Error;
 
 /// Why a block can't be read. It costs the block's rows and nothing else.

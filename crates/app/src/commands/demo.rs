@@ -1,0 +1,130 @@
+//! `belvedere demo`: a server, a program that sends to it, and first answers.
+
+use super::lake::open;
+use super::query::answer;
+use super::serve::{Server, listen, stopped};
+use crate::args::DemoArgs;
+use crate::format::Format;
+use anyhow::{Context, Result, bail};
+use belvedere_core::Lake;
+use belvedere_core::ingest::IngestLimits;
+use belvedere_core::time::TimeRange;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long the demo waits for its first rows before it says that something is wrong.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const QUERIES: &[(&str, &str)] = &[
+    ("Which processes are there?", "SELECT exe, computer, start_time FROM processes"),
+    #[cfg(feature = "log")]
+    (
+        "What do they log?",
+        "SELECT time, level, property_get(properties, 'wood') AS wood, msg FROM log_entries \
+         ORDER BY time DESC LIMIT 8",
+    ),
+    #[cfg(feature = "metrics")]
+    (
+        "What do they measure?",
+        "SELECT name, unit, count(*) AS count, min(value) AS min, avg(value) AS avg, max(value) AS max \
+         FROM measures GROUP BY name, unit ORDER BY count DESC, name LIMIT 8",
+    ),
+];
+
+pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
+    let listener = match listen(args.http).await {
+        Ok(listener) => listener,
+        Err(_) => listen("127.0.0.1:0".parse()?).await?,
+    };
+    let lake = open(&args.lake).await?;
+    let server = Server::start(lake.clone(), listener, IngestLimits::default())?;
+    let url = format!("http://{}", server.address);
+    eprintln!("listening http {}", server.address);
+
+    let (stop, stop_received) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(server.run(async {
+        let _ = stop_received.await;
+    }));
+    let mut program = Program::start(&url)?;
+    eprintln!("a small instrumented program is sending to {url}\n");
+    let outcome = async {
+        first_rows(&lake, &mut program).await?;
+        for (question, sql) in QUERIES {
+            println!("-- {question}\n{sql};");
+            answer(&lake, sql, TimeRange::ALL, Format::Table, std::io::stdout()).await?;
+            println!();
+        }
+        if !args.once {
+            say_what_next(&args, &url);
+            stopped().await;
+        }
+        Ok(())
+    };
+    let outcome = outcome.await;
+    drop(program);
+    let _ = stop.send(());
+    serving.await??;
+    outcome
+}
+
+/// Waits until the program's first block is in the lake.
+async fn first_rows(lake: &Lake, program: &mut Program) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        let blocks = lake.connection().catalog().blocks(&Default::default(), 0, 3).await?;
+        if blocks.len() == 3 {
+            return Ok(());
+        }
+        program.check()?;
+        if began.elapsed() > PATIENCE {
+            bail!("the demo's program sent nothing for {PATIENCE:?}; run with BELVEDERE_LOG=debug to see more");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn say_what_next(args: &DemoArgs, url: &str) {
+    let program = std::env::args().next().unwrap_or_else(|| "belvedere".to_owned());
+    let lake = args.lake.lake.display();
+    println!(
+        "The program goes on sending until you press Ctrl-C. Meanwhile, in another terminal:\n\n  \
+         {program} sql --lake {lake}\n  \
+         {program} query --lake {lake} \"SELECT count(*) FROM log_entries WHERE level <= 3\"\n  \
+         {program} schema log_entries\n\n\
+         To see a program of your own, set MICROMEGAS_TELEMETRY_URL={url} and start it."
+    );
+}
+
+/// The instrumented program; it ends with the demo.
+struct Program(Child);
+
+impl Program {
+    fn start(url: &str) -> Result<Self> {
+        let program = std::env::current_exe().context("the path of this program is not known")?;
+        Command::new(program)
+            .args(["demo-program", url])
+            // what the environment says is meant for other programs
+            .env_remove("MICROMEGAS_TELEMETRY_URL")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .map(Self)
+            .context("the demo's program could not be started")
+    }
+
+    fn check(&mut self) -> Result<()> {
+        match self.0.try_wait()? {
+            Some(status) => bail!("the demo's program ended early: {status}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // it may have ended already
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

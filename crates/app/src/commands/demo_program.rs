@@ -1,0 +1,48 @@
+//! The program that the demo instruments: a small workshop that logs and measures through the published
+//! client library, over HTTP like any other program.
+
+use anyhow::{Context, Result};
+use micromegas_telemetry_sink::TelemetryGuardBuilder;
+use micromegas_tracing::dispatch::{flush_log_buffer, flush_metrics_buffer};
+use micromegas_tracing::prelude::*;
+use std::time::{Duration, Instant};
+
+/// Works until it is killed, sending what happens to the server at `url`.
+pub(crate) async fn run(url: &str) -> Result<()> {
+    let _guard = TelemetryGuardBuilder::default()
+        .with_telemetry_sink_url(url.to_owned())
+        .with_local_sink_enabled(false)
+        .with_install_log_capture(false)
+        .with_install_tracing_capture(false)
+        .with_process_property("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())
+        .with_process_property("purpose".to_owned(), "demo".to_owned())
+        .build()
+        .context("the client library could not be set up")?;
+    let mut bench = tokio::time::interval(Duration::from_millis(20));
+    for piece in 0_u64.. {
+        bench.tick().await;
+        make(piece);
+        // a real program leaves this to the library's timer; the demo's audience should not wait a minute
+        if piece % 25 == 24 {
+            flush_log_buffer();
+            flush_metrics_buffer();
+        }
+    }
+    Ok(())
+}
+
+fn make(piece: u64) {
+    let began = Instant::now();
+    let wood = ["oak", "birch", "pine"][(piece % 3) as usize];
+    info!(wood = wood, "cutting piece {piece}");
+    let thickness = (1..2000).fold(piece as f64, |x, i| (x + f64::from(i)).sqrt());
+    fmetric!("thickness", "mm", "wood" = wood, thickness);
+    if piece % 10 == 7 {
+        warn!(wood = wood, "piece {piece} is too thin: {thickness:.3} mm");
+    }
+    if piece % 50 == 49 {
+        error!("the saw is stuck after piece {piece}");
+    }
+    fmetric!("cutting_time", "ms", began.elapsed().as_secs_f64() * 1000.0);
+    imetric!("pieces", "count", piece + 1);
+}

@@ -1,0 +1,52 @@
+//! From flags to an open lake.
+
+use crate::args::{LakeArgs, RangeArgs};
+use crate::linked;
+use anyhow::{Context, Result, bail};
+use belvedere_core::lake::{Database, LakeOptions};
+use belvedere_core::time::{TimeRange, parse_rfc3339};
+use belvedere_core::{Lake, LakeConfig};
+
+/// Opens the lake, making it if it is not there.
+pub(crate) async fn open(args: &LakeArgs) -> Result<Lake> {
+    let options = options(args)?;
+    let config = LakeConfig {
+        memory_bytes: args.memory << 20,
+        block_bytes: args.max_block << 20,
+        ..LakeConfig::default()
+    };
+    Lake::assemble(&options, linked::assembly()?, config).await
+}
+
+/// Opens a lake that is there.
+pub(crate) async fn open_existing(args: &LakeArgs) -> Result<Lake> {
+    if let Database::Sqlite(path) = options(args)?.database
+        && !path.exists()
+    {
+        bail!(
+            "there is no lake in {0}: 'belvedere serve --lake {0}' makes one, 'belvedere demo' shows one",
+            args.lake.display()
+        );
+    }
+    open(args).await
+}
+
+fn options(args: &LakeArgs) -> Result<LakeOptions> {
+    let mut options = LakeOptions::directory(&args.lake);
+    // an empty variable is an unset one
+    if let Some(database) = args.database.as_deref().filter(|d| !d.is_empty()) {
+        options.database = database.parse()?;
+    }
+    if let Some(objects) = args.objects.as_deref().filter(|o| !o.is_empty()) {
+        options.objects = objects.parse()?;
+    }
+    Ok(options)
+}
+
+/// The range of event time that the flags ask for.
+pub(crate) fn range(args: &RangeArgs) -> Result<TimeRange> {
+    let bound = |text: &Option<String>, flag: &str| {
+        text.as_deref().map(parse_rfc3339).transpose().with_context(|| format!("--{flag} can't be used"))
+    };
+    Ok(TimeRange { begin: bound(&args.begin, "begin")?, end: bound(&args.end, "end")? })
+}

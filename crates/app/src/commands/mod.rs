@@ -1,0 +1,31 @@
+//! The commands, one file each.
+
+#[cfg(feature = "demo")]
+mod demo;
+#[cfg(feature = "demo")]
+mod demo_program;
+mod lake;
+mod query;
+mod schema;
+mod serve;
+#[cfg(feature = "prompt")]
+mod sql;
+mod views;
+
+use crate::args::Command;
+
+/// Runs one command to its end.
+pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Serve(args) => serve::serve(args).await,
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::demo(args).await,
+        #[cfg(feature = "demo")]
+        Command::DemoProgram(args) => demo_program::run(&args.url).await,
+        Command::Query(args) => query::query(args).await,
+        #[cfg(feature = "prompt")]
+        Command::Sql(args) => sql::sql(args).await,
+        Command::Views(args) => views::views(args).await,
+        Command::Schema(args) => schema::schema(args),
+    }
+}

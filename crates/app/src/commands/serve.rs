@@ -1,0 +1,168 @@
+//! `belvedere serve`
+
+use super::lake::open;
+use crate::args::ServeArgs;
+use anyhow::{Context, Result, bail};
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use belvedere_core::Lake;
+use belvedere_core::ingest::{IngestLimits, IngestionService};
+use belvedere_core::lake::LakeConnection;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+
+/// How long requests under way may take when the server is told to stop.
+const GRACE: Duration = Duration::from_secs(25);
+
+pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
+    for (flag, address) in [
+        ("flight-sql", args.flight_sql),
+        ("otlp-http", args.otlp_http),
+        ("otlp-grpc", args.otlp_grpc),
+    ] {
+        if address.is_some() {
+            eprintln!("not built: {flag}");
+        }
+    }
+    if !args.http.ip().is_loopback() && !args.insecure {
+        bail!(
+            "{} is reachable from other machines, and anybody there could send to the lake: \
+             listen on loopback, or say --insecure",
+            args.http
+        );
+    }
+    let limits = IngestLimits {
+        body_bytes: args.max_body << 20,
+        block_bytes: args.lake.max_block << 20,
+        pending_bytes: args.max_pending << 20,
+        ..IngestLimits::default()
+    };
+    // the address first: a lake is not made for a server that can't start
+    let listener = listen(args.http).await?;
+    let lake = open(&args.lake).await?;
+    let server = Server::start(lake, listener, limits)?;
+    eprintln!("listening http {}", server.address);
+    server.run(stopped()).await
+}
+
+/// Binds an address, with a hint if it is taken.
+pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("{address} can't be listened on: another program may have it, '--http 127.0.0.1:0' picks a free port")
+    })
+}
+
+/// A server that listens.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) lake: Lake,
+    listener: TcpListener,
+    router: Router,
+}
+
+impl Server {
+    pub(crate) fn start(lake: Lake, listener: TcpListener, limits: IngestLimits) -> Result<Self> {
+        for (name, version) in lake.assembly().crates() {
+            let sets: Vec<&str> = lake
+                .assembly()
+                .view_sets_with_crates()
+                .filter(|(_, crate_name)| crate_name == name)
+                .map(|(set, _)| set.name)
+                .collect();
+            tracing::info!("{name} {version} registered the view sets {}", sets.join(", "));
+        }
+        let service = Arc::new(IngestionService::new(lake.connection().clone(), limits));
+        let mut router = probes(lake.connection().clone());
+        for (routes, _) in lake.assembly().routes() {
+            router = router.merge((routes.make)(service.clone()));
+        }
+        Ok(Self { address: listener.local_addr()?, lake, listener, router })
+    }
+
+    /// Serves until `stop` is done, then lets requests under way come to their end.
+    pub(crate) async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        let (stopping, stopped) = tokio::sync::oneshot::channel();
+        let stop = async move {
+            stop.await;
+            tracing::info!("stopping: requests under way come to their end");
+            let _ = stopping.send(());
+        };
+        let serving = axum::serve(self.listener, self.router).with_graceful_shutdown(stop);
+        let too_late = async {
+            match stopped.await {
+                Ok(()) => tokio::time::sleep(GRACE).await,
+                Err(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            served = serving.into_future() => served.context("serving HTTP")?,
+            () = too_late => tracing::warn!("some requests took longer than {GRACE:?} and were cut off"),
+        }
+        self.lake.close().await;
+        Ok(())
+    }
+}
+
+/// Done when the process is asked to stop.
+pub(crate) async fn stopped() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = interrupt.await;
+}
+
+/// `/health`: the process lives. `/ready`: database and objects answer. `/metrics`: Prometheus text.
+fn probes(lake: Arc<LakeConnection>) -> Router {
+    let readiness = Arc::new(Readiness { lake: lake.clone(), last_success: Mutex::new(None) });
+    Router::new()
+        .route("/health", get(|| async { StatusCode::OK }))
+        .route(
+            "/ready",
+            get(move || {
+                let readiness = readiness.clone();
+                async move { readiness.answer().await }
+            }),
+        )
+        .route(
+            "/metrics",
+            get(move || async move {
+                let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+                ([(header::CONTENT_TYPE, content_type)], lake.metrics().to_text())
+            }),
+        )
+}
+
+struct Readiness {
+    lake: Arc<LakeConnection>,
+    last_success: Mutex<Option<Instant>>,
+}
+
+impl Readiness {
+    async fn answer(&self) -> axum::response::Response {
+        let is_fresh = |at: Option<Instant>| at.is_some_and(|at| at.elapsed() < Duration::from_secs(1));
+        if is_fresh(*self.last_success.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return StatusCode::OK.into_response();
+        }
+        match tokio::time::timeout(Duration::from_secs(2), self.lake.ping()).await {
+            Ok(Ok(())) => {
+                *self.last_success.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                StatusCode::OK.into_response()
+            }
+            Ok(Err(e)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{e}\n")).into_response(),
+            Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the lake does not answer\n").into_response(),
+        }
+    }
+}

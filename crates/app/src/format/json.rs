@@ -1,0 +1,98 @@
+//! JSON: times as RFC 3339 with nanoseconds in UTC, binary as base64, lists and structs as JSON, numbers as
+//! numbers; what JSON can't say (NaN, infinities) is null.
+
+use anyhow::Result;
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, FieldRef};
+use arrow::error::ArrowError;
+use arrow::json::writer::{JsonArray, LineDelimited, WriterBuilder};
+use arrow::json::{Encoder, EncoderFactory, EncoderOptions, writer::NullableEncoder, writer::Writer};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::io::Write;
+use std::sync::Arc;
+
+const TIME: &str = "%Y-%m-%dT%H:%M:%S%.9fZ";
+
+pub(crate) enum JsonWriter<W: Write> {
+    Array(Writer<W, JsonArray>),
+    Lines(Writer<W, LineDelimited>),
+}
+
+impl<W: Write> JsonWriter<W> {
+    pub(crate) fn new(output: W, is_array: bool) -> Self {
+        let builder = WriterBuilder::new()
+            .with_explicit_nulls(true)
+            .with_timestamp_format(TIME.to_owned())
+            .with_timestamp_tz_format(TIME.to_owned())
+            .with_encoder_factory(Arc::new(Base64));
+        if is_array { Self::Array(builder.build(output)) } else { Self::Lines(builder.build(output)) }
+    }
+
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        match self {
+            Self::Array(w) => w.write(batch)?,
+            Self::Lines(w) => w.write(batch)?,
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(self) -> Result<()> {
+        match self {
+            Self::Array(mut w) => {
+                w.finish()?;
+                let mut output = w.into_inner();
+                output.write_all(b"\n")?;
+                Ok(output.flush()?)
+            }
+            Self::Lines(mut w) => {
+                w.finish()?;
+                Ok(w.into_inner().flush()?)
+            }
+        }
+    }
+}
+
+/// Encodes binary as base64, where the writer would take hexadecimal digits.
+#[derive(Debug)]
+struct Base64;
+
+impl EncoderFactory for Base64 {
+    fn make_default_encoder<'a>(
+        &self,
+        _: &'a FieldRef,
+        array: &'a dyn Array,
+        _: &'a EncoderOptions,
+    ) -> Result<Option<NullableEncoder<'a>>, ArrowError> {
+        let encoder: Box<dyn Encoder + 'a> = match array.data_type() {
+            DataType::Binary => {
+                let array = array.as_binary::<i32>();
+                Box::new(BytesEncoder(move |i| array.value(i)))
+            }
+            DataType::LargeBinary => {
+                let array = array.as_binary::<i64>();
+                Box::new(BytesEncoder(move |i| array.value(i)))
+            }
+            DataType::BinaryView => {
+                let array = array.as_binary_view();
+                Box::new(BytesEncoder(move |i| array.value(i)))
+            }
+            DataType::FixedSizeBinary(_) => {
+                let array = array.as_fixed_size_binary();
+                Box::new(BytesEncoder(move |i| array.value(i)))
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some(NullableEncoder::new(encoder, array.nulls().cloned())))
+    }
+}
+
+struct BytesEncoder<F>(F);
+
+impl<'a, F: Fn(usize) -> &'a [u8]> Encoder for BytesEncoder<F> {
+    fn encode(&mut self, i: usize, out: &mut Vec<u8>) {
+        out.push(b'"');
+        out.extend(STANDARD.encode(self.0(i)).into_bytes());
+        out.push(b'"');
+    }
+}

@@ -1,0 +1,142 @@
+//! Tables and CSV. JSONB columns are shown as the JSON that they are.
+
+use anyhow::Result;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::csv::WriterBuilder;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::util::display::FormatOptions;
+use arrow::util::pretty::pretty_format_batches_with_options;
+use belvedere_core::query::is_jsonb;
+use jsonb::RawJsonb;
+use std::io::Write;
+use std::sync::Arc;
+
+const TIME: &str = "%Y-%m-%dT%H:%M:%S%.9fZ";
+/// Rows of one table: a longer answer becomes several, so that widths can be told without reading all of it.
+const TABLE_ROWS: usize = 1000;
+
+pub(crate) struct TableWriter<W> {
+    output: W,
+    schema: SchemaRef,
+    waiting: Vec<RecordBatch>,
+    rows: usize,
+    has_written: bool,
+}
+
+impl<W: Write> TableWriter<W> {
+    pub(crate) fn new(output: W, schema: SchemaRef) -> Self {
+        Self { output, schema: readable_schema(&schema), waiting: Vec::new(), rows: 0, has_written: false }
+    }
+
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.rows += batch.num_rows();
+        self.waiting.push(readable(batch, &self.schema)?);
+        if self.rows >= TABLE_ROWS { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let options = FormatOptions::default()
+            .with_timestamp_format(Some(TIME))
+            .with_timestamp_tz_format(Some(TIME));
+        if self.waiting.is_empty() {
+            self.waiting.push(RecordBatch::new_empty(self.schema.clone()));
+        }
+        writeln!(self.output, "{}", pretty_format_batches_with_options(&self.waiting, &options)?)?;
+        self.waiting.clear();
+        self.rows = 0;
+        self.has_written = true;
+        Ok(())
+    }
+
+    pub(crate) fn finish(mut self) -> Result<()> {
+        if self.rows > 0 || !self.has_written {
+            self.flush()?;
+        }
+        Ok(self.output.flush()?)
+    }
+}
+
+pub(crate) struct CsvWriter<W: Write> {
+    writer: arrow::csv::Writer<W>,
+    schema: SchemaRef,
+}
+
+impl<W: Write> CsvWriter<W> {
+    pub(crate) fn new(output: W, schema: &Schema) -> Result<Self> {
+        let writer = WriterBuilder::new()
+            .with_header(true)
+            .with_timestamp_format(TIME.to_owned())
+            .with_timestamp_tz_format(TIME.to_owned())
+            .build(output);
+        let mut writer = Self { writer, schema: readable_schema(schema) };
+        // the header stands there even if no row follows
+        writer.writer.write(&RecordBatch::new_empty(writer.schema.clone()))?;
+        Ok(writer)
+    }
+
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        Ok(self.writer.write(&readable(batch, &self.schema)?)?)
+    }
+
+    pub(crate) fn finish(self) -> Result<()> {
+        Ok(self.writer.into_inner().flush()?)
+    }
+}
+
+fn is_readable(field: &Field) -> bool {
+    !is_jsonb(field) && !is_nested(field.data_type())
+}
+
+/// Lists and structs, which CSV has no form for.
+fn is_nested(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::List(_) | DataType::Struct(_) | DataType::LargeList(_) | DataType::Map(..))
+}
+
+fn readable_schema(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| {
+        if is_readable(field) {
+            field.as_ref().clone()
+        } else {
+            Field::new(field.name(), DataType::Utf8, field.is_nullable())
+        }
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+fn readable(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let columns = batch
+        .columns()
+        .iter()
+        .zip(batch.schema_ref().fields())
+        .map(|(column, field)| {
+            if is_jsonb(field) {
+                json_texts(column)
+            } else if is_nested(field.data_type()) {
+                nested_texts(column)
+            } else {
+                Ok(column.clone())
+            }
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let options =
+        arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
+}
+
+fn json_texts(column: &ArrayRef) -> Result<ArrayRef> {
+    let binary = cast(column, &DataType::Binary)?;
+    let binary = binary.as_binary::<i32>();
+    let texts: StringArray =
+        binary.iter().map(|value| value.map(|bytes| RawJsonb::new(bytes).to_string())).collect();
+    Ok(Arc::new(texts))
+}
+
+fn nested_texts(column: &ArrayRef) -> Result<ArrayRef> {
+    let options = FormatOptions::default().with_timestamp_tz_format(Some(TIME));
+    let formatter = arrow::util::display::ArrayFormatter::try_new(column, &options)?;
+    let texts: StringArray = (0..column.len())
+        .map(|i| column.is_valid(i).then(|| formatter.value(i).to_string()))
+        .collect();
+    Ok(Arc::new(texts))
+}

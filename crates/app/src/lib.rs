@@ -1,0 +1,64 @@
+//! Belvedere: a telemetry lakehouse. This crate is the binary, and the library that a custom binary calls:
+//!
+//! ```no_run
+//! // use my_views as _; // links a view crate of your own
+//! fn main() -> std::process::ExitCode {
+//!     belvedere::main()
+//! }
+//! ```
+//!
+//! Invariant: flags, environment variables and ports are known here and nowhere else.
+
+mod args;
+mod commands;
+mod format;
+mod linked;
+
+pub use belvedere_core as core;
+
+use args::{Arguments, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let default_level = match arguments.command {
+        Command::Serve(_) => "info",
+        // commands report faults themselves
+        _ => "off",
+    };
+    start_log(default_level);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => return failed(&anyhow::Error::from(e).context("threads could not be started")),
+    };
+    let outcome = runtime.block_on(commands::run(arguments.command));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => failed(&e),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    // whoever reads our output may have closed it: that is no failure worth words
+    if error.chain().any(|e| {
+        e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    }) {
+        return ExitCode::SUCCESS;
+    }
+    let text = format!("{error:#}");
+    eprintln!("belvedere: {}", text.lines().collect::<Vec<_>>().join(" "));
+    ExitCode::FAILURE
+}
+
+fn start_log(default_level: &str) {
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .parse_lossy(std::env::var("BELVEDERE_LOG").unwrap_or_else(|_| default_level.to_owned()));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .init();
+}

@@ -1,0 +1,201 @@
+//! What was acknowledged is there: after `kill -9`, after a power cut, however often and in whatever order it
+//! was sent.
+
+use crate::support::{Place, Request, main_id, recording, replay, testdata, with_fresh_ids};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+use uuid::Uuid;
+
+fn small() -> Vec<Request> {
+    recording(&testdata("recordings/native-small.jsonl.gz"))
+}
+
+fn block_ids(place: &Place) -> BTreeSet<Uuid> {
+    let rows = place.query("SELECT block_id FROM blocks");
+    let ids: BTreeSet<Uuid> =
+        rows.iter().map(|row| row["block_id"].as_str().unwrap().parse().unwrap()).collect();
+    assert_eq!(ids.len(), rows.len(), "a block is there twice");
+    ids
+}
+
+fn blocks_of(requests: &[Request]) -> BTreeSet<Uuid> {
+    requests.iter().filter(|r| r.is("insert_block")).filter_map(main_id).collect()
+}
+
+#[test]
+fn every_acknowledged_block_survives_kill_9_under_load() {
+    let place = Place::new();
+    let recorded = small();
+    for round in 0..3 {
+        let server = place.serve(&[]);
+        let acknowledged = Mutex::new(BTreeSet::new());
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    // the server dies under this thread: then it is done
+                    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                        let mut connection = server.connect();
+                        loop {
+                            for request in with_fresh_ids(&recorded) {
+                                assert_eq!(connection.post(&request.path, &request.body).0, 200);
+                                if request.is("insert_block") {
+                                    acknowledged.lock().unwrap().extend(main_id(&request));
+                                }
+                            }
+                        }
+                    }));
+                });
+            }
+            // killed as soon as there is something to lose
+            while acknowledged.lock().unwrap().len() < 40 * (round + 1) {
+                std::thread::yield_now();
+            }
+            crate::support::kill_by_address(&server);
+        });
+        let acknowledged = acknowledged.into_inner().unwrap();
+        server.kill();
+        let found = block_ids(&place);
+        let missing: Vec<_> = acknowledged.difference(&found).collect();
+        assert!(missing.is_empty(), "round {round}: {missing:?}");
+    }
+    let server = place.serve(&[]);
+    assert!(place.number("SELECT count(*) FROM log_entries") > 0);
+    assert_eq!(place.query("SELECT * FROM block_faults()").len(), 0);
+    server.stop();
+}
+
+#[test]
+fn a_power_cut_that_takes_the_catalogue_back_in_time_loses_nothing() {
+    let place = Place::new();
+    let directory = place.directory.path();
+    let (first, second) = (with_fresh_ids(&small()), with_fresh_ids(&small()));
+    let server = place.serve(&[]);
+    replay(&server, &first);
+    server.stop();
+
+    let server = place.serve(&[]);
+    let saved = catalog_files(directory);
+    replay(&server, &second);
+    let rows = place.number("SELECT count(*) FROM log_entries");
+    server.kill();
+    // what was not synced is gone, and the tail of the records is torn
+    for (name, _) in catalog_files(directory) {
+        std::fs::remove_file(directory.join(name)).unwrap();
+    }
+    for (name, bytes) in &saved {
+        std::fs::write(directory.join(name), bytes).unwrap();
+    }
+    let newest = record_files(directory).pop().unwrap();
+    let mut bytes = std::fs::read(&newest).unwrap();
+    bytes.extend([17, 0, 0, 0, 1, 2, 3]);
+    std::fs::write(&newest, bytes).unwrap();
+
+    let mut expected = blocks_of(&first);
+    expected.extend(blocks_of(&second));
+    assert_eq!(block_ids(&place), expected);
+    assert_eq!(place.number("SELECT count(*) FROM log_entries"), rows);
+
+    // and even a catalogue that is lost as a whole is made again from the records
+    for (name, _) in catalog_files(directory) {
+        std::fs::remove_file(directory.join(name)).unwrap();
+    }
+    place.serve(&[]).stop();
+    assert_eq!(block_ids(&place), expected);
+    assert_eq!(place.number("SELECT count(*) FROM log_entries"), rows);
+}
+
+fn catalog_files(directory: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with("catalog.sqlite") {
+            files.push((name, std::fs::read(&path).unwrap()));
+        }
+    }
+    files
+}
+
+fn record_files(directory: &Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    for day in std::fs::read_dir(directory.join("records")).unwrap() {
+        for file in std::fs::read_dir(day.unwrap().path()).unwrap() {
+            files.push(file.unwrap().path());
+        }
+    }
+    files.sort_by_key(|f| std::fs::metadata(f).unwrap().modified().unwrap());
+    files
+}
+
+#[test]
+fn sending_everything_again_and_at_once_changes_nothing_on_every_backend() {
+    for (backend, place) in Place::all() {
+        let server = place.serve(&[]);
+        let requests = small();
+        replay(&server, &requests);
+        let rows = "SELECT count(*) FROM log_entries";
+        let (before, rows_before) = (block_ids(&place), place.number(rows));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    assert!(replay(&server, &requests).iter().all(|s| *s == 200));
+                });
+            }
+        });
+        assert_eq!(block_ids(&place), before, "{backend}");
+        assert_eq!(place.number(rows), rows_before, "{backend}");
+        assert_eq!(place.number("SELECT count(*) FROM processes"), 1, "{backend}");
+        assert_eq!(place.number("SELECT count(*) FROM streams"), 9, "{backend}");
+    }
+}
+
+#[test]
+fn requests_in_reverse_order_give_the_same_rows() {
+    let (forward, backward) = (Place::new(), Place::new());
+    let requests = small();
+    let server = forward.serve(&[]);
+    replay(&server, &requests);
+    let other = backward.serve(&[]);
+    let (mut reversed, mut last) = (requests.clone(), Vec::new());
+    reversed.reverse();
+    for request in reversed {
+        last = replay(&other, std::slice::from_ref(&request));
+        if request.is("insert_block") {
+            assert_eq!(backward.number("SELECT count(*) FROM blocks"), 0, "its stream is not there yet");
+        }
+    }
+    assert_eq!(last, [200]);
+    let sql = "SELECT time, level, target, msg, properties FROM log_entries ORDER BY time, msg";
+    assert_eq!(forward.query(sql), backward.query(sql));
+}
+
+#[test]
+fn a_query_beside_a_running_server_sees_each_block_as_soon_as_it_is_acknowledged() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let mut acknowledged = 0;
+    let mut connection = server.connect();
+    for request in small() {
+        assert_eq!(connection.post(&request.path, &request.body).0, 200);
+        if request.is("insert_block") {
+            acknowledged += 1;
+            if acknowledged % 6 == 0 {
+                assert_eq!(place.number("SELECT count(*) FROM blocks"), acknowledged);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_asked_to_stop_answers_what_is_under_way() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let requests = with_fresh_ids(&small());
+    replay(&server, &requests);
+    let began = std::time::Instant::now();
+    server.stop();
+    assert!(began.elapsed() < Duration::from_secs(20));
+    assert_eq!(block_ids(&place), blocks_of(&requests));
+}

@@ -1,0 +1,9 @@
+//! Whole jobs: the real binary, started as a user would, fed by recordings of real clients.
+
+mod bad;
+mod cli;
+mod client;
+mod durability;
+mod golden;
+mod support;
+mod truth;

@@ -1,0 +1,322 @@
+//! A server to talk to, recordings to send, and queries to ask.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::GzDecoder;
+use serde_json::Value;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// The binary under test.
+pub const BELVEDERE: &str = env!("CARGO_BIN_EXE_belvedere");
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A file of the repository's test data.
+pub fn testdata(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata").join(name)
+}
+
+/// Where a lake is: what `--lake` and its sisters say.
+#[derive(Debug)]
+pub struct Place {
+    pub directory: TempDir,
+    pub flags: Vec<String>,
+    pub environment: Vec<(String, String)>,
+}
+
+impl Place {
+    /// An empty directory.
+    pub fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let flags = vec!["--lake".to_owned(), directory.path().display().to_string()];
+        Self { directory, flags, environment: Vec::new() }
+    }
+
+    /// Everything in one directory, and all further backends that the environment offers:
+    /// `BELVEDERE_TEST_POSTGRES` (a server's URL; databases are made in it) and `BELVEDERE_TEST_S3` (the
+    /// endpoint of a server that takes any credentials; a bucket `belvedere` is there).
+    pub fn all() -> Vec<(&'static str, Self)> {
+        let mut places = vec![("SQLite and files", Self::new())];
+        let postgres = std::env::var("BELVEDERE_TEST_POSTGRES").ok();
+        let s3 = std::env::var("BELVEDERE_TEST_S3").ok();
+        match &postgres {
+            Some(url) => places.push(("PostgreSQL and files", Self::new().with_postgres(url))),
+            None => eprintln!("skipped: PostgreSQL (BELVEDERE_TEST_POSTGRES is not set)"),
+        }
+        match &s3 {
+            Some(url) => places.push(("SQLite and S3", Self::new().with_s3(url))),
+            None => eprintln!("skipped: S3 (BELVEDERE_TEST_S3 is not set)"),
+        }
+        if let (Some(postgres), Some(s3)) = (&postgres, &s3) {
+            places.push(("PostgreSQL and S3", Self::new().with_postgres(postgres).with_s3(s3)));
+        }
+        places
+    }
+
+    fn with_postgres(mut self, url: &str) -> Self {
+        let name = format!("belvedere_{}", uuid::Uuid::new_v4().simple());
+        let made = Command::new("psql").args([url, "-qc", &format!("CREATE DATABASE {name}")]).status();
+        assert!(made.unwrap().success(), "a database could not be made");
+        let base = url.rsplit_once('/').unwrap().0;
+        self.flags.extend(["--database".to_owned(), format!("{base}/{name}")]);
+        self
+    }
+
+    fn with_s3(mut self, endpoint: &str) -> Self {
+        let prefix = uuid::Uuid::new_v4().simple();
+        self.flags.extend(["--objects".to_owned(), format!("s3://belvedere/{prefix}")]);
+        for (key, value) in [
+            ("AWS_ENDPOINT", endpoint),
+            ("AWS_ALLOW_HTTP", "true"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_REGION", "us-east-1"),
+        ] {
+            self.environment.push((key.to_owned(), value.to_owned()));
+        }
+        self
+    }
+
+    /// The binary with a subcommand and the lake's flags.
+    pub fn command(&self, subcommand: &str) -> Command {
+        let mut command = Command::new(BELVEDERE);
+        command.arg(subcommand).args(&self.flags).envs(self.environment.iter().cloned());
+        command
+    }
+
+    /// Starts a server with more flags.
+    pub fn serve(&self, flags: &[&str]) -> Server {
+        let mut child = self
+            .command("serve")
+            .args(["--http", "127.0.0.1:0"])
+            .args(flags)
+            .env("BELVEDERE_LOG", "warn")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, address) = mpsc::channel();
+        // the rest of what it says must be read too, or it would wait for us
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                match line.strip_prefix("listening http ") {
+                    Some(address) => drop(sender.send(address.to_owned())),
+                    None => eprintln!("[serve] {line}"),
+                }
+            }
+        });
+        let address = address.recv_timeout(PATIENCE).expect("the server does not listen");
+        Server { child, address }
+    }
+
+    /// Asks one query; the rows as JSON objects.
+    pub fn query(&self, sql: &str) -> Vec<Value> {
+        self.query_with(sql, &[]).0
+    }
+
+    /// Asks one query with more flags; the rows, and what was said on stderr.
+    pub fn query_with(&self, sql: &str, flags: &[&str]) -> (Vec<Value>, String) {
+        let output = self.try_query(sql, flags);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{sql}: {stderr}");
+        let rows = String::from_utf8(output.stdout).unwrap();
+        (rows.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), stderr)
+    }
+
+    /// Asks one query that may fail.
+    pub fn try_query(&self, sql: &str, flags: &[&str]) -> Output {
+        self.command("query").arg(sql).args(["--format", "ndjson"]).args(flags).output().unwrap()
+    }
+
+    /// A query's only number.
+    pub fn number(&self, sql: &str) -> i64 {
+        let rows = self.query(sql);
+        rows[0].as_object().unwrap().values().next().unwrap().as_i64().unwrap()
+    }
+}
+
+/// A running `belvedere serve`. Killed when dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    pub address: String,
+}
+
+impl Server {
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn connect(&self) -> Connection {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Connection(BufReader::new(stream))
+    }
+
+    /// Resident memory in bytes.
+    pub fn resident(&self) -> u64 {
+        let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
+        let pages: u64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * 4096
+    }
+
+    /// `kill -9`
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub fn stop(mut self) {
+        let status = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One HTTP/1.1 connection that is kept alive.
+#[derive(Debug)]
+pub struct Connection(BufReader<TcpStream>);
+
+impl Connection {
+    /// Sends a request and waits for the answer: status and body.
+    pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String) {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n", body.len());
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str("\r\n");
+        let stream = self.0.get_mut();
+        stream.write_all(head.as_bytes()).unwrap();
+        // a server that refuses a body by its announced length may answer before it is there
+        let _ = stream.write_all(body);
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        let status = line.split(' ').nth(1).unwrap_or_else(|| panic!("no answer: {line:?}")).parse().unwrap();
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            self.0.read_line(&mut line).unwrap();
+            let line = line.trim_end().to_ascii_lowercase();
+            if line.is_empty() {
+                break;
+            }
+            if let Some(value) = line.strip_prefix("content-length: ") {
+                length = value.parse().unwrap();
+            }
+        }
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).unwrap();
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    pub fn post(&mut self, path: &str, body: &[u8]) -> (u16, String) {
+        self.send("POST", path, &[], body)
+    }
+
+    pub fn get(&mut self, path: &str) -> (u16, String) {
+        self.send("GET", path, &[], b"")
+    }
+}
+
+/// One recorded request.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub path: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// What the path's last part says: `insert_block`, say.
+    pub fn is(&self, route: &str) -> bool {
+        self.path.ends_with(route)
+    }
+}
+
+/// The requests of a recording, in order.
+pub fn recording(path: &Path) -> Vec<Request> {
+    let file = File::open(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let parse = |line: String| {
+        let request: Value = serde_json::from_str(&line).unwrap();
+        let headers = request["headers"].as_object().unwrap().iter();
+        Request {
+            path: request["path"].as_str().unwrap().to_owned(),
+            headers: headers.map(|(k, v)| (k.clone(), v.as_str().unwrap().to_owned())).collect(),
+            body: STANDARD.decode(request["body_b64"].as_str().unwrap()).unwrap(),
+        }
+    };
+    BufReader::new(GzDecoder::new(file)).lines().map(|line| parse(line.unwrap())).collect()
+}
+
+/// Sends requests in order on one connection; the statuses.
+pub fn replay(server: &Server, requests: &[Request]) -> Vec<u16> {
+    let mut connection = server.connect();
+    let mut statuses = Vec::new();
+    for request in requests {
+        let headers: Vec<(&str, &str)> =
+            request.headers.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let (status, body) = connection.send("POST", &request.path, &headers, &request.body);
+        if status != 200 {
+            eprintln!("{}: {status} {}", request.path, body.trim_end());
+        }
+        statuses.push(status);
+        // after an early refusal the rest of the body is still on its way: the connection is of no more use
+        if status == 413 {
+            connection = server.connect();
+        }
+    }
+    statuses
+}
+
+/// The id that makes a request what it is, by its route.
+pub fn main_id(request: &Request) -> Option<uuid::Uuid> {
+    use belvedere::core::wire;
+    if request.is("insert_process") {
+        wire::decode_process(&request.body).ok().map(|p| p.process_id)
+    } else if request.is("insert_stream") {
+        wire::decode_stream(&request.body).ok().map(|s| s.stream_id)
+    } else {
+        wire::decode_block(request.body.clone().into()).ok().map(|b| b.info.block_id)
+    }
+}
+
+/// The same requests with new process, stream and block ids.
+pub fn with_fresh_ids(requests: &[Request]) -> Vec<Request> {
+    let mut renamed = requests.to_vec();
+    for old in requests.iter().filter_map(main_id) {
+        let (old, new) = (old.to_string(), uuid::Uuid::new_v4().to_string());
+        for request in &mut renamed {
+            let mut at = 0;
+            while let Some(found) = find(&request.body[at..], old.as_bytes()) {
+                at += found;
+                request.body[at..at + new.len()].copy_from_slice(new.as_bytes());
+            }
+        }
+    }
+    renamed
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|w| w == wanted)
+}
+
+/// `kill -9` of a server that others still use.
+pub fn kill_by_address(server: &Server) {
+    let status = Command::new("kill").args(["-9", &server.child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
