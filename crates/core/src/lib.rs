@@ -56,13 +56,11 @@ pub use inventory;
 pub mod prelude {
     pub use crate::decode::{BlockDecoder, BlockReader, DecodeError, Rows};
     pub use crate::registry::{
-        BlockSource, BlockSourceRegistration, Column, FunctionDoc, FunctionSet, Functions, Instances,
-        Routes, Source, ViewSet,
+        BlockSource, BlockSourceRegistration, Column, FunctionDoc, FunctionSet, Functions, Instances, Routes,
+        Source, ViewSet,
     };
     pub use crate::transit::{PropertyDictionary, TextColumn, TextDictionary};
-    pub use crate::{
-        register_block_source, register_functions, register_routes, register_view_set,
-    };
+    pub use crate::{register_block_source, register_functions, register_routes, register_view_set};
 }
 
 /// What core itself registers, as plain values.

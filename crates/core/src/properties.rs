@@ -10,10 +10,7 @@ use std::sync::Arc;
 
 /// A JSONB object of texts. Of a key that is there twice, the last value counts.
 pub fn to_jsonb<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<u8> {
-    let object = pairs
-        .into_iter()
-        .map(|(k, v)| (k.to_owned(), Value::String(Cow::Borrowed(v))))
-        .collect();
+    let object = pairs.into_iter().map(|(k, v)| (k.to_owned(), Value::String(Cow::Borrowed(v)))).collect();
     Value::Object(object).to_vec()
 }
 
@@ -23,10 +20,7 @@ pub fn list_type() -> DataType {
 }
 
 fn struct_fields() -> Fields {
-    Fields::from(vec![
-        Field::new("key", DataType::Utf8, false),
-        Field::new("value", DataType::Utf8, false),
-    ])
+    Fields::from(vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Utf8, false)])
 }
 
 /// A column of lists of {key, value}, one list for each of `rows`.

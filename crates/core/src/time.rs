@@ -29,8 +29,7 @@ pub enum TimeError {
 /// Parses an RFC 3339 time with any offset to nanoseconds since the Unix epoch.
 pub fn parse_rfc3339(text: &str) -> Result<i64, TimeError> {
     let time = DateTime::parse_from_rfc3339(text).map_err(|_| TimeError::Syntax(text.to_owned()))?;
-    time.timestamp_nanos_opt()
-        .ok_or_else(|| TimeError::Range(text.to_owned()))
+    time.timestamp_nanos_opt().ok_or_else(|| TimeError::Range(text.to_owned()))
 }
 
 /// RFC 3339 in UTC with nine fractional digits.
@@ -141,8 +140,7 @@ impl Clock {
     /// The instant of a block bound, which counts from the start of the process.
     #[inline]
     pub fn time_of_relative(&self, ticks: i64) -> i64 {
-        self.start_time
-            .saturating_add(round(ticks as f64 * self.nanoseconds_per_tick))
+        self.start_time.saturating_add(round(ticks as f64 * self.nanoseconds_per_tick))
     }
 
     /// A number of ticks as seconds.
@@ -157,9 +155,7 @@ impl Clock {
 fn round(x: f64) -> i64 {
     let whole = x as i64;
     let rest = x - whole as f64;
-    whole
-        .saturating_add(i64::from(rest >= 0.5))
-        .saturating_sub(i64::from(rest <= -0.5))
+    whole.saturating_add(i64::from(rest >= 0.5)).saturating_sub(i64::from(rest <= -0.5))
 }
 
 #[cfg(test)]

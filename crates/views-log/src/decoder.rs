@@ -15,7 +15,12 @@ pub(crate) struct LogDecoder;
 
 /// How the events of one type are read.
 enum Shape {
-    CallSite { desc: ReferenceField, time: I64Field, properties: Option<ReferenceField>, message: Message },
+    CallSite {
+        desc: ReferenceField,
+        time: I64Field,
+        properties: Option<ReferenceField>,
+        message: Message,
+    },
     Bridge {
         level: U32Field,
         target: ReferenceField,

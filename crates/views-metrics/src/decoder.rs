@@ -1,9 +1,7 @@
 //! Metric blocks of native clients.
 
 use belvedere_core::prelude::*;
-use belvedere_core::transit::{
-    Dependencies, Dependency, EventType, F64Field, I64Field, ReferenceField,
-};
+use belvedere_core::transit::{Dependencies, Dependency, EventType, F64Field, I64Field, ReferenceField};
 
 /// Decodes metric blocks.
 #[derive(Debug)]
@@ -36,7 +34,11 @@ fn shape(event: &EventType) -> Result<Option<Shape>, DecodeError> {
         desc: event.reference("desc")?,
         properties: if is_tagged { Some(event.reference("properties")?) } else { None },
         time: event.i64("time")?,
-        value: if is_integer { Value::Integer(event.i64("value")?) } else { Value::Float(event.f64("value")?) },
+        value: if is_integer {
+            Value::Integer(event.i64("value")?)
+        } else {
+            Value::Float(event.f64("value")?)
+        },
     }))
 }
 

@@ -77,7 +77,9 @@ async fn first_rows(lake: &Lake, program: &mut Program) -> Result<()> {
         }
         program.check()?;
         if began.elapsed() > PATIENCE {
-            bail!("the demo's program sent nothing for {PATIENCE:?}; run with BELVEDERE_LOG=debug to see more");
+            bail!(
+                "the demo's program sent nothing for {PATIENCE:?}; run with BELVEDERE_LOG=debug to see more"
+            );
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

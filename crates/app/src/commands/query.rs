@@ -55,7 +55,10 @@ pub(crate) fn warn_of_faults(report: &QueryReport) {
     let blocks = if count == 1 { "1 block".to_owned() } else { format!("{count} blocks") };
     eprintln!("warning: {blocks} could not be read, the rows are missing from this answer:");
     for fault in report.faults().iter().take(3) {
-        eprintln!("  {} block {} of process {}: {}", fault.view_set, fault.block_id, fault.process_id, fault.reason);
+        eprintln!(
+            "  {} block {} of process {}: {}",
+            fault.view_set, fault.block_id, fault.process_id, fault.reason
+        );
     }
     eprintln!("  SELECT * FROM block_faults() lists them");
 }

@@ -84,8 +84,11 @@ fn as_markdown(assembly: &Assembly, set: &ViewSet, crate_name: &str) -> String {
     if !set.depends_on.is_empty() {
         let _ = writeln!(text, "- Depends on: {}", set.depends_on.join(", "));
     }
-    let formats: Vec<String> =
-        assembly.sources(set.name).iter().map(|s| format!("{} blocks tagged `{}`", s.format, s.tag)).collect();
+    let formats: Vec<String> = assembly
+        .sources(set.name)
+        .iter()
+        .map(|s| format!("{} blocks tagged `{}`", s.format, s.tag))
+        .collect();
     if !formats.is_empty() {
         let _ = writeln!(text, "- Made from: {}", formats.join(", "));
     }
@@ -104,7 +107,8 @@ fn as_markdown(assembly: &Assembly, set: &ViewSet, crate_name: &str) -> String {
 }
 
 fn functions_as_markdown(assembly: &Assembly) -> String {
-    let mut text = "# SQL functions\n\n| function | what it gives | crate |\n| --- | --- | --- |\n".to_owned();
+    let mut text =
+        "# SQL functions\n\n| function | what it gives | crate |\n| --- | --- | --- |\n".to_owned();
     for (functions, crate_name) in assembly.functions() {
         for f in functions.docs {
             let _ = writeln!(text, "| `{}` | {} | {crate_name} |", f.signature, f.about);

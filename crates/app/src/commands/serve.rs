@@ -19,11 +19,9 @@ use tokio::net::TcpListener;
 const GRACE: Duration = Duration::from_secs(25);
 
 pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
-    for (flag, address) in [
-        ("flight-sql", args.flight_sql),
-        ("otlp-http", args.otlp_http),
-        ("otlp-grpc", args.otlp_grpc),
-    ] {
+    for (flag, address) in
+        [("flight-sql", args.flight_sql), ("otlp-http", args.otlp_http), ("otlp-grpc", args.otlp_grpc)]
+    {
         if address.is_some() {
             eprintln!("not built: {flag}");
         }

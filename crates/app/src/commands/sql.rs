@@ -16,7 +16,9 @@ pub(crate) async fn sql(args: SqlArgs) -> Result<()> {
     let lake = open_existing(&args.lake).await?;
     let is_interactive = std::io::stdin().is_terminal();
     if is_interactive {
-        eprintln!("End a statement with ';'. 'SELECT * FROM list_view_sets();' shows what there is. Ctrl-D leaves.");
+        eprintln!(
+            "End a statement with ';'. 'SELECT * FROM list_view_sets();' shows what there is. Ctrl-D leaves."
+        );
     }
     let history = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".belvedere_history"));
     let mut editor = DefaultEditor::new().context("the terminal can't be used")?;

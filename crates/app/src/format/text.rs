@@ -36,9 +36,8 @@ impl<W: Write> TableWriter<W> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        let options = FormatOptions::default()
-            .with_timestamp_format(Some(TIME))
-            .with_timestamp_tz_format(Some(TIME));
+        let options =
+            FormatOptions::default().with_timestamp_format(Some(TIME)).with_timestamp_tz_format(Some(TIME));
         if self.waiting.is_empty() {
             self.waiting.push(RecordBatch::new_empty(self.schema.clone()));
         }
@@ -119,8 +118,7 @@ fn readable(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
             }
         })
         .collect::<Result<Vec<_>>>()?;
-    let options =
-        arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
 }
 
@@ -135,8 +133,7 @@ fn json_texts(column: &ArrayRef) -> Result<ArrayRef> {
 fn nested_texts(column: &ArrayRef) -> Result<ArrayRef> {
     let options = FormatOptions::default().with_timestamp_tz_format(Some(TIME));
     let formatter = arrow::util::display::ArrayFormatter::try_new(column, &options)?;
-    let texts: StringArray = (0..column.len())
-        .map(|i| column.is_valid(i).then(|| formatter.value(i).to_string()))
-        .collect();
+    let texts: StringArray =
+        (0..column.len()).map(|i| column.is_valid(i).then(|| formatter.value(i).to_string())).collect();
     Ok(Arc::new(texts))
 }

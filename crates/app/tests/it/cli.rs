@@ -82,7 +82,8 @@ fn every_format_has_all_rows() {
         json!([{"level": 1, "n": 4}, {"level": 2, "n": 27}])
     );
     insta::assert_snapshot!(String::from_utf8(run("table")).unwrap());
-    let arrow = arrow::ipc::reader::StreamReader::try_new(run("arrow").as_slice(), None).unwrap();
+    let stream = run("arrow");
+    let arrow = arrow::ipc::reader::StreamReader::try_new(stream.as_slice(), None).unwrap();
     assert_eq!(arrow.map(|b| b.unwrap().num_rows()).sum::<usize>(), 2);
     assert_eq!(&run("parquet")[..4], b"PAR1");
 }
@@ -240,7 +241,8 @@ fn the_prompt_answers_statements_that_end_with_a_semicolon() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    let input = b"SELECT count(*) AS n\nFROM log_entries WHERE level = 1;\nSELECT nope;\nSELECT 7 AS seven;\n";
+    let input =
+        b"SELECT count(*) AS n\nFROM log_entries WHERE level = 1;\nSELECT nope;\nSELECT 7 AS seven;\n";
     child.stdin.take().unwrap().write_all(input).unwrap();
     let output = child.wait_with_output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();

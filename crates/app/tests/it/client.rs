@@ -40,7 +40,8 @@ fn logs_and_metrics_of_a_program_with_the_published_client_come_out_with_their_p
         .unwrap();
     assert!(status.success());
 
-    let processes = place.query("SELECT process_id, property_get(properties, 'BRANCH') AS branch FROM processes");
+    let processes =
+        place.query("SELECT process_id, property_get(properties, 'BRANCH') AS branch FROM processes");
     assert_eq!(processes.len(), 1);
     assert_eq!(processes[0]["branch"], "main ∂");
     let id = processes[0]["process_id"].as_str().unwrap();
@@ -64,7 +65,10 @@ fn logs_and_metrics_of_a_program_with_the_published_client_come_out_with_their_p
         assert_eq!(log["asset"], "tree");
         assert_eq!(log["size"], i.to_string());
     }
-    assert!(logs.iter().any(|l| l["msg"].as_str().unwrap().starts_with("through the log crate") && l["level"] == 2));
+    assert!(
+        logs.iter()
+            .any(|l| l["msg"].as_str().unwrap().starts_with("through the log crate") && l["level"] == 2)
+    );
     assert!(logs.iter().any(|l| l["msg"].as_str().unwrap().starts_with("through the tracing crate")));
 
     let measures = place.query(
@@ -84,10 +88,8 @@ fn logs_and_metrics_of_a_program_with_the_published_client_come_out_with_their_p
 #[test]
 fn the_demo_shows_rows_of_its_program_and_leaves() {
     let place = Place::new();
-    let output =
-        place.command("demo").args(["--http", "127.0.0.1:0", "--once"]).output().unwrap();
-    let (stdout, stderr) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let output = place.command("demo").args(["--http", "127.0.0.1:0", "--once"]).output().unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{stderr}");
     assert!(stderr.contains("listening http 127.0.0.1:"), "{stderr}");
     assert!(stdout.contains("cutting piece"), "{stdout}");

@@ -172,8 +172,7 @@ fn rows_are_those_of_an_independent_server_of_the_protocol() {
 
 /// Times in the order of each block's events, within two milliseconds of the other server's.
 fn check_times(found: &[RecordBatch], expected: &[RecordBatch]) {
-    let (found, expected) =
-        (rows_of(found, &["block_id", "time"]), rows_of(expected, &["block_id", "time"]));
+    let (found, expected) = (rows_of(found, &["block_id", "time"]), rows_of(expected, &["block_id", "time"]));
     for (a, b) in found.iter().zip(&expected) {
         let (x, y): (i64, i64) = (a[1].parse().unwrap(), b[1].parse().unwrap());
         assert!(a[0] == b[0] && (x - y).abs() <= 2, "{a:?} {b:?}");

@@ -5,5 +5,7 @@ mod cli;
 mod client;
 mod durability;
 mod golden;
+mod schema_docs;
+mod sql;
 mod support;
 mod truth;

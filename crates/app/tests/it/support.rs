@@ -160,6 +160,11 @@ impl Server {
         Connection(BufReader::new(stream))
     }
 
+    /// Id of the server's process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Resident memory in bytes.
     pub fn resident(&self) -> u64 {
         let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
@@ -195,11 +200,20 @@ pub struct Connection(BufReader<TcpStream>);
 impl Connection {
     /// Sends a request and waits for the answer: status and body.
     pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String) {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n", body.len());
+        let mut head =
+            format!("{method} {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n", body.len());
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        head.push_str("\r\n");
+        self.exchange(&format!("{head}\r\n"), body)
+    }
+
+    /// Posts with one header line that says how long the body is.
+    pub fn send_raw(&mut self, path: &str, header: &str, body: &[u8]) -> (u16, String) {
+        self.exchange(&format!("POST {path} HTTP/1.1\r\nhost: test\r\n{header}\r\n\r\n"), body)
+    }
+
+    fn exchange(&mut self, head: &str, body: &[u8]) -> (u16, String) {
         let stream = self.0.get_mut();
         stream.write_all(head.as_bytes()).unwrap();
         // a server that refuses a body by its announced length may answer before it is there

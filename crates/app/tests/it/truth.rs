@@ -167,7 +167,8 @@ fn check_series(place: &Place, process: &Value) {
         .collect();
     keys.sort_unstable();
     keys.dedup();
-    let columns: String = keys.iter().map(|k| format!(", property_get(properties, '{k}') AS \"{k}\"")).collect();
+    let columns: String =
+        keys.iter().map(|k| format!(", property_get(properties, '{k}') AS \"{k}\"")).collect();
     let groups: String = (0..keys.len()).map(|i| format!(", {}", i + 4)).collect();
     let rows = place.query(&format!(
         "SELECT name, count(*) AS count, sum(value) AS sum{columns} \
@@ -176,10 +177,8 @@ fn check_series(place: &Place, process: &Value) {
     ));
     let mut found = serde_json::Map::new();
     for row in rows {
-        let set: Vec<String> = keys
-            .iter()
-            .filter_map(|k| row[*k].as_str().map(|value| format!("{k}={value}")))
-            .collect();
+        let set: Vec<String> =
+            keys.iter().filter_map(|k| row[*k].as_str().map(|value| format!("{k}={value}"))).collect();
         if !set.is_empty() {
             let name = format!("{}{{{}}}", row["name"].as_str().unwrap(), set.join(","));
             found.insert(name, json!({ "count": row["count"], "sum": row["sum"] }));

@@ -92,7 +92,9 @@ impl IngestionService {
     pub async fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, IngestError> {
         let limit = self.limits.body_bytes;
         if bytes > limit {
-            return Err(IngestError::TooLarge(format!("the body has {bytes} bytes, at most {limit} are allowed")));
+            return Err(IngestError::TooLarge(format!(
+                "the body has {bytes} bytes, at most {limit} are allowed"
+            )));
         }
         let units = (bytes / UNIT + 1) as u32;
         let busy = || IngestError::Unavailable("the server is busy with other requests".to_owned());

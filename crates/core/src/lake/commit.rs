@@ -53,10 +53,7 @@ impl Committer {
         let (groups, to_commit) = mpsc::channel(objects.concurrency());
         tokio::spawn(gather(requests, objects, groups));
         let done = tokio::spawn(commit_groups(to_commit, catalog, metrics));
-        Self {
-            queue: std::sync::Mutex::new(Some(queue)),
-            done: tokio::sync::Mutex::new(Some(done)),
-        }
+        Self { queue: std::sync::Mutex::new(Some(queue)), done: tokio::sync::Mutex::new(Some(done)) }
     }
 
     /// Adds an entry to the lake. When this returns `Ok`, the entry is durable and visible. If the caller
@@ -151,11 +148,8 @@ async fn commit_group(
     payloads: &[usize],
     written: &Written,
 ) {
-    let new_commit = || Commit {
-        object_key: written.key.clone(),
-        seals: written.is_complete,
-        ..Commit::default()
-    };
+    let new_commit =
+        || Commit { object_key: written.key.clone(), seals: written.is_complete, ..Commit::default() };
     let mut commit = new_commit();
     for (request, payload) in requests.iter().zip(payloads) {
         add(&mut commit, &request.entry, written.offset + *payload as u64);

@@ -54,8 +54,7 @@ impl LakeConnection {
                 .map_err(|e| LakeError::Address(format!("making {}: {e}", parent.display())))?;
         }
         let objects = Objects::open(&options.objects)?;
-        let is_relaxed =
-            matches!((&options.database, &objects), (Database::Sqlite(_), Objects::Local(_)));
+        let is_relaxed = matches!((&options.database, &objects), (Database::Sqlite(_), Objects::Local(_)));
         let catalog = Catalog::open(&options.database, is_relaxed).await?;
         if let Objects::Local(local) = &objects
             && is_relaxed
@@ -114,8 +113,7 @@ impl LakeConnection {
 
     /// Notes that a view set could not read a block, for `block_faults()`. Never fails the caller.
     pub(crate) async fn record_fault(&self, block_id: uuid::Uuid, view_set: &str, reason: &str) {
-        let recorded =
-            self.catalog.record_fault(block_id, view_set, reason, crate::time::now()).await;
+        let recorded = self.catalog.record_fault(block_id, view_set, reason, crate::time::now()).await;
         if let Err(e) = recorded {
             tracing::warn!(%block_id, view_set, "the fault of a block could not be recorded: {e}");
         }

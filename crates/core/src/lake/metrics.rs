@@ -58,11 +58,7 @@ impl Default for Metrics {
             m.commit_seconds.clone(),
         );
         registry.register("queries", "Queries begun", m.queries.clone());
-        registry.register(
-            "blocks_decoded",
-            "Blocks read for queries, by view set",
-            m.blocks_decoded.clone(),
-        );
+        registry.register("blocks_decoded", "Blocks read for queries, by view set", m.blocks_decoded.clone());
         registry.register(
             "blocks_unreadable",
             "Attempts to read a block that failed, by view set; see SELECT * FROM block_faults()",

@@ -31,7 +31,10 @@ pub(super) async fn recover(catalog: &Catalog, objects: &LocalObjects) -> Result
         }
         if records.position() < length {
             let lost = length - records.position();
-            tracing::warn!(object = key, "the last {lost} bytes are not whole records; nobody was told they are safe");
+            tracing::warn!(
+                object = key,
+                "the last {lost} bytes are not whole records; nobody was told they are safe"
+            );
         }
         added += catalog.commit(&commit).await?;
         catalog.seal(key).await?;

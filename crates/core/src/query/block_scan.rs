@@ -13,12 +13,12 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
+};
 use datafusion::physical_plan::spill::get_record_batch_memory_size;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
-};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use std::fmt;
@@ -57,12 +57,7 @@ struct Run {
 }
 
 impl BlockScanExec {
-    pub(super) fn new(
-        target: ScanTarget,
-        list: BlockList,
-        context: QueryContext,
-        partitions: usize,
-    ) -> Self {
+    pub(super) fn new(target: ScanTarget, list: BlockList, context: QueryContext, partitions: usize) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(target.schema.clone()),
             Partitioning::UnknownPartitioning(partitions),
@@ -97,8 +92,7 @@ impl BlockScanExec {
 
 impl DisplayAs for BlockScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns: Vec<&str> =
-            self.target.schema.fields().iter().map(|c| c.name().as_str()).collect();
+        let columns: Vec<&str> = self.target.schema.fields().iter().map(|c| c.name().as_str()).collect();
         let page = self.list.first_page.len();
         let more = if page == super::feed::PAGE as usize { " or more" } else { "" };
         write!(
@@ -138,10 +132,7 @@ impl ExecutionPlan for BlockScanExec {
         Ok(self)
     }
 
-    fn with_new_children(
-        self: Arc<Self>,
-        _: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(self)
     }
 
@@ -154,11 +145,7 @@ impl ExecutionPlan for BlockScanExec {
         let blocks = MetricBuilder::new(&self.metrics).counter("blocks", partition);
         let memory = MemoryConsumer::new(format!("BlockScan[{partition}] {}", self.target.view_set.name))
             .register(task.memory_pool());
-        let reader = Arc::new(Reader {
-            target: self.target.clone(),
-            context: self.context.clone(),
-            memory,
-        });
+        let reader = Arc::new(Reader { target: self.target.clone(), context: self.context.clone(), memory });
         let batch_size = task.session_config().batch_size();
         let feed = self.feed(partition);
         let decoded = feed

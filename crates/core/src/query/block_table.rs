@@ -170,8 +170,7 @@ impl TableProvider for BlockTable {
         let partitions = state.config().target_partitions().min(list.first_page.len()).max(1);
         let scan = Arc::new(BlockScanExec::new(target, list, self.context.clone(), partitions));
         let Some(range) = range else { return Ok(scan) };
-        let predicate =
-            state.create_physical_expr(range, &scan.schema().to_dfschema()?)?;
+        let predicate = state.create_physical_expr(range, &scan.schema().to_dfschema()?)?;
         let filter = FilterExecBuilder::new(predicate, scan)
             .apply_projection(Some((0..wanted.len()).collect()))?
             .build()?;

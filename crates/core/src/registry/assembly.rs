@@ -152,7 +152,8 @@ impl Assembly {
         source: BlockSource,
         crate_name: &'static str,
     ) -> Result<(), AssemblyError> {
-        let what = || format!("the source of '{}' for {} blocks tagged '{}'", set.name, source.format, source.tag);
+        let what =
+            || format!("the source of '{}' for {} blocks tagged '{}'", set.name, source.format, source.tag);
         let invalid = |reason: String| AssemblyError::Invalid {
             what: what(),
             crate_name: crate_name.to_owned(),

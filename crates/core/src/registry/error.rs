@@ -20,7 +20,9 @@ pub enum AssemblyError {
         second: String,
     },
     /// Nobody registered what a view set depends on, or what a block source is for.
-    #[error("{dependent} of {crate_name} needs the view set '{missing}', which no linked crate registers{hint}")]
+    #[error(
+        "{dependent} of {crate_name} needs the view set '{missing}', which no linked crate registers{hint}"
+    )]
     Missing {
         /// Who needs it.
         dependent: String,

@@ -1,7 +1,7 @@
 //! One block, decompressed and indexed, and the walk over its events.
 
 use super::dependencies::next_record;
-use super::{Dependencies, DecodeError, EventType, StreamLayout, check_frame, decompress};
+use super::{DecodeError, Dependencies, EventType, StreamLayout, check_frame, decompress};
 use crate::wire::PayloadParts;
 use arrow::buffer::Buffer;
 use std::sync::Arc;

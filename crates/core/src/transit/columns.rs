@@ -1,6 +1,6 @@
 //! Arrow columns of what transit blocks hold: texts without copying them, dictionaries by dependency.
 
-use super::{Dependencies, DecodeError, Dependency, Text, TransitBlock};
+use super::{DecodeError, Dependencies, Dependency, Text, TransitBlock};
 use arrow::array::{
     ArrayRef, BinaryBuilder, DictionaryArray, Int32Array, StringBuilder, StringViewArray, make_view,
 };
@@ -211,10 +211,7 @@ impl<'a> PropertyDictionary<'a> {
 }
 
 /// A property set as texts, sorted by name; of a name that is there twice, the last one counts.
-fn property_texts(
-    dependencies: &Dependencies,
-    set: Dependency,
-) -> Result<BTreeMap<&str, &str>, DecodeError> {
+fn property_texts(dependencies: &Dependencies, set: Dependency) -> Result<BTreeMap<&str, &str>, DecodeError> {
     let pairs = dependencies
         .get_properties(set)
         .ok_or_else(|| DecodeError::corrupt("an event refers to something else than a property set"))?;

@@ -112,7 +112,9 @@ impl Dependencies {
         for _ in 0..count {
             // each turn takes at least one byte away, so a false count ends here
             if size == 0 || rest.len() < size {
-                return Err(DecodeError::corrupt(format!("{count} properties are announced, fewer are there")));
+                return Err(DecodeError::corrupt(format!(
+                    "{count} properties are announced, fewer are there"
+                )));
             }
             let (instance, behind) = rest.split_at(size);
             let pair = (self.find(name.load(instance)?)?, self.find(value.load(instance)?)?);
@@ -189,9 +191,7 @@ impl Dependencies {
     /// The property set, if it is one: names and values, all of them texts.
     pub fn get_properties(&self, dependency: Dependency) -> Option<&[(Dependency, Dependency)]> {
         match self.entries.get(dependency.index())? {
-            Entry::Properties { first, count } => {
-                self.pairs.get(*first as usize..(first + count) as usize)
-            }
+            Entry::Properties { first, count } => self.pairs.get(*first as usize..(first + count) as usize),
             _ => None,
         }
     }

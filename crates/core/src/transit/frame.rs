@@ -70,10 +70,8 @@ pub fn check_frame(frame: &[u8], limit: usize, name: &str) -> Result<usize, Deco
 
 /// Compresses a buffer the way native clients do: one frame of linked 64 KiB blocks.
 pub fn compress(bytes: &[u8]) -> Vec<u8> {
-    let info = FrameInfo::new()
-        .block_size(BlockSize::Max64KB)
-        .block_mode(BlockMode::Linked)
-        .block_checksums(true);
+    let info =
+        FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Linked).block_checksums(true);
     let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
     let written = encoder.write_all(bytes);
     debug_assert!(written.is_ok(), "writing to memory does not fail");
@@ -85,9 +83,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const EMPTY_RUST: [u8; 15] = [
-        0x04, 0x22, 0x4d, 0x18, 0x54, 0x40, 0xae, 0, 0, 0, 0, 0x05, 0x5d, 0xcc, 0x02,
-    ];
+    const EMPTY_RUST: [u8; 15] =
+        [0x04, 0x22, 0x4d, 0x18, 0x54, 0x40, 0xae, 0, 0, 0, 0, 0x05, 0x5d, 0xcc, 0x02];
     const EMPTY_UNREAL: [u8; 11] = [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82, 0, 0, 0, 0];
 
     #[test]

@@ -47,11 +47,15 @@ pub(super) enum Kind {
     F64,
     Reference,
     /// Coded text behind `skip` other coded texts that start at the field's offset.
-    Text { skip: u8 },
+    Text {
+        skip: u8,
+    },
     /// Text without length: the rest of the record.
     BareText,
     /// Blob behind `skip` coded texts that start at the field's offset.
-    Blob { skip: u8 },
+    Blob {
+        skip: u8,
+    },
     /// A nested instance: valid, but without a reader.
     Nested,
 }
@@ -163,11 +167,7 @@ fn kind_of(type_name: &str, size: u64, all: &[TypeRecord]) -> Result<(Kind, u64)
             return Ok((Kind::Reference, reference_offset(nested)?));
         }
     };
-    if size == required {
-        Ok((kind, 0))
-    } else {
-        Err(format!("is a {type_name} of {size} bytes"))
-    }
+    if size == required { Ok((kind, 0)) } else { Err(format!("is a {type_name} of {size} bytes")) }
 }
 
 /// Where in an instance of a reference type the id stands.
@@ -274,10 +274,7 @@ impl EventType {
         if let Some(problem) = &self.problem {
             return Err(DecodeError::corrupt(problem.clone()));
         }
-        self.fields
-            .iter()
-            .find(|f| f.name == member)
-            .ok_or_else(|| self.mismatch(member, kind))
+        self.fields.iter().find(|f| f.name == member).ok_or_else(|| self.mismatch(member, kind))
     }
 
     fn mismatch(&self, member: &'static str, kind: &'static str) -> DecodeError {

@@ -194,10 +194,21 @@ fn read_all(block: &TransitBlock) -> usize {
 
 fn any_type() -> impl Strategy<Value = TypeRecord> {
     let names = prop_oneof![
-        Just("StaticString"), Just("StaticStringDependency"), Just("PropertySetDependency"), Just("Property"),
-        Just("StaticStringRef"), Just("StringId"), Just("LogStringEvent"), Just("LogStringEventV2"),
-        Just("LogStringInteropEventV2"), Just("LogStringInteropEventV3"), Just("TaggedLogInteropEvent"),
-        Just("TaggedLogString"), Just("ImageEvent"), Just("LogMetadataRecord"), Just("Other"),
+        Just("StaticString"),
+        Just("StaticStringDependency"),
+        Just("PropertySetDependency"),
+        Just("Property"),
+        Just("StaticStringRef"),
+        Just("StringId"),
+        Just("LogStringEvent"),
+        Just("LogStringEventV2"),
+        Just("LogStringInteropEventV2"),
+        Just("LogStringInteropEventV3"),
+        Just("TaggedLogInteropEvent"),
+        Just("TaggedLogString"),
+        Just("ImageEvent"),
+        Just("LogMetadataRecord"),
+        Just("Other"),
     ];
     let member_names = prop_oneof![Just("id"), Just("time"), Just("desc"), Just("name"), Just("value")];
     let types = prop_oneof![Just("u8"), Just("u32"), Just("u64"), Just("i64"), Just("f64"), Just("StringId")];
@@ -251,7 +262,7 @@ proptest! {
         let mut objects = decompress(&payload.objects, 1 << 20, "objects").unwrap();
         let buffer = if of_objects { &mut objects } else { &mut dependencies };
         let i = at.index(buffer.len());
-        buffer[i] ^= 1 << bit;
+        buffer[i] ^= 1_u8 << bit;
         if let Ok(block) = TransitBlock::from_buffers(layout, dependencies, objects) {
             read_all(&block);
         }

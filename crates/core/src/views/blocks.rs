@@ -7,8 +7,8 @@ use crate::query::{Conditions, QueryContext};
 use crate::registry::{Column, Instances, Source, ViewSet};
 use anyhow::Result;
 use arrow::array::{
-    ArrayRef, BinaryArray, Int32Array, Int64Array, ListBuilder, RecordBatch, StringBuilder,
-    StringViewArray, TimestampNanosecondArray,
+    ArrayRef, BinaryArray, Int32Array, Int64Array, ListBuilder, RecordBatch, StringBuilder, StringViewArray,
+    TimestampNanosecondArray,
 };
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
@@ -108,9 +108,7 @@ fn rows(blocks: &[BlockRecord], schema: &SchemaRef) -> Result<RecordBatch> {
         int64s(&|b| b.info.object_offset),
         int64s(&|b| b.info.payload_size),
         times(&|b| b.info.insert_time),
-        Arc::new(BinaryArray::from_iter_values(
-            blocks.iter().map(|b| &b.stream.dependencies_metadata),
-        )),
+        Arc::new(BinaryArray::from_iter_values(blocks.iter().map(|b| &b.stream.dependencies_metadata))),
         Arc::new(BinaryArray::from_iter_values(blocks.iter().map(|b| &b.stream.objects_metadata))),
         text_lists(blocks.iter().map(|b| b.stream.tags.as_slice())),
         to_list(blocks.iter().map(|b| b.stream.properties.as_slice())),

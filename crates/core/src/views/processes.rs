@@ -66,8 +66,7 @@ impl PagedSource for Processes {
         limit: u32,
         schema: &SchemaRef,
     ) -> Result<Page<Uuid>> {
-        let filter =
-            ProcessFilter { process_id: conditions.uuid("process_id"), active: context.range() };
+        let filter = ProcessFilter { process_id: conditions.uuid("process_id"), active: context.range() };
         let processes = context.connection().catalog().processes(&filter, after, limit).await?;
         let next = (processes.len() == limit as usize)
             .then(|| processes.last().map(|(p, _)| p.process_id))

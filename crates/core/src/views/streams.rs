@@ -60,9 +60,8 @@ impl PagedSource for Streams {
             active: context.range(),
         };
         let streams = context.connection().catalog().streams(&filter, after, limit).await?;
-        let next = (streams.len() == limit as usize)
-            .then(|| streams.last().map(|(s, _)| s.stream_id))
-            .flatten();
+        let next =
+            (streams.len() == limit as usize).then(|| streams.last().map(|(s, _)| s.stream_id)).flatten();
         Ok(Page { rows: rows(&streams, schema)?, next })
     }
 }

@@ -43,7 +43,7 @@ pub(crate) fn read_map<'b, const N: usize>(
         field(key, d).map_err(|e| WireError::BadValue {
             record,
             key: key.to_owned(),
-            reason: e.to_string(),
+            reason: e.to_string().trim_start_matches("decode error: ").to_owned(),
         })?;
     }
     match seen.iter().position(|s| !s) {
@@ -93,11 +93,7 @@ pub(crate) fn text<'b>(d: &mut Decoder<'b>) -> Result<Cow<'b, str>, Error> {
     } else {
         Cow::Borrowed(d.str()?)
     };
-    Ok(if text.contains('\0') {
-        Cow::Owned(text.replace('\0', "\u{fffd}"))
-    } else {
-        text
-    })
+    Ok(if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { text })
 }
 
 pub(crate) fn string(d: &mut Decoder<'_>) -> Result<String, Error> {
@@ -120,9 +116,7 @@ pub(crate) fn optional_uuid(d: &mut Decoder<'_>) -> Result<Option<Uuid>, Error> 
     if text.is_empty() {
         return Ok(None);
     }
-    Uuid::try_parse(&text)
-        .map(Some)
-        .map_err(|_| Error::message(format!("'{text}' is not a UUID")))
+    Uuid::try_parse(&text).map(Some).map_err(|_| Error::message(format!("'{text}' is not a UUID")))
 }
 
 /// An RFC 3339 text as nanoseconds since the Unix epoch.

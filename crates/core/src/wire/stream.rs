@@ -9,14 +9,8 @@ use minicbor::Decoder;
 /// Decodes a stream announcement of a native client. `insert_time` is left 0: the lake sets it.
 pub fn decode_stream(body: &[u8]) -> Result<StreamInfo, WireError> {
     let mut s = StreamParts { format: TRANSIT_FORMAT.to_owned(), ..StreamParts::default() };
-    const KEYS: [&str; 6] = [
-        "process_id",
-        "stream_id",
-        "dependencies_metadata",
-        "objects_metadata",
-        "tags",
-        "properties",
-    ];
+    const KEYS: [&str; 6] =
+        ["process_id", "stream_id", "dependencies_metadata", "objects_metadata", "tags", "properties"];
     read_map(&mut Decoder::new(body), "stream", KEYS, |key, d| {
         match key {
             "process_id" => s.process_id = uuid(d)?,

@@ -67,9 +67,7 @@ impl Catalog {
             Readers::Postgres(pool) => {
                 let mut transaction = Transaction::Postgres(pool.begin().await?);
                 // any number will do as long as everybody takes the same
-                transaction
-                    .execute(Statement::new("SELECT pg_advisory_xact_lock(7449374901)"))
-                    .await?;
+                transaction.execute(Statement::new("SELECT pg_advisory_xact_lock(7449374901)")).await?;
                 Ok(transaction)
             }
         }

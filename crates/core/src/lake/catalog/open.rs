@@ -71,9 +71,9 @@ impl Catalog {
                 Ok(Self::new(Readers::Postgres(pool.clone()), Readers::Postgres(pool), false))
             }
             #[cfg(not(feature = "postgres"))]
-            Database::Postgres(_) => Err(LakeError::Address(
-                "this binary was built without the feature 'postgres'".to_owned(),
-            )),
+            Database::Postgres(_) => {
+                Err(LakeError::Address("this binary was built without the feature 'postgres'".to_owned()))
+            }
         }
     }
 }
@@ -92,9 +92,8 @@ async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog
         .connect_with(options.clone())
         .await?;
     migrate_sqlite(&writer).await?;
-    let readers = SqlitePoolOptions::new()
-        .max_connections(READERS)
-        .connect_lazy_with(options.read_only(true));
+    let readers =
+        SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.read_only(true));
     Ok(Catalog::new(Readers::Sqlite(readers), Readers::Sqlite(writer), is_relaxed))
 }
 

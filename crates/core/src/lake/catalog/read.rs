@@ -276,8 +276,7 @@ impl Catalog {
         rows.into_iter()
             .map(|r| {
                 let stream = streams.get(&r.stream_id).ok_or_else(|| missing("stream", r.stream_id))?;
-                let process =
-                    processes.get(&r.process_id).ok_or_else(|| missing("process", r.process_id))?;
+                let process = processes.get(&r.process_id).ok_or_else(|| missing("process", r.process_id))?;
                 Ok(BlockRecord {
                     seq: r.seq,
                     stream: stream.clone(),

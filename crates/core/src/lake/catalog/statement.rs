@@ -110,7 +110,10 @@ pub(super) enum Readers {
 }
 
 /// A row of either database.
-pub(super) trait Record: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + MaybePostgres + Send + Unpin {}
+pub(super) trait Record:
+    for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + MaybePostgres + Send + Unpin
+{
+}
 
 #[cfg(feature = "postgres")]
 pub(super) trait MaybePostgres: for<'r> FromRow<'r, sqlx::postgres::PgRow> {}

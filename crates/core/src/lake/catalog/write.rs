@@ -63,10 +63,7 @@ impl Catalog {
     }
 
     async fn set_synchronous(&self, level: &str) -> Result<(), LakeError> {
-        self.writer
-            .fetch::<(i64,)>(Statement::new(&format!("PRAGMA synchronous = {level}")))
-            .await
-            .map(drop)
+        self.writer.fetch::<(i64,)>(Statement::new(&format!("PRAGMA synchronous = {level}"))).await.map(drop)
     }
 
     /// Bounds of the events' times by the blocks' ticks, where the process is known.

@@ -117,11 +117,8 @@ impl LocalObjects {
     /// `None` if somebody holds the lock.
     pub(in crate::lake) fn read_abandoned(&self, key: &str) -> Result<Option<(Bytes, File)>, LakeError> {
         let path = self.root.join(key);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(failed("opening", &path))?;
+        let mut file =
+            OpenOptions::new().read(true).write(true).open(&path).map_err(failed("opening", &path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
@@ -147,14 +144,11 @@ fn create(root: &Path) -> Result<OpenObject, LakeError> {
         .create_new(true)
         .open(&path)
         .map_err(failed("making", &path))?;
-    file.try_lock()
-        .map_err(|e| LakeError::Objects(format!("locking {}: {e}", path.display())))?;
+    file.try_lock().map_err(|e| LakeError::Objects(format!("locking {}: {e}", path.display())))?;
     file.write_all(MAGIC).map_err(failed("writing to", &path))?;
     file.sync_all().map_err(failed("syncing", &path))?;
     for directory in [day, day.parent().unwrap_or(root), root] {
-        File::open(directory)
-            .and_then(|d| d.sync_all())
-            .map_err(failed("syncing", directory))?;
+        File::open(directory).and_then(|d| d.sync_all()).map_err(failed("syncing", directory))?;
     }
     Ok(OpenObject { key, file, length: MAGIC.len() as u64 })
 }

@@ -21,10 +21,7 @@ impl BlockFaults {
 }
 
 impl TableFunctionImpl for BlockFaults {
-    fn call_with_args(
-        &self,
-        _: TableFunctionArgs,
-    ) -> datafusion::error::Result<Arc<dyn TableProvider>> {
+    fn call_with_args(&self, _: TableFunctionArgs) -> datafusion::error::Result<Arc<dyn TableProvider>> {
         let schema = Schema::new(vec![
             Field::new("block_id", DataType::Utf8, false),
             Field::new("view_set_name", DataType::Utf8, false),

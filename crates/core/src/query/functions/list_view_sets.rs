@@ -43,7 +43,10 @@ impl TableFunctionImpl for ListViewSets {
             Arc::new(BinaryArray::from_iter_values(hashes)),
             texts(&|i| {
                 let columns = sets[i].0.columns.iter();
-                columns.map(|c| format!("{}: {}", c.name, c.column_type.to_text())).collect::<Vec<_>>().join(", ")
+                columns
+                    .map(|c| format!("{}: {}", c.name, c.column_type.to_text()))
+                    .collect::<Vec<_>>()
+                    .join(", ")
             }),
             Arc::new(BooleanArray::from(vec![true; sets.len()])),
             Arc::new(BooleanArray::from_iter(sets.iter().map(|(s, _)| Some(s.instances.has_global())))),

@@ -1,0 +1,114 @@
+//! Any two buffers under any types decode to rows or to an error, the same number for every projection.
+#![no_main]
+
+use arbitrary::Arbitrary;
+use belvedere_core::decode::{DecodeLimits, decode_block};
+use belvedere_core::lake::BlockRecord;
+use belvedere_core::model::{BlockInfo, ProcessInfo, StreamParts};
+use belvedere_core::registry::{Assembly, ViewSet};
+use belvedere_core::transit::compress;
+use belvedere_core::wire::{MemberRecord, PayloadParts, TypeRecord, encode_block, encode_types};
+use libfuzzer_sys::fuzz_target;
+use std::sync::{Arc, LazyLock};
+use uuid::Uuid;
+
+static ASSEMBLY: LazyLock<Assembly> = LazyLock::new(|| {
+    let mut all = belvedere_core::registrations();
+    all.extend(belvedere_views_log::registrations());
+    all.extend(belvedere_views_metrics::registrations());
+    Assembly::new(all).expect("our own crates fit together")
+});
+
+const NAMES: &[&str] = &[
+    "StaticString", "StaticStringDependency", "PropertySetDependency", "Property", "StaticStringRef", "StringId",
+    "LogMetadataRecord", "MetricMetadataDependency", "LogStaticStrEvent", "LogStringEvent", "LogStringEventV2",
+    "LogStaticStrInteropEvent", "LogStringInteropEventV2", "LogStringInteropEventV3", "TaggedLogString",
+    "TaggedLogInteropEvent", "TaggedLogTemplateEvent", "TaggedLogStaticStrEvent", "IntegerMetricEvent",
+    "TaggedFloatMetricEvent", "TaggedIntegerMetricEvent", "Other",
+];
+const MEMBERS: &[&str] =
+    &["id", "time", "desc", "name", "value", "unit", "target", "fmt_str", "level", "msg", "properties", "other"];
+const TYPES: &[&str] = &["u8", "u32", "u64", "i64", "f64", "StringId", "StaticStringRef", "usize"];
+
+#[derive(Debug, Arbitrary)]
+struct Type {
+    name: u8,
+    size: u8,
+    is_reference: bool,
+    members: Vec<(u8, u8, u8, u8, bool)>,
+}
+
+#[derive(Debug, Arbitrary)]
+struct Input {
+    is_log: bool,
+    frequency: i64,
+    end_ticks: i64,
+    dependency_types: Vec<Type>,
+    object_types: Vec<Type>,
+    dependencies: Vec<u8>,
+    objects: Vec<u8>,
+}
+
+fn types(types: &[Type]) -> Vec<TypeRecord> {
+    let pick = |from: &[&str], i: u8| from[usize::from(i) % from.len()].to_owned();
+    types
+        .iter()
+        .map(|t| TypeRecord {
+            name: pick(NAMES, t.name),
+            size: t.size.into(),
+            is_reference: t.is_reference,
+            members: t
+                .members
+                .iter()
+                .map(|(name, type_name, offset, size, is_reference)| MemberRecord {
+                    name: pick(MEMBERS, *name),
+                    type_name: pick(TYPES, *type_name),
+                    offset: (*offset).into(),
+                    size: (*size).into(),
+                    is_reference: *is_reference,
+                })
+                .collect(),
+        })
+        .collect()
+}
+
+fuzz_target!(|input: Input| {
+    let (set, tag) = if input.is_log { ("log_entries", "log") } else { ("measures", "metrics") };
+    let view_set: &ViewSet = ASSEMBLY.view_sets().find(|s| s.name == set).expect("it is registered");
+    let info = BlockInfo {
+        block_id: Uuid::nil(), stream_id: Uuid::nil(), process_id: Uuid::nil(), begin_time: 0, begin_ticks: 0,
+        end_time: 1_000_000_000, end_ticks: input.end_ticks, nb_objects: i32::MAX, object_offset: 0,
+        payload_size: 0, insert_time: 0,
+    };
+    let parts = PayloadParts {
+        dependencies: compress(&input.dependencies).into(),
+        objects: compress(&input.objects).into(),
+    };
+    let block = encode_block(info, &parts);
+    let process = ProcessInfo {
+        process_id: Uuid::nil(), exe: String::new(), username: String::new(), realname: String::new(),
+        computer: String::new(), distro: String::new(), cpu_brand: String::new(),
+        tsc_frequency: input.frequency, start_time: 0, start_ticks: 0, parent_process_id: None,
+        properties: Vec::new(), insert_time: 0,
+    };
+    let stream = StreamParts {
+        dependencies_metadata: encode_types(&types(&input.dependency_types)).into(),
+        objects_metadata: encode_types(&types(&input.object_types)).into(),
+        tags: vec![tag.to_owned()],
+        ..StreamParts::default()
+    };
+    let record = BlockRecord {
+        seq: 1, info: block.info, stream: Arc::new(stream.into()), process: Arc::new(process),
+        object_key: String::new(), payload_offset: 0,
+    };
+    let decode = |projection: &[usize]| {
+        let schema = view_set.engine_schema().project(projection).expect("columns exist");
+        let payload = block.body.slice(block.payload.clone());
+        let source = ASSEMBLY.sources(set)[0];
+        let limits = DecodeLimits { block_bytes: 1 << 20 };
+        decode_block(view_set, &source, &record, payload, projection, Arc::new(schema), limits)
+            .map(|rows| rows.num_rows())
+    };
+    let all: Vec<usize> = (0..view_set.columns.len()).collect();
+    assert_eq!(decode(&all), decode(&[]));
+});
