@@ -7,8 +7,8 @@ use arrow::csv::WriterBuilder;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::util::display::FormatOptions;
 use arrow::util::pretty::pretty_format_batches_with_options;
+use belvedere_core::properties::jsonb_to_json;
 use belvedere_core::query::is_jsonb;
-use jsonb::RawJsonb;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -125,8 +125,7 @@ fn readable(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
 fn json_texts(column: &ArrayRef) -> Result<ArrayRef> {
     let binary = cast(column, &DataType::Binary)?;
     let binary = binary.as_binary::<i32>();
-    let texts: StringArray =
-        binary.iter().map(|value| value.map(|bytes| RawJsonb::new(bytes).to_string())).collect();
+    let texts: StringArray = binary.iter().map(|value| value.and_then(jsonb_to_json)).collect();
     Ok(Arc::new(texts))
 }
 

@@ -62,7 +62,7 @@ fn every_acknowledged_block_survives_kill_9_under_load() {
     }
     let server = place.serve(&[]);
     assert!(place.number("SELECT count(*) FROM log_entries") > 0);
-    assert_eq!(place.query("SELECT * FROM block_faults()").len(), 0);
+    assert_eq!(place.query("SELECT * FROM block_faults()"), Vec::<serde_json::Value>::new());
     server.stop();
 }
 

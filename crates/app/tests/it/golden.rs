@@ -94,9 +94,8 @@ fn text(column: &ArrayRef, row: usize) -> String {
 
 /// JSONB as JSON with sorted keys; any other binary as base64.
 fn json_of(bytes: &[u8]) -> String {
-    let jsonb = jsonb::RawJsonb::new(bytes);
-    match serde_json::from_str::<Value>(&jsonb.to_string()) {
-        Ok(value @ Value::Object(_)) => value.to_string(),
+    match belvedere::core::properties::jsonb_to_json(bytes).map(|json| serde_json::from_str::<Value>(&json)) {
+        Some(Ok(value)) => value.to_string(),
         _ => base64::engine::general_purpose::STANDARD.encode(bytes),
     }
 }
@@ -159,6 +158,11 @@ fn rows_are_those_of_an_independent_server_of_the_protocol() {
                 .filter(|c| !of_the_server.contains(c))
                 .collect();
             let (found_rows, expected_rows) = (rows_of(&found, &columns), rows_of(&expected, &columns));
+            if (name, view) == ("net-small", "log_entries") {
+                // sent by a newer client: the other server does not know some of its event types
+                assert!(expected_rows.iter().all(|row| found_rows.contains(row)), "{found_rows:#?}");
+                continue;
+            }
             assert_eq!(found_rows.len(), expected_rows.len(), "{name} {view}");
             for (found, expected) in found_rows.iter().zip(&expected_rows) {
                 assert_eq!(found, expected, "{name} {view} {columns:?}");

@@ -311,22 +311,32 @@ pub fn main_id(request: &Request) -> Option<uuid::Uuid> {
 
 /// The same requests with new process, stream and block ids.
 pub fn with_fresh_ids(requests: &[Request]) -> Vec<Request> {
-    let mut renamed = requests.to_vec();
-    for old in requests.iter().filter_map(main_id) {
-        let (old, new) = (old.to_string(), uuid::Uuid::new_v4().to_string());
-        for request in &mut renamed {
-            let mut at = 0;
-            while let Some(found) = find(&request.body[at..], old.as_bytes()) {
-                at += found;
-                request.body[at..at + new.len()].copy_from_slice(new.as_bytes());
-            }
-        }
+    use belvedere::core::wire;
+    let mut ids = std::collections::HashMap::new();
+    let mut fresh = |old: uuid::Uuid| *ids.entry(old).or_insert_with(uuid::Uuid::new_v4);
+    let mut renamed = Vec::with_capacity(requests.len());
+    for request in requests {
+        let body = if request.is("insert_process") {
+            let mut process = wire::decode_process(&request.body).unwrap();
+            process.process_id = fresh(process.process_id);
+            wire::encode_process(&process)
+        } else if request.is("insert_stream") {
+            let mut stream = wire::decode_stream(&request.body).unwrap();
+            stream.process_id = fresh(stream.process_id);
+            stream.stream_id = fresh(stream.stream_id);
+            wire::encode_stream(&stream).unwrap()
+        } else {
+            let block = wire::decode_block(request.body.clone().into()).unwrap();
+            let parts = wire::split_payload(&block.body[block.payload.clone()]).unwrap();
+            let mut info = block.info.clone();
+            info.process_id = fresh(info.process_id);
+            info.stream_id = fresh(info.stream_id);
+            info.block_id = fresh(info.block_id);
+            wire::encode_block(info, &parts).body.to_vec()
+        };
+        renamed.push(Request { body, ..request.clone() });
     }
     renamed
-}
-
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes.windows(wanted.len()).position(|w| w == wanted)
 }
 
 /// `kill -9` of a server that others still use.

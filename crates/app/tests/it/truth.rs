@@ -125,9 +125,10 @@ fn check_messages(place: &Place, process: &Value) {
 }
 
 fn check_metrics(place: &Place, process: &Value) {
+    // by name and unit only: the truth does not know of targets that are given at a call site
     let rows = place.query(&format!(
-        "SELECT name, unit, target, count(*) AS count, sum(value) AS sum, min(value) AS min, max(value) AS max \
-         FROM view_instance('measures', '{}') WHERE {SYSTEM_METRICS} GROUP BY name, unit, target",
+        "SELECT name, unit, count(*) AS count, sum(value) AS sum, min(value) AS min, max(value) AS max \
+         FROM view_instance('measures', '{}') WHERE {SYSTEM_METRICS} GROUP BY name, unit",
         id(process)
     ));
     let mut found: BTreeMap<String, (i64, f64, f64, f64)> = BTreeMap::new();
@@ -135,7 +136,6 @@ fn check_metrics(place: &Place, process: &Value) {
         let name = row["name"].as_str().unwrap();
         let truth = &process["metrics"][name];
         assert_eq!(row["unit"], truth["unit"], "{row}");
-        assert_eq!(row["count"], truth["targets"][row["target"].as_str().unwrap()], "{row}");
         let f = |key: &str| row[key].as_f64().unwrap();
         let entry = found.entry(name.to_owned()).or_insert((0, 0.0, f64::INFINITY, f64::NEG_INFINITY));
         entry.0 += row["count"].as_i64().unwrap();

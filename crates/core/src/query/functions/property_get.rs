@@ -1,5 +1,6 @@
 //! `property_get(properties, name)`
 
+use crate::properties::jsonb_member;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, DictionaryArray, ListArray, StringArray,
     StringBuilder, StructArray, new_null_array,
@@ -10,7 +11,6 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use jsonb::RawJsonb;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -158,9 +158,9 @@ impl<'a> Lookup<'a> {
     fn get(&self, row: usize, name: &str) -> Option<String> {
         match self {
             Self::Null => None,
-            Self::Jsonb(array) => array.is_valid(row).then(|| from_jsonb(array.value(row), name)).flatten(),
+            Self::Jsonb(array) => array.is_valid(row).then(|| jsonb_member(array.value(row), name)).flatten(),
             Self::JsonbView(array) => {
-                array.is_valid(row).then(|| from_jsonb(array.value(row), name)).flatten()
+                array.is_valid(row).then(|| jsonb_member(array.value(row), name)).flatten()
             }
             Self::List { lists, keys, values } => {
                 if lists.is_null(row) {
@@ -174,16 +174,6 @@ impl<'a> Lookup<'a> {
                     .map(|i| values.value(i).to_owned())
             }
         }
-    }
-}
-
-/// A member of a JSONB object: a text as it is, anything else as JSON.
-fn from_jsonb(object: &[u8], name: &str) -> Option<String> {
-    let value = RawJsonb::new(object).get_by_name(name, true).ok()??;
-    let value = value.as_raw();
-    match value.as_str() {
-        Ok(Some(text)) => Some(text.into_owned()),
-        _ => Some(value.to_string()),
     }
 }
 
