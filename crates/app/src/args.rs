@@ -7,7 +7,12 @@ use std::path::PathBuf;
 
 /// A telemetry lakehouse: every event of every process, at low cost, behind SQL.
 #[derive(Debug, Parser)]
-#[command(name = "belvedere", version, propagate_version = true)]
+#[command(
+    name = "belvedere",
+    version,
+    propagate_version = true,
+    after_help = "BELVEDERE_LOG=debug (or info, warn, error, off) says how much is logged to standard error."
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -38,15 +43,15 @@ pub(crate) enum Command {
 /// Where the lake is.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LakeArgs {
-    /// Directory of the lake: SQLite and files.
-    #[arg(long, value_name = "DIR", default_value = "./belvedere-lake")]
+    /// Directory of the lake: SQLite and files
+    #[arg(long, value_name = "DIR", default_value = "./belvedere-lake", env = "BELVEDERE_LAKE")]
     pub(crate) lake: PathBuf,
     /// Metadata database instead of SQLite in the directory: postgres://user:password@host/database
     #[arg(long, value_name = "URL", env = "BELVEDERE_DATABASE", hide_env_values = true)]
     pub(crate) database: Option<String>,
     /// Object store instead of files in the directory: s3://bucket/prefix, gs://…, az://…, file://…;
     /// credentials come from AWS_…, GOOGLE_…, AZURE_… variables
-    #[arg(long, value_name = "URL", env = "BELVEDERE_OBJECTS")]
+    #[arg(long, value_name = "URL", env = "BELVEDERE_OBJECTS", hide_env_values = true)]
     pub(crate) objects: Option<String>,
     /// Memory for queries, in MiB; what needs more spills to disk or fails
     #[arg(long, value_name = "MIB", default_value_t = 2048, env = "BELVEDERE_MEMORY")]
@@ -76,20 +81,20 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     pub(crate) insecure: bool,
     /// Largest request body, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 100)]
-    pub(crate) max_body: usize,
+    #[arg(long, value_name = "MIB", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_body: u64,
     /// Request bodies that are handled at once, in MiB; more wait
-    #[arg(long, value_name = "MIB", default_value_t = 512)]
-    pub(crate) max_pending: usize,
+    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_pending: u64,
 }
 
 /// Range of event time. Each bound works alone; both are inclusive.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RangeArgs {
-    /// Only events at or after this time, RFC 3339
+    /// Only events at or after this time: RFC 3339, or a day (UTC)
     #[arg(long, value_name = "TIME")]
     pub(crate) begin: Option<String>,
-    /// Only events at or before this time, RFC 3339
+    /// Only events at or before this time: RFC 3339, or a day (its first instant, UTC)
     #[arg(long, value_name = "TIME")]
     pub(crate) end: Option<String>,
 }
@@ -102,10 +107,10 @@ pub(crate) struct QueryArgs {
     pub(crate) lake: LakeArgs,
     #[command(flatten)]
     pub(crate) range: RangeArgs,
-    /// How to write the rows
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub(crate) format: Format,
-    /// File to write to instead of the standard output
+    /// How to write the rows [default: what the extension of --output says, else table]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// File to write to instead of the standard output; it is replaced when the answer is complete
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
@@ -147,9 +152,9 @@ pub(crate) enum SchemaFormat {
 pub(crate) struct DemoArgs {
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
-    /// Address to listen on
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
-    pub(crate) http: SocketAddr,
+    /// Address to listen on, on loopback [default: 127.0.0.1:9000, or a free port if that is taken]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) http: Option<SocketAddr>,
     /// Leave after the first queries instead of going on until Ctrl-C
     #[arg(long)]
     pub(crate) once: bool,

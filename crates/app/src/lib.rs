@@ -42,10 +42,7 @@ pub fn main() -> ExitCode {
 }
 
 fn failed(error: &anyhow::Error) -> ExitCode {
-    // whoever reads our output may have closed it: that is no failure worth words
-    if error.chain().any(|e| {
-        e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
-    }) {
+    if is_broken_pipe(error) {
         return ExitCode::SUCCESS;
     }
     let text = format!("{error:#}");
@@ -61,4 +58,10 @@ fn start_log(default_level: &str) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .init();
+}
+
+/// Whoever reads our output may have closed it: that is no failure worth words. Some writers wrap the
+/// operating system's error in a text.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|e| e.to_string().contains("Broken pipe"))
 }

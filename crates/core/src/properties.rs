@@ -118,10 +118,7 @@ mod tests {
     #[test]
     fn an_object_of_texts_has_the_documented_layout() {
         assert_eq!(to_jsonb([]), [0x40, 0, 0, 0]);
-        assert_eq!(
-            to_jsonb([("k", "v")]),
-            [0x40, 0, 0, 1, 0x10, 0, 0, 1, 0x10, 0, 0, 1, b'k', b'v']
-        );
+        assert_eq!(to_jsonb([("k", "v")]), [0x40, 0, 0, 1, 0x10, 0, 0, 1, 0x10, 0, 0, 1, b'k', b'v']);
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use super::lake::open;
 use super::query::answer;
-use super::serve::{Server, listen, stopped};
+use super::serve::{Server, check_address, listen, stopped};
 use crate::args::DemoArgs;
 use crate::format::Format;
 use anyhow::{Context, Result, bail};
 use belvedere_core::Lake;
 use belvedere_core::ingest::IngestLimits;
+use belvedere_core::lake::BlockFilter;
 use belvedere_core::time::TimeRange;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -32,9 +33,17 @@ const QUERIES: &[(&str, &str)] = &[
 ];
 
 pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
-    let listener = match listen(args.http).await {
-        Ok(listener) => listener,
-        Err(_) => listen("127.0.0.1:0".parse()?).await?,
+    let began = belvedere_core::time::now();
+    let listener = match args.http {
+        Some(address) => {
+            check_address(address, false)?;
+            listen(address).await?
+        }
+        // nobody asked for the usual port
+        None => match listen(([127, 0, 0, 1], 9000).into()).await {
+            Ok(listener) => listener,
+            Err(_) => listen(([127, 0, 0, 1], 0).into()).await?,
+        },
     };
     let lake = open(&args.lake).await?;
     let server = Server::start(lake.clone(), listener, IngestLimits::default())?;
@@ -48,10 +57,12 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
     let mut program = Program::start(&url)?;
     eprintln!("a small instrumented program is sending to {url}\n");
     let outcome = async {
-        first_rows(&lake, &mut program).await?;
+        first_rows(&lake, &mut program, began).await?;
         for (question, sql) in QUERIES {
             println!("-- {question}\n{sql};");
-            answer(&lake, sql, TimeRange::ALL, Format::Table, std::io::stdout()).await?;
+            // not what is left of an earlier demo
+            let range = TimeRange { begin: Some(began), end: None };
+            answer(&lake, sql, range, Format::Table, std::io::stdout()).await?;
             println!();
         }
         if !args.once {
@@ -67,11 +78,13 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
     outcome
 }
 
-/// Waits until the program's first block is in the lake.
-async fn first_rows(lake: &Lake, program: &mut Program) -> Result<()> {
+/// Waits until the program's first blocks are in the lake.
+async fn first_rows(lake: &Lake, program: &mut Program, since: i64) -> Result<()> {
+    let filter =
+        BlockFilter { inserted: TimeRange { begin: Some(since), end: None }, ..BlockFilter::default() };
     let began = Instant::now();
     loop {
-        let blocks = lake.connection().catalog().blocks(&Default::default(), 0, 3).await?;
+        let blocks = lake.connection().catalog().blocks(&filter, 0, 3).await?;
         if blocks.len() == 3 {
             return Ok(());
         }

@@ -5,24 +5,24 @@ use crate::args::QueryArgs;
 use crate::format::{Format, RowWriter};
 use anyhow::{Context, Result, bail};
 use belvedere_core::Lake;
-use belvedere_core::query::QueryReport;
+use belvedere_core::query::{QueryError, QueryReport};
 use belvedere_core::time::TimeRange;
 use futures::TryStreamExt;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
+use std::path::Path;
 
 pub(crate) async fn query(args: QueryArgs) -> Result<()> {
-    if args.output.is_none() && args.format.is_binary() && std::io::stdout().is_terminal() {
-        bail!("{:?} is not for a terminal: name a file with --output FILE", args.format);
+    let by_extension = args.output.as_deref().and_then(Format::of_file);
+    let format = args.format.or(by_extension).unwrap_or(Format::Table);
+    if args.output.is_none() && format.is_binary() && std::io::stdout().is_terminal() {
+        bail!("{format:?} is not for a terminal: name a file with --output FILE");
     }
     let range = range(&args.range)?;
     let lake = open_existing(&args.lake).await?;
     let outcome = match &args.output {
-        None => answer(&lake, &args.sql, range, args.format, std::io::stdout()).await,
-        Some(path) => {
-            let file = File::create(path).with_context(|| format!("{} can't be made", path.display()))?;
-            answer(&lake, &args.sql, range, args.format, file).await
-        }
+        None => answer(&lake, &args.sql, range, format, std::io::stdout()).await,
+        Some(path) => answer_to_file(&lake, &args.sql, range, format, path).await,
     };
     lake.close().await;
     outcome
@@ -38,7 +38,7 @@ pub(crate) async fn answer(
 ) -> Result<()> {
     let mut result = lake.query(sql, range).await?;
     let mut writer = RowWriter::new(format, BufWriter::new(output), result.schema.clone())?;
-    while let Some(batch) = result.rows.try_next().await.map_err(belvedere_core::query::QueryError::from)? {
+    while let Some(batch) = result.rows.try_next().await.map_err(QueryError::from)? {
         writer.write(&batch)?;
     }
     writer.finish()?;
@@ -46,8 +46,27 @@ pub(crate) async fn answer(
     Ok(())
 }
 
+/// A file that is there stays as it is until the whole answer is written beside it.
+async fn answer_to_file(lake: &Lake, sql: &str, range: TimeRange, format: Format, path: &Path) -> Result<()> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".unfinished");
+    let unfinished = Path::new(&unfinished);
+    let file = File::create(unfinished).with_context(|| format!("{} can't be made", unfinished.display()))?;
+    let outcome = match answer(lake, sql, range, format, file).await {
+        Ok(()) => {
+            std::fs::rename(unfinished, path).with_context(|| format!("{} can't be written", path.display()))
+        }
+        Err(e) => Err(e),
+    };
+    if outcome.is_err() {
+        // what is left of it is of no use; the first error is the one to tell
+        let _ = std::fs::remove_file(unfinished);
+    }
+    outcome
+}
+
 /// Says which blocks are missing from an answer.
-pub(crate) fn warn_of_faults(report: &QueryReport) {
+fn warn_of_faults(report: &QueryReport) {
     let count = report.fault_count();
     if count == 0 {
         return;

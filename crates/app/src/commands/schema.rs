@@ -68,7 +68,14 @@ fn as_json(assembly: &Assembly, sets: &[(&'static ViewSet, &'static str)]) -> Va
             (set.name.to_owned(), value)
         })
         .collect();
-    json!({ "view_sets": view_sets })
+    let functions: Vec<Value> = assembly
+        .functions()
+        .flat_map(|(functions, crate_name)| functions.docs.iter().map(move |f| (f, crate_name)))
+        .map(|(f, crate_name)| {
+            json!({ "name": f.name, "signature": f.signature, "description": f.about, "crate": crate_name })
+        })
+        .collect();
+    json!({ "view_sets": view_sets, "functions": functions })
 }
 
 fn as_markdown(assembly: &Assembly, set: &ViewSet, crate_name: &str) -> String {

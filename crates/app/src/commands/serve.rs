@@ -26,17 +26,11 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
             eprintln!("not built: {flag}");
         }
     }
-    if !args.http.ip().is_loopback() && !args.insecure {
-        bail!(
-            "{} is reachable from other machines, and anybody there could send to the lake: \
-             listen on loopback, or say --insecure",
-            args.http
-        );
-    }
+    check_address(args.http, args.insecure)?;
     let limits = IngestLimits {
-        body_bytes: args.max_body << 20,
+        body_bytes: (args.max_body as usize) << 20,
         block_bytes: args.lake.max_block << 20,
-        pending_bytes: args.max_pending << 20,
+        pending_bytes: (args.max_pending as usize) << 20,
         ..IngestLimits::default()
     };
     // the address first: a lake is not made for a server that can't start
@@ -45,6 +39,17 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     let server = Server::start(lake, listener, limits)?;
     eprintln!("listening http {}", server.address);
     server.run(stopped()).await
+}
+
+/// Whoever reaches the address can send to the lake: so only this machine may, unless that is wanted.
+pub(crate) fn check_address(address: SocketAddr, is_insecure: bool) -> Result<()> {
+    if !address.ip().is_loopback() && !is_insecure {
+        bail!(
+            "{address} is reachable from other machines, and anybody there could send to the lake: \
+             listen on loopback, or start 'belvedere serve' with --insecure"
+        );
+    }
+    Ok(())
 }
 
 /// Binds an address, with a hint if it is taken.
@@ -122,10 +127,11 @@ pub(crate) async fn stopped() {
     let _ = interrupt.await;
 }
 
-/// `/health`: the process lives. `/ready`: database and objects answer. `/metrics`: Prometheus text.
+/// `/`: what this is. `/health`: the process lives. `/ready`: database and objects answer. `/metrics`: Prometheus text.
 fn probes(lake: Arc<LakeConnection>) -> Router {
     let readiness = Arc::new(Readiness { lake: lake.clone(), last_success: Mutex::new(None) });
     Router::new()
+        .route("/", get(|| async { concat!("belvedere ", env!("CARGO_PKG_VERSION"), "\n") }))
         .route("/health", get(|| async { StatusCode::OK }))
         .route(
             "/ready",

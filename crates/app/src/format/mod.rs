@@ -9,11 +9,12 @@ use arrow::datatypes::SchemaRef;
 use arrow::ipc::writer::StreamWriter;
 use parquet::arrow::ArrowWriter;
 use std::io::Write;
+use std::path::Path;
 
 /// Formats of answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// Columns side by side, for people
+    /// Columns side by side, for people; long texts are cut
     Table,
     /// One array of objects
     Json,
@@ -28,6 +29,18 @@ pub(crate) enum Format {
 }
 
 impl Format {
+    /// The format that the extension of a file's name stands for.
+    pub(crate) fn of_file(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()? {
+            "json" => Some(Self::Json),
+            "ndjson" | "jsonl" => Some(Self::Ndjson),
+            "csv" => Some(Self::Csv),
+            "arrow" | "arrows" => Some(Self::Arrow),
+            "parquet" => Some(Self::Parquet),
+            _ => None,
+        }
+    }
+
     /// Whether it is no use on a terminal.
     pub(crate) fn is_binary(self) -> bool {
         matches!(self, Self::Arrow | Self::Parquet)

@@ -1,7 +1,8 @@
 //! Tables and CSV. JSONB columns are shown as the JSON that they are.
 
+use super::json::JsonWriter;
 use anyhow::Result;
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::cast;
 use arrow::csv::WriterBuilder;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -15,6 +16,8 @@ use std::sync::Arc;
 const TIME: &str = "%Y-%m-%dT%H:%M:%S%.9fZ";
 /// Rows of one table: a longer answer becomes several, so that widths can be told without reading all of it.
 const TABLE_ROWS: usize = 1000;
+/// Characters of a text in a table.
+const CELL: usize = 200;
 
 pub(crate) struct TableWriter<W> {
     output: W,
@@ -31,7 +34,7 @@ impl<W: Write> TableWriter<W> {
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         self.rows += batch.num_rows();
-        self.waiting.push(readable(batch, &self.schema)?);
+        self.waiting.push(in_cells(&readable(batch, &self.schema)?)?);
         if self.rows >= TABLE_ROWS { self.flush() } else { Ok(()) }
     }
 
@@ -118,8 +121,27 @@ fn readable(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
             }
         })
         .collect::<Result<Vec<_>>>()?;
-    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
+}
+
+/// Texts as they fit into the cells of a table: on one line, and cut when they are long. The other formats
+/// have them whole.
+fn in_cells(batch: &RecordBatch) -> Result<RecordBatch> {
+    let columns = batch.columns().iter().map(|column| -> ArrayRef {
+        match column.as_string_opt::<i32>() {
+            Some(texts) => Arc::new(texts.iter().map(|text| text.map(cell)).collect::<StringArray>()),
+            None => column.clone(),
+        }
+    });
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(batch.schema(), columns.collect(), &options)?)
+}
+
+fn cell(text: &str) -> String {
+    let cut = text.char_indices().nth(CELL).map_or(text.len(), |(i, _)| i);
+    let ellipsis = if cut < text.len() { "…" } else { "" };
+    format!("{}{ellipsis}", text[..cut].replace('\n', "␤").replace(char::is_control, " "))
 }
 
 fn json_texts(column: &ArrayRef) -> Result<ArrayRef> {
@@ -129,10 +151,16 @@ fn json_texts(column: &ArrayRef) -> Result<ArrayRef> {
     Ok(Arc::new(texts))
 }
 
+/// Lists and structs as JSON.
 fn nested_texts(column: &ArrayRef) -> Result<ArrayRef> {
-    let options = FormatOptions::default().with_timestamp_tz_format(Some(TIME));
-    let formatter = arrow::util::display::ArrayFormatter::try_new(column, &options)?;
-    let texts: StringArray =
-        (0..column.len()).map(|i| column.is_valid(i).then(|| formatter.value(i).to_string())).collect();
-    Ok(Arc::new(texts))
+    let field = Field::new("c", column.data_type().clone(), true);
+    let rows = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![column.clone()])?;
+    let mut json = Vec::new();
+    let mut writer = JsonWriter::new(&mut json, false);
+    writer.write(&rows)?;
+    writer.finish()?;
+    // each line is {"c":VALUE}
+    let lines = std::str::from_utf8(&json)?.lines();
+    let values = lines.enumerate().map(|(i, line)| column.is_valid(i).then(|| &line[5..line.len() - 1]));
+    Ok(Arc::new(values.collect::<StringArray>()))
 }

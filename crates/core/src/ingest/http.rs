@@ -12,6 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 crate::register_routes! {
     Routes {
@@ -31,34 +32,59 @@ crate::register_routes! {
 type Service = State<Arc<IngestionService>>;
 
 async fn insert_process(State(service): Service, request: axum::extract::Request) -> Response {
-    let outcome = async {
-        let (body, _reserved) = read_body(&service, request).await?;
-        service.insert_process(body).await
+    let outcome = match read_body(&service, request).await {
+        Ok((body, reserved)) => {
+            let service = service.clone();
+            to_its_end(reserved, async move { service.insert_process(body).await }).await
+        }
+        Err(e) => Err(e),
     };
-    answer(&service, "insert_process", outcome.await)
+    answer(&service, "insert_process", outcome)
 }
 
 async fn insert_stream(State(service): Service, request: axum::extract::Request) -> Response {
-    let outcome = async {
-        let (body, _reserved) = read_body(&service, request).await?;
-        service.insert_stream(body).await
+    let outcome = match read_body(&service, request).await {
+        Ok((body, reserved)) => {
+            let service = service.clone();
+            to_its_end(reserved, async move { service.insert_stream(body).await }).await
+        }
+        Err(e) => Err(e),
     };
-    answer(&service, "insert_stream", outcome.await)
+    answer(&service, "insert_stream", outcome)
 }
 
 async fn insert_block(State(service): Service, request: axum::extract::Request) -> Response {
-    let outcome = async {
-        let (body, _reserved) = read_body(&service, request).await?;
-        service.insert_block(body).await
+    let outcome = match read_body(&service, request).await {
+        Ok((body, reserved)) => {
+            let service = service.clone();
+            to_its_end(reserved, async move { service.insert_block(body).await }).await
+        }
+        Err(e) => Err(e),
     };
-    answer(&service, "insert_block", outcome.await)
+    answer(&service, "insert_block", outcome)
+}
+
+/// Goes on when the sender goes away: the body is in the queue then, and its memory stays reserved.
+async fn to_its_end(
+    reserved: OwnedSemaphorePermit,
+    insert: impl Future<Output = Result<(), IngestError>> + Send + 'static,
+) -> Result<(), IngestError> {
+    let task = tokio::spawn(async move {
+        let outcome = insert.await;
+        drop(reserved);
+        outcome
+    });
+    match task.await {
+        Ok(outcome) => outcome,
+        Err(e) => Err(IngestError::Unavailable(format!("the request ended early: {e}"))),
+    }
 }
 
 /// Reads a body within the limits, once there is memory for it.
 async fn read_body(
     service: &IngestionService,
     request: axum::extract::Request,
-) -> Result<(Bytes, tokio::sync::OwnedSemaphorePermit), IngestError> {
+) -> Result<(Bytes, OwnedSemaphorePermit), IngestError> {
     if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
         && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
     {
@@ -79,7 +105,10 @@ async fn read_body(
         }
         Ok(Err(e)) => Err(IngestError::BadRequest(format!("the body could not be read: {e}"))),
         Ok(Ok(bytes)) if bytes.is_empty() => Err(IngestError::BadRequest("the body is empty".to_owned())),
-        Ok(Ok(bytes)) => Ok((bytes, reserved)),
+        Ok(Ok(bytes)) => {
+            service.lake().metrics().request_bytes.inc_by(bytes.len() as u64);
+            Ok((bytes, reserved))
+        }
     }
 }
 

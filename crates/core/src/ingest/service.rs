@@ -14,6 +14,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub struct IngestLimits {
     /// Bytes of one body.
     pub body_bytes: usize,
+    /// Bytes of the announcement of a process or a stream; many of them are in memory at once.
+    pub announcement_bytes: usize,
     /// Bytes of each decompressed buffer of a block.
     pub block_bytes: usize,
     /// Bytes of all bodies that are being handled at once. A body that does not fit waits for its turn.
@@ -26,6 +28,7 @@ impl Default for IngestLimits {
     fn default() -> Self {
         Self {
             body_bytes: 100 << 20,
+            announcement_bytes: 256 << 10,
             block_bytes: 256 << 20,
             pending_bytes: 512 << 20,
             patience: Duration::from_secs(60),
@@ -55,7 +58,10 @@ impl From<WireError> for IngestError {
 
 impl From<LakeError> for IngestError {
     fn from(e: LakeError) -> Self {
-        Self::Unavailable(e.to_string())
+        match e {
+            LakeError::Refused(_) => Self::BadRequest(e.to_string()),
+            e => Self::Unavailable(e.to_string()),
+        }
     }
 }
 
@@ -104,13 +110,25 @@ impl IngestionService {
             .map_err(|_| busy())
     }
 
+    fn check_announcement(&self, body: &[u8]) -> Result<(), IngestError> {
+        let (size, limit) = (body.len(), self.limits.announcement_bytes);
+        if size > limit {
+            return Err(IngestError::TooLarge(format!(
+                "the announcement has {size} bytes, at most {limit} are allowed"
+            )));
+        }
+        Ok(())
+    }
+
     /// Takes a process in the native clients' encoding.
     pub async fn insert_process(&self, body: Bytes) -> Result<(), IngestError> {
+        self.check_announcement(&body)?;
         Ok(self.lake.insert_process(wire::decode_process(&body)?).await?)
     }
 
     /// Takes a stream in the native clients' encoding.
     pub async fn insert_stream(&self, body: Bytes) -> Result<(), IngestError> {
+        self.check_announcement(&body)?;
         Ok(self.lake.insert_stream(wire::decode_stream(&body)?).await?)
     }
 

@@ -164,7 +164,7 @@ async fn commit_group(
             }
         }
         // one request that the database can't take must not cost the others theirs
-        Err(e) => {
+        Err(e @ LakeError::Refused(_)) => {
             tracing::warn!("a group of {} requests is committed one by one: {e}", requests.len());
             for (request, payload) in requests.into_iter().zip(payloads) {
                 let mut commit = new_commit();
@@ -174,6 +174,12 @@ async fn commit_group(
                     tracing::error!("a request could not be committed: {e}");
                 }
                 let _ = request.answer.send(committed.map(drop));
+            }
+        }
+        Err(e) => {
+            tracing::error!("{} requests could not be committed: {e}", requests.len());
+            for request in requests {
+                let _ = request.answer.send(Err(e.clone()));
             }
         }
     }

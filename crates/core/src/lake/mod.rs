@@ -9,6 +9,9 @@
 //! Invariant: only this room knows SQL dialects and object keys.
 //! Invariant: an acknowledged block survives `kill -9` and a power cut, and is in the next query's answer.
 
+#[cfg(test)]
+mod tests;
+
 mod catalog;
 mod commit;
 mod connection;
@@ -35,6 +38,9 @@ pub enum LakeError {
     /// The metadata database failed; trying again may help.
     #[error("metadata database: {0}")]
     Database(String),
+    /// The metadata database does not take what it was given: trying again is no use.
+    #[error("metadata database: {0}")]
+    Refused(String),
     /// The object store or the disk failed; trying again may help.
     #[error("object store: {0}")]
     Objects(String),
@@ -48,7 +54,11 @@ pub enum LakeError {
 
 impl From<sqlx::Error> for LakeError {
     fn from(e: sqlx::Error) -> Self {
-        Self::Database(e.to_string())
+        let code = e.as_database_error().and_then(|e| e.code()).unwrap_or_default();
+        // SQLite: too big, constraint, mismatch; PostgreSQL: data exceptions, constraints, limits
+        let is_about_data = matches!(code.as_ref(), "18" | "19" | "20")
+            || (code.len() == 5 && ["22", "23", "54"].iter().any(|class| code.starts_with(class)));
+        if is_about_data { Self::Refused(e.to_string()) } else { Self::Database(e.to_string()) }
     }
 }
 
@@ -60,6 +70,11 @@ impl From<sqlx::migrate::MigrateError> for LakeError {
 
 impl From<object_store::Error> for LakeError {
     fn from(e: object_store::Error) -> Self {
-        Self::Objects(e.to_string())
+        match e {
+            object_store::Error::NotFound { path, .. } => {
+                Self::Corrupt(format!("object {path} is not there"))
+            }
+            e => Self::Objects(e.to_string()),
+        }
     }
 }

@@ -7,10 +7,12 @@
 use super::LakeError;
 use super::catalog::{Catalog, Commit, CommitBlock};
 use super::objects::LocalObjects;
-use super::record::{Entry, Records};
+use super::record::{Entry, MAGIC, Records};
 
 /// Brings the catalogue up to date with the objects. Returns how many blocks were missing.
 pub(super) async fn recover(catalog: &Catalog, objects: &LocalObjects) -> Result<u64, LakeError> {
+    // one at a time: who comes second must find what the first one has read back
+    let _turn = objects.recovery_turn().await?;
     let keys = objects.keys()?;
     let sealed: std::collections::HashSet<String> = catalog.sealed(&keys).await?.into_iter().collect();
     let mut added = 0;
@@ -19,6 +21,10 @@ pub(super) async fn recover(catalog: &Catalog, objects: &LocalObjects) -> Result
             continue;
         };
         let length = bytes.len();
+        if length < MAGIC.len() {
+            // just made: its writer is about to lock it
+            continue;
+        }
         let mut records = Records::new(bytes);
         let mut commit = Commit { object_key: key.clone(), ..Commit::default() };
         for record in &mut records {

@@ -7,6 +7,7 @@ use crate::lake::{BlockRecord, LakeError};
 use crate::registry::{BlockSource, ViewSet};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -223,26 +224,30 @@ impl Reader {
         let metrics = self.context.connection().metrics();
         metrics.blocks_decoded.get_or_create(&[("view_set", name.to_owned())]).inc();
 
-        let Ok(permit) = self.context.decoders.clone().acquire_owned().await else {
-            return Err(DataFusionError::Execution("the lake is closing".to_owned()));
-        };
-        let (target, limits) = (self.target.clone(), self.context.limits);
-        let decode = move || {
-            let rows = decode_block(
-                target.view_set,
-                &source,
-                &block,
-                payload,
-                &target.projection,
-                target.schema.clone(),
-                limits,
-            );
-            drop(permit);
-            (block, rows)
-        };
-        let (block, rows) = tokio::task::spawn_blocking(decode)
+        let (target, limits, decoders) =
+            (self.target.clone(), self.context.limits, self.context.decoders.clone());
+        let block = Arc::new(block);
+        let decoded = block.clone();
+        // a task of its own: who waits for a permit must be polled even when nobody takes rows, or the
+        // permits of all queries end up with somebody who sleeps
+        let task = SpawnedTask::spawn(async move {
+            let Ok(permit) = decoders.acquire_owned().await else {
+                return Err(DataFusionError::Execution("the lake is closing".to_owned()));
+            };
+            let decode = move || {
+                let _permit = permit;
+                let (projection, schema) = (&target.projection, target.schema.clone());
+                decode_block(target.view_set, &source, &decoded, payload, projection, schema, limits)
+            };
+            match tokio::task::spawn_blocking(decode).await {
+                Ok(rows) => Ok(rows),
+                Err(e) if e.is_panic() => Ok(Err(DecodeError::Decoder("it panicked".to_owned()))),
+                Err(_) => Err(DataFusionError::Execution("the lake is closing".to_owned())),
+            }
+        });
+        let rows = task
             .await
-            .map_err(|e| DataFusionError::Internal(format!("decoding for {name} ended early: {e}")))?;
+            .map_err(|e| DataFusionError::Internal(format!("decoding for {name} ended early: {e}")))??;
         match rows {
             Ok(rows) if rows.num_rows() == 0 => Ok(None),
             Ok(rows) => {
@@ -260,7 +265,11 @@ impl Reader {
     /// Counts and reports a block that can't be read: it costs its own rows and nothing else.
     async fn fault(&self, block: &BlockRecord, error: DecodeError) {
         let name = self.target.view_set.name;
-        let (block_id, reason) = (block.info.block_id, error.to_string());
+        let (block_id, mut reason) = (block.info.block_id, error.to_string());
+        // it may quote names that a sender made up
+        if let Some((cut, _)) = reason.char_indices().nth(500) {
+            reason.truncate(cut);
+        }
         tracing::error!(
             %block_id,
             stream_id = %block.info.stream_id,
@@ -270,7 +279,12 @@ impl Reader {
         );
         let connection = self.context.connection();
         connection.metrics().blocks_unreadable.get_or_create(&[("view_set", name.to_owned())]).inc();
-        connection.record_fault(block_id, name, &reason).await;
+        // a task of its own: a transaction must not stay open because nobody takes rows
+        let (recorder, text) = (connection.clone(), reason.clone());
+        let recorded = tokio::spawn(async move { recorder.record_fault(block_id, name, &text).await });
+        if let Err(e) = recorded.await {
+            tracing::warn!(%block_id, "recording a fault ended early: {e}");
+        }
         self.context.report().add_fault(Fault {
             view_set: name.to_owned(),
             block_id,

@@ -2,6 +2,7 @@
 
 use crate::lake::LakeError;
 use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::parser::ParserError;
 use thiserror::Error;
 
 /// Why a query failed, by what the asker can do about it.
@@ -20,7 +21,7 @@ pub enum QueryError {
 
 impl From<DataFusionError> for QueryError {
     fn from(error: DataFusionError) -> Self {
-        let text = error.strip_backtrace();
+        let text = in_our_words(&error);
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => Self::Resources(text),
             DataFusionError::External(cause) if cause.downcast_ref::<LakeError>().is_some() => {
@@ -43,4 +44,20 @@ impl From<anyhow::Error> for QueryError {
             Err(error) => Self::Internal(format!("{error:#}")),
         }
     }
+}
+
+/// What the engine says, without the words that only its developers need.
+fn in_our_words(error: &DataFusionError) -> String {
+    if let DataFusionError::SQL(cause, _) = error.find_root() {
+        return match &**cause {
+            ParserError::TokenizerError(text) | ParserError::ParserError(text) => format!("SQL: {text}"),
+            other => format!("SQL: {other}"),
+        };
+    }
+    let text = error.strip_backtrace().replace("'datafusion.public.", "'");
+    let mut words = text.as_str();
+    for prefix in ["Error during planning: ", "Schema error: ", "External error: ", "Execution error: "] {
+        words = words.trim_start_matches(prefix);
+    }
+    words.to_owned()
 }

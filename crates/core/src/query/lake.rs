@@ -1,5 +1,6 @@
 //! The lake as one value: feed it, ask it.
 
+use super::output::split;
 use super::{QueryContext, QueryError, QueryReport, documented, documented_schema};
 use crate::decode::DecodeLimits;
 use crate::lake::{LakeConnection, LakeOptions};
@@ -8,6 +9,7 @@ use crate::time::TimeRange;
 use anyhow::{Context, Result};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -132,7 +134,10 @@ impl Lake {
         let engine_rows = session.sql_with_options(sql, options).await?.execute_stream().await?;
         let schema = documented_schema(&engine_rows.schema());
         let to = schema.clone();
-        let rows = engine_rows.map(move |batch| Ok(documented(&batch?, &to)?));
+        let rows = engine_rows
+            .map_ok(|batch| futures::stream::iter(split(batch)).map(Ok::<_, DataFusionError>))
+            .try_flatten()
+            .map(move |batch: Result<RecordBatch, DataFusionError>| Ok(documented(&batch?, &to)?));
         let rows = Box::pin(RecordBatchStreamAdapter::new(schema.clone(), rows));
         Ok(QueryResult { schema, rows, report })
     }

@@ -6,6 +6,9 @@
 //!
 //! Invariant: this room knows no wire format; what a block means is its decoder's business.
 
+#[cfg(test)]
+mod tests;
+
 mod block_scan;
 mod block_table;
 mod conditions;

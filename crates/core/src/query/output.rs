@@ -1,7 +1,7 @@
 //! What leaves the engine: columns in their documented types.
 
 use crate::registry::{DOCUMENTED_TYPE, JSONB};
-use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -34,6 +34,44 @@ pub fn documented(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch
 /// Whether the column's binary values are JSONB.
 pub fn is_jsonb(field: &Field) -> bool {
     field.metadata().contains_key(JSONB)
+}
+
+/// Bytes that the texts of one batch may expand to when they leave.
+const EXPANDED: usize = 64 << 20;
+
+/// Splits a batch whose texts, shared inside of the engine, would become too large when each row has its own.
+pub(super) fn split(batch: RecordBatch) -> Vec<RecordBatch> {
+    let rows = batch.num_rows();
+    if rows <= 1 || batch.columns().iter().map(expanded).sum::<usize>() <= EXPANDED {
+        return vec![batch];
+    }
+    let half = rows / 2;
+    let mut pieces = split(batch.slice(0, half));
+    pieces.extend(split(batch.slice(half, rows - half)));
+    pieces
+}
+
+/// Bytes of a column's values if none were shared: at least as many as there will be.
+fn expanded(column: &ArrayRef) -> usize {
+    if let Some(dictionary) = column.as_any_dictionary_opt() {
+        let values = dictionary.values();
+        let longest = match values.data_type() {
+            DataType::Utf8 => values.as_string::<i32>().iter().flatten().map(str::len).max(),
+            DataType::Binary => values.as_binary::<i32>().iter().flatten().map(<[u8]>::len).max(),
+            _ => None,
+        };
+        return longest.unwrap_or(0).saturating_mul(column.len());
+    }
+    match column.data_type() {
+        DataType::Utf8View => view_bytes(column.as_string_view().views()),
+        DataType::BinaryView => view_bytes(column.as_binary_view().views()),
+        _ => 0,
+    }
+}
+
+fn view_bytes(views: &[u128]) -> usize {
+    // the low half of a view's first word is the length of its value
+    views.iter().map(|view| *view as u32 as usize).sum()
 }
 
 fn documented_field(field: &Field) -> Field {

@@ -14,7 +14,7 @@ pub struct TextColumn {
     dependencies: Buffer,
     own: String,
     views: Vec<Place>,
-    /// Bytes of all values, however often they are shared.
+    /// Bytes of values that were copied.
     length: usize,
     limit: usize,
 }
@@ -31,7 +31,7 @@ const DEPENDENCIES: u8 = 1;
 const OWN: u8 = 2;
 
 impl TextColumn {
-    /// A column over the buffers of `block`, of at most `limit` bytes of text.
+    /// A column over the buffers of `block`, with at most `limit` bytes of text of its own.
     pub fn new(block: &TransitBlock, limit: usize) -> Self {
         Self {
             objects: block.objects().clone(),
@@ -44,9 +44,12 @@ impl TextColumn {
     }
 
     fn push(&mut self, buffer: u8, start: usize, length: usize) -> Result<(), DecodeError> {
-        self.length += length;
-        if self.length > self.limit {
-            return Err(DecodeError::TooLarge { limit: self.limit });
+        // texts that stay where they are cost nothing, however often they are shared
+        if buffer == OWN {
+            self.length += length;
+            if self.length > self.limit {
+                return Err(DecodeError::TooLarge { limit: self.limit });
+            }
         }
         self.views.push(Place { buffer, start: start as u32, length: length as u32 });
         Ok(())
@@ -110,6 +113,9 @@ fn not_a_text() -> DecodeError {
     DecodeError::corrupt("an event refers to something else where a text should be")
 }
 
+/// Bytes of a text in a dictionary column.
+const MAX_LABEL: usize = 64 << 10;
+
 /// Gives dependencies that are texts their keys in a dictionary column.
 pub struct TextDictionary<'a> {
     dependencies: &'a Dependencies,
@@ -135,7 +141,12 @@ impl<'a> TextDictionary<'a> {
     pub fn key(&mut self, text: Dependency) -> Result<i32, DecodeError> {
         match self.keys[text.index()] {
             -1 => {
-                let key = self.literal(self.dependencies.get_text(text).ok_or_else(not_a_text)?);
+                let value = self.dependencies.get_text(text).ok_or_else(not_a_text)?;
+                // a label stands in every row that leaves
+                if value.len() > MAX_LABEL {
+                    return Err(DecodeError::TooLarge { limit: MAX_LABEL });
+                }
+                let key = self.literal(value);
                 self.keys[text.index()] = key;
                 Ok(key)
             }

@@ -340,7 +340,7 @@ impl EventType {
 
 #[cold]
 fn short() -> DecodeError {
-    DecodeError::corrupt("an event is shorter than its members")
+    DecodeError::corrupt("a record is shorter than its members")
 }
 
 #[inline]

@@ -6,6 +6,10 @@ use super::{WireError, decode_types};
 use crate::model::{StreamInfo, StreamParts, TRANSIT_FORMAT};
 use minicbor::Decoder;
 
+/// Streams are selected by their tags: they are keys in the catalogue.
+const MAX_TAGS: usize = 64;
+const MAX_TAG_BYTES: usize = 255;
+
 /// Decodes a stream announcement of a native client. `insert_time` is left 0: the lake sets it.
 pub fn decode_stream(body: &[u8]) -> Result<StreamInfo, WireError> {
     let mut s = StreamParts { format: TRANSIT_FORMAT.to_owned(), ..StreamParts::default() };
@@ -20,7 +24,12 @@ pub fn decode_stream(body: &[u8]) -> Result<StreamInfo, WireError> {
             "tags" => {
                 s.tags.clear();
                 read_array(d, |d| {
-                    s.tags.push(string(d)?);
+                    let tag = string(d)?;
+                    if s.tags.len() >= MAX_TAGS || tag.len() > MAX_TAG_BYTES {
+                        let limits = format!("at most {MAX_TAGS} tags of {MAX_TAG_BYTES} bytes are allowed");
+                        return Err(minicbor::decode::Error::message(limits));
+                    }
+                    s.tags.push(tag);
                     Ok(())
                 })?;
             }

@@ -98,6 +98,13 @@ async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog
 }
 
 async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), LakeError> {
-    sqlx::migrate!("./migrations/sqlite").run(pool).await?;
-    Ok(())
+    let migrator = sqlx::migrate!("./migrations/sqlite");
+    // two processes that open a new lake at once both find it empty: the second one looks again
+    for _ in 0..3 {
+        if migrator.run(pool).await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(migrator.run(pool).await?)
 }

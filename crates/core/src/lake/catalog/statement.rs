@@ -74,7 +74,8 @@ impl Statement {
 macro_rules! prepare {
     ($make:path, $statement:expr) => {{
         let Statement { sql, args } = $statement;
-        let mut query = $make(AssertSqlSafe(sql)).persistent(true);
+        // a statement for a whole group is rarely needed twice, and is large
+        let mut query = $make(AssertSqlSafe(sql)).persistent(args.len() <= 32);
         for arg in args {
             query = match arg {
                 Arg::Int(v) => query.bind(v),

@@ -68,8 +68,9 @@ impl Catalog {
 
     /// Bounds of the events' times by the blocks' ticks, where the process is known.
     async fn event_bounds(&self, commit: &Commit) -> Result<Vec<Option<(i64, i64)>>, LakeError> {
+        // of two announcements in one group the first one counts
         let mut processes: HashMap<Uuid, Arc<ProcessInfo>> =
-            commit.processes.iter().map(|p| (p.process_id, p.clone())).collect();
+            commit.processes.iter().rev().map(|p| (p.process_id, p.clone())).collect();
         let mut wanted: Vec<Uuid> = commit.blocks.iter().map(|b| b.info.process_id).collect();
         wanted.sort_unstable();
         wanted.dedup();

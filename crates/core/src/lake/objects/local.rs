@@ -36,6 +36,10 @@ fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> LakeError {
 impl LocalObjects {
     pub(super) fn new(root: PathBuf) -> Result<Self, LakeError> {
         std::fs::create_dir_all(&root).map_err(failed("making", &root))?;
+        if let Some(parent) = root.canonicalize().ok().as_deref().and_then(Path::parent) {
+            // the directory's own name must survive a power cut too
+            File::open(parent).and_then(|d| d.sync_all()).map_err(failed("syncing", parent))?;
+        }
         Ok(Self { root, current: Arc::default() })
     }
 
@@ -69,7 +73,13 @@ impl LocalObjects {
     pub(super) async fn read(&self, key: &str, range: Range<u64>) -> Result<Bytes, LakeError> {
         let path = self.root.join(key);
         blocking(move || {
-            let mut file = File::open(&path).map_err(failed("opening", &path))?;
+            let mut file = match File::open(&path) {
+                Ok(file) => file,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    return Err(LakeError::Corrupt(format!("{} is not there", path.display())));
+                }
+                Err(e) => return Err(failed("opening", &path)(e)),
+            };
             // a damaged catalogue must not make us allocate: the file says how much there is
             let length = file.metadata().map_err(failed("reading", &path))?.len();
             if range.start > range.end || range.end > length {
@@ -91,6 +101,17 @@ impl LocalObjects {
     pub(super) async fn close(&self) -> Option<String> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         current.take().map(|open| open.key)
+    }
+
+    /// Waits for the right to read objects back; it ends with the value.
+    pub(in crate::lake) async fn recovery_turn(&self) -> Result<File, LakeError> {
+        let path = self.root.join("recovery.lock");
+        blocking(move || {
+            let file = File::create(&path).map_err(failed("making", &path))?;
+            file.lock().map_err(failed("locking", &path))?;
+            Ok(file)
+        })
+        .await
     }
 
     /// Keys of all objects, sorted.
@@ -144,7 +165,12 @@ fn create(root: &Path) -> Result<OpenObject, LakeError> {
         .create_new(true)
         .open(&path)
         .map_err(failed("making", &path))?;
-    file.try_lock().map_err(|e| LakeError::Objects(format!("locking {}: {e}", path.display())))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        // somebody who is opening the lake took the new file for an abandoned one: it is theirs
+        Err(TryLockError::WouldBlock) => return create(root),
+        Err(TryLockError::Error(e)) => return Err(failed("locking", &path)(e)),
+    }
     file.write_all(MAGIC).map_err(failed("writing to", &path))?;
     file.sync_all().map_err(failed("syncing", &path))?;
     for directory in [day, day.parent().unwrap_or(root), root] {

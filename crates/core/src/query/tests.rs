@@ -1,0 +1,286 @@
+//! A third party's view set, registered by value, over blocks made by hand.
+
+use crate::decode::{BlockDecoder, BlockReader, DecodeError, Rows};
+use crate::lake::LakeOptions;
+use crate::model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
+use crate::registry::{
+    API_VERSION, Assembly, BlockSource, Column, Instances, Item, Registration, Source, ViewSet,
+};
+use crate::time::{SECOND, TimeRange};
+use crate::transit::BlockWriter;
+use crate::wire::{BlockRequest, encode_block};
+use crate::{Lake, LakeConfig};
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use futures::{StreamExt, TryStreamExt};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+static TICKS: Registration = Registration {
+    crate_name: "third-party",
+    crate_version: "0.1.0",
+    api_version: API_VERSION,
+    item: Item::ViewSet(ViewSet {
+        name: "ticks",
+        about: "Numbered ticks",
+        columns: &[
+            Column::process_id(),
+            Column::time("time", "when it ticked").event_time(),
+            Column::int64("number", "its number"),
+            Column::insert_time(),
+        ],
+        instances: Instances::GlobalAndPerProcess,
+        depends_on: &["processes", "streams", "blocks"],
+        source: Source::Blocks(BlockSource::transit("tick", &TickDecoder)),
+        version: 1,
+        example: "SELECT count(*) FROM ticks",
+    }),
+};
+
+#[derive(Debug)]
+struct TickDecoder;
+
+impl BlockDecoder for TickDecoder {
+    fn columns(&self) -> &'static [&'static str] {
+        &["time", "number"]
+    }
+
+    fn decode(&self, block: &BlockReader<'_>, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
+        let (clock, transit) = (block.clock()?, block.transit()?);
+        let Some(tick) = transit.event("Tick") else { return Ok(0) };
+        let (time, number) = (tick.i64("time")?, tick.i64("number")?);
+        let (mut times, mut numbers) = (Vec::new(), Vec::new());
+        for event in transit.events() {
+            let event = event?;
+            times.push(clock.time_of(time.get(&event)?));
+            numbers.push(number.get(&event)?);
+            assert_ne!(numbers.last(), Some(&666), "a decoder with a mistake");
+        }
+        let count = times.len();
+        rows.put("time", times)?;
+        rows.put("number", numbers)?;
+        Ok(count)
+    }
+}
+
+async fn lake_with(config: LakeConfig) -> Lake {
+    let mut registrations = crate::registrations();
+    registrations.push(&TICKS);
+    let assembly = Assembly::new(registrations).unwrap();
+    Lake::assemble(&LakeOptions::in_memory(), assembly, config).await.unwrap()
+}
+
+async fn lake() -> Lake {
+    lake_with(LakeConfig::default()).await
+}
+
+fn process(id: Uuid, tsc_frequency: i64) -> ProcessInfo {
+    ProcessInfo {
+        process_id: id,
+        exe: "clock".to_owned(),
+        username: String::new(),
+        realname: String::new(),
+        computer: String::new(),
+        distro: String::new(),
+        cpu_brand: String::new(),
+        tsc_frequency,
+        start_time: 1_000 * SECOND,
+        start_ticks: 77,
+        parent_process_id: None,
+        properties: Vec::new(),
+        insert_time: 0,
+    }
+}
+
+/// A block of ticks; `(ticks since the start of the process, number)`.
+fn block(
+    process_id: Uuid,
+    stream_id: Uuid,
+    ticks: &[(i64, i64)],
+    frequency: i64,
+) -> (StreamParts, BlockRequest) {
+    let mut writer = BlockWriter::new();
+    let members = vec![BlockWriter::member("time", "i64", 0, 8), BlockWriter::member("number", "i64", 8, 8)];
+    let tick = writer.event_type(BlockWriter::type_record("Tick", 16, members));
+    for (time, number) in ticks {
+        writer.event(tick, &[(time + 77).to_le_bytes(), number.to_le_bytes()].concat());
+    }
+    let (dependencies_metadata, objects_metadata) = writer.metadata();
+    let (begin, end) = (ticks.iter().map(|t| t.0).min().unwrap(), ticks.iter().map(|t| t.0).max().unwrap());
+    let time_of = |ticks: i64| 1_000 * SECOND + (ticks as f64 * (1e9 / frequency as f64)).round() as i64;
+    let info = BlockInfo {
+        block_id: Uuid::new_v4(),
+        stream_id,
+        process_id,
+        // the wall clock of the sender was set back by an hour meanwhile
+        begin_time: time_of(begin) - 3600 * SECOND,
+        begin_ticks: begin,
+        end_time: time_of(end) - 3600 * SECOND,
+        end_ticks: end,
+        nb_objects: writer.count(),
+        object_offset: 0,
+        payload_size: 0,
+        insert_time: 0,
+    };
+    let stream = StreamParts {
+        stream_id,
+        process_id,
+        dependencies_metadata,
+        objects_metadata,
+        tags: vec!["tick".to_owned()],
+        format: TRANSIT_FORMAT.to_owned(),
+        ..StreamParts::default()
+    };
+    (stream, encode_block(info, &writer.payload()))
+}
+
+async fn insert(lake: &Lake, process: ProcessInfo, (stream, block): (StreamParts, BlockRequest)) {
+    lake.connection().insert_process(process).await.unwrap();
+    lake.connection().insert_stream(stream.into()).await.unwrap();
+    lake.connection().insert_block(block).await.unwrap();
+}
+
+async fn number(lake: &Lake, sql: &str, range: TimeRange) -> i64 {
+    let rows: Vec<_> = lake.query(sql, range).await.unwrap().rows.try_collect().await.unwrap();
+    rows[0].column(0).as_primitive::<Int64Type>().value(0)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever clocks say, a range and a WHERE give exactly the rows in it: no block is left out too early.
+    #[test]
+    fn pruning_never_loses_a_row(
+        blocks in proptest::collection::vec(proptest::collection::vec(-50_i64..5_000, 1..8), 1..12),
+        early in proptest::collection::vec(any::<bool>(), 12),
+        bounds in proptest::collection::vec((0_i64..5_000, 0_i64..5_000), 1..4),
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let lake = lake().await;
+            let frequency = 1_000;
+            for (ticks, early) in blocks.iter().zip(&early) {
+                let id = Uuid::new_v4();
+                let ticks: Vec<(i64, i64)> = ticks.iter().map(|t| (*t, *t)).collect();
+                let (stream, request) = block(id, Uuid::new_v4(), &ticks, frequency);
+                if *early {
+                    // the block comes before anything is known of its process
+                    lake.connection().insert_block(request.clone()).await.unwrap();
+                }
+                insert(&lake, process(id, frequency), (stream, request)).await;
+            }
+            for (a, b) in bounds {
+                let (begin, end) = (a.min(b), a.max(b));
+                let expected = blocks.iter().flatten().filter(|t| **t >= begin && **t <= end).count() as i64;
+                let time = |tick: i64| 1_000 * SECOND + tick * SECOND / frequency;
+                let range = TimeRange { begin: Some(time(begin)), end: Some(time(end)) };
+                assert_eq!(number(&lake, "SELECT count(*) FROM ticks", range).await, expected);
+                let condition = format!(
+                    "SELECT count(*) FROM ticks WHERE time >= arrow_cast({}, 'Timestamp(Nanosecond, None)') \
+                     AND arrow_cast({}, 'Timestamp(Nanosecond, None)') >= time",
+                    time(begin), time(end)
+                );
+                assert_eq!(number(&lake, &condition, TimeRange::ALL).await, expected);
+                let upper = TimeRange { begin: None, end: Some(time(end)) };
+                let expected = blocks.iter().flatten().filter(|t| **t <= end).count() as i64;
+                assert_eq!(number(&lake, "SELECT count(number) FROM ticks", upper).await, expected);
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_blocks_that_is_longer_than_a_page_is_read_to_its_end() {
+    let lake = lake().await;
+    let (id, stream) = (Uuid::new_v4(), Uuid::new_v4());
+    let count = i64::from(super::feed::PAGE) * 2 + 7;
+    let inserts = (0..count).map(|i| {
+        let lake = lake.clone();
+        async move { insert(&lake, process(id, 1_000), block(id, stream, &[(i, i)], 1_000)).await }
+    });
+    futures::stream::iter(inserts).buffer_unordered(64).collect::<Vec<_>>().await;
+    let sums = lake.sql("SELECT count(*), sum(number), count(DISTINCT number) FROM ticks").await.unwrap();
+    let value = |i: usize| sums[0].column(i).as_primitive::<Int64Type>().value(0);
+    assert_eq!((value(0), value(1), value(2)), (count, count * (count - 1) / 2, count));
+    assert_eq!(number(&lake, "SELECT count(*) FROM blocks", TimeRange::ALL).await, count);
+    // a table that is read twice in one plan is read as a whole each time
+    let twice = "SELECT count(*) FROM (SELECT number FROM ticks UNION ALL SELECT number FROM ticks)";
+    assert_eq!(number(&lake, twice, TimeRange::ALL).await, 2 * count);
+    let recursive = "WITH RECURSIVE r AS (SELECT 0 AS n UNION ALL \
+                     SELECT n + 1 FROM r WHERE n < (SELECT count(*) FROM ticks) AND n < 2) SELECT count(*) FROM r";
+    assert_eq!(number(&lake, recursive, TimeRange::ALL).await, 3);
+}
+
+#[tokio::test]
+async fn a_query_that_is_dropped_half_way_leaves_the_lake_as_it_was() {
+    let lake = lake().await;
+    let (id, stream) = (Uuid::new_v4(), Uuid::new_v4());
+    for i in 0..40 {
+        insert(&lake, process(id, 1_000), block(id, stream, &[(i, i)], 1_000)).await;
+    }
+    for _ in 0..20 {
+        let mut result = lake.query("SELECT * FROM ticks", TimeRange::ALL).await.unwrap();
+        assert!(result.rows.next().await.unwrap().is_ok());
+    }
+    assert_eq!(number(&lake, "SELECT count(*) FROM ticks", TimeRange::ALL).await, 40);
+}
+
+#[tokio::test]
+async fn a_decoder_that_panics_costs_its_block() {
+    let lake = lake().await;
+    let (id, stream) = (Uuid::new_v4(), Uuid::new_v4());
+    for numbers in [[(1, 1), (2, 2)], [(3, 3), (4, 666)]] {
+        insert(&lake, process(id, 1_000), block(id, stream, &numbers, 1_000)).await;
+    }
+    let result = lake.query("SELECT number FROM ticks", TimeRange::ALL).await.unwrap();
+    let report = result.report.clone();
+    let rows: Vec<_> = result.rows.try_collect().await.unwrap();
+    assert_eq!(rows.iter().map(|r| r.num_rows()).sum::<usize>(), 2);
+    assert_eq!((report.blocks(), report.fault_count()), (2, 1));
+    assert!(report.faults()[0].reason.contains("panicked"));
+    assert_eq!(number(&lake, "SELECT count(*) FROM block_faults()", TimeRange::ALL).await, 1);
+}
+
+#[tokio::test]
+async fn a_query_that_needs_too_much_memory_fails_alone_and_says_so() {
+    let lake = lake_with(LakeConfig { memory_bytes: 1 << 20, ..LakeConfig::default() }).await;
+    let (id, stream) = (Uuid::new_v4(), Uuid::new_v4());
+    let many: Vec<(i64, i64)> = (0..200_000).map(|i| (i, i)).collect();
+    insert(&lake, process(id, 1_000), block(id, stream, &many, 1_000)).await;
+    let error = lake.sql("SELECT * FROM ticks ORDER BY number DESC").await.unwrap_err();
+    assert!(matches!(error, super::QueryError::Resources(_)), "{error:?}");
+    assert_eq!(number(&lake, "SELECT count(*) FROM processes", TimeRange::ALL).await, 1);
+}
+
+#[tokio::test]
+async fn a_block_that_would_decode_to_too_much_is_a_fault() {
+    let lake = lake_with(LakeConfig { block_bytes: 1000, ..LakeConfig::default() }).await;
+    let (id, stream) = (Uuid::new_v4(), Uuid::new_v4());
+    let many: Vec<(i64, i64)> = (0..5_000).map(|i| (i, i)).collect();
+    insert(&lake, process(id, 1_000), block(id, stream, &many, 1_000)).await;
+    assert_eq!(number(&lake, "SELECT count(*) FROM ticks", TimeRange::ALL).await, 0);
+    assert_eq!(number(&lake, "SELECT count(*) FROM block_faults()", TimeRange::ALL).await, 1);
+}
+
+#[tokio::test]
+async fn a_query_for_one_process_reads_only_its_blocks() {
+    let lake = lake().await;
+    let ids: Vec<Uuid> = (0..10).map(|_| Uuid::new_v4()).collect();
+    for id in &ids {
+        insert(&lake, process(*id, 1_000), block(*id, Uuid::new_v4(), &[(5, 5)], 1_000)).await;
+    }
+    let read = async |sql: String, range: TimeRange| {
+        let result = lake.query(&sql, range).await.unwrap();
+        let report = result.report.clone();
+        result.rows.try_collect::<Vec<_>>().await.unwrap();
+        report.blocks()
+    };
+    assert_eq!(read("SELECT * FROM ticks".to_owned(), TimeRange::ALL).await, 10);
+    let one = ids[3];
+    assert_eq!(read(format!("SELECT * FROM ticks WHERE process_id = '{one}'"), TimeRange::ALL).await, 1);
+    assert_eq!(read(format!("SELECT * FROM view_instance('ticks', '{one}')"), TimeRange::ALL).await, 1);
+    let future = TimeRange { begin: Some(2_000 * SECOND), end: None };
+    assert_eq!(read("SELECT * FROM ticks".to_owned(), future).await, 0);
+    let past = "SELECT * FROM ticks WHERE time < timestamp '1970-01-01T00:10:00'";
+    assert_eq!(read(past.to_owned(), TimeRange::ALL).await, 0);
+}
