@@ -230,23 +230,22 @@ fn parts_that_are_not_built_are_named_and_are_no_error() {
 }
 
 #[test]
-fn the_prompt_answers_statements_that_end_with_a_semicolon() {
+fn statements_from_a_pipe_are_all_answered_and_a_failure_is_told() {
     use std::io::Write;
     let place = small_lake();
     let mut child = place
         .command("sql")
-        .env("HOME", place.directory.path())
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    let input =
-        b"SELECT count(*) AS n\nFROM log_entries WHERE level = 1;\nSELECT nope;\nSELECT 7 AS seven;\n";
+    let input = b"SELECT count(*) AS n\nFROM log_entries WHERE level = 1; SELECT nope;\nSELECT 7 AS seven";
     child.stdin.take().unwrap().write_all(input).unwrap();
     let output = child.wait_with_output().unwrap();
     let stdout = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success());
+    // one of them failed: a script must be able to tell
+    assert_eq!(output.status.code(), Some(1));
     assert!(stdout.contains("| 4 |") && stdout.contains("| seven |"), "{stdout}");
     assert!(String::from_utf8(output.stderr).unwrap().contains("nope"));
 }
