@@ -341,6 +341,6 @@ pub fn with_fresh_ids(requests: &[Request]) -> Vec<Request> {
 
 /// `kill -9` of a server that others still use.
 pub fn kill_by_address(server: &Server) {
-    let status = Command::new("kill").args(["-9", &server.child.id().to_string()]).status().unwrap();
+    let status = Command::new("kill").args(["-9", &server.id().to_string()]).status().unwrap();
     assert!(status.success());
 }

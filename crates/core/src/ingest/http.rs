@@ -3,16 +3,17 @@
 //! 200 means durable and visible. 4xx means that the request is wrong and that sending it again is no use:
 //! clients drop the data. Whatever is the server's fault is 503, which clients try again.
 
-use super::{IngestError, IngestionService};
+use super::{Body, IngestError, IngestionService};
 use crate::registry::Routes;
 use axum::Router;
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::HttpBody;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use std::pin::pin;
 use std::sync::Arc;
-use tokio::sync::OwnedSemaphorePermit;
+use std::task::Poll;
 
 crate::register_routes! {
     Routes {
@@ -33,10 +34,7 @@ type Service = State<Arc<IngestionService>>;
 
 async fn insert_process(State(service): Service, request: axum::extract::Request) -> Response {
     let outcome = match read_body(&service, request).await {
-        Ok((body, reserved)) => {
-            let service = service.clone();
-            to_its_end(reserved, async move { service.insert_process(body).await }).await
-        }
+        Ok(body) => service.insert_process(body).await,
         Err(e) => Err(e),
     };
     answer(&service, "insert_process", outcome)
@@ -44,10 +42,7 @@ async fn insert_process(State(service): Service, request: axum::extract::Request
 
 async fn insert_stream(State(service): Service, request: axum::extract::Request) -> Response {
     let outcome = match read_body(&service, request).await {
-        Ok((body, reserved)) => {
-            let service = service.clone();
-            to_its_end(reserved, async move { service.insert_stream(body).await }).await
-        }
+        Ok(body) => service.insert_stream(body).await,
         Err(e) => Err(e),
     };
     answer(&service, "insert_stream", outcome)
@@ -55,36 +50,14 @@ async fn insert_stream(State(service): Service, request: axum::extract::Request)
 
 async fn insert_block(State(service): Service, request: axum::extract::Request) -> Response {
     let outcome = match read_body(&service, request).await {
-        Ok((body, reserved)) => {
-            let service = service.clone();
-            to_its_end(reserved, async move { service.insert_block(body).await }).await
-        }
+        Ok(body) => service.insert_block(body).await,
         Err(e) => Err(e),
     };
     answer(&service, "insert_block", outcome)
 }
 
-/// Goes on when the sender goes away: the body is in the queue then, and its memory stays reserved.
-async fn to_its_end(
-    reserved: OwnedSemaphorePermit,
-    insert: impl Future<Output = Result<(), IngestError>> + Send + 'static,
-) -> Result<(), IngestError> {
-    let task = tokio::spawn(async move {
-        let outcome = insert.await;
-        drop(reserved);
-        outcome
-    });
-    match task.await {
-        Ok(outcome) => outcome,
-        Err(e) => Err(IngestError::Unavailable(format!("the request ended early: {e}"))),
-    }
-}
-
 /// Reads a body within the limits, once there is memory for it.
-async fn read_body(
-    service: &IngestionService,
-    request: axum::extract::Request,
-) -> Result<(Bytes, OwnedSemaphorePermit), IngestError> {
+async fn read_body(service: &IngestionService, request: axum::extract::Request) -> Result<Body, IngestError> {
     if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
         && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
     {
@@ -92,13 +65,18 @@ async fn read_body(
             "the native protocol has no content encoding: payloads are compressed already".to_owned(),
         ));
     }
-    let body: Body = request.into_body();
+    let body = request.into_body();
     // a body that does not say how long it is may become as long as any
     let limit = service.limits().body_bytes;
     let expected = body.size_hint().exact().map_or(limit, |n| usize::try_from(n).unwrap_or(usize::MAX));
     let reserved = service.reserve(expected).await?;
-    let read = axum::body::to_bytes(body, limit);
-    match tokio::time::timeout(service.limits().patience, read).await {
+    let mut read = pin!(axum::body::to_bytes(body, limit));
+    // a timer wakes a thread: only a body that is not there yet gets one
+    let read = match futures::poll!(&mut read) {
+        Poll::Ready(read) => Ok(read),
+        Poll::Pending => tokio::time::timeout(service.limits().patience, read).await,
+    };
+    match read {
         Err(_) => Err(IngestError::Unavailable("the body took too long to arrive".to_owned())),
         Ok(Err(e)) if is_length_limit(&e) => {
             Err(IngestError::TooLarge(format!("the body has more than {limit} bytes")))
@@ -107,7 +85,7 @@ async fn read_body(
         Ok(Ok(bytes)) if bytes.is_empty() => Err(IngestError::BadRequest("the body is empty".to_owned())),
         Ok(Ok(bytes)) => {
             service.lake().metrics().request_bytes.inc_by(bytes.len() as u64);
-            Ok((bytes, reserved))
+            Ok(Body { bytes, reserved: Some(reserved) })
         }
     }
 }

@@ -4,4 +4,4 @@ mod http;
 mod service;
 
 pub use http::REGISTRATION as NATIVE_ROUTES;
-pub use service::{IngestError, IngestLimits, IngestionService};
+pub use service::{Body, IngestError, IngestLimits, IngestionService};

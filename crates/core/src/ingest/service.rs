@@ -1,6 +1,6 @@
 //! The service that every protocol hands its processes, streams and blocks to.
 
-use crate::lake::{LakeConnection, LakeError};
+use crate::lake::{Entry, LakeConnection, LakeError};
 use crate::transit::{DecodeError, TransitBlock};
 use crate::wire::{self, WireError};
 use bytes::Bytes;
@@ -65,6 +65,16 @@ impl From<LakeError> for IngestError {
     }
 }
 
+/// The body of a request, and the memory that is reserved for it.
+#[derive(Debug)]
+pub struct Body {
+    /// What was sent.
+    pub bytes: Bytes,
+    /// From [`IngestionService::reserve`]; released when the body is no longer in memory, even if its sender
+    /// has long gone away.
+    pub reserved: Option<OwnedSemaphorePermit>,
+}
+
 /// Takes what producers announce into the lake. One for all protocols of a server.
 #[derive(Debug)]
 pub struct IngestionService {
@@ -103,6 +113,10 @@ impl IngestionService {
             )));
         }
         let units = (bytes / UNIT + 1) as u32;
+        // a timer wakes a thread: only who has to wait gets one
+        if let Ok(reserved) = self.pending.clone().try_acquire_many_owned(units) {
+            return Ok(reserved);
+        }
         let busy = || IngestError::Unavailable("the server is busy with other requests".to_owned());
         tokio::time::timeout(self.limits.patience, self.pending.clone().acquire_many_owned(units))
             .await
@@ -121,21 +135,23 @@ impl IngestionService {
     }
 
     /// Takes a process in the native clients' encoding.
-    pub async fn insert_process(&self, body: Bytes) -> Result<(), IngestError> {
-        self.check_announcement(&body)?;
-        Ok(self.lake.insert_process(wire::decode_process(&body)?).await?)
+    pub async fn insert_process(&self, body: Body) -> Result<(), IngestError> {
+        self.check_announcement(&body.bytes)?;
+        let process = wire::decode_process(&body.bytes)?;
+        Ok(self.lake.insert(Entry::Process(Arc::new(process)), body.reserved).await?)
     }
 
     /// Takes a stream in the native clients' encoding.
-    pub async fn insert_stream(&self, body: Bytes) -> Result<(), IngestError> {
-        self.check_announcement(&body)?;
-        Ok(self.lake.insert_stream(wire::decode_stream(&body)?).await?)
+    pub async fn insert_stream(&self, body: Body) -> Result<(), IngestError> {
+        self.check_announcement(&body.bytes)?;
+        let stream = wire::decode_stream(&body.bytes)?;
+        Ok(self.lake.insert(Entry::Stream(Arc::new(stream)), body.reserved).await?)
     }
 
     /// Takes a block in the native clients' encoding. What can be told to be unreadable without
     /// decompressing it is refused: nobody would ever see a row of it.
-    pub async fn insert_block(&self, body: Bytes) -> Result<(), IngestError> {
-        let block = wire::decode_block(body)?;
+    pub async fn insert_block(&self, body: Body) -> Result<(), IngestError> {
+        let block = wire::decode_block(body.bytes)?;
         let payload = wire::split_payload(&block.body[block.payload.clone()])?;
         TransitBlock::check(&payload, self.limits.block_bytes).map_err(|e| {
             let text = format!("block {}: {e}", block.info.block_id);
@@ -144,6 +160,6 @@ impl IngestionService {
                 _ => IngestError::BadRequest(text),
             }
         })?;
-        Ok(self.lake.insert_block(block).await?)
+        Ok(self.lake.insert(Entry::Block(block), body.reserved).await?)
     }
 }

@@ -10,6 +10,7 @@ use crate::wire::BlockRequest;
 use bytes::Bytes;
 use std::path::Path;
 use std::sync::Arc;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Where a lake is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +68,7 @@ impl LakeConnection {
         let (catalog, objects, metrics) =
             (Arc::new(catalog), Arc::new(objects), Arc::new(Metrics::default()));
         Ok(Arc::new(Self {
-            committer: Committer::start(catalog.clone(), objects.clone(), metrics.clone()),
+            committer: Committer::start(catalog.clone(), objects.clone(), metrics.clone())?,
             catalog,
             objects,
             metrics,
@@ -76,18 +77,27 @@ impl LakeConnection {
 
     /// Adds a process. Durable and visible when this returns; nothing changes if it was there.
     pub async fn insert_process(&self, process: ProcessInfo) -> Result<(), LakeError> {
-        self.committer.submit(Entry::Process(Arc::new(process))).await
+        self.insert(Entry::Process(Arc::new(process)), None).await
     }
 
     /// Adds a stream. Durable and visible when this returns; nothing changes if it was there.
     pub async fn insert_stream(&self, stream: StreamInfo) -> Result<(), LakeError> {
-        self.committer.submit(Entry::Stream(Arc::new(stream))).await
+        self.insert(Entry::Stream(Arc::new(stream)), None).await
     }
 
     /// Adds a block. Durable when this returns, and visible as soon as its stream and its process are;
     /// nothing changes if it was there.
     pub async fn insert_block(&self, block: BlockRequest) -> Result<(), LakeError> {
-        self.committer.submit(Entry::Block(block)).await
+        self.insert(Entry::Block(block), None).await
+    }
+
+    /// Adds an entry; `reserved` is released when it is no longer in memory.
+    pub(crate) async fn insert(
+        &self,
+        entry: Entry,
+        reserved: Option<OwnedSemaphorePermit>,
+    ) -> Result<(), LakeError> {
+        self.committer.submit(entry, reserved).await
     }
 
     /// What there is.

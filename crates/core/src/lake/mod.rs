@@ -26,6 +26,7 @@ pub use catalog::{
 pub use connection::{LakeConnection, LakeOptions};
 pub use metrics::Metrics;
 pub use objects::ObjectsAddress;
+pub(crate) use record::Entry;
 
 use thiserror::Error;
 

@@ -25,7 +25,7 @@ const FORMAT: u8 = 4;
 
 /// What one request adds to the lake. Insert times are set.
 #[derive(Debug, Clone)]
-pub(super) enum Entry {
+pub(crate) enum Entry {
     Process(Arc<ProcessInfo>),
     Stream(Arc<StreamInfo>),
     Block(BlockRequest),

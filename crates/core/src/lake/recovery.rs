@@ -26,7 +26,7 @@ pub(super) async fn recover(catalog: &Catalog, objects: &LocalObjects) -> Result
             continue;
         }
         let mut records = Records::new(bytes);
-        let mut commit = Commit { object_key: key.clone(), ..Commit::default() };
+        let mut commit = Commit { object_key: key.clone(), is_new_object: true, ..Commit::default() };
         for record in &mut records {
             match record {
                 Ok((Entry::Process(p), _)) => commit.processes.push(p),

@@ -18,7 +18,7 @@ pub(crate) use write::{Commit, CommitBlock};
 use super::LakeError;
 use crate::model::{ProcessInfo, StreamInfo};
 use lru::LruCache;
-use statement::{Readers, Statement, Transaction};
+use statement::{Readers, Statement, Writer};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
@@ -30,47 +30,24 @@ const CACHED: NonZeroUsize = NonZeroUsize::new(2048).unwrap();
 #[derive(Debug)]
 pub struct Catalog {
     readers: Readers,
-    writer: Readers,
-    /// SQLite without a disk sync at each commit: allowed if objects can be read back after a power cut.
-    is_relaxed: bool,
+    writer: Writer,
     processes: Mutex<LruCache<Uuid, Arc<ProcessInfo>>>,
     streams: Mutex<LruCache<Uuid, Arc<StreamInfo>>>,
 }
 
 impl Catalog {
-    fn new(readers: Readers, writer: Readers, is_relaxed: bool) -> Self {
+    fn new(readers: Readers, writer: Writer) -> Self {
         Self {
             readers,
             writer,
-            is_relaxed,
             processes: Mutex::new(LruCache::new(CACHED)),
             streams: Mutex::new(LruCache::new(CACHED)),
         }
     }
 
-    /// Whether commits reach the disk only now and then.
-    pub(crate) fn is_relaxed(&self) -> bool {
-        self.is_relaxed
-    }
-
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), LakeError> {
         self.readers.fetch::<(i32,)>(Statement::new("SELECT 1")).await.map(drop)
-    }
-
-    /// Begins a transaction that holds the lake's write lock.
-    async fn begin(&self) -> Result<Transaction, LakeError> {
-        match &self.writer {
-            // a deferred transaction could fail when it turns into a writing one
-            Readers::Sqlite(pool) => Ok(Transaction::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?)),
-            #[cfg(feature = "postgres")]
-            Readers::Postgres(pool) => {
-                let mut transaction = Transaction::Postgres(pool.begin().await?);
-                // any number will do as long as everybody takes the same
-                transaction.execute(Statement::new("SELECT pg_advisory_xact_lock(7449374901)")).await?;
-                Ok(transaction)
-            }
-        }
     }
 
     /// Closes all connections.

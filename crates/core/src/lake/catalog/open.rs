@@ -1,13 +1,13 @@
 //! Which database, and how to open it.
 
+use super::statement::{Readers, Writer};
 use super::{Catalog, LakeError};
-use crate::lake::catalog::statement::Readers;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
+use tokio::sync::Mutex;
 
 /// Where a lake's metadata is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,8 +57,9 @@ impl Catalog {
                     .max_lifetime(None)
                     .connect_with(SqliteConnectOptions::new().in_memory(true))
                     .await?;
-                migrate_sqlite(&pool).await?;
-                Ok(Self::new(Readers::Sqlite(pool.clone()), Readers::Sqlite(pool), false))
+                migrate_sqlite(&mut *pool.acquire().await?).await?;
+                let writer = Writer::Pool(Readers::Sqlite(pool.clone()));
+                Ok(Self::new(Readers::Sqlite(pool), writer))
             }
             #[cfg(feature = "postgres")]
             Database::Postgres(url) => {
@@ -68,7 +69,8 @@ impl Catalog {
                     .connect(url)
                     .await?;
                 sqlx::migrate!("./migrations/postgres").run(&pool).await?;
-                Ok(Self::new(Readers::Postgres(pool.clone()), Readers::Postgres(pool), false))
+                let writer = Writer::Pool(Readers::Postgres(pool.clone()));
+                Ok(Self::new(Readers::Postgres(pool), writer))
             }
             #[cfg(not(feature = "postgres"))]
             Database::Postgres(_) => {
@@ -84,27 +86,24 @@ async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(if is_relaxed { SqliteSynchronous::Normal } else { SqliteSynchronous::Full })
-        .busy_timeout(BUSY);
-    let writer = SqlitePoolOptions::new()
-        .max_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect_with(options.clone())
-        .await?;
-    migrate_sqlite(&writer).await?;
+        .busy_timeout(BUSY)
+        .disable_statement_logging();
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    migrate_sqlite(&mut connection).await?;
     let readers =
         SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.read_only(true));
-    Ok(Catalog::new(Readers::Sqlite(readers), Readers::Sqlite(writer), is_relaxed))
+    let writer = Writer::File { connection: Mutex::new(connection), is_relaxed };
+    Ok(Catalog::new(Readers::Sqlite(readers), writer))
 }
 
-async fn migrate_sqlite(pool: &SqlitePool) -> Result<(), LakeError> {
+async fn migrate_sqlite(connection: &mut SqliteConnection) -> Result<(), LakeError> {
     let migrator = sqlx::migrate!("./migrations/sqlite");
     // two processes that open a new lake at once both find it empty: the second one looks again
     for _ in 0..3 {
-        if migrator.run(pool).await.is_ok() {
+        if migrator.run(&mut *connection).await.is_ok() {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Ok(migrator.run(pool).await?)
+    Ok(migrator.run(&mut *connection).await?)
 }

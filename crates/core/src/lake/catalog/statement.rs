@@ -4,7 +4,8 @@
 //! transaction takes the lake's write lock, so each statement stands once.
 
 use crate::lake::LakeError;
-use sqlx::{AssertSqlSafe, FromRow};
+use sqlx::{AssertSqlSafe, FromRow, SqliteConnection};
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 /// One value to bind.
@@ -18,6 +19,9 @@ pub(super) enum Arg {
     Text(String),
     Bytes(Vec<u8>),
 }
+
+/// Stands for an argument in SQL under construction; no SQL of ours has this character.
+const PLACEHOLDER: char = '\u{1}';
 
 /// SQL under construction. Values only ever become arguments, never text.
 #[derive(Debug, Clone, Default)]
@@ -38,9 +42,33 @@ impl Statement {
 
     pub(super) fn bind(&mut self, arg: Arg) -> &mut Self {
         self.args.push(arg);
-        self.sql.push('$');
-        self.sql.push_str(&self.args.len().to_string());
+        self.sql.push(PLACEHOLDER);
         self
+    }
+
+    /// Goes on with another statement.
+    fn then(&mut self, other: Self) {
+        self.sql.push_str("; ");
+        self.sql.push_str(&other.sql);
+        self.args.extend(other.args);
+    }
+
+    /// The SQL with numbered arguments, and the arguments.
+    fn render(self) -> (String, Vec<Arg>) {
+        let mut sql = String::with_capacity(self.sql.len() + 3 * self.args.len());
+        let mut number = 0;
+        for part in self.sql.split_inclusive(PLACEHOLDER) {
+            match part.strip_suffix(PLACEHOLDER) {
+                Some(before) => {
+                    number += 1;
+                    sql.push_str(before);
+                    sql.push('$');
+                    sql.push_str(&number.to_string());
+                }
+                None => sql.push_str(part),
+            }
+        }
+        (sql, self.args)
     }
 
     /// `(a, b, c)`
@@ -54,26 +82,12 @@ impl Statement {
         }
         self.push(")")
     }
-
-    /// `(a, b), (c, d)`
-    pub(super) fn tuples<I: IntoIterator<Item = Arg>>(
-        &mut self,
-        rows: impl IntoIterator<Item = I>,
-    ) -> &mut Self {
-        for (i, row) in rows.into_iter().enumerate() {
-            if i > 0 {
-                self.push(", ");
-            }
-            self.tuple(row);
-        }
-        self
-    }
 }
 
 /// A query of `$statement` that is ready to run on either kind of database.
 macro_rules! prepare {
     ($make:path, $statement:expr) => {{
-        let Statement { sql, args } = $statement;
+        let (sql, args) = $statement.render();
         // a statement for a whole group is rarely needed twice, and is large
         let mut query = $make(AssertSqlSafe(sql)).persistent(args.len() <= 32);
         for arg in args {
@@ -139,27 +153,110 @@ impl Readers {
     }
 }
 
-/// A transaction that holds the lake's write lock until it ends.
-pub(super) enum Transaction {
-    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
-    #[cfg(feature = "postgres")]
-    Postgres(sqlx::Transaction<'static, sqlx::Postgres>),
+/// One step of a transaction.
+pub(super) enum Step {
+    Do(Statement),
+    /// The rows that it adds are counted.
+    Count(Statement),
 }
 
-impl Transaction {
-    pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64, LakeError> {
-        on_either!(self, Transaction, t => {
-            Ok(prepare!(sqlx::query, statement).execute(&mut **t).await?.rows_affected())
-        })
+impl Step {
+    fn into_parts(self) -> (Statement, bool) {
+        match self {
+            Self::Do(statement) => (statement, false),
+            Self::Count(statement) => (statement, true),
+        }
+    }
+}
+
+/// Who writes.
+#[derive(Debug)]
+pub(super) enum Writer {
+    /// A file has one connection for writing: a pool around it would wake more threads than the work does.
+    /// `is_relaxed`: its commits reach the disk only now and then, because objects can be read back.
+    File {
+        connection: Mutex<SqliteConnection>,
+        is_relaxed: bool,
+    },
+    Pool(Readers),
+}
+
+impl Writer {
+    /// Runs all steps or none, while no other writer does. Returns how many rows the counted ones added.
+    pub(super) async fn transact(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
+        match self {
+            Self::File { connection, .. } => transact_sqlite(&mut *connection.lock().await, steps).await,
+            Self::Pool(Readers::Sqlite(pool)) => transact_sqlite(&mut *pool.acquire().await?, steps).await,
+            #[cfg(feature = "postgres")]
+            Self::Pool(Readers::Postgres(pool)) => transact_postgres(pool, steps).await,
+        }
     }
 
-    pub(super) async fn fetch<T: Record>(&mut self, statement: Statement) -> Result<Vec<T>, LakeError> {
-        on_either!(self, Transaction, t => {
-            Ok(prepare!(sqlx::query_as, statement).fetch_all(&mut **t).await?)
-        })
+    /// Runs steps in a transaction that reaches the disk together with all before it, where commits
+    /// otherwise do not.
+    pub(super) async fn transact_synced(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
+        match self {
+            Self::File { connection, is_relaxed: true } => {
+                let connection = &mut *connection.lock().await;
+                sqlx::query("PRAGMA synchronous = FULL").execute(&mut *connection).await?;
+                let outcome = transact_sqlite(connection, steps).await;
+                sqlx::query("PRAGMA synchronous = NORMAL").execute(&mut *connection).await?;
+                outcome
+            }
+            _ => self.transact(steps).await,
+        }
     }
 
-    pub(super) async fn commit(self) -> Result<(), LakeError> {
-        on_either!(self, Transaction, t => Ok(t.commit().await?))
+    pub(super) async fn close(&self) {
+        // a file's connection is closed with its last owner
+        if let Self::Pool(pool) = self {
+            pool.close().await;
+        }
     }
+}
+
+/// SQLite runs on a thread of its own: the whole transaction is one script, so that it costs one way there
+/// and back. A single statement is a transaction by itself.
+async fn transact_sqlite(connection: &mut SqliteConnection, mut steps: Vec<Step>) -> Result<u64, LakeError> {
+    if steps.len() == 1
+        && let Some(step) = steps.pop()
+    {
+        let (statement, is_counted) = step.into_parts();
+        let added = prepare!(sqlx::query, statement).execute(connection).await?.rows_affected();
+        return Ok(if is_counted { added } else { 0 });
+    }
+    // a deferred transaction could fail when it turns into a writing one
+    let mut script = Statement::new("BEGIN IMMEDIATE");
+    for step in steps {
+        let (statement, is_counted) = step.into_parts();
+        script.then(statement);
+        if is_counted {
+            script.then(Statement::new("SELECT changes()"));
+        }
+    }
+    script.then(Statement::new("COMMIT"));
+    let counts = prepare!(sqlx::query_as::<_, (i64,)>, script).fetch_all(&mut *connection).await;
+    match counts {
+        Ok(counts) => Ok(counts.iter().map(|(count,)| *count as u64).sum()),
+        Err(e) => {
+            // there may be none to roll back; the first error is the one to tell
+            let _ = sqlx::query("ROLLBACK").execute(connection).await;
+            Err(e.into())
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
+async fn transact_postgres(pool: &sqlx::PgPool, steps: Vec<Step>) -> Result<u64, LakeError> {
+    let mut transaction = pool.begin().await?;
+    // any number will do as long as everybody takes the same
+    sqlx::query("SELECT pg_advisory_xact_lock(7449374901)").execute(&mut *transaction).await?;
+    let mut count = 0;
+    for step in steps {
+        let (statement, is_counted) = step.into_parts();
+        let added = prepare!(sqlx::query, statement).execute(&mut *transaction).await?.rows_affected();
+        count += if is_counted { added } else { 0 };
+    }
+    transaction.commit().await?;
+    Ok(count)
 }

@@ -1,6 +1,6 @@
 //! Commits: what one group of requests adds, in one transaction.
 
-use super::statement::{Arg, Statement, Transaction};
+use super::statement::{Arg, Statement, Step};
 use super::{Catalog, LakeError};
 use crate::model::{BlockInfo, ProcessInfo, StreamInfo};
 use crate::time::Clock;
@@ -8,13 +8,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// PostgreSQL takes 65,535 arguments a statement, SQLite half of that; a block has 14.
+/// PostgreSQL takes 65,535 arguments a statement, SQLite half of that; a block has 15.
 const ROWS_PER_STATEMENT: usize = 1000;
 
 /// What one transaction adds. All payloads lie in one object.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Commit {
     pub(crate) object_key: String,
+    /// The object may not be in the catalogue yet.
+    pub(crate) is_new_object: bool,
     pub(crate) processes: Vec<Arc<ProcessInfo>>,
     pub(crate) streams: Vec<Arc<StreamInfo>>,
     pub(crate) blocks: Vec<CommitBlock>,
@@ -33,37 +35,30 @@ impl Catalog {
     /// Adds what is new of a commit. Returns how many of its blocks were new.
     pub(crate) async fn commit(&self, commit: &Commit) -> Result<u64, LakeError> {
         let bounds = self.event_bounds(commit).await?;
-        let mut transaction = self.begin().await?;
-        insert_processes(&mut transaction, &commit.processes).await?;
-        insert_streams(&mut transaction, &commit.streams).await?;
-        let mut added = 0;
-        if !commit.blocks.is_empty() || commit.seals {
-            let object_id = insert_object(&mut transaction, commit).await?;
+        let mut steps = Vec::new();
+        for process in &commit.processes {
+            steps.push(insert_process(process)?);
+        }
+        for stream in &commit.streams {
+            steps.extend(insert_stream(stream)?);
+        }
+        if !commit.blocks.is_empty() {
+            if commit.is_new_object {
+                steps.push(insert_object(commit));
+            }
             for (blocks, bounds) in
                 commit.blocks.chunks(ROWS_PER_STATEMENT).zip(bounds.chunks(ROWS_PER_STATEMENT))
             {
-                added += insert_blocks(&mut transaction, object_id, blocks, bounds).await?;
+                steps.push(insert_blocks(&commit.object_key, blocks, bounds));
             }
         }
-        transaction.commit().await?;
-        Ok(added)
+        if steps.is_empty() { Ok(0) } else { self.writer.transact(steps).await }
     }
 
     /// Marks an object as complete, in a commit that reaches the disk together with all commits before it.
     pub(crate) async fn seal(&self, object_key: &str) -> Result<(), LakeError> {
         let commit = Commit { object_key: object_key.to_owned(), seals: true, ..Commit::default() };
-        if !self.is_relaxed() {
-            return self.commit(&commit).await.map(drop);
-        }
-        // the pool for writing has one connection: the setting is undone on the same one
-        self.set_synchronous("FULL").await?;
-        let sealed = self.commit(&commit).await;
-        self.set_synchronous("NORMAL").await?;
-        sealed.map(drop)
-    }
-
-    async fn set_synchronous(&self, level: &str) -> Result<(), LakeError> {
-        self.writer.fetch::<(i64,)>(Statement::new(&format!("PRAGMA synchronous = {level}"))).await.map(drop)
+        self.writer.transact_synced(vec![insert_object(&commit)]).await.map(drop)
     }
 
     /// Bounds of the events' times by the blocks' ticks, where the process is known.
@@ -96,7 +91,6 @@ impl Catalog {
         reason: &str,
         seen_at: i64,
     ) -> Result<(), LakeError> {
-        let mut transaction = self.begin().await?;
         let mut statement =
             Statement::new("INSERT INTO block_faults (block_id, view_set, reason, seen_at) VALUES ");
         statement
@@ -107,100 +101,93 @@ impl Catalog {
                 Arg::Int(seen_at),
             ])
             .push(" ON CONFLICT DO NOTHING");
-        transaction.execute(statement).await?;
-        transaction.commit().await
+        self.writer.transact(vec![Step::Do(statement)]).await.map(drop)
     }
 }
 
-async fn insert_processes(t: &mut Transaction, processes: &[Arc<ProcessInfo>]) -> Result<(), LakeError> {
-    for p in processes {
-        let mut statement = Statement::new(
-            "INSERT INTO processes (process_id, exe, username, realname, computer, distro, cpu_brand, \
-             tsc_frequency, start_time, start_ticks, parent_process_id, properties, insert_time) VALUES ",
-        );
-        statement
-            .tuple([
-                Arg::Uuid(p.process_id),
-                Arg::Text(p.exe.clone()),
-                Arg::Text(p.username.clone()),
-                Arg::Text(p.realname.clone()),
-                Arg::Text(p.computer.clone()),
-                Arg::Text(p.distro.clone()),
-                Arg::Text(p.cpu_brand.clone()),
-                Arg::Int(p.tsc_frequency),
-                Arg::Int(p.start_time),
-                Arg::Int(p.start_ticks),
-                Arg::OptionalUuid(p.parent_process_id),
-                Arg::Text(json(&p.properties)?),
-                Arg::Int(p.insert_time),
-            ])
-            .push(" ON CONFLICT DO NOTHING");
-        t.execute(statement).await?;
-    }
-    Ok(())
-}
-
-async fn insert_streams(t: &mut Transaction, streams: &[Arc<StreamInfo>]) -> Result<(), LakeError> {
-    for s in streams {
-        let mut statement = Statement::new(
-            "INSERT INTO streams (stream_id, process_id, dependencies_metadata, objects_metadata, tags, \
-             properties, format, insert_time) VALUES ",
-        );
-        statement
-            .tuple([
-                Arg::Uuid(s.stream_id),
-                Arg::Uuid(s.process_id),
-                Arg::Bytes(s.dependencies_metadata.to_vec()),
-                Arg::Bytes(s.objects_metadata.to_vec()),
-                Arg::Text(json(&s.tags)?),
-                Arg::Text(json(&s.properties)?),
-                Arg::Text(s.format.clone()),
-                Arg::Int(s.insert_time),
-            ])
-            .push(" ON CONFLICT DO NOTHING");
-        // the tags of a second registration must not join those of the first
-        if t.execute(statement).await? == 0 || s.tags.is_empty() {
-            continue;
-        }
-        for tags in s.tags.chunks(ROWS_PER_STATEMENT) {
-            let mut statement = Statement::new("INSERT INTO stream_tags (tag, stream_id) VALUES ");
-            statement
-                .tuples(tags.iter().map(|tag| [Arg::Text(tag.clone()), Arg::Uuid(s.stream_id)]))
-                .push(" ON CONFLICT DO NOTHING");
-            t.execute(statement).await?;
-        }
-    }
-    Ok(())
-}
-
-async fn insert_object(t: &mut Transaction, commit: &Commit) -> Result<i64, LakeError> {
-    let mut statement = Statement::new("INSERT INTO objects (object_key, sealed, insert_time) VALUES ");
+fn insert_process(p: &ProcessInfo) -> Result<Step, LakeError> {
+    let mut statement = Statement::new(
+        "INSERT INTO processes (process_id, exe, username, realname, computer, distro, cpu_brand, \
+         tsc_frequency, start_time, start_ticks, parent_process_id, properties, insert_time) VALUES ",
+    );
     statement
         .tuple([
-            Arg::Text(commit.object_key.clone()),
-            Arg::Small(commit.seals.into()),
-            Arg::Int(crate::time::now()),
+            Arg::Uuid(p.process_id),
+            Arg::Text(p.exe.clone()),
+            Arg::Text(p.username.clone()),
+            Arg::Text(p.realname.clone()),
+            Arg::Text(p.computer.clone()),
+            Arg::Text(p.distro.clone()),
+            Arg::Text(p.cpu_brand.clone()),
+            Arg::Int(p.tsc_frequency),
+            Arg::Int(p.start_time),
+            Arg::Int(p.start_ticks),
+            Arg::OptionalUuid(p.parent_process_id),
+            Arg::Text(json(&p.properties)?),
+            Arg::Int(p.insert_time),
         ])
-        .push(" ON CONFLICT (object_key) DO UPDATE SET sealed = excluded.sealed RETURNING object_id");
-    match t.fetch::<(i64,)>(statement).await?.first() {
-        Some((id,)) => Ok(*id),
-        None => Err(LakeError::Corrupt(format!("object {} has no id", commit.object_key))),
-    }
+        .push(" ON CONFLICT DO NOTHING");
+    Ok(Step::Do(statement))
 }
 
-async fn insert_blocks(
-    t: &mut Transaction,
-    object_id: i64,
-    blocks: &[CommitBlock],
-    bounds: &[Option<(i64, i64)>],
-) -> Result<u64, LakeError> {
+fn insert_stream(s: &StreamInfo) -> Result<Vec<Step>, LakeError> {
+    let mut steps = Vec::new();
+    // first, while it can be told whether the stream is new: the tags of a second registration must not join
+    // those of the first
+    for tag in &s.tags {
+        let mut statement = Statement::new("INSERT INTO stream_tags (tag, stream_id) SELECT ");
+        statement
+            .bind(Arg::Text(tag.clone()))
+            .push(", ")
+            .bind(Arg::Uuid(s.stream_id))
+            .push(" WHERE NOT EXISTS (SELECT 1 FROM streams WHERE stream_id = ")
+            .bind(Arg::Uuid(s.stream_id))
+            .push(") ON CONFLICT DO NOTHING");
+        steps.push(Step::Do(statement));
+    }
+    let mut statement = Statement::new(
+        "INSERT INTO streams (stream_id, process_id, dependencies_metadata, objects_metadata, tags, \
+         properties, format, insert_time) VALUES ",
+    );
+    statement
+        .tuple([
+            Arg::Uuid(s.stream_id),
+            Arg::Uuid(s.process_id),
+            Arg::Bytes(s.dependencies_metadata.to_vec()),
+            Arg::Bytes(s.objects_metadata.to_vec()),
+            Arg::Text(json(&s.tags)?),
+            Arg::Text(json(&s.properties)?),
+            Arg::Text(s.format.clone()),
+            Arg::Int(s.insert_time),
+        ])
+        .push(" ON CONFLICT DO NOTHING");
+    steps.push(Step::Do(statement));
+    Ok(steps)
+}
+
+fn insert_object(commit: &Commit) -> Step {
+    let mut statement = Statement::new("INSERT INTO objects (object_key, sealed, insert_time) VALUES ");
+    statement.tuple([
+        Arg::Text(commit.object_key.clone()),
+        Arg::Small(commit.seals.into()),
+        Arg::Int(crate::time::now()),
+    ]);
+    statement.push(match commit.seals {
+        true => " ON CONFLICT (object_key) DO UPDATE SET sealed = 1",
+        false => " ON CONFLICT DO NOTHING",
+    });
+    Step::Do(statement)
+}
+
+fn insert_blocks(object_key: &str, blocks: &[CommitBlock], bounds: &[Option<(i64, i64)>]) -> Step {
     let mut statement = Statement::new(
         "INSERT INTO blocks (block_id, stream_id, process_id, begin_time, begin_ticks, end_time, \
          end_ticks, nb_objects, object_offset, payload_size, insert_time, event_begin, event_end, \
-         object_id, payload_offset) VALUES ",
+         payload_offset, object_id) VALUES ",
     );
-    statement.tuples(blocks.iter().zip(bounds).map(|(CommitBlock { info: b, offset }, bounds)| {
-        [
+    for (i, (CommitBlock { info: b, offset }, bounds)) in blocks.iter().zip(bounds).enumerate() {
+        statement.push(if i > 0 { ", (" } else { "(" });
+        for arg in [
             Arg::Uuid(b.block_id),
             Arg::Uuid(b.stream_id),
             Arg::Uuid(b.process_id),
@@ -214,12 +201,17 @@ async fn insert_blocks(
             Arg::Int(b.insert_time),
             Arg::OptionalInt(bounds.map(|b| b.0)),
             Arg::OptionalInt(bounds.map(|b| b.1)),
-            Arg::Int(object_id),
             Arg::Int(*offset as i64),
-        ]
-    }));
+        ] {
+            statement.bind(arg).push(", ");
+        }
+        statement
+            .push("(SELECT object_id FROM objects WHERE object_key = ")
+            .bind(Arg::Text(object_key.to_owned()))
+            .push("))");
+    }
     statement.push(" ON CONFLICT DO NOTHING");
-    t.execute(statement).await
+    Step::Count(statement)
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Result<String, LakeError> {

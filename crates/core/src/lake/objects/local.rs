@@ -10,7 +10,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// From this size on a new file is begun: small enough to be read back quickly after a crash.
 const ROLL_AT: u64 = 64 << 20;
@@ -18,7 +18,7 @@ const ROLL_AT: u64 = 64 << 20;
 #[derive(Debug)]
 pub(in crate::lake) struct LocalObjects {
     root: PathBuf,
-    current: Arc<Mutex<Option<OpenObject>>>,
+    current: Mutex<Option<OpenObject>>,
 }
 
 #[derive(Debug)]
@@ -40,34 +40,29 @@ impl LocalObjects {
             // the directory's own name must survive a power cut too
             File::open(parent).and_then(|d| d.sync_all()).map_err(failed("syncing", parent))?;
         }
-        Ok(Self { root, current: Arc::default() })
+        Ok(Self { root, current: Mutex::default() })
     }
 
-    /// Appends in a thread that may block. If the caller is dropped meanwhile, the group is written all the
-    /// same and nothing refers to it.
-    pub(super) async fn append(&self, records: Vec<u8>) -> Result<Written, LakeError> {
-        let (root, current) = (self.root.clone(), self.current.clone());
-        blocking(move || {
-            let mut current = current.lock().unwrap_or_else(PoisonError::into_inner);
-            let completed = match &*current {
-                Some(open) if open.length >= ROLL_AT => current.take().map(|open| open.key),
-                _ => None,
-            };
-            // taken out: after a failed write nobody knows what the file's tail is, so it is not used again
-            let mut open = match current.take() {
-                Some(open) => open,
-                None => create(&root)?,
-            };
-            let path = root.join(&open.key);
-            open.file.write_all(&records).map_err(failed("writing to", &path))?;
-            open.file.sync_data().map_err(failed("syncing", &path))?;
-            let offset = open.length;
-            open.length += records.len() as u64;
-            let key = open.key.clone();
-            *current = Some(open);
-            Ok(Written { key, offset, is_complete: false, completed })
-        })
-        .await
+    /// Appends and waits for the disk.
+    pub(super) fn append(&self, records: &[u8]) -> Result<Written, LakeError> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let completed = match &*current {
+            Some(open) if open.length >= ROLL_AT => current.take().map(|open| open.key),
+            _ => None,
+        };
+        // taken out: after a failed write nobody knows what the file's tail is, so it is not used again
+        let mut open = match current.take() {
+            Some(open) => open,
+            None => create(&self.root)?,
+        };
+        let path = self.root.join(&open.key);
+        open.file.write_all(records).map_err(failed("writing to", &path))?;
+        open.file.sync_data().map_err(failed("syncing", &path))?;
+        let offset = open.length;
+        open.length += records.len() as u64;
+        let key = open.key.clone();
+        *current = Some(open);
+        Ok(Written { key, offset, is_complete: false, completed })
     }
 
     pub(super) async fn read(&self, key: &str, range: Range<u64>) -> Result<Bytes, LakeError> {

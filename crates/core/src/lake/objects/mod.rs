@@ -10,6 +10,7 @@ use remote::RemoteObjects;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::str::FromStr;
+use tokio::runtime::Handle;
 
 /// Where a lake's objects are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,19 +71,11 @@ impl Objects {
         })
     }
 
-    /// How many groups may be written at once: a disk syncs one after the other.
-    pub(super) fn concurrency(&self) -> usize {
+    /// Writes the records of a group and waits until they are durable, on a thread that may wait.
+    pub(super) fn write(&self, records: Vec<u8>, runtime: &Handle) -> Result<Written, LakeError> {
         match self {
-            Self::Local(_) => 1,
-            Self::Remote(_) => 8,
-        }
-    }
-
-    /// Writes the records of a group and waits until they are durable.
-    pub(super) async fn write(&self, records: Vec<u8>) -> Result<Written, LakeError> {
-        match self {
-            Self::Local(local) => local.append(records).await,
-            Self::Remote(remote) => remote.put(records).await,
+            Self::Local(local) => local.append(&records),
+            Self::Remote(remote) => runtime.block_on(remote.put(records)),
         }
     }
 
