@@ -29,7 +29,13 @@ pub fn main() -> ExitCode {
         _ => "off",
     };
     start_log(default_level);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Command::Serve(_) = arguments.command {
+        // the network needs few threads, and each one more is one more to be woken for a request
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        builder.worker_threads(cores.div_ceil(4));
+    }
+    let runtime = match builder.enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => return failed(&anyhow::Error::from(e).context("threads could not be started")),
     };
