@@ -51,7 +51,7 @@ impl Format {
 pub(crate) enum RowWriter<W: Write + Send> {
     Table(text::TableWriter<W>),
     Json(json::JsonWriter<W>),
-    Csv(text::CsvWriter<W>),
+    Csv(Box<text::CsvWriter<W>>),
     Arrow(StreamWriter<W>),
     Parquet(Box<ArrowWriter<W>>),
 }
@@ -62,7 +62,7 @@ impl<W: Write + Send> RowWriter<W> {
             Format::Table => Self::Table(text::TableWriter::new(output, schema)),
             Format::Json => Self::Json(json::JsonWriter::new(output, true)),
             Format::Ndjson => Self::Json(json::JsonWriter::new(output, false)),
-            Format::Csv => Self::Csv(text::CsvWriter::new(output, &schema)?),
+            Format::Csv => Self::Csv(Box::new(text::CsvWriter::new(output, &schema)?)),
             Format::Arrow => Self::Arrow(StreamWriter::try_new(output, &schema)?),
             Format::Parquet => Self::Parquet(Box::new(ArrowWriter::try_new(output, schema, None)?)),
         })

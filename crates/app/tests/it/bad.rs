@@ -2,7 +2,6 @@
 
 use crate::support::{Place, Request, Server, main_id, recording, replay, testdata};
 use belvedere::core::wire;
-use serde_json::Value;
 
 /// Recording, and the requests (counted from 1) that are not answered 200. See `bad/README.md`.
 const CASES: &[(&str, &[(usize, u16)])] = &[
@@ -100,7 +99,7 @@ fn a_corrupt_block_costs_its_own_rows_and_is_reported() {
     let flipped = main_id(&requests[5]).unwrap().to_string();
     let (rows, warnings) = place.query_with("SELECT DISTINCT block_id FROM log_entries", &[]);
     assert_eq!(rows.len(), 2);
-    assert!(rows.iter().all(|r| r["block_id"] != Value::from(flipped.as_str())));
+    assert!(rows.iter().all(|r| r["block_id"] != flipped.as_str()));
     assert!(warnings.starts_with("warning: 1 block could not be read"), "{warnings}");
     assert!(warnings.contains(&flipped), "{warnings}");
     let faults = place.query("SELECT * FROM block_faults()");

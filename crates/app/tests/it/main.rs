@@ -1,5 +1,7 @@
 //! Whole jobs: the real binary, started as a user would, fed by recordings of real clients.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails should stop")]
+
 mod bad;
 mod cli;
 mod client;

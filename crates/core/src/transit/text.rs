@@ -28,7 +28,7 @@ impl<'a> Text<'a> {
         let text = rest.get(..length).ok_or_else(cut)?;
         let is_wide = match codec {
             0 | 2 => false,
-            1 if length % 2 == 0 => true,
+            1 if length.is_multiple_of(2) => true,
             1 => return Err(DecodeError::corrupt("a UTF-16 text has an odd number of bytes")),
             _ => return Err(DecodeError::corrupt(format!("a text has the unknown codec {codec}"))),
         };

@@ -132,8 +132,14 @@ impl Interner {
 enum Lookup<'a> {
     Jsonb(&'a BinaryArray),
     JsonbView(&'a BinaryViewArray),
-    List { lists: &'a ListArray, keys: StringArray, values: StringArray },
+    List(Box<PropertyLists<'a>>),
     Null,
+}
+
+struct PropertyLists<'a> {
+    lists: &'a ListArray,
+    keys: StringArray,
+    values: StringArray,
 }
 
 impl<'a> Lookup<'a> {
@@ -149,7 +155,8 @@ impl<'a> Lookup<'a> {
                     let column = pairs.column_by_name(name).ok_or_else(|| not_properties(properties))?;
                     Ok(cast(column, &DataType::Utf8)?.as_string().clone())
                 };
-                Ok(Self::List { lists, keys: column("key")?, values: column("value")? })
+                let (keys, values) = (column("key")?, column("value")?);
+                Ok(Self::List(Box::new(PropertyLists { lists, keys, values })))
             }
             _ => Err(not_properties(properties)),
         }
@@ -162,7 +169,8 @@ impl<'a> Lookup<'a> {
             Self::JsonbView(array) => {
                 array.is_valid(row).then(|| jsonb_member(array.value(row), name)).flatten()
             }
-            Self::List { lists, keys, values } => {
+            Self::List(properties) => {
+                let PropertyLists { lists, keys, values } = &**properties;
                 if lists.is_null(row) {
                     return None;
                 }
