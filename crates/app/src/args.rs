@@ -1,9 +1,12 @@
 //! What users type. Parsing only: what it means is resolved in [`crate::commands`].
 
 use crate::format::Format;
+use belvedere_core::partitions::{Keep, Retention};
 use clap::{Args, Parser, Subcommand};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A telemetry lakehouse: every event of every process, at low cost, behind SQL.
 #[derive(Debug, Parser)]
@@ -29,6 +32,10 @@ pub(crate) enum Command {
     #[cfg(feature = "demo")]
     #[command(hide = true)]
     DemoProgram(DemoProgramArgs),
+    /// Make and merge partitions, and take away what is no longer to be kept.
+    Maintain(MaintainArgs),
+    /// Compare the catalogue of a lake with its files, and a sample of what is in them.
+    Fsck(FsckArgs),
     /// Answer one SQL query.
     Query(QueryArgs),
     /// Answer SQL queries as you type them.
@@ -80,12 +87,136 @@ pub(crate) struct ServeArgs {
     /// Listen off loopback although anybody who reaches the address can send and ask
     #[arg(long)]
     pub(crate) insecure: bool,
+    /// What this process does: ingest (takes what programs send), maintain (makes partitions, deletes what expired)
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Role::Ingest, Role::Maintain])]
+    pub(crate) roles: Vec<Role>,
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
     /// Largest request body, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_body: u64,
     /// Request bodies that are handled at once, in MiB; more wait
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_pending: u64,
+}
+
+/// Part of a server that a process can play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Role {
+    /// Take what instrumented processes send
+    Ingest,
+    /// Make partitions in the background
+    Maintain,
+}
+
+/// What is kept, and how long. Everything, if nothing is said.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct KeepArgs {
+    /// Keep blocks, as they came, for so long after their reception: 90d, 36h, 30m
+    #[arg(long, value_name = "AGE", value_parser = age, env = "BELVEDERE_KEEP_BLOCKS")]
+    pub(crate) keep_blocks: Option<Duration>,
+    /// Keep at most so many bytes of blocks, the latest ones: 500GB, 20GiB
+    #[arg(long, value_name = "SIZE", value_parser = size, env = "BELVEDERE_KEEP_BLOCKS_BYTES")]
+    pub(crate) keep_blocks_bytes: Option<u64>,
+    /// Keep partitions of every view set for so long; their rows stay when the blocks are gone
+    #[arg(long, value_name = "AGE", value_parser = age, env = "BELVEDERE_KEEP_VIEWS")]
+    pub(crate) keep_views: Option<Duration>,
+    /// Keep at most so many bytes of partitions of every view set
+    #[arg(long, value_name = "SIZE", value_parser = size, env = "BELVEDERE_KEEP_VIEWS_BYTES")]
+    pub(crate) keep_views_bytes: Option<u64>,
+    /// Keep partitions of this view set for so long instead
+    #[arg(long, value_name = "VIEW_SET=AGE", value_parser = named_age)]
+    pub(crate) keep_view: Vec<(String, Duration)>,
+    /// Keep at most so many bytes of partitions of this view set instead
+    #[arg(long, value_name = "VIEW_SET=SIZE", value_parser = named_size)]
+    pub(crate) keep_view_bytes: Vec<(String, u64)>,
+}
+
+impl KeepArgs {
+    /// What that means for a lake.
+    pub(crate) fn retention(&self) -> Retention {
+        let views = Keep { age: self.keep_views, bytes: self.keep_views_bytes };
+        let mut retention = Retention {
+            blocks: Keep { age: self.keep_blocks, bytes: self.keep_blocks_bytes },
+            views,
+            named: BTreeMap::new(),
+        };
+        for (name, age) in &self.keep_view {
+            retention.named.entry(name.clone()).or_insert(views).age = Some(*age);
+        }
+        for (name, bytes) in &self.keep_view_bytes {
+            retention.named.entry(name.clone()).or_insert(views).bytes = Some(*bytes);
+        }
+        retention
+    }
+}
+
+fn age(text: &str) -> Result<Duration, String> {
+    let seconds = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
+    seconds
+        .iter()
+        .find_map(|(unit, seconds)| {
+            text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(*seconds)
+        })
+        .map(Duration::from_secs)
+        .ok_or_else(|| "a number and a unit are needed: 90d, 36h, 30m or 10s".to_owned())
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let units = [
+        ("TiB", 1 << 40),
+        ("GiB", 1 << 30),
+        ("MiB", 1 << 20),
+        ("KiB", 1 << 10),
+        ("TB", 1_000_000_000_000),
+        ("GB", 1_000_000_000),
+        ("MB", 1_000_000),
+        ("kB", 1_000),
+        ("", 1_u64),
+    ];
+    units
+        .iter()
+        .find_map(|(unit, bytes)| text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(*bytes))
+        .ok_or_else(|| "a number of bytes is needed: 500GB, 20GiB or 1000000".to_owned())
+}
+
+fn named<T>(text: &str, value: fn(&str) -> Result<T, String>) -> Result<(String, T), String> {
+    let (name, rest) = text.split_once('=').ok_or("a view set, '=' and a value are needed")?;
+    Ok((name.to_owned(), value(rest)?))
+}
+
+fn named_age(text: &str) -> Result<(String, Duration), String> {
+    named(text, age)
+}
+
+fn named_size(text: &str) -> Result<(String, u64), String> {
+    named(text, size)
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct MaintainArgs {
+    #[command(flatten)]
+    pub(crate) lake: LakeArgs,
+    /// Bring everything up to date and leave, instead of going on until Ctrl-C
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Only say what would go by the --keep-… flags
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) keep: KeepArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct FsckArgs {
+    #[command(flatten)]
+    pub(crate) lake: LakeArgs,
+    /// Take away partitions that are wrong, which are made again, and files that nothing refers to
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Partitions and blocks whose contents are read
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) sample: usize,
 }
 
 /// Range of event time. Each bound works alone; both are inclusive.

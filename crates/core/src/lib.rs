@@ -25,6 +25,7 @@
 //! | [`lake`] | durable storage: catalogue, objects, group commit |
 //! | [`transit`] | the bytes of native events |
 //! | [`decode`] | what a view crate implements: block in, columns out |
+//! | [`partitions`] | rows that are kept: Parquet files, what they cover, when they are made and go |
 //! | [`registry`] | what crates register, and how it becomes tables |
 //! | [`views`] | views over blocks, and the catalogue's own |
 //! | [`query`] | SQL: what is read, filtered, accounted, and how it leaves |
@@ -35,6 +36,7 @@ pub mod decode;
 pub mod ingest;
 pub mod lake;
 pub mod model;
+pub mod partitions;
 pub mod properties;
 pub mod query;
 pub mod registry;
@@ -57,7 +59,7 @@ pub mod prelude {
     pub use crate::decode::{BlockDecoder, BlockReader, DecodeError, Rows};
     pub use crate::registry::{
         BlockSource, BlockSourceRegistration, Column, FunctionDoc, FunctionSet, Functions, Instances, Routes,
-        Source, ViewSet,
+        Source, SqlSource, ViewSet,
     };
     pub use crate::transit::{PropertyDictionary, TextColumn, TextDictionary};
     pub use crate::{register_block_source, register_functions, register_routes, register_view_set};

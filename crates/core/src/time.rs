@@ -67,6 +67,11 @@ impl TimeRange {
         }
     }
 
+    /// Whether some instant from `begin` to `end`, both inclusive, is in the range.
+    pub fn touches(self, begin: i64, end: i64) -> bool {
+        self.begin.is_none_or(|t| end >= t) && self.end.is_none_or(|t| begin <= t)
+    }
+
     /// The range with `margin` nanoseconds more on both sides.
     #[must_use]
     pub fn widen(self, margin: i64) -> Self {

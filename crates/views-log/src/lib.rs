@@ -1,14 +1,15 @@
-//! What instrumented processes log: the view set `log_entries`.
+//! What instrumented processes log: the view sets `log_entries` and `log_stats`.
 //!
 //! Linked in by `use belvedere_views_log as _;`.
 
 mod decoder;
 pub mod log_entries;
+pub mod log_stats;
 mod template;
 
 use belvedere_core::registry::Registration;
 
 /// What this crate registers, as plain values.
 pub fn registrations() -> Vec<&'static Registration> {
-    vec![&log_entries::REGISTRATION]
+    vec![&log_entries::REGISTRATION, &log_stats::REGISTRATION]
 }

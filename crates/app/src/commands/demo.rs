@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use belvedere_core::Lake;
 use belvedere_core::ingest::IngestLimits;
 use belvedere_core::lake::BlockFilter;
+use belvedere_core::partitions::MaintenanceConfig;
 use belvedere_core::time::TimeRange;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -46,7 +47,12 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
         },
     };
     let lake = open(&args.lake).await?;
-    let server = Server::start(lake.clone(), listener, IngestLimits::default())?;
+    let server = Server::start(
+        lake.clone(),
+        listener,
+        Some(IngestLimits::default()),
+        Some(MaintenanceConfig::default()),
+    )?;
     let url = format!("http://{}", server.address);
     eprintln!("listening http {}", server.address);
 

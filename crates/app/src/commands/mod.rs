@@ -4,7 +4,9 @@
 mod demo;
 #[cfg(feature = "demo")]
 mod demo_program;
+mod fsck;
 mod lake;
+mod maintain;
 mod query;
 mod schema;
 mod serve;
@@ -22,6 +24,8 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
         Command::Demo(args) => demo::demo(args).await,
         #[cfg(feature = "demo")]
         Command::DemoProgram(args) => demo_program::run(&args.url).await,
+        Command::Maintain(args) => maintain::maintain(args).await,
+        Command::Fsck(args) => fsck::fsck(args).await,
         Command::Query(args) => query::query(args).await,
         #[cfg(feature = "prompt")]
         Command::Sql(args) => sql::sql(args).await,

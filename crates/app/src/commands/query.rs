@@ -24,6 +24,8 @@ pub(crate) async fn query(args: QueryArgs) -> Result<()> {
         None => answer(&lake, &args.sql, range, format, std::io::stdout()).await,
         Some(path) => answer_to_file(&lake, &args.sql, range, format, path).await,
     };
+    // the answer is written: what was much work is kept for the next time
+    lake.keep_what_was_wanted(|_| ()).await;
     lake.close().await;
     outcome
 }

@@ -1,7 +1,7 @@
 //! `belvedere serve`
 
 use super::lake::open;
-use crate::args::ServeArgs;
+use crate::args::{Role, ServeArgs};
 use anyhow::{Context, Result, bail};
 use axum::Router;
 use axum::http::{StatusCode, header};
@@ -10,6 +10,7 @@ use axum::routing::get;
 use belvedere_core::Lake;
 use belvedere_core::ingest::{IngestLimits, IngestionService};
 use belvedere_core::lake::LakeConnection;
+use belvedere_core::partitions::MaintenanceConfig;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -36,7 +37,10 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     // the address first: a lake is not made for a server that can't start
     let listener = listen(args.http).await?;
     let lake = open(&args.lake).await?;
-    let server = Server::start(lake, listener, limits)?;
+    let has = |role| args.roles.contains(&role);
+    let upkeep = has(Role::Maintain)
+        .then(|| MaintenanceConfig { retention: args.keep.retention(), ..MaintenanceConfig::default() });
+    let server = Server::start(lake, listener, has(Role::Ingest).then_some(limits), upkeep)?;
     eprintln!("listening http {}", server.address);
     server.run(stopped()).await
 }
@@ -65,25 +69,35 @@ pub(crate) struct Server {
     pub(crate) lake: Lake,
     listener: TcpListener,
     router: Router,
+    /// What background work is to be done, if any.
+    upkeep: Option<MaintenanceConfig>,
 }
 
 impl Server {
-    pub(crate) fn start(lake: Lake, listener: TcpListener, limits: IngestLimits) -> Result<Self> {
-        for (name, version) in lake.assembly().crates() {
-            let sets: Vec<&str> = lake
-                .assembly()
+    /// Takes requests if there are limits for them, and works in the background if it is said how.
+    pub(crate) fn start(
+        lake: Lake,
+        listener: TcpListener,
+        limits: Option<IngestLimits>,
+        upkeep: Option<MaintenanceConfig>,
+    ) -> Result<Self> {
+        let assembly = lake.assembly();
+        for (name, version) in assembly.crates() {
+            let sets: Vec<&str> = assembly
                 .view_sets_with_crates()
                 .filter(|(_, crate_name)| crate_name == name)
                 .map(|(set, _)| set.name)
                 .collect();
             tracing::info!("{name} {version} registered the view sets {}", sets.join(", "));
         }
-        let service = Arc::new(IngestionService::new(lake.connection().clone(), limits));
         let mut router = probes(lake.connection().clone());
-        for (routes, _) in lake.assembly().routes() {
-            router = router.merge((routes.make)(service.clone()));
+        if let Some(limits) = limits {
+            let service = Arc::new(IngestionService::new(lake.connection().clone(), limits));
+            for (routes, _) in lake.assembly().routes() {
+                router = router.merge((routes.make)(service.clone()));
+            }
         }
-        Ok(Self { address: listener.local_addr()?, lake, listener, router })
+        Ok(Self { address: listener.local_addr()?, lake, listener, router, upkeep })
     }
 
     /// Serves until `stop` is done, then lets requests under way come to their end.
@@ -101,9 +115,17 @@ impl Server {
                 Err(_) => std::future::pending().await,
             }
         };
+        let lake = self.lake.clone();
+        let background =
+            self.upkeep.map(|config| tokio::spawn(async move { lake.run_maintenance(&config).await }));
         tokio::select! {
             served = serving.into_future() => served.context("serving HTTP")?,
             () = too_late => tracing::warn!("some requests took longer than {GRACE:?} and were cut off"),
+        }
+        if let Some(background) = background {
+            // what is not published yet is made again
+            background.abort();
+            let _ = background.await;
         }
         self.lake.close().await;
         Ok(())

@@ -8,8 +8,10 @@ use super::{BlockRecord, Database, LakeError, Metrics, ObjectsAddress, recovery}
 use crate::model::{ProcessInfo, StreamInfo};
 use crate::wire::BlockRequest;
 use bytes::Bytes;
+use object_store::{ObjectStore, ObjectStoreExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Where a lake is.
@@ -41,6 +43,7 @@ impl LakeOptions {
 pub struct LakeConnection {
     catalog: Arc<Catalog>,
     objects: Arc<Objects>,
+    store: Arc<dyn ObjectStore>,
     committer: Committer,
     metrics: Arc<Metrics>,
 }
@@ -69,6 +72,7 @@ impl LakeConnection {
             (Arc::new(catalog), Arc::new(objects), Arc::new(Metrics::default()));
         Ok(Arc::new(Self {
             committer: Committer::start(catalog.clone(), objects.clone(), metrics.clone())?,
+            store: objects.store()?,
             catalog,
             objects,
             metrics,
@@ -114,6 +118,32 @@ impl LakeConnection {
     pub async fn payload(&self, block: &BlockRecord) -> Result<Bytes, LakeError> {
         let end = block.payload_offset.saturating_add(block.info.payload_size.max(0) as u64);
         self.objects.read(&block.object_key, block.payload_offset..end).await
+    }
+
+    /// Everything under the lake's root, by key: partitions, and the objects with records.
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    /// Waits until a file that was put into the store survives a power cut.
+    pub(crate) async fn make_durable(&self, key: &str) -> Result<(), LakeError> {
+        self.objects.make_durable(key).await
+    }
+
+    /// Deletes what uploads under `prefix` that never came to their end left behind before `before`.
+    pub(crate) async fn delete_unfinished(&self, prefix: &str, before: SystemTime) -> Result<u64, LakeError> {
+        self.objects.delete_unfinished(prefix, before).await
+    }
+
+    /// Deletes objects; those that are gone already are no error.
+    pub(crate) async fn delete(&self, keys: &[String]) -> Result<(), LakeError> {
+        for key in keys {
+            match self.store.delete(&key.as_str().into()).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Whether database and objects answer.

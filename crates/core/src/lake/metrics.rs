@@ -31,6 +31,14 @@ pub struct Metrics {
     pub(crate) blocks_decoded: Family<ViewSetLabel, Counter>,
     /// Blocks that could not be read, by view set; counted at each attempt.
     pub(crate) blocks_unreadable: Family<ViewSetLabel, Counter>,
+    /// Partitions that were published, by view set.
+    pub(crate) partitions_made: Family<ViewSetLabel, Counter>,
+    /// Rows in them.
+    pub(crate) partition_rows: Family<ViewSetLabel, Counter>,
+    /// Bytes of partitions that were fetched from the store, caches not counted.
+    pub(crate) partition_bytes_read: Counter,
+    /// Pieces of background work that failed, by view set.
+    pub(crate) maintenance_failures: Family<ViewSetLabel, Counter>,
 }
 
 impl Default for Metrics {
@@ -45,6 +53,10 @@ impl Default for Metrics {
             queries: Counter::default(),
             blocks_decoded: Family::default(),
             blocks_unreadable: Family::default(),
+            partitions_made: Family::default(),
+            partition_rows: Family::default(),
+            partition_bytes_read: Counter::default(),
+            maintenance_failures: Family::default(),
             registry: Registry::default(),
         };
         let m = &metrics;
@@ -63,6 +75,22 @@ impl Default for Metrics {
             "blocks_unreadable",
             "Attempts to read a block that failed, by view set; see SELECT * FROM block_faults()",
             m.blocks_unreadable.clone(),
+        );
+        registry.register(
+            "partitions_made",
+            "Partitions made of blocks, of SQL or of smaller ones, by view set",
+            m.partitions_made.clone(),
+        );
+        registry.register("partition_rows", "Rows in partitions made, by view set", m.partition_rows.clone());
+        registry.register(
+            "partition_bytes_read",
+            "Bytes of partitions fetched from the object store, caches not counted",
+            m.partition_bytes_read.clone(),
+        );
+        registry.register(
+            "maintenance_failures",
+            "Pieces of background work that failed and will be tried again, by view set",
+            m.maintenance_failures.clone(),
         );
         Self { registry, ..metrics }
     }

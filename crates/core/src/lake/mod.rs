@@ -21,7 +21,8 @@ mod record;
 mod recovery;
 
 pub use catalog::{
-    BlockFilter, BlockRecord, Catalog, Database, ProcessActivity, ProcessFilter, StreamFilter,
+    BlockFilter, BlockRecord, BlockSummary, Catalog, CoveredRange, Database, NewPartition, PartitionRecord,
+    ProcessActivity, ProcessFilter, StreamFilter,
 };
 pub use connection::{LakeConnection, LakeOptions};
 pub use metrics::Metrics;

@@ -3,8 +3,9 @@
 use super::feed::{BlockFeed, BlockList};
 use super::{Fault, QueryContext};
 use crate::decode::{DecodeError, decode_block};
-use crate::lake::{BlockRecord, LakeError};
-use crate::registry::{BlockSource, ViewSet};
+use crate::lake::{BlockRecord, BlockSummary, LakeConnection, LakeError};
+use crate::partitions::Instance;
+use crate::registry::BlockSource;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::runtime::SpawnedTask;
@@ -31,7 +32,7 @@ const IN_FLIGHT: usize = 2;
 /// What blocks are decoded into.
 #[derive(Debug, Clone)]
 pub(super) struct ScanTarget {
-    pub(super) view_set: &'static ViewSet,
+    pub(super) instance: Instance,
     pub(super) sources: Arc<[BlockSource]>,
     /// Positions in the view set's schema.
     pub(super) projection: Vec<usize>,
@@ -44,6 +45,8 @@ pub(super) struct ScanTarget {
 pub(super) struct BlockScanExec {
     target: Arc<ScanTarget>,
     list: BlockList,
+    /// What the list's blocks are together.
+    live: BlockSummary,
     context: QueryContext,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
@@ -58,7 +61,13 @@ struct Run {
 }
 
 impl BlockScanExec {
-    pub(super) fn new(target: ScanTarget, list: BlockList, context: QueryContext, partitions: usize) -> Self {
+    pub(super) fn new(
+        target: ScanTarget,
+        list: BlockList,
+        live: BlockSummary,
+        context: QueryContext,
+        partitions: usize,
+    ) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(target.schema.clone()),
             Partitioning::UnknownPartitioning(partitions),
@@ -68,6 +77,7 @@ impl BlockScanExec {
         Self {
             target: Arc::new(target),
             list,
+            live,
             context,
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
@@ -81,6 +91,8 @@ impl BlockScanExec {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         let partitions = self.properties.partitioning.partition_count();
         let open = runs.iter().position(|run| run.waiting[partition]).unwrap_or_else(|| {
+            // who decodes as much would have liked to find partitions
+            self.context.wanted().note(&self.target.instance, &self.live);
             runs.push(Run { feed: self.list.start(), waiting: vec![true; partitions] });
             runs.len() - 1
         });
@@ -94,12 +106,12 @@ impl BlockScanExec {
 impl DisplayAs for BlockScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns: Vec<&str> = self.target.schema.fields().iter().map(|c| c.name().as_str()).collect();
-        let page = self.list.first_page.len();
-        let more = if page == super::feed::PAGE as usize { " or more" } else { "" };
         write!(
             f,
-            "BlockScanExec: view_set={}, blocks={page}{more}, columns=[{}]",
-            self.target.view_set.name,
+            "BlockScanExec: view={}, blocks={}, bytes={}, columns=[{}]",
+            self.target.instance.name(),
+            self.live.blocks,
+            self.live.payload_bytes,
             columns.join(", ")
         )
     }
@@ -144,7 +156,7 @@ impl ExecutionPlan for BlockScanExec {
     fn execute(&self, partition: usize, task: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let metrics = BaselineMetrics::new(&self.metrics, partition);
         let blocks = MetricBuilder::new(&self.metrics).counter("blocks", partition);
-        let memory = MemoryConsumer::new(format!("BlockScan[{partition}] {}", self.target.view_set.name))
+        let memory = MemoryConsumer::new(format!("BlockScan[{partition}] {}", self.target.instance.name()))
             .register(task.memory_pool());
         let reader = Arc::new(Reader { target: self.target.clone(), context: self.context.clone(), memory });
         let batch_size = task.session_config().batch_size();
@@ -207,11 +219,10 @@ struct Reader {
 impl Reader {
     /// The rows of a block; `None` if it has none or can't be read.
     async fn read(&self, block: BlockRecord) -> Result<Option<Decoded>> {
-        let name = self.target.view_set.name;
-        let source = self.target.sources.iter().find(|source| {
-            source.format == block.stream.format && block.stream.tags.iter().any(|t| t == source.tag)
-        });
-        let Some(source) = source.copied() else { return Ok(None) };
+        let name = self.target.instance.view_set.name;
+        let Some(source) = BlockSource::for_block(&self.target.sources, &block).copied() else {
+            return Ok(None);
+        };
         let payload = match self.context.connection().payload(&block).await {
             Ok(payload) => payload,
             Err(LakeError::Corrupt(reason)) => {
@@ -237,7 +248,7 @@ impl Reader {
             let decode = move || {
                 let _permit = permit;
                 let (projection, schema) = (&target.projection, target.schema.clone());
-                decode_block(target.view_set, &source, &decoded, payload, projection, schema, limits)
+                decode_block(target.instance.view_set, &source, &decoded, payload, projection, schema, limits)
             };
             match tokio::task::spawn_blocking(decode).await {
                 Ok(rows) => Ok(rows),
@@ -262,34 +273,43 @@ impl Reader {
         }
     }
 
-    /// Counts and reports a block that can't be read: it costs its own rows and nothing else.
     async fn fault(&self, block: &BlockRecord, error: DecodeError) {
-        let name = self.target.view_set.name;
-        let (block_id, mut reason) = (block.info.block_id, error.to_string());
-        // it may quote names that a sender made up
-        if let Some((cut, _)) = reason.char_indices().nth(500) {
-            reason.truncate(cut);
-        }
-        tracing::error!(
-            %block_id,
-            stream_id = %block.info.stream_id,
-            process_id = %block.info.process_id,
-            view_set = name,
-            "a block can't be read, its rows are missing: {reason}"
-        );
-        let connection = self.context.connection();
-        connection.metrics().blocks_unreadable.get_or_create(&[("view_set", name.to_owned())]).inc();
-        // a task of its own: a transaction must not stay open because nobody takes rows
-        let (recorder, text) = (connection.clone(), reason.clone());
-        let recorded = tokio::spawn(async move { recorder.record_fault(block_id, name, &text).await });
-        if let Err(e) = recorded.await {
-            tracing::warn!(%block_id, "recording a fault ended early: {e}");
-        }
+        let name = self.target.instance.view_set.name;
+        let reason = note_fault(self.context.connection(), name, block, &error).await;
         self.context.report().add_fault(Fault {
             view_set: name.to_owned(),
-            block_id,
+            block_id: block.info.block_id,
             process_id: block.info.process_id,
             reason,
         });
     }
+}
+
+/// Counts and reports a block that can't be read: it costs its own rows and nothing else. Returns why, in short.
+pub(crate) async fn note_fault(
+    connection: &Arc<LakeConnection>,
+    view_set: &'static str,
+    block: &BlockRecord,
+    error: &DecodeError,
+) -> String {
+    let (block_id, mut reason) = (block.info.block_id, error.to_string());
+    // it may quote names that a sender made up
+    if let Some((cut, _)) = reason.char_indices().nth(500) {
+        reason.truncate(cut);
+    }
+    tracing::error!(
+        %block_id,
+        stream_id = %block.info.stream_id,
+        process_id = %block.info.process_id,
+        view_set,
+        "a block can't be read, its rows are missing: {reason}"
+    );
+    connection.metrics().blocks_unreadable.get_or_create(&[("view_set", view_set.to_owned())]).inc();
+    // a task of its own: a transaction must not stay open because nobody takes rows
+    let (recorder, text) = (connection.clone(), reason.clone());
+    let recorded = tokio::spawn(async move { recorder.record_fault(block_id, view_set, &text).await });
+    if let Err(e) = recorded.await {
+        tracing::warn!(%block_id, "recording a fault ended early: {e}");
+    }
+    reason
 }

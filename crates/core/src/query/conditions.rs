@@ -30,11 +30,6 @@ impl Conditions {
         conditions
     }
 
-    /// Whether a filter says something of use.
-    pub(crate) fn can_use(filter: &Expr) -> bool {
-        Self::of(std::slice::from_ref(filter)) != Self::default()
-    }
-
     /// The id that the column must have.
     pub fn uuid(&self, column: &str) -> Option<Uuid> {
         self.ids.get(column).copied()

@@ -1,12 +1,18 @@
 //! What the tables and functions of one query know.
 
 use crate::decode::DecodeLimits;
-use crate::lake::LakeConnection;
+use crate::lake::{LakeConnection, LakeError};
+use crate::model::SeqRange;
+use crate::partitions::{Wanted, Workshop};
 use crate::registry::{Assembly, ViewFactory};
 use crate::time::TimeRange;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::prelude::{SessionConfig, SessionContext};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use uuid::Uuid;
 
 /// Faults whose details are kept for a query; more are only counted.
@@ -18,14 +24,52 @@ pub struct QueryContext {
     pub(super) connection: Arc<LakeConnection>,
     pub(super) assembly: Arc<Assembly>,
     pub(super) factory: ViewFactory,
+    pub(super) runtime: Arc<RuntimeEnv>,
+    /// Partitions of a plan.
+    pub(super) threads: usize,
     pub(super) range: TimeRange,
+    /// Only rows of these blocks are there.
+    pub(super) window: SeqRange,
+    /// Rows are made anew whatever partitions there are.
+    pub(super) is_live_only: bool,
+    /// The last block that is there: the same one in the whole query.
+    pub(super) last_seq: Arc<OnceCell<i64>>,
     pub(super) report: Arc<QueryReport>,
     pub(super) limits: DecodeLimits,
     /// Threads that may decode at once, over all queries.
     pub(super) decoders: Arc<Semaphore>,
+    /// Where to say what it would have liked to find.
+    pub(super) wanted: Arc<Wanted>,
+    /// What functions that change partitions work with.
+    pub(super) upkeep: Upkeep,
 }
 
 impl QueryContext {
+    /// What is needed to plan SQL that nobody runs.
+    pub(crate) fn for_definitions(
+        connection: Arc<LakeConnection>,
+        assembly: Arc<Assembly>,
+        factory: ViewFactory,
+        runtime: Arc<RuntimeEnv>,
+    ) -> Self {
+        Self {
+            connection,
+            assembly,
+            factory,
+            runtime,
+            threads: 1,
+            range: TimeRange::ALL,
+            window: SeqRange::ALL,
+            is_live_only: false,
+            last_seq: Arc::default(),
+            report: Arc::default(),
+            limits: DecodeLimits::default(),
+            decoders: Arc::new(Semaphore::new(1)),
+            wanted: Arc::default(),
+            upkeep: Upkeep { threads: Arc::new(Semaphore::new(1)), grace: 0, memory_bytes: 0 },
+        }
+    }
+
     /// The lake.
     pub fn connection(&self) -> &Arc<LakeConnection> {
         &self.connection
@@ -41,6 +85,11 @@ impl QueryContext {
         &self.factory
     }
 
+    /// Memory and disk for queries.
+    pub fn runtime(&self) -> &Arc<RuntimeEnv> {
+        &self.runtime
+    }
+
     /// The range of event time that the query is about.
     pub fn range(&self) -> TimeRange {
         self.range
@@ -49,6 +98,122 @@ impl QueryContext {
     /// What the query did so far.
     pub fn report(&self) -> &Arc<QueryReport> {
         &self.report
+    }
+
+    /// The blocks that the query sees: those that were visible when it first looked, or fewer.
+    pub async fn visible(&self) -> Result<SeqRange, LakeError> {
+        let last = self.last_seq.get_or_try_init(|| self.connection.catalog().last_seq()).await?;
+        Ok(self.window.intersect(SeqRange::new(1, *last)))
+    }
+
+    pub(crate) fn limits(&self) -> DecodeLimits {
+        self.limits
+    }
+
+    pub(crate) fn wanted(&self) -> &Arc<Wanted> {
+        &self.wanted
+    }
+
+    pub(crate) fn workshop(&self) -> Workshop {
+        let unlimited = Self {
+            range: TimeRange::ALL,
+            window: SeqRange::ALL,
+            last_seq: Arc::default(),
+            report: Arc::default(),
+            ..self.clone()
+        };
+        let upkeep = &self.upkeep;
+        Workshop::new(unlimited, upkeep.threads.clone(), upkeep.grace, upkeep.memory_bytes)
+    }
+
+    /// The same for the rows of some blocks only, of all times.
+    pub(crate) fn within(&self, window: SeqRange) -> Self {
+        Self { window, range: TimeRange::ALL, ..self.clone() }
+    }
+
+    /// The same with rows made anew whatever partitions there are.
+    pub(crate) fn without_partitions(&self) -> Self {
+        Self { is_live_only: true, ..self.clone() }
+    }
+
+    /// The same on one thread.
+    pub(crate) fn single_threaded(&self) -> Self {
+        Self { threads: 1, ..self.clone() }
+    }
+
+    /// A session of the engine in which the tables and functions of this context are there.
+    pub(crate) fn session(&self) -> Result<SessionContext, DataFusionError> {
+        let mut config =
+            SessionConfig::new().with_information_schema(true).with_target_partitions(self.threads.max(1));
+        let options = config.options_mut();
+        options.sql_parser.collect_spans = true;
+        // footers of our files are small, and mostly in the cache
+        options.execution.parquet.metadata_size_hint = Some(64 << 10);
+        let state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(self.runtime.clone())
+            .with_default_features()
+            .build();
+        let session = SessionContext::new_with_state(state);
+        let failed = |e: anyhow::Error| DataFusionError::External(e.into());
+        for view in self.factory.get_global_views() {
+            session.register_table(view.get_view_set_name(), view.table(self).map_err(failed)?)?;
+        }
+        for (functions, _) in self.assembly.functions() {
+            let set = (functions.make)(self);
+            for scalar in set.scalars {
+                session.register_udf(scalar);
+            }
+            for aggregate in set.aggregates {
+                session.register_udaf(aggregate);
+            }
+            for (name, table) in set.tables {
+                session.register_udtf(name, table);
+            }
+        }
+        Ok(session)
+    }
+}
+
+/// What is allowed for making partitions.
+#[derive(Debug, Clone)]
+pub(crate) struct Upkeep {
+    /// Threads that make partitions at once.
+    pub(crate) threads: Arc<Semaphore>,
+    /// Nanoseconds for which replaced files are kept.
+    pub(crate) grace: i64,
+    pub(crate) memory_bytes: usize,
+}
+
+/// What a plan is going to read of one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanPlan {
+    /// View set and instance.
+    pub table: String,
+    /// Partitions that there are.
+    pub known_partitions: usize,
+    /// Partitions that are read, or parts of them.
+    pub partitions: usize,
+    /// Bytes of their files.
+    pub partition_bytes: i64,
+    /// Blocks that are decoded.
+    pub blocks: i64,
+    /// Bytes of their payloads.
+    pub block_bytes: i64,
+}
+
+impl std::fmt::Display for ScanPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}: {} of {} partitions ({} bytes of files), {} blocks to decode ({} bytes)",
+            self.table,
+            self.partitions,
+            self.known_partitions,
+            self.partition_bytes,
+            self.blocks,
+            self.block_bytes
+        )
     }
 }
 
@@ -72,6 +237,7 @@ pub struct QueryReport {
     payload_bytes: AtomicU64,
     fault_count: AtomicU64,
     faults: Mutex<Vec<Fault>>,
+    scans: Mutex<Vec<ScanPlan>>,
 }
 
 impl QueryReport {
@@ -90,7 +256,13 @@ impl QueryReport {
         self.fault_count.load(Ordering::Relaxed)
     }
 
-    /// The first of them.
+    /// What the plan reads, table by table.
+    pub fn scans(&self) -> Vec<ScanPlan> {
+        self.scans.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Those of them that were met in this query; others are known from when their partition was made, and
+    /// `block_faults()` has them.
     pub fn faults(&self) -> Vec<Fault> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -98,6 +270,15 @@ impl QueryReport {
     pub(super) fn add_block(&self, payload_bytes: u64) {
         self.blocks.fetch_add(1, Ordering::Relaxed);
         self.payload_bytes.fetch_add(payload_bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_scan(&self, scan: ScanPlan) {
+        self.scans.lock().unwrap_or_else(PoisonError::into_inner).push(scan);
+    }
+
+    /// Blocks that could not be read when the partitions were made that are read now.
+    pub(super) fn add_known_faults(&self, count: u64) {
+        self.fault_count.fetch_add(count, Ordering::Relaxed);
     }
 
     pub(super) fn add_fault(&self, fault: Fault) {

@@ -1,28 +1,37 @@
 //! The lake as one value: feed it, ask it.
 
+use super::context::{ScanPlan, Upkeep};
 use super::output::split;
+use super::partition_scan::STORE;
+use super::range_cache::RangeCache;
 use super::{QueryContext, QueryError, QueryReport, documented, documented_schema};
 use crate::decode::DecodeLimits;
 use crate::lake::{LakeConnection, LakeOptions};
-use crate::registry::{Assembly, ViewFactory, linked_unsorted};
+use crate::model::SeqRange;
+use crate::partitions::{Expired, Retention, Wanted};
+use crate::registry::{Assembly, linked_unsorted};
 use crate::time::TimeRange;
+use crate::views::Views;
 use anyhow::{Context, Result};
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::array::{RecordBatch, StringArray};
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
+use datafusion::prelude::SQLOptions;
 use futures::{StreamExt, TryStreamExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// How much a lake may use for queries.
+/// How much a lake may use.
 #[derive(Debug, Clone)]
 pub struct LakeConfig {
     /// Bytes for all queries together; operators that can spill to disk do so beyond.
@@ -31,14 +40,28 @@ pub struct LakeConfig {
     pub block_bytes: usize,
     /// Threads that decode at once, and partitions of a plan.
     pub threads: usize,
+    /// Threads that make partitions at once.
+    pub background_threads: usize,
+    /// Bytes of footers of partitions that are kept in memory.
+    pub footer_cache_bytes: usize,
+    /// Bytes of partitions' contents that are kept in memory.
+    pub content_cache_bytes: usize,
+    /// How long the file of a partition that was replaced is kept for those who still read it.
+    pub grace: Duration,
 }
 
 impl Default for LakeConfig {
     fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             memory_bytes: 2 << 30,
             block_bytes: DecodeLimits::default().block_bytes,
-            threads: std::thread::available_parallelism().map_or(2, usize::from),
+            threads,
+            // queries and senders come first
+            background_threads: (threads / 2).max(1),
+            footer_cache_bytes: 64 << 20,
+            content_cache_bytes: 256 << 20,
+            grace: Duration::from_secs(3600),
         }
     }
 }
@@ -49,11 +72,12 @@ impl Default for LakeConfig {
 #[derive(Debug, Clone)]
 pub struct Lake {
     connection: Arc<LakeConnection>,
-    assembly: Arc<Assembly>,
-    factory: ViewFactory,
+    views: Arc<Views>,
     runtime: Arc<RuntimeEnv>,
     config: LakeConfig,
     decoders: Arc<Semaphore>,
+    wanted: Arc<Wanted>,
+    upkeep: Upkeep,
 }
 
 /// The answer to a query, on its way.
@@ -85,20 +109,33 @@ impl Lake {
 
     /// Opens a lake with these views and limits.
     pub async fn assemble(options: &LakeOptions, assembly: Assembly, config: LakeConfig) -> Result<Self> {
+        let caches = CacheManagerConfig::default().with_metadata_cache_limit(config.footer_cache_bytes);
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(FairSpillPool::new(config.memory_bytes)))
+            .with_cache_manager(caches)
             .with_disk_manager_builder(
                 DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory),
             )
             .build_arc()?;
         let connection = LakeConnection::open(options).await.context("the lake could not be opened")?;
-        let factory = assembly.view_factory(runtime.clone(), connection.clone())?;
+        let store = RangeCache::new(
+            connection.store().clone(),
+            config.content_cache_bytes,
+            connection.metrics().partition_bytes_read.clone(),
+        );
+        runtime.register_object_store(ObjectStoreUrl::parse(STORE)?.as_ref(), Arc::new(store));
+        let views = Arc::new(Views::new(assembly, connection.clone(), runtime.clone()).await?);
         Ok(Self {
             connection,
-            assembly: Arc::new(assembly),
-            factory,
+            views,
             runtime,
             decoders: Arc::new(Semaphore::new(config.threads.max(1))),
+            wanted: Arc::default(),
+            upkeep: Upkeep {
+                threads: Arc::new(Semaphore::new(config.background_threads.max(1))),
+                grace: i64::try_from(config.grace.as_nanos()).unwrap_or(i64::MAX),
+                memory_bytes: config.memory_bytes,
+            },
             config,
         })
     }
@@ -108,30 +145,35 @@ impl Lake {
         &self.connection
     }
 
-    /// What is registered.
-    pub fn assembly(&self) -> &Assembly {
-        &self.assembly
+    /// What is registered, and the views that are defined in the lake itself.
+    pub fn assembly(&self) -> Arc<Assembly> {
+        self.views.current().0
     }
 
     /// Begins to answer a query about events in `range`. Only queries: statements that would change
     /// something are refused.
     pub async fn query(&self, sql: &str, range: TimeRange) -> Result<QueryResult, QueryError> {
         self.connection.metrics().queries.inc();
-        let context = QueryContext {
-            connection: self.connection.clone(),
-            assembly: self.assembly.clone(),
-            factory: self.factory.clone(),
-            range,
-            report: Arc::default(),
-            limits: DecodeLimits { block_bytes: self.config.block_bytes },
-            decoders: self.decoders.clone(),
-        };
+        self.views.refresh().await;
+        let context = self.context(range);
         let report = context.report.clone();
-        let session = self.session(&context)?;
+        let session = context.session()?;
         // no DDL, no DML, no SET: and so no way to the host's files
         let options =
             SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        let engine_rows = session.sql_with_options(sql, options).await?.execute_stream().await?;
+        let frame = session.sql_with_options(sql, options).await.map_err(|e| {
+            let error = QueryError::from(e);
+            match (error, self.views.problems().first()) {
+                // it may be just that view that is missing
+                (QueryError::Sql(text), Some(problem)) => QueryError::Sql(format!("{text} ({problem})")),
+                (error, _) => error,
+            }
+        })?;
+        let is_explain = matches!(frame.logical_plan(), LogicalPlan::Explain(_));
+        let mut engine_rows = frame.execute_stream().await?;
+        if is_explain {
+            engine_rows = with_scans(engine_rows, &report.scans())?;
+        }
         let schema = documented_schema(&engine_rows.schema());
         let to = schema.clone();
         let rows = engine_rows
@@ -153,32 +195,59 @@ impl Lake {
         self.connection.close().await;
     }
 
-    fn session(&self, context: &QueryContext) -> Result<SessionContext, QueryError> {
-        let mut config = SessionConfig::new()
-            .with_information_schema(true)
-            .with_target_partitions(self.config.threads.max(1));
-        config.options_mut().sql_parser.collect_spans = true;
-        let state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_runtime_env(self.runtime.clone())
-            .with_default_features()
-            .build();
-        let session = SessionContext::new_with_state(state);
-        for view in self.factory.get_global_views() {
-            session.register_table(view.get_view_set_name(), view.table(context)?)?;
+    /// What a query of events in that range works with.
+    pub(crate) fn context(&self, range: TimeRange) -> QueryContext {
+        let (assembly, factory) = self.views.current();
+        QueryContext {
+            connection: self.connection.clone(),
+            assembly,
+            factory,
+            runtime: self.runtime.clone(),
+            threads: self.config.threads,
+            range,
+            window: SeqRange::ALL,
+            is_live_only: false,
+            last_seq: Arc::default(),
+            report: Arc::default(),
+            limits: DecodeLimits { block_bytes: self.config.block_bytes },
+            decoders: self.decoders.clone(),
+            wanted: self.wanted.clone(),
+            upkeep: self.upkeep.clone(),
         }
-        for (functions, _) in self.assembly.functions() {
-            let set = (functions.make)(context);
-            for scalar in set.scalars {
-                session.register_udf(scalar);
-            }
-            for aggregate in set.aggregates {
-                session.register_udaf(aggregate);
-            }
-            for (name, table) in set.tables {
-                session.register_udtf(name, table);
-            }
-        }
-        Ok(session)
     }
+
+    /// What is wrong with the views that users defined in the lake.
+    pub fn problems(&self) -> Vec<String> {
+        self.views.problems()
+    }
+
+    /// What would go if only that were kept.
+    pub async fn what_would_expire(&self, retention: &Retention) -> Result<Vec<Expired>> {
+        self.context(TimeRange::ALL).workshop().expire(retention, true).await
+    }
+
+    pub(crate) fn config(&self) -> &LakeConfig {
+        &self.config
+    }
+
+    pub(crate) fn views(&self) -> &Views {
+        &self.views
+    }
+}
+
+/// Adds to the answer of EXPLAIN what the plan reads.
+fn with_scans(
+    rows: SendableRecordBatchStream,
+    scans: &[ScanPlan],
+) -> Result<SendableRecordBatchStream, DataFusionError> {
+    let schema = rows.schema();
+    let is_text = |i: usize| *schema.field(i).data_type() == DataType::Utf8;
+    if schema.fields().len() != 2 || !is_text(0) || !is_text(1) || scans.is_empty() {
+        return Ok(rows);
+    }
+    let kinds = StringArray::from(vec!["reads"; scans.len()]);
+    let texts = StringArray::from_iter_values(scans.iter().map(ScanPlan::to_string));
+    let reads = RecordBatch::try_new(schema.clone(), vec![Arc::new(kinds), Arc::new(texts)])?;
+    let rows = rows.chain(futures::stream::iter([Ok(reads)]));
+    Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
 }

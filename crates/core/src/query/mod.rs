@@ -1,8 +1,9 @@
 //! SQL over views: what a query may see, how its tables are read, and what leaves the engine.
 //!
-//! A query reads blocks live: it lists those that can matter, fetches and decodes them in parallel, and
-//! hands on batches of rows. Nothing here is as large as the lake: the list is read page by page, a bounded
-//! number of blocks is in memory, and what they take is accounted in the engine's memory pool.
+//! A table is the rows of the partitions that there are, plus those of the blocks that no partition covers: these are
+//! listed, fetched and decoded in parallel, and handed on in batches. Nothing here is as large as the lake: the list
+//! is read page by page, a bounded number of blocks is in memory, and what they take is accounted in the engine's
+//! memory pool.
 //!
 //! Invariant: this room knows no wire format; what a block means is its decoder's business.
 
@@ -10,18 +11,24 @@
 mod tests;
 
 mod block_scan;
-mod block_table;
 mod conditions;
+mod conform;
 mod context;
 mod error;
 mod feed;
 pub mod functions;
 mod lake;
 mod output;
+mod partition_scan;
+mod range_cache;
+mod view_table;
 
-pub(crate) use block_table::BlockTable;
+pub(crate) use block_scan::note_fault;
 pub use conditions::Conditions;
-pub use context::{Fault, QueryContext, QueryReport};
+pub(crate) use conform::{ConformExec, conform};
+pub use context::{Fault, QueryContext, QueryReport, ScanPlan};
 pub use error::QueryError;
 pub use lake::{Lake, LakeConfig, QueryResult};
 pub use output::{documented, documented_schema, is_jsonb};
+pub(crate) use partition_scan::{PartitionScan, SIDE_BY_SIDE, runs};
+pub(crate) use view_table::{Coverage, ViewTable, external, range_predicate};

@@ -2,8 +2,8 @@
 
 use super::factory::nearest;
 use super::{
-    API_VERSION, AssemblyError, BlockSource, EventTime, FunctionDoc, Functions, Item, Origin, Registration,
-    Routes, Source, ViewSet,
+    API_VERSION, AssemblyError, BlockSource, EventTime, FunctionDoc, Functions, Instances, Item, Origin,
+    Registration, Routes, Source, ViewSet,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,8 @@ pub struct Assembly {
     routes: Vec<(&'static Routes, &'static str)>,
     /// Crates and their versions.
     crates: BTreeMap<&'static str, &'static str>,
+    /// What it was made of.
+    registrations: Vec<&'static Registration>,
 }
 
 impl Assembly {
@@ -36,6 +38,7 @@ impl Assembly {
             functions: Vec::new(),
             routes: Vec::new(),
             crates: BTreeMap::new(),
+            registrations: registrations.clone(),
         };
         let mut view_sets: BTreeMap<&'static str, (&'static ViewSet, &'static str)> = BTreeMap::new();
         let mut others = Vec::new();
@@ -80,6 +83,14 @@ impl Assembly {
             assembly.add_source(set, registration.source, crate_name)?;
         }
         Ok(assembly)
+    }
+
+    /// The same with more registrations.
+    pub(crate) fn with(
+        &self,
+        more: impl IntoIterator<Item = &'static Registration>,
+    ) -> Result<Self, AssemblyError> {
+        Self::new(self.registrations.iter().copied().chain(more))
     }
 
     /// The same, and an error if one of these crates registered nothing.
@@ -159,7 +170,7 @@ impl Assembly {
             crate_name: crate_name.to_owned(),
             reason,
         };
-        if matches!(set.source, Source::Maker(_)) {
+        if !matches!(set.source, Source::Blocks(_)) {
             return Err(invalid("the view set does not come from blocks".to_owned()));
         }
         let filled: BTreeSet<&str> = source.decoder.columns().iter().copied().collect();
@@ -216,6 +227,23 @@ fn check_view_set(set: &'static ViewSet, crate_name: &str) -> Result<(), Assembl
     };
     if set.name.is_empty() || set.about.is_empty() || set.columns.is_empty() {
         return invalid("a name, a description and columns are needed".to_owned());
+    }
+    // it becomes a folder in the object store and a table in SQL
+    if !set.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+        return invalid("a name has lower-case letters, digits and '_' only".to_owned());
+    }
+    if let Source::Sql(sql) = &set.source {
+        if let Some(missing) = sql.sort.iter().find(|s| set.columns.iter().all(|c| c.name != **s)) {
+            return invalid(format!("its rows can't be sorted by '{missing}': there is no such column"));
+        }
+        let has_time = |what| set.columns.iter().find(|c| c.event_time == what);
+        let times = [has_time(EventTime::Instant), has_time(EventTime::Begin), has_time(EventTime::End)];
+        if let Some(time) = times.into_iter().flatten().find(|c| !sql.sort.contains(&c.name)) {
+            return invalid(format!("rows of different '{}' must not become one: sort by it", time.name));
+        }
+        if set.instances != Instances::Global {
+            return invalid("what is SQL over others has the instance 'global' only".to_owned());
+        }
     }
     let mut seen = BTreeSet::new();
     if let Some(column) = set.columns.iter().find(|c| !seen.insert(c.name)) {

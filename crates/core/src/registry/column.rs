@@ -114,6 +114,11 @@ macro_rules! block_columns {
 }
 
 impl Column {
+    /// A column of a type that is only known at run time.
+    pub(crate) const fn of_type(name: &'static str, about: &'static str, column_type: ColumnType) -> Self {
+        Self::new(name, about, column_type)
+    }
+
     const fn new(name: &'static str, about: &'static str, column_type: ColumnType) -> Self {
         assert!(!name.is_empty(), "a column needs a name");
         assert!(!about.is_empty(), "a column needs a description");
@@ -249,6 +254,23 @@ impl ColumnType {
             Self::Label => dictionary(DataType::Utf8),
             other => other.documented(),
         }
+    }
+
+    /// The column type that values of an Arrow type become; `None` if there is none.
+    pub(crate) fn of_engine(data_type: &DataType) -> Option<Self> {
+        Some(match data_type {
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Self::Utf8,
+            DataType::Dictionary(_, value) if **value == DataType::Utf8 => Self::Label,
+            DataType::Dictionary(_, value) if **value == DataType::Binary => Self::Jsonb,
+            DataType::Timestamp(..) => Self::Time,
+            DataType::Int8 | DataType::Int16 | DataType::Int32 => Self::Int32,
+            DataType::UInt8 | DataType::UInt16 | DataType::UInt32 => Self::UInt32,
+            DataType::Int64 | DataType::UInt64 => Self::Int64,
+            DataType::Float32 | DataType::Float64 => Self::Float64,
+            DataType::Boolean => Self::Boolean,
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView => Self::Binary,
+            _ => return None,
+        })
     }
 
     /// The documented type as text: `Utf8`, `Timestamp(Nanosecond, "+00:00")`, `List(Utf8)`.

@@ -2,6 +2,7 @@
 
 use super::{Assembly, BlockSource, ViewSet};
 use crate::lake::LakeConnection;
+use crate::partitions::Instance;
 use crate::query::QueryContext;
 use anyhow::{Context, Result, bail};
 use arrow::datatypes::Schema;
@@ -26,6 +27,12 @@ pub trait View: Debug + Send + Sync {
 
     /// Changes when the same blocks give other rows than before.
     fn get_schema_hash(&self) -> Vec<u8>;
+
+    /// What core needs to know to keep the view's rows in partitions; `None` if its rows are made anew at each
+    /// query.
+    fn instance(&self) -> Option<&Instance> {
+        None
+    }
 
     /// The table as one query sees it. Its columns are those of the documented schema, in order, possibly in
     /// other types.
@@ -168,6 +175,7 @@ impl Assembly {
             let failed = || format!("view set {} of {crate_name} could not be made", view_set.name);
             let maker = match view_set.source {
                 super::Source::Blocks(_) => crate::views::block_view_maker(context),
+                super::Source::Sql(sql) => crate::views::sql_view_maker(context, sql),
                 super::Source::Maker(make) => make(context).with_context(failed)?,
             };
             if view_set.instances.has_global() {

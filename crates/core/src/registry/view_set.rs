@@ -2,6 +2,7 @@
 
 use super::{Column, EventTime, MakerContext, ViewMaker};
 use crate::decode::BlockDecoder;
+use crate::lake::BlockRecord;
 use crate::model::TRANSIT_FORMAT;
 use arrow::datatypes::{Schema, SchemaRef};
 use std::sync::Arc;
@@ -62,8 +63,26 @@ impl Instances {
 pub enum Source {
     /// From blocks, by this source and all that others register for the view set.
     Blocks(BlockSource),
+    /// From the rows of other view sets.
+    Sql(SqlSource),
     /// From wherever the maker takes them.
     Maker(fn(MakerContext) -> anyhow::Result<Arc<dyn ViewMaker>>),
+}
+
+/// A view set that is SQL over others, kept in parts that SQL puts together.
+///
+/// Its rows for some blocks are what `extract` gives over the rows that the view sets it depends on have for these
+/// blocks. Rows for different blocks may be about the same thing: the minute in which one block ends is the one in
+/// which the next begins. `merge` makes one row of them; it runs over the table `partials`, which has the view set's
+/// columns, and what it gives must not depend on how the blocks were divided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SqlSource {
+    /// The rows of some blocks. Columns are taken by name.
+    pub extract: &'static str,
+    /// From the table `partials` to the rows that a query sees. Columns are taken by name.
+    pub merge: &'static str,
+    /// Columns that partitions are sorted by: those that rows are grouped by, the time first.
+    pub sort: &'static [&'static str],
 }
 
 /// Blocks of one kind, and the decoder that turns them into rows.
@@ -81,6 +100,13 @@ impl BlockSource {
     /// Blocks of native clients with that tag.
     pub const fn transit(tag: &'static str, decoder: &'static dyn BlockDecoder) -> Self {
         Self { tag, format: TRANSIT_FORMAT, decoder }
+    }
+
+    /// The first of some sources that understands a block.
+    pub(crate) fn for_block<'a>(sources: &'a [Self], block: &BlockRecord) -> Option<&'a Self> {
+        sources.iter().find(|source| {
+            source.format == block.stream.format && block.stream.tags.iter().any(|t| t == source.tag)
+        })
     }
 }
 
@@ -104,13 +130,16 @@ impl ViewSet {
         Arc::new(Schema::new(self.columns.iter().map(Column::engine_field).collect::<Vec<_>>()))
     }
 
-    /// Changes when the columns or the version change, and only then: the same on every platform and with
+    /// Changes when the columns, the SQL or the version change, and only then: the same on every platform and with
     /// every version of Arrow. 16 bytes.
     pub fn schema_hash(&self) -> Vec<u8> {
         let mut text = format!("{}\n{}\n", self.name, self.version);
         for column in self.columns {
             let nullable = if column.nullable { " NULL" } else { "" };
             text.push_str(&format!("{} {}{nullable}\n", column.name, column.column_type.to_text()));
+        }
+        if let Source::Sql(sql) = &self.source {
+            text.push_str(&format!("{}\n{}\n{}\n", sql.extract, sql.merge, sql.sort.join(",")));
         }
         uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, text.as_bytes()).as_bytes().to_vec()
     }

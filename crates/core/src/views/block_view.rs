@@ -1,20 +1,13 @@
 //! Views whose rows are decoded from blocks.
 
-use crate::query::{BlockTable, QueryContext};
+use crate::partitions::{Instance, RowSource, Scope};
+use crate::query::{QueryContext, ViewTable};
 use crate::registry::{Instances, MakerContext, View, ViewMaker};
 use anyhow::{Context, Result, bail};
 use arrow::datatypes::Schema;
 use datafusion::catalog::TableProvider;
 use std::sync::Arc;
 use uuid::Uuid;
-
-/// Which blocks an instance is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope {
-    Global,
-    Process(Uuid),
-    Stream(Uuid),
-}
 
 #[derive(Debug)]
 struct BlockViewMaker {
@@ -24,8 +17,7 @@ struct BlockViewMaker {
 #[derive(Debug)]
 struct BlockView {
     context: MakerContext,
-    instance_id: String,
-    scope: Scope,
+    instance: Instance,
 }
 
 /// The maker of a view set that is decoded from blocks.
@@ -60,12 +52,10 @@ impl ViewMaker for BlockViewMaker {
             (Instances::PerStream, _) => Scope::Stream(id()?),
             (Instances::PerProcess | Instances::GlobalAndPerProcess, _) => Scope::Process(id()?),
         };
-        // one spelling for one instance
-        let instance_id = match scope {
-            Scope::Global => "global".to_owned(),
-            Scope::Process(id) | Scope::Stream(id) => id.to_string(),
-        };
-        Ok(Arc::new(BlockView { context: self.context.clone(), instance_id, scope }))
+        let sources = &self.context.sources;
+        let blocks = Instance::understood(sources);
+        let instance = Instance::new(set, RowSource::Blocks(sources.clone()), scope, blocks);
+        Ok(Arc::new(BlockView { context: self.context.clone(), instance }))
     }
 
     fn get_schema_hash(&self) -> Vec<u8> {
@@ -83,7 +73,7 @@ impl View for BlockView {
     }
 
     fn get_view_instance_id(&self) -> &str {
-        &self.instance_id
+        &self.instance.id
     }
 
     fn get_schema(&self) -> Arc<Schema> {
@@ -91,15 +81,14 @@ impl View for BlockView {
     }
 
     fn get_schema_hash(&self) -> Vec<u8> {
-        self.context.view_set.schema_hash()
+        self.instance.schema_hash.clone()
+    }
+
+    fn instance(&self) -> Option<&Instance> {
+        Some(&self.instance)
     }
 
     fn table(&self, context: &QueryContext) -> Result<Arc<dyn TableProvider>> {
-        Ok(Arc::new(BlockTable::new(
-            self.context.view_set,
-            self.context.sources.clone(),
-            self.scope,
-            context.clone(),
-        )))
+        Ok(Arc::new(ViewTable::new(self.instance.clone(), self.context.sources.clone(), context.clone())))
     }
 }

@@ -80,6 +80,7 @@ impl PagedSource for Blocks {
             process_id: conditions.uuid("process_id"),
             inserted: conditions.times("insert_time"),
             bounds: context.range().intersect(conditions.times_of("begin_time", "end_time")),
+            seqs: context.visible().await?,
             ..BlockFilter::default()
         };
         let blocks = context.connection().catalog().blocks(&filter, after.unwrap_or(0), limit).await?;

@@ -2,17 +2,23 @@
 //!
 //! SQLite in WAL mode for a lake in a directory, PostgreSQL for a shared one; the SQL is the same. Writers
 //! take turns (SQLite's write lock, an advisory lock in PostgreSQL), so that `blocks.seq` grows in the order
-//! in which blocks become visible: a reader that has seen `seq` n will never see a smaller one appear.
+//! in which blocks become visible: a reader that has seen `seq` n will never see a smaller one appear. A block
+//! that comes before its stream or its process waits in a table of its own, and gets its `seq` when both are
+//! there. That is what lets a partition say which blocks it covers by two numbers.
 //!
-//! Invariant: rows are only ever added. A process, a stream or a block that is sent again changes nothing.
+//! Invariant: a process, a stream or a block that is sent again changes nothing; only retention takes away.
 
+mod garbage;
 mod open;
+mod partitions;
 mod read;
+mod retention;
 mod statement;
 mod write;
 
 pub use open::Database;
-pub use read::{BlockFilter, BlockRecord, ProcessActivity, ProcessFilter, StreamFilter};
+pub use partitions::{CoveredRange, NewPartition, PartitionRecord};
+pub use read::{BlockFilter, BlockRecord, BlockSummary, ProcessActivity, ProcessFilter, StreamFilter};
 pub(crate) use write::{Commit, CommitBlock};
 
 use super::LakeError;

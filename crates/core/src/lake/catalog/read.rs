@@ -2,7 +2,7 @@
 
 use super::statement::{Arg, Statement};
 use super::{Catalog, LakeError, locked};
-use crate::model::{BlockInfo, ProcessInfo, StreamInfo, StreamParts};
+use crate::model::{BlockInfo, ProcessInfo, SeqRange, StreamInfo, StreamParts};
 use crate::time::TimeRange;
 use sqlx::FromRow;
 use std::collections::HashMap;
@@ -32,6 +32,27 @@ pub struct BlockFilter {
     pub bounds: TimeRange,
     /// Blocks received in this range.
     pub inserted: TimeRange,
+    /// Blocks with a `seq` in this range.
+    pub seqs: SeqRange,
+}
+
+/// What a filter's blocks are together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromRow)]
+pub struct BlockSummary {
+    /// How many there are.
+    pub blocks: i64,
+    /// Bytes of their payloads.
+    pub payload_bytes: i64,
+    /// Events in them, as announced.
+    pub objects: i64,
+    /// Least `seq`; `None` if there is no block.
+    pub seq_begin: Option<i64>,
+    /// Greatest `seq`.
+    pub seq_end: Option<i64>,
+    /// Earliest reception, nanoseconds since the Unix epoch.
+    pub insert_begin: Option<i64>,
+    /// Latest reception.
+    pub insert_end: Option<i64>,
 }
 
 /// Which processes are wanted.
@@ -190,17 +211,17 @@ fn from_json<T: serde::de::DeserializeOwned>(text: &str, what: &str, id: Uuid) -
 }
 
 /// Conditions under construction: `WHERE a AND b`.
-struct Conditions<'a> {
+pub(super) struct Conditions<'a> {
     statement: &'a mut Statement,
     is_first: bool,
 }
 
 impl<'a> Conditions<'a> {
-    fn new(statement: &'a mut Statement) -> Self {
+    pub(super) fn new(statement: &'a mut Statement) -> Self {
         Self { statement, is_first: true }
     }
 
-    fn and(&mut self, sql: &str) -> &mut Statement {
+    pub(super) fn and(&mut self, sql: &str) -> &mut Statement {
         self.statement.push(if self.is_first { " WHERE " } else { " AND " }).push(sql);
         self.is_first = false;
         self.statement
@@ -210,6 +231,30 @@ impl<'a> Conditions<'a> {
         if let Some(id) = id {
             self.and(column).push(" = ").bind(Arg::Uuid(id));
         }
+    }
+
+    /// What a filter wants of `blocks b` with its stream `s`.
+    fn blocks(&mut self, filter: &BlockFilter) {
+        if filter.seqs.begin > 1 {
+            self.and("b.seq >= ").bind(Arg::Int(filter.seqs.begin));
+        }
+        if filter.seqs.end < i64::MAX {
+            self.and("b.seq <= ").bind(Arg::Int(filter.seqs.end));
+        }
+        self.equals("b.process_id", filter.process_id);
+        self.equals("b.stream_id", filter.stream_id);
+        self.equals("b.block_id", filter.block_id);
+        if let Some(formats) = &filter.formats {
+            self.and("s.format IN ").tuple(formats.iter().cloned().map(Arg::Text));
+        }
+        if let Some(tags) = &filter.tags {
+            self.and("EXISTS (SELECT 1 FROM stream_tags t WHERE t.stream_id = b.stream_id AND t.tag IN ")
+                .tuple(tags.iter().cloned().map(Arg::Text))
+                .push(")");
+        }
+        self.touches("b.event_begin", "b.event_end", filter.events.widen(EVENT_TIME_SLACK));
+        self.touches("b.begin_time", "b.end_time", filter.bounds);
+        self.touches("b.insert_time", "b.insert_time", filter.inserted);
     }
 
     /// `begin` and `end` are expressions; what they span touches the range. NULLs do too.
@@ -242,24 +287,35 @@ impl Catalog {
         );
         let mut conditions = Conditions::new(&mut statement);
         conditions.and("b.seq > ").bind(Arg::Int(after));
-        conditions.equals("b.process_id", filter.process_id);
-        conditions.equals("b.stream_id", filter.stream_id);
-        conditions.equals("b.block_id", filter.block_id);
-        if let Some(formats) = &filter.formats {
-            conditions.and("s.format IN ").tuple(formats.iter().cloned().map(Arg::Text));
-        }
-        if let Some(tags) = &filter.tags {
-            conditions
-                .and("EXISTS (SELECT 1 FROM stream_tags t WHERE t.stream_id = b.stream_id AND t.tag IN ")
-                .tuple(tags.iter().cloned().map(Arg::Text))
-                .push(")");
-        }
-        conditions.touches("b.event_begin", "b.event_end", filter.events.widen(EVENT_TIME_SLACK));
-        conditions.touches("b.begin_time", "b.end_time", filter.bounds);
-        conditions.touches("b.insert_time", "b.insert_time", filter.inserted);
+        conditions.blocks(filter);
         statement.push(" ORDER BY b.seq LIMIT ").bind(Arg::Int(limit.into()));
         let rows = self.readers.fetch::<BlockRow>(statement).await?;
         self.complete(rows).await
+    }
+
+    /// What the blocks of a filter are together.
+    pub async fn summary(&self, filter: &BlockFilter) -> Result<BlockSummary, LakeError> {
+        // PostgreSQL's sums of integers are numerics
+        let mut statement = Statement::new(
+            "SELECT COUNT(*) AS blocks, CAST(COALESCE(SUM(b.payload_size), 0) AS BIGINT) AS payload_bytes, \
+             CAST(COALESCE(SUM(b.nb_objects), 0) AS BIGINT) AS objects, MIN(b.seq) AS seq_begin, \
+             MAX(b.seq) AS seq_end, MIN(b.insert_time) AS insert_begin, MAX(b.insert_time) AS insert_end \
+             FROM blocks b JOIN streams s ON s.stream_id = b.stream_id \
+             JOIN processes p ON p.process_id = b.process_id",
+        );
+        Conditions::new(&mut statement).blocks(filter);
+        let rows = self.readers.fetch::<BlockSummary>(statement).await?;
+        Ok(rows.first().copied().unwrap_or_default())
+    }
+
+    /// The greatest `seq` that any block ever had, as far as blocks or partitions tell; 0 if there was none.
+    pub async fn last_seq(&self) -> Result<i64, LakeError> {
+        let statement = Statement::new(
+            "SELECT MAX(last) FROM (SELECT MAX(seq) AS last FROM blocks \
+             UNION ALL SELECT MAX(seq_end) FROM partitions) AS both_of_them",
+        );
+        let rows = self.readers.fetch::<(Option<i64>,)>(statement).await?;
+        Ok(rows.first().and_then(|r| r.0).unwrap_or(0))
     }
 
     /// Adds streams and processes to rows of blocks.
@@ -393,7 +449,10 @@ impl Catalog {
         Ok(found)
     }
 
-    async fn streams_by_id(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Arc<StreamInfo>>, LakeError> {
+    pub(super) async fn streams_by_id(
+        &self,
+        ids: &[Uuid],
+    ) -> Result<HashMap<Uuid, Arc<StreamInfo>>, LakeError> {
         let mut found = HashMap::new();
         let mut missing = Vec::new();
         {
@@ -434,6 +493,29 @@ impl Catalog {
         let statement = Statement::new(
             "SELECT block_id, view_set, reason, seen_at FROM block_faults ORDER BY seen_at, block_id LIMIT 10000",
         );
+        self.readers.fetch(statement).await
+    }
+
+    /// How many blocks wait for their stream or their process.
+    pub async fn waiting_blocks(&self) -> Result<i64, LakeError> {
+        let statement = Statement::new("SELECT COUNT(*) FROM waiting_blocks");
+        Ok(self.readers.fetch::<(i64,)>(statement).await?.first().map_or(0, |r| r.0))
+    }
+
+    /// Objects with blocks behind `after`, by key, and how long each must be for all of its blocks.
+    pub(crate) async fn object_lengths(
+        &self,
+        after: &str,
+        limit: u32,
+    ) -> Result<Vec<(String, i64)>, LakeError> {
+        let mut statement = Statement::new(
+            "SELECT o.object_key, MAX(b.payload_offset + b.payload_size) FROM objects o \
+             JOIN blocks b ON b.object_id = o.object_id WHERE o.object_key > ",
+        );
+        statement
+            .bind(Arg::Text(after.to_owned()))
+            .push(" GROUP BY o.object_key ORDER BY o.object_key LIMIT ")
+            .bind(Arg::Int(limit.into()));
         self.readers.fetch(statement).await
     }
 }

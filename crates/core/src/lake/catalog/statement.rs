@@ -17,7 +17,9 @@ pub(super) enum Arg {
     Uuid(Uuid),
     OptionalUuid(Option<Uuid>),
     Text(String),
+    OptionalText(Option<String>),
     Bytes(Vec<u8>),
+    OptionalBytes(Option<Vec<u8>>),
 }
 
 /// Stands for an argument in SQL under construction; no SQL of ours has this character.
@@ -98,6 +100,8 @@ macro_rules! prepare {
                 Arg::Uuid(v) => query.bind(v),
                 Arg::OptionalUuid(v) => query.bind(v),
                 Arg::Text(v) => query.bind(v),
+                Arg::OptionalText(v) => query.bind(v),
+                Arg::OptionalBytes(v) => query.bind(v),
                 Arg::Bytes(v) => query.bind(v),
             };
         }
@@ -156,7 +160,7 @@ impl Readers {
 /// One step of a transaction.
 pub(super) enum Step {
     Do(Statement),
-    /// The rows that it adds are counted.
+    /// The rows that it adds, changes or takes away are counted.
     Count(Statement),
 }
 
@@ -182,7 +186,7 @@ pub(super) enum Writer {
 }
 
 impl Writer {
-    /// Runs all steps or none, while no other writer does. Returns how many rows the counted ones added.
+    /// Runs all steps or none, while no other writer does. Returns how many rows the counted ones changed.
     pub(super) async fn transact(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
         match self {
             Self::File { connection, .. } => transact_sqlite(&mut *connection.lock().await, steps).await,

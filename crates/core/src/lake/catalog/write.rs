@@ -4,7 +4,7 @@ use super::statement::{Arg, Statement, Step};
 use super::{Catalog, LakeError};
 use crate::model::{BlockInfo, ProcessInfo, StreamInfo};
 use crate::time::Clock;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -31,10 +31,34 @@ pub(crate) struct CommitBlock {
     pub(crate) offset: u64,
 }
 
+const BLOCK_COLUMNS: &str = "block_id, stream_id, process_id, begin_time, begin_ticks, end_time, end_ticks, \
+                             nb_objects, object_offset, payload_size, insert_time, event_begin, event_end, \
+                             payload_offset, object_id";
+
+/// Processes and streams that are in the catalogue, or will be with the commit in question.
+struct Known {
+    processes: HashMap<Uuid, Arc<ProcessInfo>>,
+    streams: HashSet<Uuid>,
+}
+
+impl Known {
+    fn has_both(&self, block: &BlockInfo) -> bool {
+        self.processes.contains_key(&block.process_id) && self.streams.contains(&block.stream_id)
+    }
+
+    /// Bounds of the events' times by the block's ticks, if the process is known.
+    fn event_bounds(&self, block: &BlockInfo) -> Option<(i64, i64)> {
+        let clock = Clock::for_block(self.processes.get(&block.process_id)?, block).ok()?;
+        let a = clock.time_of_relative(block.begin_ticks);
+        let b = clock.time_of_relative(block.end_ticks);
+        Some((a.min(b), a.max(b)))
+    }
+}
+
 impl Catalog {
     /// Adds what is new of a commit. Returns how many of its blocks were new.
     pub(crate) async fn commit(&self, commit: &Commit) -> Result<u64, LakeError> {
-        let bounds = self.event_bounds(commit).await?;
+        let known = self.known(commit).await?;
         let mut steps = Vec::new();
         for process in &commit.processes {
             steps.push(insert_process(process)?);
@@ -42,14 +66,20 @@ impl Catalog {
         for stream in &commit.streams {
             steps.extend(insert_stream(stream)?);
         }
-        if !commit.blocks.is_empty() {
-            if commit.is_new_object {
-                steps.push(insert_object(commit));
+        if !commit.blocks.is_empty() && commit.is_new_object {
+            steps.push(insert_object(commit));
+        }
+        let (visible, waiting): (Vec<_>, Vec<_>) =
+            commit.blocks.iter().partition(|b| known.has_both(&b.info));
+        for (table, blocks) in [("blocks", visible), ("waiting_blocks", waiting)] {
+            for blocks in blocks.chunks(ROWS_PER_STATEMENT) {
+                steps.push(insert_blocks(table, &commit.object_key, blocks, &known));
             }
-            for (blocks, bounds) in
-                commit.blocks.chunks(ROWS_PER_STATEMENT).zip(bounds.chunks(ROWS_PER_STATEMENT))
+            // what is announced now, or has been since we looked, may be what blocks wait for
+            if table == "waiting_blocks"
+                && (!blocks.is_empty() || !commit.streams.is_empty() || !commit.processes.is_empty())
             {
-                steps.push(insert_blocks(&commit.object_key, blocks, bounds));
+                steps.extend(make_waiting_visible());
             }
         }
         if steps.is_empty() { Ok(0) } else { self.writer.transact(steps).await }
@@ -61,26 +91,22 @@ impl Catalog {
         self.writer.transact_synced(vec![insert_object(&commit)]).await.map(drop)
     }
 
-    /// Bounds of the events' times by the blocks' ticks, where the process is known.
-    async fn event_bounds(&self, commit: &Commit) -> Result<Vec<Option<(i64, i64)>>, LakeError> {
+    /// What is known of the processes and streams of a commit's blocks when it is committed.
+    async fn known(&self, commit: &Commit) -> Result<Known, LakeError> {
+        let distinct = |id: fn(&BlockInfo) -> Uuid| {
+            let mut ids: Vec<Uuid> = commit.blocks.iter().map(|b| id(&b.info)).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            ids
+        };
         // of two announcements in one group the first one counts
         let mut processes: HashMap<Uuid, Arc<ProcessInfo>> =
             commit.processes.iter().rev().map(|p| (p.process_id, p.clone())).collect();
-        let mut wanted: Vec<Uuid> = commit.blocks.iter().map(|b| b.info.process_id).collect();
-        wanted.sort_unstable();
-        wanted.dedup();
         // what is in the catalogue was there first and stays
-        processes.extend(self.processes_by_id(&wanted).await?);
-        Ok(commit
-            .blocks
-            .iter()
-            .map(|block| {
-                let clock = Clock::for_block(processes.get(&block.info.process_id)?, &block.info).ok()?;
-                let a = clock.time_of_relative(block.info.begin_ticks);
-                let b = clock.time_of_relative(block.info.end_ticks);
-                Some((a.min(b), a.max(b)))
-            })
-            .collect())
+        processes.extend(self.processes_by_id(&distinct(|b| b.process_id)).await?);
+        let mut streams: HashSet<Uuid> = commit.streams.iter().map(|s| s.stream_id).collect();
+        streams.extend(self.streams_by_id(&distinct(|b| b.stream_id)).await?.into_keys());
+        Ok(Known { processes, streams })
     }
 
     /// Notes that a view set could not read a block. The first reason stays.
@@ -179,13 +205,11 @@ fn insert_object(commit: &Commit) -> Step {
     Step::Do(statement)
 }
 
-fn insert_blocks(object_key: &str, blocks: &[CommitBlock], bounds: &[Option<(i64, i64)>]) -> Step {
-    let mut statement = Statement::new(
-        "INSERT INTO blocks (block_id, stream_id, process_id, begin_time, begin_ticks, end_time, \
-         end_ticks, nb_objects, object_offset, payload_size, insert_time, event_begin, event_end, \
-         payload_offset, object_id) VALUES ",
-    );
-    for (i, (CommitBlock { info: b, offset }, bounds)) in blocks.iter().zip(bounds).enumerate() {
+fn insert_blocks(table: &str, object_key: &str, blocks: &[&CommitBlock], known: &Known) -> Step {
+    let mut statement = Statement::new("INSERT INTO ");
+    statement.push(table).push(" (").push(BLOCK_COLUMNS).push(") VALUES ");
+    for (i, CommitBlock { info: b, offset }) in blocks.iter().enumerate() {
+        let bounds = known.event_bounds(b);
         statement.push(if i > 0 { ", (" } else { "(" });
         for arg in [
             Arg::Uuid(b.block_id),
@@ -212,6 +236,23 @@ fn insert_blocks(object_key: &str, blocks: &[CommitBlock], bounds: &[Option<(i64
     }
     statement.push(" ON CONFLICT DO NOTHING");
     Step::Count(statement)
+}
+
+/// Gives their places in the order of visibility to the blocks that waited for what is there now.
+fn make_waiting_visible() -> [Step; 2] {
+    let is_complete = "EXISTS (SELECT 1 FROM streams s WHERE s.stream_id = waiting_blocks.stream_id) \
+                       AND EXISTS (SELECT 1 FROM processes p WHERE p.process_id = waiting_blocks.process_id)";
+    let mut insert = Statement::new("INSERT INTO blocks (");
+    insert
+        .push(BLOCK_COLUMNS)
+        .push(") SELECT ")
+        .push(BLOCK_COLUMNS)
+        .push(" FROM waiting_blocks WHERE ")
+        .push(is_complete)
+        .push(" ORDER BY insert_time, block_id ON CONFLICT DO NOTHING");
+    let mut delete = Statement::new("DELETE FROM waiting_blocks WHERE ");
+    delete.push(is_complete);
+    [Step::Do(insert), Step::Do(delete)]
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Result<String, LakeError> {

@@ -6,11 +6,14 @@
 use super::super::record::MAGIC;
 use super::{LakeError, Written, new_key};
 use bytes::Bytes;
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 /// From this size on a new file is begun: small enough to be read back quickly after a crash.
 const ROLL_AT: u64 = 64 << 20;
@@ -86,6 +89,30 @@ impl LocalObjects {
             Ok(bytes.into())
         })
         .await
+    }
+
+    /// Waits until a file that was made by other means than appending, and its name, are on disk.
+    pub(super) async fn make_durable(&self, key: &str) -> Result<(), LakeError> {
+        let (root, path) = (self.root.clone(), self.root.join(key));
+        blocking(move || {
+            let mut next = Some(path.as_path());
+            while let Some(path) = next.filter(|p| p.starts_with(&root)) {
+                File::open(path).and_then(|f| f.sync_all()).map_err(failed("syncing", path))?;
+                next = path.parent();
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Deletes what uploads that never came to their end left under `prefix` before `before`.
+    pub(super) async fn delete_unfinished(&self, prefix: &str, before: SystemTime) -> Result<u64, LakeError> {
+        let root = self.root.join(prefix);
+        blocking(move || delete_unfinished(&root, before).map_err(failed("cleaning up", &root))).await
+    }
+
+    pub(super) fn store(&self) -> Result<Arc<dyn ObjectStore>, LakeError> {
+        Ok(Arc::new(LocalFileSystem::new_with_prefix(&self.root)?.with_automatic_cleanup(true)))
     }
 
     pub(super) async fn ping(&self) -> Result<(), LakeError> {
@@ -172,6 +199,26 @@ fn create(root: &Path) -> Result<OpenObject, LakeError> {
         File::open(directory).and_then(|d| d.sync_all()).map_err(failed("syncing", directory))?;
     }
     Ok(OpenObject { key, file, length: MAGIC.len() as u64 })
+}
+
+/// A file of the store is written under its name, `#` and a number first.
+fn delete_unfinished(directory: &Path, before: SystemTime) -> io::Result<u64> {
+    let entries = match std::fs::read_dir(directory) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    let mut deleted = 0;
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            deleted += delete_unfinished(&entry.path(), before)?;
+        } else if entry.file_name().to_string_lossy().contains('#') && entry.metadata()?.modified()? < before
+        {
+            std::fs::remove_file(entry.path())?;
+            deleted += 1;
+        }
+    }
+    Ok(deleted)
 }
 
 async fn blocking<T: Send + 'static>(

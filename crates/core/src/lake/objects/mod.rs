@@ -6,10 +6,13 @@ mod remote;
 use super::LakeError;
 use bytes::Bytes;
 pub(super) use local::LocalObjects;
+use object_store::ObjectStore;
 use remote::RemoteObjects;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::time::SystemTime;
 use tokio::runtime::Handle;
 
 /// Where a lake's objects are kept.
@@ -84,6 +87,30 @@ impl Objects {
         match self {
             Self::Local(local) => local.read(key, range).await,
             Self::Remote(remote) => remote.read(key, range).await,
+        }
+    }
+
+    /// Everything under the lake's root by its key, for files that are not appended to.
+    pub(super) fn store(&self) -> Result<Arc<dyn ObjectStore>, LakeError> {
+        match self {
+            Self::Local(local) => local.store(),
+            Self::Remote(remote) => Ok(remote.store()),
+        }
+    }
+
+    /// Waits until a whole file that was put into the store survives a power cut.
+    pub(super) async fn make_durable(&self, key: &str) -> Result<(), LakeError> {
+        match self {
+            Self::Local(local) => local.make_durable(key).await,
+            Self::Remote(_) => Ok(()),
+        }
+    }
+
+    /// Deletes what uploads that never came to their end left behind. An object store does so by its own rules.
+    pub(super) async fn delete_unfinished(&self, prefix: &str, before: SystemTime) -> Result<u64, LakeError> {
+        match self {
+            Self::Local(local) => local.delete_unfinished(prefix, before).await,
+            Self::Remote(_) => Ok(0),
         }
     }
 

@@ -5,6 +5,7 @@ use super::{LakeError, Written, new_key};
 use bytes::Bytes;
 use object_store::memory::InMemory;
 use object_store::path::Path;
+use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use std::ops::Range;
 use std::sync::Arc;
@@ -29,6 +30,10 @@ impl RemoteObjects {
         let (store, prefix) = object_store::parse_url_opts(url, options)
             .map_err(|e| LakeError::Address(format!("'{url}' can't be used as object store: {e}")))?;
         Ok(Self { store: store.into(), prefix })
+    }
+
+    pub(super) fn store(&self) -> Arc<dyn ObjectStore> {
+        Arc::new(PrefixStore::new(self.store.clone(), self.prefix.clone()))
     }
 
     fn path(&self, key: &str) -> Path {

@@ -1,11 +1,15 @@
 //! The SQL functions that belong to the lake itself, registered like everybody else's.
 
+mod arguments;
 mod block_faults;
+mod change_partitions;
+mod list_partitions;
 mod list_view_sets;
 mod property_get;
 mod view_instance;
 
 use crate::registry::{FunctionDoc, FunctionSet, Functions};
+use change_partitions::{Change, ChangePartitions};
 use std::sync::Arc;
 
 crate::register_functions! {
@@ -18,15 +22,39 @@ crate::register_functions! {
                         rows are missing from answers. At most the first 10,000.",
             },
             FunctionDoc {
+                name: "list_partitions",
+                signature: "list_partitions()",
+                about: "Table: the partitions of the lake: view set, instance, times, rows and bytes, the file, and \
+                        which blocks each covers (begin_seq to end_seq, both inclusive).",
+            },
+            FunctionDoc {
                 name: "list_view_sets",
                 signature: "list_view_sets()",
                 about: "Table: the view sets of this program, their schema hashes and the crates they come from.",
+            },
+            FunctionDoc {
+                name: "materialize_partitions",
+                signature: "materialize_partitions('view set', begin, end, seconds)",
+                about: "Table: makes partitions of the global instance for the blocks received from begin to before end, \
+                        in steps of that many seconds, where there are none; a line for each step.",
             },
             FunctionDoc {
                 name: "property_get",
                 signature: "property_get(properties, name)",
                 about: "The value of a property as text; NULL if there is none. Names are compared without \
                         regard to ASCII case. Takes properties in every shape that the lake has them in.",
+            },
+            FunctionDoc {
+                name: "regenerate_partitions",
+                signature: "regenerate_partitions('view set', begin, end, seconds)",
+                about: "Table: retires the partitions of the global instance in that range of insert time and makes them \
+                        again; a line for each step. Fails if blocks that a partition was made of are gone.",
+            },
+            FunctionDoc {
+                name: "retire_partitions",
+                signature: "retire_partitions('view set', 'instance', begin, end)",
+                about: "Table: takes away the partitions whose blocks were all received in that range, both ends \
+                        inclusive; a line for each. Their rows are made of the blocks again when a query wants them.",
             },
             FunctionDoc {
                 name: "view_instance",
@@ -39,6 +67,10 @@ crate::register_functions! {
             aggregates: Vec::new(),
             tables: vec![
                 ("block_faults", Arc::new(block_faults::BlockFaults::new(context.clone()))),
+                ("list_partitions", Arc::new(list_partitions::ListPartitions::new(context.clone()))),
+                ("materialize_partitions", Arc::new(ChangePartitions::new(Change::Materialize, context.clone()))),
+                ("regenerate_partitions", Arc::new(ChangePartitions::new(Change::Regenerate, context.clone()))),
+                ("retire_partitions", Arc::new(ChangePartitions::new(Change::Retire, context.clone()))),
                 ("list_view_sets", Arc::new(list_view_sets::ListViewSets::new(context.clone()))),
                 ("view_instance", Arc::new(view_instance::ViewInstance::new(context.clone()))),
             ],

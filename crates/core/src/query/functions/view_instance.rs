@@ -1,10 +1,9 @@
 //! `view_instance('set', 'id')`
 
+use super::arguments::text;
 use crate::query::QueryContext;
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::Expr;
-use datafusion::scalar::ScalarValue;
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -30,15 +29,8 @@ impl TableFunctionImpl for ViewInstance {
         let instance = text(instance, "second argument of view_instance, the instance,")?;
         self.context
             .factory()
-            .make_view(set, instance)
+            .make_view(&set, &instance)
             .and_then(|view| view.table(&self.context))
             .map_err(|e| DataFusionError::Plan(format!("{e:#}")))
-    }
-}
-
-fn text<'a>(expr: &'a Expr, what: &str) -> Result<&'a str> {
-    match expr {
-        Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => Ok(text),
-        other => Err(DataFusionError::Plan(format!("the {what} must be a text in quotes, not {other}"))),
     }
 }

@@ -1,0 +1,45 @@
+//! `belvedere fsck`
+
+use super::lake::open_existing;
+use crate::args::FsckArgs;
+use anyhow::{Result, bail};
+
+pub(crate) async fn fsck(args: FsckArgs) -> Result<()> {
+    let lake = open_existing(&args.lake).await?;
+    let checked = lake.check(args.sample, args.repair).await;
+    let problems = lake.problems();
+    lake.close().await;
+    let report = checked?;
+    println!(
+        "{} partitions, of {} of them the rows compared with their blocks",
+        report.partitions, report.compared
+    );
+    println!("{} objects with blocks, {} payloads read", report.objects, report.payloads);
+    if report.waiting > 0 {
+        println!("{} blocks wait for the announcement of their stream or their process", report.waiting);
+    }
+    if report.unused > 0 {
+        println!("{} partitions are of views or schemas that this binary does not have", report.unused);
+    }
+    for finding in &report.findings {
+        let what = match (finding.is_repaired, finding.can_be_repaired) {
+            (true, _) => "repaired",
+            (false, true) => "wrong, can be repaired",
+            (false, false) => "wrong",
+        };
+        println!("{what}: {}", finding.text);
+    }
+    for problem in &problems {
+        println!("wrong: {problem}");
+    }
+    let open = report.findings.iter().filter(|f| !f.is_repaired).count() + problems.len();
+    if open == 0 {
+        println!("clean");
+        return Ok(());
+    }
+    let hint = match report.findings.iter().any(|f| f.can_be_repaired && !f.is_repaired) {
+        true => "; --repair mends what can be made again",
+        false => "",
+    };
+    bail!("{open} findings{hint}")
+}

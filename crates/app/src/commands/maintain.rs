@@ -1,0 +1,120 @@
+//! `belvedere maintain`
+
+use super::lake::open_existing;
+use super::serve::stopped;
+use crate::args::MaintainArgs;
+use anyhow::{Result, bail};
+use belvedere_core::Lake;
+use belvedere_core::partitions::{MaintenanceConfig, Progress, Retention};
+use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+pub(crate) async fn maintain(args: MaintainArgs) -> Result<()> {
+    let lake = open_existing(&args.lake).await?;
+    let retention = args.keep.retention();
+    let outcome = if args.dry_run {
+        dry_run(&lake, &retention).await
+    } else if args.once {
+        once(&lake, &retention).await
+    } else {
+        let config = MaintenanceConfig { retention, ..MaintenanceConfig::default() };
+        tokio::select! {
+            () = lake.run_maintenance(&config) => {}
+            () = stopped() => {}
+        }
+        Ok(())
+    };
+    lake.close().await;
+    outcome
+}
+
+async fn dry_run(lake: &Lake, retention: &Retention) -> Result<()> {
+    if retention.is_all() {
+        println!("everything is kept: say what is not with --keep-blocks, --keep-views, --keep-view");
+        return Ok(());
+    }
+    let expired = lake.what_would_expire(retention).await?;
+    if expired.is_empty() {
+        println!("nothing would go");
+    }
+    for expired in expired {
+        println!("{expired}");
+    }
+    Ok(())
+}
+
+/// What was made of one instance.
+#[derive(Debug, Default)]
+struct Sums {
+    partitions: u64,
+    merged: u64,
+    rows: u64,
+    bytes: u64,
+}
+
+async fn once(lake: &Lake, retention: &Retention) -> Result<()> {
+    // on a terminal only; elsewhere it draws nothing
+    let bar = ProgressBar::new(0)
+        .with_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} blocks, {msg}, {elapsed}")?);
+    let sums: Mutex<BTreeMap<String, Sums>> = Mutex::default();
+    let others: Mutex<Vec<String>> = Mutex::default();
+    let failed = lake
+        .maintain_once(retention, |progress| match progress {
+            Progress::Filling { instance, blocks } => {
+                bar.inc_length(blocks);
+                bar.set_message(instance);
+            }
+            Progress::Made { instance, blocks, rows, bytes } => {
+                bar.inc(blocks);
+                let mut sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
+                let sum = sums.entry(instance).or_default();
+                match blocks {
+                    0 => sum.merged += 1,
+                    _ => {
+                        sum.partitions += 1;
+                        sum.rows += rows;
+                        sum.bytes += bytes;
+                    }
+                }
+            }
+            Progress::Failed { instance, reason } => {
+                bar.suspend(|| eprintln!("{instance} could not be brought up to date: {reason}"));
+            }
+            Progress::Expired(expired) => note(&others, expired.to_string()),
+            Progress::Deleted { files } => {
+                note(&others, format!("deleted {files} files that nothing refers to"))
+            }
+        })
+        .await?;
+    bar.finish_and_clear();
+    let sums = sums.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for (instance, sum) in &sums {
+        let merged = match sum.merged {
+            0 => String::new(),
+            n => format!(", {n} merged of smaller ones"),
+        };
+        println!(
+            "{instance}: {} new partitions, {} rows, {}{merged}",
+            sum.partitions,
+            HumanCount(sum.rows),
+            HumanBytes(sum.bytes)
+        );
+    }
+    for line in others.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        println!("{line}");
+    }
+    if sums.is_empty() && failed == 0 {
+        println!("everything is up to date");
+    }
+    if failed > 0 {
+        bail!(
+            "{failed} view instances could not be brought up to date; what they are missing is decoded at each query"
+        );
+    }
+    Ok(())
+}
+
+fn note(lines: &Mutex<Vec<String>>, line: String) {
+    lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+}

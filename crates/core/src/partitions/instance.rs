@@ -1,0 +1,115 @@
+//! A view instance whose rows can be kept in partitions.
+
+use crate::lake::{BlockFilter, NewPartition};
+use crate::model::SeqRange;
+use crate::registry::{BlockSource, SqlSource, ViewSet};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Which blocks an instance is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Global,
+    Process(Uuid),
+    Stream(Uuid),
+}
+
+/// How rows are made.
+#[derive(Debug, Clone)]
+pub(crate) enum RowSource {
+    /// By decoding blocks.
+    Blocks(Arc<[BlockSource]>),
+    /// By SQL over the rows that other view sets have for the same blocks.
+    Sql(SqlSource),
+}
+
+/// A view instance whose rows core can keep in partitions: what [`crate::registry::View::instance`] gives.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    pub(crate) view_set: &'static ViewSet,
+    pub(crate) source: RowSource,
+    pub(crate) scope: Scope,
+    /// `global`, or an id: lower-case and hyphenated.
+    pub(crate) id: String,
+    pub(crate) schema_hash: Vec<u8>,
+    /// Tags and formats of the streams whose blocks can give rows.
+    pub(crate) blocks: BlockFilter,
+}
+
+impl Instance {
+    pub(crate) fn new(
+        view_set: &'static ViewSet,
+        source: RowSource,
+        scope: Scope,
+        mut blocks: BlockFilter,
+    ) -> Self {
+        match scope {
+            Scope::Global => {}
+            Scope::Process(id) => blocks.process_id = Some(id),
+            Scope::Stream(id) => blocks.stream_id = Some(id),
+        }
+        // one spelling for one instance
+        let id = match scope {
+            Scope::Global => "global".to_owned(),
+            Scope::Process(id) | Scope::Stream(id) => id.to_string(),
+        };
+        Self { view_set, source, scope, id, schema_hash: view_set.schema_hash(), blocks }
+    }
+
+    /// Tags and formats that a view set's block sources understand.
+    pub(crate) fn understood(sources: &[BlockSource]) -> BlockFilter {
+        BlockFilter {
+            tags: Some(distinct(sources.iter().map(|s| s.tag))),
+            formats: Some(distinct(sources.iter().map(|s| s.format))),
+            ..BlockFilter::default()
+        }
+    }
+
+    /// The blocks of the instance in a range.
+    pub(crate) fn blocks_in(&self, seqs: SeqRange) -> BlockFilter {
+        BlockFilter { seqs, ..self.blocks.clone() }
+    }
+
+    /// Names of the columns that the rows of a partition are in ascending order of.
+    pub(crate) fn sort_order(&self) -> Vec<&'static str> {
+        match &self.source {
+            RowSource::Blocks(_) => self.view_set.event_time_columns().map(|c| c.0).into_iter().collect(),
+            RowSource::Sql(sql) => sql.sort.to_vec(),
+        }
+    }
+
+    /// What the instance is called in messages and leases.
+    pub(crate) fn name(&self) -> String {
+        format!("{} {}", self.view_set.name, self.id)
+    }
+
+    /// A partition of the instance with nothing in it.
+    pub(crate) fn empty_partition(&self, seqs: SeqRange) -> NewPartition {
+        let now = crate::time::now();
+        NewPartition {
+            token: Uuid::new_v4(),
+            view_set: self.view_set.name.to_owned(),
+            instance: self.id.clone(),
+            schema_hash: self.schema_hash.clone(),
+            seqs,
+            insert_begin: now,
+            insert_end: now,
+            events: None,
+            block_count: 0,
+            object_count: 0,
+            fault_count: 0,
+            row_count: 0,
+            file_key: None,
+            file_size: 0,
+            sort_order: self.sort_order().into_iter().map(str::to_owned).collect(),
+            process_ids: Some(Vec::new()),
+        }
+    }
+}
+
+fn distinct(texts: impl Iterator<Item = &'static str>) -> Vec<String> {
+    let mut texts: Vec<String> = texts.map(str::to_owned).collect();
+    texts.sort();
+    texts.dedup();
+    texts
+}

@@ -1,0 +1,42 @@
+//! Partitions: Parquet files that cache the rows of a view instance.
+//!
+//! A partition covers a range of blocks by their `seq`, the order in which blocks became visible. What is in that
+//! range never changes, so the rows of a query are those of the partitions plus those of the blocks that no
+//! partition covers, whatever else goes on: `docs/partitions.md` has the argument.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `instance` | what can be kept: a view set, an instance, where its rows come from |
+//! | `order`, `encode`, `file` | rows to a file in the object store |
+//! | `workshop` | makes partitions of blocks and of SQL, and publishes them |
+//! | `merge` | which partitions become one, and how |
+//! | `wanted` | what queries would have liked to find |
+//! | `maintenance` | what is to be done, and who does it when |
+//! | `retention`, `sweep` | what goes, and when its files do |
+//! | `check` | compares catalogue, objects and contents |
+//!
+//! Invariant: an answer does not depend on which partitions there are.
+//! Invariant: no more is in memory than one partition's rows under work, whatever the size of the lake.
+
+mod check;
+mod encode;
+mod file;
+mod instance;
+mod maintenance;
+mod merge;
+mod order;
+mod retention;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod wanted;
+mod workshop;
+
+pub use check::{CheckReport, Finding};
+pub(crate) use encode::engine_schema_of_files;
+pub use instance::Instance;
+pub(crate) use instance::{RowSource, Scope};
+pub use maintenance::{MaintenanceConfig, Progress};
+pub use retention::{Expired, Keep, Retention};
+pub(crate) use wanted::Wanted;
+pub(crate) use workshop::Workshop;

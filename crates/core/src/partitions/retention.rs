@@ -1,0 +1,241 @@
+//! What is kept, and how long.
+//!
+//! Rows are there as long as their blocks or their partitions are. So what is kept of blocks is the least that is there
+//! of everything, and what is kept of a view set is what stays of its rows when the blocks are gone. Blocks go only
+//! when every global view that is to outlive them has partitions for them.
+
+use super::workshop::Workshop;
+use crate::lake::PartitionRecord;
+use crate::model::SeqRange;
+use crate::time::to_rfc3339;
+use anyhow::Result;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Partitions of one page of the list.
+const PAGE: u32 = 1000;
+
+/// How much is kept of something: what is older, or makes it larger, goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Since their reception; forever if not set.
+    pub age: Option<Duration>,
+    /// Bytes in the object store; any number if not set.
+    pub bytes: Option<u64>,
+}
+
+/// What is kept of a lake. Everything, unless something is set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Blocks as they came.
+    pub blocks: Keep,
+    /// Partitions of each view set that is not named, whoever registered it.
+    pub views: Keep,
+    /// Partitions of these view sets.
+    pub named: BTreeMap<String, Keep>,
+}
+
+/// Something that went, or would go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expired {
+    /// `blocks`, `processes`, or a view set.
+    pub what: String,
+    /// How many blocks, processes or partitions.
+    pub count: u64,
+    /// Bytes of payload, or of files.
+    pub bytes: u64,
+    /// Reception of the latest of them, nanoseconds since the Unix epoch.
+    pub until: i64,
+    /// It is still there.
+    pub is_dry_run: bool,
+}
+
+impl std::fmt::Display for Expired {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = match self.what.as_str() {
+            "blocks" | "processes" => String::new(),
+            _ => "partitions of ".to_owned(),
+        };
+        let verb = if self.is_dry_run { "would go" } else { "gone" };
+        let until = if self.until > 0 {
+            format!(", received until {}", to_rfc3339(self.until))
+        } else {
+            String::new()
+        };
+        write!(f, "{verb}: {} {kind}{} ({} bytes{until})", self.count, self.what, self.bytes)
+    }
+}
+
+impl Retention {
+    /// What is kept of a view set.
+    pub fn of_view(&self, view_set: &str) -> Keep {
+        self.named.get(view_set).copied().unwrap_or(self.views)
+    }
+
+    /// Whether everything is kept.
+    pub fn is_all(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn cutoff(age: Option<Duration>, now: i64) -> Option<i64> {
+    age.map(|age| now.saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX)))
+}
+
+impl Workshop {
+    /// Takes away what is no longer to be kept, or only says what that is. Files follow when their grace is over.
+    pub(crate) async fn expire(&self, retention: &Retention, is_dry_run: bool) -> Result<Vec<Expired>> {
+        if retention.is_all() {
+            return Ok(Vec::new());
+        }
+        let now = crate::time::now();
+        let mut expired = self.expire_partitions(retention, now, is_dry_run).await?;
+        expired.extend(self.expire_blocks(retention, now, is_dry_run).await?);
+        if !is_dry_run {
+            expired.extend(self.expire_processes(retention, now).await?);
+        }
+        Ok(expired)
+    }
+
+    async fn expire_partitions(
+        &self,
+        retention: &Retention,
+        now: i64,
+        is_dry_run: bool,
+    ) -> Result<Vec<Expired>> {
+        let mut expired = Vec::new();
+        let mut sets: Vec<String> =
+            self.catalog().partitioned_instances().await?.into_iter().map(|i| i.view_set).collect();
+        sets.dedup();
+        for set in sets {
+            let keep = retention.of_view(&set);
+            if keep == Keep::default() {
+                continue;
+            }
+            let cutoff = cutoff(keep.age, now);
+            let mut ids = Vec::new();
+            let mut entry = Expired { what: set.clone(), count: 0, bytes: 0, until: 0, is_dry_run };
+            let mut add = |p: &PartitionRecord, ids: &mut Vec<i64>| {
+                ids.push(p.partition_id);
+                entry.count += 1;
+                entry.bytes += p.content.file_size.max(0) as u64;
+                entry.until = entry.until.max(p.content.insert_end);
+            };
+            // what stays: when it was received last, its size and its id
+            let mut rest: Vec<(i64, i64, PartitionRecord)> = Vec::new();
+            let mut after = 0;
+            loop {
+                let page = self.catalog().partitions(Some(&set), after, PAGE).await?;
+                for partition in &page {
+                    match cutoff {
+                        Some(cutoff) if partition.content.insert_end < cutoff => add(partition, &mut ids),
+                        _ if keep.bytes.is_some() => {
+                            let key =
+                                (partition.content.insert_end, partition.partition_id, partition.clone());
+                            rest.push(key);
+                        }
+                        _ => {}
+                    }
+                }
+                match page.last() {
+                    Some(last) if page.len() == PAGE as usize => after = last.partition_id,
+                    _ => break,
+                }
+            }
+            if let Some(limit) = keep.bytes {
+                let mut size: u64 = rest.iter().map(|(_, _, p)| p.content.file_size.max(0) as u64).sum();
+                rest.sort_by_key(|(inserted, id, _)| (*inserted, *id));
+                for (_, _, partition) in &rest {
+                    if size <= limit {
+                        break;
+                    }
+                    size -= partition.content.file_size.max(0) as u64;
+                    add(partition, &mut ids);
+                }
+            }
+            if !is_dry_run {
+                self.catalog().retire(&ids, self.expiry()).await?;
+            }
+            if entry.count > 0 {
+                expired.push(entry);
+            }
+        }
+        Ok(expired)
+    }
+
+    async fn expire_blocks(
+        &self,
+        retention: &Retention,
+        now: i64,
+        is_dry_run: bool,
+    ) -> Result<Option<Expired>> {
+        let keep = retention.blocks;
+        let mut cutoff = cutoff(keep.age, now);
+        if let Some(limit) = keep.bytes {
+            let too_old = self.catalog().oldest_kept_by_size(limit).await?;
+            cutoff = cutoff.max(too_old);
+        }
+        let Some(cutoff) = cutoff else { return Ok(None) };
+        let up_to = self.covered_by_what_outlives(retention).await?;
+        let found = self.catalog().blocks_before(cutoff, up_to).await?;
+        if found.blocks == 0 {
+            return Ok(None);
+        }
+        let entry = Expired {
+            what: "blocks".to_owned(),
+            count: found.blocks as u64,
+            bytes: found.payload_bytes as u64,
+            until: found.insert_end.unwrap_or_default(),
+            is_dry_run,
+        };
+        if !is_dry_run {
+            while self.catalog().delete_blocks_before(cutoff, up_to, self.expiry()).await? > 0 {}
+        }
+        Ok(Some(entry))
+    }
+
+    /// The last block up to which all global views have partitions that are to outlive the blocks.
+    async fn covered_by_what_outlives(&self, retention: &Retention) -> Result<i64> {
+        let last = self.catalog().last_seq().await?;
+        let mut up_to = last;
+        for view in self.context.factory().get_global_views() {
+            let Some(instance) = view.instance() else { continue };
+            let age = retention.of_view(instance.view_set.name).age;
+            let outlives = match (age, retention.blocks.age) {
+                (None, _) => true,
+                (Some(view), Some(blocks)) => view > blocks,
+                (Some(_), None) => false,
+            };
+            if !outlives {
+                continue;
+            }
+            let covered = self.partitions(instance).await?;
+            for gap in SeqRange::new(1, last).without(covered.iter().map(|p| p.content.seqs)) {
+                // where there is nothing to be read, nothing is missing
+                let open = self.catalog().summary(&instance.blocks_in(gap)).await?;
+                if let Some(first) = open.seq_begin {
+                    up_to = up_to.min(first - 1);
+                    break;
+                }
+            }
+        }
+        Ok(up_to)
+    }
+
+    /// Processes go with their streams when nothing is left that could be about them.
+    async fn expire_processes(&self, retention: &Retention, now: i64) -> Result<Option<Expired>> {
+        let views = self.context.assembly().view_sets().map(|s| retention.of_view(s.name).age);
+        let ages: Option<Vec<Duration>> = views.chain([retention.blocks.age]).collect();
+        // something is kept forever, and may be about any of them
+        let Some(age) = ages.and_then(|ages| ages.into_iter().max()) else { return Ok(None) };
+        let Some(cutoff) = cutoff(Some(age), now) else { return Ok(None) };
+        let count = self.catalog().delete_processes_before(cutoff).await?;
+        Ok((count > 0).then(|| Expired {
+            what: "processes".to_owned(),
+            count,
+            bytes: 0,
+            until: 0,
+            is_dry_run: false,
+        }))
+    }
+}

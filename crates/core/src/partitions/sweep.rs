@@ -1,0 +1,79 @@
+//! Files that nothing refers to: those whose time has come, and those that a crash left behind.
+
+use super::file::FOLDER;
+use super::workshop::Workshop;
+use anyhow::Result;
+use futures::TryStreamExt;
+use futures::stream::StreamExt;
+use std::time::{Duration, SystemTime};
+
+/// Files of one step.
+const STEP: usize = 500;
+/// A file that nothing refers to may be about to be published: younger ones are left alone.
+const YOUNG: Duration = Duration::from_secs(3600);
+
+/// A file that no row of the catalogue refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Orphan {
+    pub(crate) key: String,
+    pub(crate) size: u64,
+    pub(crate) is_young: bool,
+}
+
+impl Workshop {
+    /// Deletes what is to be deleted. Returns how many files.
+    pub(crate) async fn sweep(&self) -> Result<u64> {
+        let mut deleted = self.delete_garbage().await?;
+        let orphans: Vec<String> =
+            self.orphans().await?.into_iter().filter(|o| !o.is_young).map(|o| o.key).collect();
+        if !orphans.is_empty() {
+            tracing::warn!(files = orphans.len(), "files that were never published are deleted");
+        }
+        self.context.connection().delete(&orphans).await?;
+        deleted += orphans.len() as u64;
+        let before = SystemTime::now().checked_sub(YOUNG).unwrap_or(SystemTime::UNIX_EPOCH);
+        deleted += self.context.connection().delete_unfinished(FOLDER, before).await?;
+        Ok(deleted)
+    }
+
+    async fn delete_garbage(&self) -> Result<u64> {
+        let now = crate::time::now();
+        if self.catalog().garbage(now, "", 1).await?.is_empty() {
+            return Ok(0);
+        }
+        // an earlier state of the catalogue, back after a power cut, must not refer to what is deleted now
+        self.catalog().sync().await?;
+        let mut deleted = 0;
+        loop {
+            let garbage = self.catalog().garbage(now, "", STEP as u32).await?;
+            if garbage.is_empty() {
+                return Ok(deleted);
+            }
+            let keys: Vec<String> = garbage.into_iter().map(|g| g.object_key).collect();
+            self.context.connection().delete(&keys).await?;
+            self.catalog().forget_garbage(&keys).await?;
+            deleted += keys.len() as u64;
+        }
+    }
+
+    /// Files under the folder of partitions that no row refers to.
+    pub(crate) async fn orphans(&self) -> Result<Vec<Orphan>> {
+        let store = self.context.connection().store();
+        let young = chrono::Utc::now() - YOUNG;
+        let mut pages = store.list(Some(&FOLDER.into())).try_chunks(STEP).boxed();
+        let mut orphans = Vec::new();
+        while let Some(files) = pages.next().await {
+            let files = files.map_err(|e| e.1)?;
+            let keys: Vec<String> = files.iter().map(|f| f.location.to_string()).collect();
+            let known = self.catalog().known_files(&keys).await?;
+            orphans.extend(
+                files.iter().zip(keys).filter(|(_, key)| !known.contains(key)).map(|(file, key)| Orphan {
+                    key,
+                    size: file.size,
+                    is_young: file.last_modified > young,
+                }),
+            );
+        }
+        Ok(orphans)
+    }
+}

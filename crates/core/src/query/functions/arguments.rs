@@ -1,0 +1,44 @@
+//! Arguments of table functions: constants, known when the query is planned.
+
+use crate::time::parse_rfc3339;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::Expr;
+use datafusion::scalar::ScalarValue;
+
+fn wrong<T>(what: &str, needed: &str, found: &Expr) -> Result<T> {
+    Err(DataFusionError::Plan(format!("the {what} must be {needed}, not {found}")))
+}
+
+/// A text in quotes.
+pub(super) fn text(expr: &Expr, what: &str) -> Result<String> {
+    match expr {
+        Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => {
+            Ok(text.clone())
+        }
+        other => wrong(what, "a text in quotes", other),
+    }
+}
+
+/// A whole number.
+pub(super) fn number(expr: &Expr, what: &str) -> Result<i64> {
+    match expr {
+        Expr::Literal(ScalarValue::Int64(Some(number)), _) => Ok(*number),
+        Expr::Literal(ScalarValue::Int32(Some(number)), _) => Ok(i64::from(*number)),
+        other => wrong(what, "a whole number", other),
+    }
+}
+
+/// An instant, as RFC 3339 text or as a timestamp; in nanoseconds since the Unix epoch.
+pub(super) fn time(expr: &Expr, what: &str) -> Result<i64> {
+    match expr {
+        Expr::Literal(ScalarValue::TimestampNanosecond(Some(time), zone), _)
+            if matches!(zone.as_deref(), None | Some("+00:00" | "UTC")) =>
+        {
+            Ok(*time)
+        }
+        Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => {
+            parse_rfc3339(text).map_err(|e| DataFusionError::Plan(format!("the {what} can't be used: {e}")))
+        }
+        other => wrong(what, "an RFC 3339 time in quotes or a timestamp in UTC", other),
+    }
+}

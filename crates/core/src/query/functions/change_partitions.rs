@@ -1,0 +1,235 @@
+//! `materialize_partitions`, `regenerate_partitions`, `retire_partitions`: partitions by hand. Each is a table of what
+//! it does, as it does it; nothing is done before its rows are taken.
+
+use super::arguments::{number, text, time};
+use crate::model::SeqRange;
+use crate::partitions::Instance;
+use crate::query::QueryContext;
+use crate::time::{SECOND, now, to_rfc3339};
+use anyhow::{Context, Result, bail};
+use arrow::array::{RecordBatch, StringArray, TimestampNanosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use datafusion::catalog::streaming::StreamingTable;
+use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
+use datafusion::error::{DataFusionError, Result as EngineResult};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
+use datafusion::physical_plan::streaming::PartitionStream;
+use std::sync::Arc;
+use tokio::sync::mpsc::Sender;
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Materialize,
+    Regenerate,
+    Retire,
+}
+
+#[derive(Debug)]
+pub(super) struct ChangePartitions {
+    change: Change,
+    context: QueryContext,
+}
+
+impl ChangePartitions {
+    pub(super) fn new(change: Change, context: QueryContext) -> Self {
+        Self { change, context }
+    }
+}
+
+impl TableFunctionImpl for ChangePartitions {
+    fn call_with_args(&self, args: TableFunctionArgs) -> EngineResult<Arc<dyn TableProvider>> {
+        let (view_set, instance, begin, end, step) = match (self.change, args.exprs()) {
+            (Change::Retire, [set, instance, begin, end]) => {
+                (text(set, "view set")?, text(instance, "instance")?, begin, end, None)
+            }
+            (Change::Materialize | Change::Regenerate, [set, begin, end, step]) => (
+                text(set, "view set")?,
+                "global".to_owned(),
+                begin,
+                end,
+                Some(number(step, "step in seconds")?),
+            ),
+            (Change::Retire, _) => {
+                return Err(DataFusionError::Plan(
+                    "retire_partitions takes a view set, an instance, and a begin and an end of insert time"
+                        .to_owned(),
+                ));
+            }
+            _ => {
+                return Err(DataFusionError::Plan(
+                    "four arguments are needed: a view set, a begin and an end of insert time, and a step in seconds"
+                        .to_owned(),
+                ));
+            }
+        };
+        if step.is_some_and(|step| step <= 0) {
+            return Err(DataFusionError::Plan("the step in seconds must be greater than 0".to_owned()));
+        }
+        let (begin, end) = (time(begin, "begin")?, time(end, "end")?);
+        if let Some(step) = step
+            && self.change == Change::Regenerate
+            && end.saturating_sub(begin) % step.saturating_mul(SECOND) != 0
+        {
+            return Err(DataFusionError::Plan(format!(
+                "the range from begin to end is not a multiple of {step} seconds"
+            )));
+        }
+        let work = Work {
+            change: self.change,
+            context: self.context.clone(),
+            view_set,
+            instance,
+            begin,
+            end,
+            step: step.unwrap_or(1).saturating_mul(SECOND),
+            schema: Arc::new(Schema::new(vec![
+                Field::new("time", DataType::Timestamp(TimeUnit::Nanosecond, Some("+00:00".into())), false),
+                Field::new("msg", DataType::Utf8, false),
+            ])),
+        };
+        Ok(Arc::new(StreamingTable::try_new(work.schema.clone(), vec![Arc::new(work)])?))
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Work {
+    change: Change,
+    context: QueryContext,
+    view_set: String,
+    instance: String,
+    /// Insert times: the first one that counts, and the first one that does not any more.
+    begin: i64,
+    end: i64,
+    step: i64,
+    schema: SchemaRef,
+}
+
+impl PartitionStream for Work {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let mut builder = RecordBatchReceiverStreamBuilder::new(self.schema.clone(), 2);
+        let says = Says { schema: self.schema.clone(), to: builder.tx() };
+        let work = self.clone();
+        // ends with the query: what is published is whole, the rest is as if it had never begun
+        builder.spawn(async move { work.run(&says).await.map_err(|e| DataFusionError::External(e.into())) });
+        builder.build()
+    }
+}
+
+/// Where lines go.
+struct Says {
+    schema: SchemaRef,
+    to: Sender<EngineResult<RecordBatch>>,
+}
+
+impl Says {
+    async fn line(&self, text: String) -> Result<()> {
+        let times = TimestampNanosecondArray::from(vec![now()]).with_timezone("+00:00");
+        let texts = StringArray::from(vec![text]);
+        let row = RecordBatch::try_new(self.schema.clone(), vec![Arc::new(times), Arc::new(texts)])?;
+        self.to.send(Ok(row)).await.ok().context("nobody is interested any more")
+    }
+}
+
+impl Work {
+    async fn run(&self, says: &Says) -> Result<()> {
+        let view = self.context.factory().make_view(&self.view_set, &self.instance)?;
+        let Some(instance) = view.instance() else {
+            bail!("the rows of {} are not kept in partitions", self.view_set);
+        };
+        match self.change {
+            Change::Retire => self.retire(instance, self.begin, self.end, says).await.map(drop),
+            Change::Materialize | Change::Regenerate => {
+                let mut begin = self.begin;
+                while begin < self.end {
+                    let end = begin.saturating_add(self.step).min(self.end);
+                    self.cell(instance, begin, end, says).await?;
+                    begin = end;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn cell(&self, instance: &Instance, begin: i64, end: i64, says: &Says) -> Result<()> {
+        let name = format!("[{}, {}] {}", to_rfc3339(begin), to_rfc3339(end), instance.name());
+        let workshop = self.context.workshop();
+        if self.change == Change::Regenerate {
+            for partition in workshop.partitions(instance).await? {
+                let p = &partition.content;
+                if p.insert_begin < begin || p.insert_end >= end {
+                    continue;
+                }
+                // rows that can't be made again are not thrown away
+                let there = workshop.catalog().summary(&instance.blocks_in(p.seqs)).await?;
+                if there.blocks != p.block_count {
+                    bail!(
+                        "{name}: {} of the {} blocks of partition {} are gone, its rows can't be made again",
+                        p.block_count - there.blocks,
+                        p.block_count,
+                        partition.partition_id
+                    );
+                }
+            }
+            self.retire(instance, begin, end, says).await?;
+        }
+        let mut filter = instance.blocks_in(SeqRange::ALL);
+        filter.inserted = crate::time::TimeRange { begin: Some(begin), end: Some(end.saturating_sub(1)) };
+        let wanted = workshop.catalog().summary(&filter).await?;
+        let (Some(first), Some(last)) = (wanted.seq_begin, wanted.seq_end) else {
+            return says.line(format!("{name}: no blocks")).await;
+        };
+        let (mut partitions, mut rows) = (0, 0);
+        let range = SeqRange::new(first, last);
+        workshop
+            .fill(instance, range, &mut |made| {
+                partitions += made.partitions;
+                rows += made.rows;
+            })
+            .await?;
+        let covered = workshop.partitions(instance).await?;
+        if !range.without(covered.iter().map(|p| p.content.seqs)).is_empty() {
+            bail!("{name}: somebody else is at work on it, try again");
+        }
+        says.line(match partitions {
+            0 => format!("{name}: already up to date, nb_source_events={}", wanted.objects),
+            _ => format!("{name}: made {partitions} partitions of {rows} rows"),
+        })
+        .await
+    }
+
+    /// Retires the partitions whose blocks were all received from `begin` to before `end`.
+    async fn retire(&self, instance: &Instance, begin: i64, end: i64, says: &Says) -> Result<u64> {
+        let workshop = self.context.workshop();
+        let mut after = 0;
+        let mut count = 0;
+        loop {
+            // whatever their schema
+            let page = workshop.catalog().partitions(Some(&self.view_set), after, 1000).await?;
+            for partition in &page {
+                let p = &partition.content;
+                if p.instance != instance.id || p.insert_begin < begin || p.insert_end > end {
+                    continue;
+                }
+                count += workshop.catalog().retire(&[partition.partition_id], workshop.expiry()).await?;
+                says.line(format!(
+                    "retired partition {} of {}: {} rows of the blocks {}",
+                    partition.partition_id,
+                    instance.name(),
+                    p.row_count,
+                    p.seqs
+                ))
+                .await?;
+            }
+            match page.last() {
+                Some(last) if page.len() == 1000 => after = last.partition_id,
+                _ => return Ok(count),
+            }
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! Views that are SQL over other views, kept in parts.
+//!
+//! What a query sees is the view's merge over partial rows: those of the partitions, and those that the view's
+//! extraction gives for the blocks that no partition covers.
+
+use crate::lake::BlockFilter;
+use crate::model::SeqRange;
+use crate::partitions::{Instance, RowSource, Scope};
+use crate::query::{
+    Conditions, ConformExec, Coverage, PartitionScan, QueryContext, conform, external, range_predicate,
+};
+use crate::registry::{MakerContext, SqlSource, View, ViewMaker, ViewSet};
+use anyhow::{Context, Result, bail};
+use arrow::datatypes::{Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::{Column, ToDFSchema};
+use datafusion::dataframe::DataFrame;
+use datafusion::datasource::TableType;
+use datafusion::error::{DataFusionError, Result as EngineResult};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, cast, col};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::union::UnionExec;
+use datafusion::prelude::SessionContext;
+use std::sync::Arc;
+
+/// What the merge of a view calls its partial rows.
+pub(crate) const PARTIALS: &str = "partials";
+/// More gaps than these are read as one, together with what is between them.
+const GAPS: usize = 8;
+
+#[derive(Debug, Clone)]
+struct SqlView {
+    instance: Instance,
+    sql: SqlSource,
+}
+
+/// The maker of a view set that is SQL over others.
+pub(crate) fn sql_view_maker(context: MakerContext, sql: SqlSource) -> Arc<dyn ViewMaker> {
+    let instance = Instance::new(context.view_set, RowSource::Sql(sql), Scope::Global, blocks_of(&context));
+    Arc::new(SqlView { instance, sql })
+}
+
+/// The blocks that what the view reads is made of, as far as that is known.
+fn blocks_of(context: &MakerContext) -> BlockFilter {
+    let (mut tags, mut formats) = (Vec::new(), Vec::new());
+    for name in context.view_set.depends_on {
+        let view = context.dependencies.get_global_view(name);
+        match view.as_ref().and_then(|v| v.instance()).map(|i| (&i.blocks.tags, &i.blocks.formats)) {
+            Some((Some(of_tags), Some(of_formats))) => {
+                tags.extend(of_tags.iter().cloned());
+                formats.extend(of_formats.iter().cloned());
+            }
+            // it may show any block
+            _ => return BlockFilter::default(),
+        }
+    }
+    for texts in [&mut tags, &mut formats] {
+        texts.sort();
+        texts.dedup();
+    }
+    BlockFilter { tags: Some(tags), formats: Some(formats), ..BlockFilter::default() }
+}
+
+impl ViewMaker for SqlView {
+    fn make_view(&self, view_instance_id: &str) -> Result<Arc<dyn View>> {
+        if view_instance_id != "global" {
+            let name = self.instance.view_set.name;
+            bail!("{name} has the instance 'global' only, there is no '{view_instance_id}'");
+        }
+        Ok(Arc::new(self.clone()))
+    }
+
+    fn get_schema_hash(&self) -> Vec<u8> {
+        self.instance.schema_hash.clone()
+    }
+
+    fn get_schema(&self) -> Arc<Schema> {
+        self.instance.view_set.documented_schema()
+    }
+}
+
+impl View for SqlView {
+    fn get_view_set_name(&self) -> &str {
+        self.instance.view_set.name
+    }
+
+    fn get_view_instance_id(&self) -> &str {
+        &self.instance.id
+    }
+
+    fn get_schema(&self) -> Arc<Schema> {
+        self.instance.view_set.documented_schema()
+    }
+
+    fn get_schema_hash(&self) -> Vec<u8> {
+        self.instance.schema_hash.clone()
+    }
+
+    fn instance(&self) -> Option<&Instance> {
+        Some(&self.instance)
+    }
+
+    fn table(&self, context: &QueryContext) -> Result<Arc<dyn TableProvider>> {
+        Ok(Arc::new(SqlTable {
+            schema: self.instance.view_set.engine_schema(),
+            instance: self.instance.clone(),
+            sql: self.sql,
+            context: context.clone(),
+        }))
+    }
+}
+
+/// The partial rows for the blocks that the context sees, in the order of the view's partitions.
+pub(crate) async fn extract(
+    context: &QueryContext,
+    view_set: &'static ViewSet,
+    sql: &SqlSource,
+) -> Result<SendableRecordBatchStream> {
+    let session = context.session()?;
+    let rows = frame(&session, view_set, sql.extract, "extract").await?;
+    let rows = rows.sort(sort_exprs(sql))?.execute_stream().await?;
+    Ok(conform(rows, view_set.engine_schema()))
+}
+
+/// What partial rows in files become together, in the order of the view's partitions.
+pub(crate) async fn merge(
+    context: &QueryContext,
+    instance: &Instance,
+    sql: &SqlSource,
+    coverage: Coverage,
+) -> Result<SendableRecordBatchStream> {
+    let session = context.session()?;
+    let partials = Partials::new(instance.clone(), *sql, context.clone(), coverage);
+    session.register_table(PARTIALS, Arc::new(partials))?;
+    let rows = frame(&session, instance.view_set, sql.merge, "merge").await?;
+    let rows = rows.sort(sort_exprs(sql))?.execute_stream().await?;
+    Ok(conform(rows, instance.view_set.engine_schema()))
+}
+
+fn sort_exprs(sql: &SqlSource) -> Vec<datafusion::logical_expr::SortExpr> {
+    sql.sort.iter().map(|name| ident(name).sort(true, false)).collect()
+}
+
+fn ident(name: &str) -> Expr {
+    col(Column::new_unqualified(name))
+}
+
+/// The rows of a view's SQL with the columns of the view set, by name, in the types of the engine.
+async fn frame(
+    session: &SessionContext,
+    view_set: &ViewSet,
+    sql: &str,
+    what: &str,
+) -> EngineResult<DataFrame> {
+    let in_view = |e: DataFusionError| e.context(format!("the {what} SQL of view set {}", view_set.name));
+    let rows = session.sql(sql).await.map_err(in_view)?;
+    let columns = view_set.columns.iter().map(|c| {
+        let field = rows.schema().field_with_unqualified_name(c.name)?;
+        let engine_type = c.column_type.engine();
+        Ok(match *field.data_type() == engine_type {
+            true => ident(c.name),
+            false => cast(ident(c.name), engine_type).alias(c.name),
+        })
+    });
+    let columns = columns.collect::<EngineResult<Vec<_>>>().map_err(in_view)?;
+    rows.select(columns).map_err(in_view)
+}
+
+/// What users see of the view.
+#[derive(Debug)]
+struct SqlTable {
+    instance: Instance,
+    sql: SqlSource,
+    context: QueryContext,
+    schema: SchemaRef,
+}
+
+#[async_trait]
+impl TableProvider for SqlTable {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> EngineResult<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Exact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> EngineResult<Arc<dyn ExecutionPlan>> {
+        let session = self.context.session()?;
+        let coverage =
+            Coverage::of(&self.instance, &self.context, &Conditions::of(filters)).await.map_err(external)?;
+        coverage.report(&self.instance, &self.context, (0, 0));
+        let partials = Partials::new(self.instance.clone(), self.sql, self.context.clone(), coverage);
+        session.register_table(PARTIALS, Arc::new(partials))?;
+        let mut rows = frame(&session, self.instance.view_set, self.sql.merge, "merge").await?;
+        // the engine moves down what can be asked of partial rows already
+        let range = range_predicate(&self.instance, self.context.range());
+        if let Some(predicate) = conjunction(filters.iter().cloned().chain(range)) {
+            rows = rows.filter(predicate)?;
+        }
+        let mut schema = self.schema.clone();
+        if let Some(projection) = projection {
+            schema = Arc::new(schema.project(projection)?);
+            if !projection.is_empty() {
+                rows = rows.select(schema.fields().iter().map(|f| ident(f.name())))?;
+            }
+        }
+        if limit.is_some() {
+            rows = rows.limit(0, limit)?;
+        }
+        let plan = rows.create_physical_plan().await?;
+        if schema.fields().is_empty() {
+            // only the number of rows is wanted
+            let none: Vec<(Arc<dyn datafusion::physical_expr::PhysicalExpr>, String)> = Vec::new();
+            let plan = datafusion::physical_plan::projection::ProjectionExec::try_new(none, plan)?;
+            return Ok(Arc::new(plan));
+        }
+        Ok(Arc::new(ConformExec::new(plan, schema)))
+    }
+}
+
+/// The partial rows of a view.
+#[derive(Debug)]
+struct Partials {
+    instance: Instance,
+    sql: SqlSource,
+    context: QueryContext,
+    coverage: Coverage,
+    schema: SchemaRef,
+}
+
+impl Partials {
+    fn new(instance: Instance, sql: SqlSource, context: QueryContext, coverage: Coverage) -> Self {
+        Self { schema: instance.view_set.engine_schema(), instance, sql, context, coverage }
+    }
+
+    /// Where partial rows are to be made, and whether the partitions count all the same.
+    async fn gaps(&self) -> EngineResult<(Vec<SeqRange>, Vec<crate::lake::PartitionRecord>)> {
+        let gaps = &self.coverage.gaps;
+        let mut partitions = self.coverage.partitions.clone();
+        let mut gaps = match (gaps.first(), gaps.last()) {
+            (Some(first), Some(last)) if gaps.len() > GAPS => {
+                let all = SeqRange::new(first.begin, last.end);
+                partitions.retain(|p| all.intersect(p.content.seqs).is_empty());
+                vec![all]
+            }
+            _ => gaps.clone(),
+        };
+        let mut with_blocks = Vec::new();
+        for gap in gaps.drain(..) {
+            let filter = self.instance.blocks_in(gap);
+            let summary = self.context.connection().catalog().summary(&filter).await.map_err(external)?;
+            if summary.blocks > 0 {
+                with_blocks.push(gap);
+            }
+        }
+        Ok((with_blocks, partitions))
+    }
+}
+
+#[async_trait]
+impl TableProvider for Partials {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> EngineResult<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _: Option<usize>,
+    ) -> EngineResult<Arc<dyn ExecutionPlan>> {
+        let wanted = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
+        let schema = Arc::new(self.schema.project(&wanted)?);
+        let predicate = conjunction(filters.iter().cloned());
+        let (gaps, partitions) = self.gaps().await?;
+        let mut plans: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
+        if !partitions.is_empty() {
+            let df_schema = self.schema.as_ref().clone().to_dfschema()?;
+            let predicate = match &predicate {
+                Some(predicate) => Some(state.create_physical_expr(predicate.clone(), &df_schema)?),
+                None => None,
+            };
+            let scan = PartitionScan { instance: &self.instance, context: &self.context, predicate };
+            plans.push(scan.plan(&partitions, &wanted, state.config().target_partitions())?);
+        }
+        for gap in gaps {
+            let session = self.context.within(gap).session()?;
+            let mut rows = frame(&session, self.instance.view_set, self.sql.extract, "extract").await?;
+            if let Some(predicate) = &predicate {
+                rows = rows.filter(predicate.clone())?;
+            }
+            if !schema.fields().is_empty() {
+                rows = rows.select(schema.fields().iter().map(|f| ident(f.name())))?;
+                let plan = rows.create_physical_plan().await?;
+                plans.push(Arc::new(ConformExec::new(plan, schema.clone())));
+            } else {
+                let plan = rows.create_physical_plan().await?;
+                let none: Vec<(Arc<dyn datafusion::physical_expr::PhysicalExpr>, String)> = Vec::new();
+                plans.push(Arc::new(datafusion::physical_plan::projection::ProjectionExec::try_new(
+                    none, plan,
+                )?));
+            }
+        }
+        if plans.is_empty() {
+            plans.push(Arc::new(EmptyExec::new(schema)));
+        }
+        UnionExec::try_new(plans)
+    }
+}
+
+/// The columns that a view's SQL gives, for a view set that is not documented yet, once it is known to work.
+pub(super) async fn check(session: &SessionContext, sql: &SqlSource) -> Result<SchemaRef> {
+    let rows = session.sql(sql.extract).await.context("the SQL of the view")?;
+    let schema: SchemaRef = Arc::new(rows.schema().as_arrow().clone());
+    let partials = datafusion::datasource::MemTable::try_new(schema.clone(), vec![vec![]])?;
+    session.register_table(PARTIALS, Arc::new(partials))?;
+    let merged = session.sql(sql.merge).await;
+    session.deregister_table(PARTIALS)?;
+    let merged = merged.context("the merge SQL")?;
+    for field in schema.fields() {
+        merged
+            .schema()
+            .field_with_unqualified_name(field.name())
+            .with_context(|| format!("the merge SQL does not give the column {}", field.name()))?;
+    }
+    Ok(schema)
+}
