@@ -1,4 +1,4 @@
-//! Whole jobs, measured: decoding on one core, ingestion into a real server, and its start.
+//! Whole jobs, measured: decoding and materializing on one core, queries, ingestion into a real server, and its start.
 //!
 //! `cargo xtask bench --recordings DIR`. Without recordings of the larger kind the repository's own are used, which is
 //! too little to be a figure. Limits of the machine stand beside the figures: only ratios mean something.
@@ -7,12 +7,21 @@
 #[path = "../tests/it/support.rs"]
 mod support;
 
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use belvedere::core::Lake;
 use belvedere::core::decode::{DecodeLimits, decode_block};
 use belvedere::core::lake::BlockRecord;
+use belvedere::core::query::ScanPlan;
 use belvedere::core::registry::{Assembly, linked_unsorted};
+use belvedere::core::time::TimeRange;
 use belvedere::core::transit::{check_frame, decompress};
 use belvedere::core::wire;
 use bytes::Bytes;
+use futures::TryStreamExt;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::WriterProperties;
 use std::collections::HashMap;
 use std::hint::black_box;
 use std::io::Write;
@@ -39,7 +48,11 @@ fn main() {
         return;
     }
     limits();
-    decoding(&find("native-large", "native-old"));
+    let large = find("native-large", "native-old");
+    decoding(&large);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(partitions(&large));
+    runtime.block_on(pruning());
     let medium = recording(&find("native-medium", "native-old"));
     ingestion(&medium, 8);
     ingestion(&medium, 1);
@@ -159,10 +172,192 @@ fn decoding(path: &Path) {
 
 /// User and system time that the server took so far.
 fn cpu(server: &Server) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.id())).unwrap();
+    cpu_of(&server.id().to_string())
+}
+
+fn cpu_of(process: &str) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
     let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
     Duration::from_millis(ticks * 10)
+}
+
+/// Puts the requests of a recording into a lake, without a server.
+async fn feed(lake: &Lake, requests: &[Request]) {
+    let connection = lake.connection();
+    for request in requests {
+        if request.is("insert_process") {
+            connection.insert_process(wire::decode_process(&request.body).unwrap()).await.unwrap();
+        } else if request.is("insert_stream") {
+            connection.insert_stream(wire::decode_stream(&request.body).unwrap()).await.unwrap();
+        } else {
+            connection.insert_block(wire::decode_block(request.body.clone().into()).unwrap()).await.unwrap();
+        }
+    }
+}
+
+/// Median of the times that a query takes, and what it read.
+async fn time_query(lake: &Lake, sql: &str) -> (Duration, ScanPlan) {
+    let mut times = Vec::new();
+    let mut scan = None;
+    for _ in 0..15 {
+        let began = Instant::now();
+        let result = lake.query(sql, TimeRange::ALL).await.unwrap();
+        let report = result.report.clone();
+        let rows: Vec<_> = result.rows.try_collect().await.unwrap();
+        black_box(rows);
+        times.push(began.elapsed());
+        scan = report.scans().first().cloned();
+    }
+    times.sort();
+    (times[7], scan.unwrap())
+}
+
+/// What partitions cost, what they take, and what they save.
+async fn partitions(path: &Path) {
+    let all = blocks(path);
+    let requests = recording(path);
+    let process =
+        wire::decode_process(&requests.iter().find(|r| r.is("insert_process")).unwrap().body).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let lake = Lake::open(directory.path()).await.unwrap();
+    feed(&lake, &requests).await;
+    let assembly = Assembly::new(linked_unsorted()).unwrap();
+    let range = "'2000-01-01T00:00:00Z', '2100-01-01T00:00:00Z'";
+    let id = process.process_id;
+    for (set, tag, aggregate) in [
+        ("log_entries", "log", "target, level, count(*), max(time)"),
+        ("measures", "metrics", "name, unit, count(*), max(value)"),
+    ] {
+        let Some(view_set) = assembly.view_sets().find(|s| s.name == set) else { continue };
+        let source = assembly.sources(set)[0];
+        let schema = view_set.engine_schema();
+        let projection: Vec<usize> = (0..view_set.columns.len()).collect();
+        let tagged: Vec<_> = all.iter().filter(|(b, _)| b.stream.tags[0] == tag).collect();
+        let limits = DecodeLimits::default();
+        let batches: Vec<RecordBatch> = tagged
+            .iter()
+            .map(|(b, payload)| {
+                decode_block(view_set, &source, b, payload.clone(), &projection, schema.clone(), limits)
+                    .unwrap()
+            })
+            .collect();
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        let mut plain_bytes = 0;
+        let plain = best(|| {
+            let zstd = Compression::ZSTD(ZstdLevel::try_new(1).unwrap());
+            let properties = WriterProperties::builder().set_compression(zstd).build();
+            let mut writer = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties)).unwrap();
+            batches.iter().for_each(|b| writer.write(b).unwrap());
+            plain_bytes = writer.into_inner().unwrap().len();
+        });
+        drop(batches);
+        let million = |time: Duration| rows as f64 / time.as_secs_f64() / 1e6;
+
+        let sql = format!("SELECT {aggregate} FROM {set} GROUP BY 1, 2");
+        let (live, scan) = time_query(&lake, &sql).await;
+        assert_eq!(scan.partitions, 0);
+        let make = format!("SELECT * FROM materialize_partitions('{set}', {range}, 3155760000)");
+        let retire = format!("SELECT * FROM retire_partitions('{set}', 'global', {range})");
+        let mut cpu = Duration::MAX;
+        for _ in 0..5 {
+            lake.sql(&retire).await.unwrap();
+            let before = cpu_of("self");
+            lake.sql(&make).await.unwrap();
+            cpu = cpu.min(cpu_of("self") - before);
+        }
+        let sizes = format!(
+            "SELECT CAST(sum(file_size) AS BIGINT) FROM list_partitions() WHERE view_set_name = '{set}'"
+        );
+        let size = lake.sql(&sizes).await.unwrap()[0].column(0).as_primitive::<Int64Type>().value(0);
+        println!(
+            "materialize {set}: {:.2} million rows/s of CPU, {:.2} of plain Parquet encoding ({:.2} times); \
+             {:.2} bytes a row, {:.2} plain",
+            million(cpu),
+            million(plain),
+            cpu.as_secs_f64() / plain.as_secs_f64(),
+            size as f64 / rows as f64,
+            plain_bytes as f64 / rows as f64
+        );
+        let (warm, scan) = time_query(&lake, &sql).await;
+        assert_eq!(scan.blocks, 0);
+        println!(
+            "{sql}: {:.1} ms warm, {:.1} ms live ({:.1} times)",
+            warm.as_secs_f64() * 1e3,
+            live.as_secs_f64() * 1e3,
+            live.as_secs_f64() / warm.as_secs_f64()
+        );
+        let one = format!("SELECT {aggregate} FROM view_instance('{set}', '{id}') GROUP BY 1, 2");
+        let (live, _) = time_query(&lake, &one).await;
+        lake.keep_what_was_wanted(|_| ()).await;
+        let (warm, scan) = time_query(&lake, &one).await;
+        println!(
+            "the same of one process: {:.1} ms ({} blocks decoded), {:.1} ms live",
+            warm.as_secs_f64() * 1e3,
+            scan.blocks,
+            live.as_secs_f64() * 1e3
+        );
+    }
+    let (nothing, _) = time_query(&lake, "SELECT count(*) FROM log_entries").await;
+    println!("SELECT count(*), from the catalogue: {:.1} ms", nothing.as_secs_f64() * 1e3);
+    lake.close().await;
+}
+
+/// One process and one minute out of a lake of a thousand partitions.
+async fn pruning() {
+    let recorded = recording(&testdata("recordings/native-old.jsonl.gz"));
+    let directory = tempfile::tempdir().unwrap();
+    let lake = Lake::open(directory.path()).await.unwrap();
+    let range = "'2000-01-01T00:00:00Z', '2100-01-01T00:00:00Z'";
+    let logs: Vec<Request> = {
+        // logs only: a partition for each repetition
+        let is_log = |r: &Request| wire::decode_stream(&r.body).is_ok_and(|s| s.tags == ["log"]);
+        let streams: Vec<_> =
+            recorded.iter().filter(|r| r.is("insert_stream") && is_log(r)).cloned().collect();
+        let ids: Vec<_> = streams.iter().map(|r| wire::decode_stream(&r.body).unwrap().stream_id).collect();
+        let blocks = recorded.iter().filter(|r| {
+            r.is("insert_block")
+                && ids.contains(&wire::decode_block(r.body.clone().into()).unwrap().info.stream_id)
+        });
+        let processes = recorded.iter().filter(|r| r.is("insert_process"));
+        processes.cloned().chain(streams).chain(blocks.cloned()).collect()
+    };
+    let mut last = None;
+    for _ in 0..1000 {
+        let fresh = with_fresh_ids(&logs);
+        last = fresh.first().map(|r| wire::decode_process(&r.body).unwrap());
+        feed(&lake, &fresh).await;
+        lake.sql(&format!("SELECT * FROM materialize_partitions('log_entries', {range}, 3155760000)"))
+            .await
+            .unwrap();
+    }
+    let process = last.unwrap();
+    let total = "SELECT CAST(sum(file_size) AS BIGINT), count(*) FROM list_partitions()";
+    let total = &lake.sql(total).await.unwrap()[0];
+    let value = |i: usize| total.column(i).as_primitive::<Int64Type>().value(0);
+    let read = || {
+        let text = lake.connection().metrics().to_text();
+        let line =
+            text.lines().find(|l| l.starts_with("belvedere_partition_bytes_read_total")).unwrap().to_owned();
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    let before = read();
+    let began = Instant::now();
+    let start = process.start_time;
+    let range = TimeRange { begin: Some(start), end: Some(start + 60 * 1_000_000_000) };
+    let sql = format!(
+        "SELECT count(*) FROM log_entries WHERE process_id = '{}' AND level <= 3",
+        process.process_id
+    );
+    let rows: Vec<_> = lake.query(&sql, range).await.unwrap().rows.try_collect().await.unwrap();
+    println!(
+        "one process, one minute, of {} partitions: {} rows in {:.1} ms, {:.3} % of the bytes read",
+        value(1),
+        rows[0].column(0).as_primitive::<Int64Type>().value(0),
+        began.elapsed().as_secs_f64() * 1e3,
+        (read() - before) / value(0) as f64 * 100.0
+    );
+    lake.close().await;
 }
 
 fn ingestion(recorded: &[Request], senders: usize) {

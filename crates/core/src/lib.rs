@@ -32,7 +32,11 @@
 //!
 //! A view crate starts with `use belvedere_core::prelude::*;`.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod decode;
+#[cfg(test)]
+mod fixture;
 pub mod ingest;
 pub mod lake;
 pub mod model;

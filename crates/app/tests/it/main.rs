@@ -7,6 +7,7 @@ mod cli;
 mod client;
 mod durability;
 mod golden;
+mod partitions;
 mod schema_docs;
 mod sql;
 mod support;

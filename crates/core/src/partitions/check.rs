@@ -180,7 +180,8 @@ impl Check<'_> {
         }
         let there = self.workshop.catalog().summary(&instance.blocks_in(p.seqs)).await?;
         // of blocks that are gone, and of what is SQL over others and was merged since, only the files can tell
-        if there.blocks != p.block_count || matches!(instance.source, RowSource::Sql(_)) {
+        if there.blocks == 0 || there.blocks != p.block_count || matches!(instance.source, RowSource::Sql(_))
+        {
             return Ok(None);
         }
         self.report.compared += 1;

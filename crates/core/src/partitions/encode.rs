@@ -3,17 +3,21 @@
 //! Encodings follow from what a column is: instants and ids in sequence are small differences, measured values
 //! share their high bytes, names come from small sets. zstd takes what is left.
 
+use super::dictionary_column::DictionaryColumn;
 use crate::registry::{ColumnType, Origin, ViewSet};
 use anyhow::{Context, Result};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{max, min};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampNanosecondType};
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::arrow::{ARROW_SCHEMA_META_KEY, ArrowWriter, encode_arrow_schema};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimestampNanosecondType};
+use parquet::arrow::arrow_writer::{
+    ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves,
+};
+use parquet::arrow::{ARROW_SCHEMA_META_KEY, ArrowSchemaConverter, ArrowWriter, encode_arrow_schema};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
-use parquet::schema::types::ColumnPath;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 use std::sync::Arc;
 
 /// Rows of a row group: small enough for one thread's share of a query, large enough for its dictionaries.
@@ -22,6 +26,9 @@ const ROW_GROUP_ROWS: usize = 1 << 18;
 const ROW_GROUP_BYTES: usize = 64 << 20;
 /// Beyond this a dictionary is given up. Ids and names of a row group fit.
 const DICTIONARY_BYTES: usize = 4 << 20;
+
+/// The quickest level: the encodings before it have done most of the work.
+const ZSTD_LEVEL: i32 = 1;
 
 /// What a finished file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +40,31 @@ pub(crate) struct FileFacts {
 
 /// A Parquet file under construction. What is ready is to be taken away as it grows.
 pub(crate) struct Encoder {
-    writer: ArrowWriter<Vec<u8>>,
+    file: SerializedFileWriter<Vec<u8>>,
+    columns: ArrowRowGroupWriterFactory,
     schema: SchemaRef,
+    /// The same columns as Parquet has them.
+    leaves: SchemaDescriptor,
+    zstd: zstd::bulk::Compressor<'static>,
+    group: Option<RowGroup>,
+    groups: usize,
     rows: i64,
     /// Positions of the columns with the begin and the end of a row's event.
     event_columns: Option<(usize, usize)>,
     events: Option<(i64, i64)>,
+}
+
+/// The columns of the row group under construction.
+struct RowGroup {
+    columns: Vec<ColumnWriter>,
+    rows: usize,
+}
+
+enum ColumnWriter {
+    /// Texts or bytes that come as keys of a dictionary, and leave so.
+    Dictionary(DictionaryColumn),
+    /// Anything else, by the Parquet library: one for each leaf.
+    Other(Vec<ArrowColumnWriter>),
 }
 
 impl Encoder {
@@ -55,7 +81,21 @@ impl Encoder {
         };
         let writer = ArrowWriter::try_new_with_options(Vec::new(), schema.clone(), options)
             .with_context(|| format!("a file for {} can't be begun", view_set.name))?;
-        Ok(Self { writer, schema, rows: 0, event_columns, events: None })
+        let (file, columns) = writer.into_serialized_writer()?;
+        let zstd = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
+        let leaves = ArrowSchemaConverter::new().convert(&schema)?;
+        Ok(Self {
+            file,
+            columns,
+            schema,
+            leaves,
+            zstd,
+            group: None,
+            groups: 0,
+            rows: 0,
+            event_columns,
+            events: None,
+        })
     }
 
     /// Adds rows.
@@ -70,28 +110,130 @@ impl Encoder {
         self.rows += batch.num_rows() as i64;
         // the same types, whatever an engine's plan says of nullability and metadata
         let batch = RecordBatch::try_new(self.schema.clone(), batch.columns().to_vec())?;
-        self.writer.write(&batch)?;
-        if self.writer.in_progress_size() > ROW_GROUP_BYTES {
-            self.writer.flush()?;
+        let mut offset = 0;
+        while offset < batch.num_rows() {
+            let group = match &mut self.group {
+                Some(group) => group,
+                None => {
+                    let group = RowGroup::new(self)?;
+                    self.groups += 1;
+                    self.group.insert(group)
+                }
+            };
+            let count = (batch.num_rows() - offset).min(ROW_GROUP_ROWS - group.rows);
+            group.write(&self.schema, &batch.slice(offset, count))?;
+            offset += count;
+            if group.is_full() {
+                self.close_group()?;
+            }
         }
+        Ok(())
+    }
+
+    fn close_group(&mut self) -> Result<()> {
+        let Some(group) = self.group.take() else { return Ok(()) };
+        let mut writer = self.file.next_row_group()?;
+        for column in group.columns {
+            match column {
+                ColumnWriter::Dictionary(column) => {
+                    let (chunk, close) = column.finish(&mut self.zstd, ZSTD_LEVEL)?;
+                    writer.append_column(&chunk, close)?;
+                }
+                ColumnWriter::Other(leaves) => {
+                    for leaf in leaves {
+                        leaf.close()?.append_to_row_group(&mut writer)?;
+                    }
+                }
+            }
+        }
+        writer.close()?;
         Ok(())
     }
 
     /// Bytes that are final.
     pub(crate) fn take(&mut self) -> Vec<u8> {
-        std::mem::take(self.writer.inner_mut())
+        std::mem::take(self.file.inner_mut())
     }
 
     /// Bytes that the rows take that are not final yet.
     pub(crate) fn memory(&self) -> usize {
-        self.writer.memory_size()
+        self.group.as_ref().map_or(0, RowGroup::memory)
     }
 
     /// The last bytes, and what the file holds.
     pub(crate) fn finish(mut self) -> Result<(Vec<u8>, FileFacts)> {
-        self.writer.finish()?;
+        self.close_group()?;
+        self.file.finish()?;
         let bytes = self.take();
         Ok((bytes, FileFacts { rows: self.rows, events: self.events }))
+    }
+}
+
+impl RowGroup {
+    fn new(encoder: &Encoder) -> Result<Self> {
+        let (schema, parquet_schema) = (&encoder.schema, &encoder.leaves);
+        let writers = encoder.columns.create_column_writers(encoder.groups)?;
+        let mut leaves = writers.into_iter().enumerate().peekable();
+        let mut columns = Vec::new();
+        for (i, field) in schema.fields().iter().enumerate() {
+            let mut own = Vec::new();
+            let mut first = None;
+            while let Some((leaf, writer)) =
+                leaves.next_if(|(leaf, _)| parquet_schema.get_column_root_idx(*leaf) == i)
+            {
+                first.get_or_insert(leaf);
+                own.push(writer);
+            }
+            let can_be_ours = match field.data_type() {
+                DataType::Dictionary(key, value) => {
+                    **key == DataType::Int32 && matches!(**value, DataType::Utf8 | DataType::Binary)
+                }
+                _ => false,
+            };
+            columns.push(match first {
+                Some(leaf) if can_be_ours && !field.is_nullable() => {
+                    let descr = parquet_schema.column(leaf);
+                    let properties = encoder.file.properties();
+                    let has_statistics =
+                        properties.statistics_enabled(descr.path()) != EnabledStatistics::None;
+                    ColumnWriter::Dictionary(DictionaryColumn::new(descr, has_statistics))
+                }
+                _ => ColumnWriter::Other(own),
+            });
+        }
+        Ok(Self { columns, rows: 0 })
+    }
+
+    fn write(&mut self, schema: &Schema, rows: &RecordBatch) -> Result<()> {
+        for ((column, array), field) in self.columns.iter_mut().zip(rows.columns()).zip(schema.fields()) {
+            match column {
+                ColumnWriter::Dictionary(column) => column.push(array.as_dictionary::<Int32Type>())?,
+                ColumnWriter::Other(writers) => {
+                    for (leaf, writer) in compute_leaves(field, array)?.iter().zip(writers) {
+                        writer.write(leaf)?;
+                    }
+                }
+            }
+        }
+        self.rows += rows.num_rows();
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        // a group with a dictionary that is too large ends here: the next one begins with an empty one
+        let is_crowded = |column: &ColumnWriter| match column {
+            ColumnWriter::Dictionary(column) => column.dictionary_bytes() > DICTIONARY_BYTES,
+            ColumnWriter::Other(_) => false,
+        };
+        self.rows >= ROW_GROUP_ROWS || self.memory() > ROW_GROUP_BYTES || self.columns.iter().any(is_crowded)
+    }
+
+    fn memory(&self) -> usize {
+        let memory = |column: &ColumnWriter| match column {
+            ColumnWriter::Dictionary(column) => column.memory(),
+            ColumnWriter::Other(writers) => writers.iter().map(ArrowColumnWriter::memory_size).sum(),
+        };
+        self.columns.iter().map(memory).sum()
     }
 }
 
@@ -118,7 +260,7 @@ fn properties(view_set: &ViewSet, schema: &Schema, sort: &[&str]) -> Result<Writ
     let mut properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("belvedere ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .set_statistics_enabled(EnabledStatistics::None)
@@ -134,11 +276,7 @@ fn properties(view_set: &ViewSet, schema: &Schema, sort: &[&str]) -> Result<Writ
     for column in view_set.columns {
         let path = ColumnPath::from(vec![column.name.to_owned()]);
         // an instant or an id differs little from the one before
-        let is_sequence = match column.column_type {
-            ColumnType::Time => column.origin == Origin::Decoder,
-            ColumnType::Int64 => true,
-            _ => false,
-        };
+        let is_sequence = matches!(column.column_type, ColumnType::Time | ColumnType::Int64);
         if is_sequence {
             properties = properties
                 .set_column_dictionary_enabled(path.clone(), false)

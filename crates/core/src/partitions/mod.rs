@@ -7,7 +7,7 @@
 //! | file | idea |
 //! | --- | --- |
 //! | `instance` | what can be kept: a view set, an instance, where its rows come from |
-//! | `order`, `encode`, `file` | rows to a file in the object store |
+//! | `order`, `encode`, `dictionary_column`, `file` | rows to a file in the object store |
 //! | `workshop` | makes partitions of blocks and of SQL, and publishes them |
 //! | `merge` | which partitions become one, and how |
 //! | `wanted` | what queries would have liked to find |
@@ -19,6 +19,7 @@
 //! Invariant: no more is in memory than one partition's rows under work, whatever the size of the lake.
 
 mod check;
+mod dictionary_column;
 mod encode;
 mod file;
 mod instance;

@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 /// Rows that are handed on at once.
 const CHUNK: usize = 16 << 10;
+/// So many rows of one batch that follow each other are handed on as they are.
+const LONG: usize = 512;
 
 /// Hands on all rows in ascending order of the instants in column `key`. Rows of one batch with the same instant
 /// stay in their order.
@@ -78,16 +80,61 @@ fn merge(
     }
     // stable, and quick on what consists of sorted runs
     order.sort_by_key(|(time, _, _)| *time);
+    let order = pieces(&order);
+    if order.iter().all(|piece| matches!(piece, Piece::Slice { .. })) {
+        return order.into_iter().try_for_each(|piece| match piece {
+            Piece::Slice { batch, row, rows } => hand_on(batches[batch].slice(row, rows)),
+            Piece::Mixed(_) => Ok(()),
+        });
+    }
     let columns: Vec<Vec<ArrayRef>> =
         (0..schema.fields().len()).map(|c| one_dictionary(&batches, c)).collect::<Result<_>>()?;
-    drop(batches);
     let mut indices = Vec::with_capacity(CHUNK);
-    for chunk in order.chunks(CHUNK) {
-        indices.clear();
-        indices.extend(chunk.iter().map(|(_, batch, row)| (*batch as usize, *row as usize)));
-        hand_on(pick(&columns, &indices, &schema)?)?;
+    for piece in order {
+        match piece {
+            Piece::Slice { batch, row, rows } => hand_on(batches[batch].slice(row, rows))?,
+            Piece::Mixed(rows) => {
+                for chunk in rows.chunks(CHUNK) {
+                    indices.clear();
+                    indices.extend(chunk.iter().map(|(_, batch, row)| (*batch as usize, *row as usize)));
+                    hand_on(pick(&columns, &indices, &schema)?)?;
+                }
+            }
+        }
     }
     Ok(())
+}
+
+/// Rows that are handed on together.
+enum Piece<'a> {
+    /// Rows of one batch that follow each other.
+    Slice { batch: usize, row: usize, rows: usize },
+    /// Rows of several.
+    Mixed(&'a [(i64, u32, u32)]),
+}
+
+/// Divides rows in order into long slices of one batch and what is between them.
+fn pieces(order: &[(i64, u32, u32)]) -> Vec<Piece<'_>> {
+    let mut pieces = Vec::new();
+    let (mut mixed, mut start) = (0, 0);
+    while start < order.len() {
+        let (_, batch, row) = order[start];
+        let follows =
+            |(i, (_, b, r)): (usize, &(i64, u32, u32))| *b == batch && *r as usize == row as usize + i;
+        let rows = order[start..].iter().enumerate().take_while(|next| follows(*next)).count();
+        if rows >= LONG {
+            if mixed < start {
+                pieces.push(Piece::Mixed(&order[mixed..start]));
+            }
+            pieces.push(Piece::Slice { batch: batch as usize, row: row as usize, rows });
+            mixed = start + rows;
+        }
+        start += rows;
+    }
+    if mixed < order.len() {
+        pieces.push(Piece::Mixed(&order[mixed..]));
+    }
+    pieces
 }
 
 fn pick(columns: &[Vec<ArrayRef>], indices: &[(usize, usize)], schema: &SchemaRef) -> Result<RecordBatch> {

@@ -1,0 +1,80 @@
+//! The promises of every view set, as tests that any view crate can run over its own.
+
+use crate::model::SeqRange;
+use crate::partitions::Instance;
+use crate::query::Lake;
+use crate::time::TimeRange;
+use anyhow::{Context, Result, ensure};
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use futures::TryStreamExt;
+
+/// All rows of an instance as texts, sorted: what two ways of making them must agree in.
+pub async fn all_rows(lake: &Lake, view_set: &str, instance: &str) -> Result<Vec<String>> {
+    let sql = format!("SELECT * FROM view_instance('{view_set}', '{instance}')");
+    let result = lake.query(&sql, TimeRange::ALL).await?;
+    let schema = result.schema.clone();
+    let batches: Vec<RecordBatch> = result.rows.try_collect().await?;
+    let rows = concat_batches(&schema, &batches)?;
+    let options = FormatOptions::default();
+    let columns = rows.columns().iter().map(|c| ArrayFormatter::try_new(c, &options));
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    let mut texts: Vec<String> = (0..rows.num_rows())
+        .map(|row| columns.iter().map(|c| c.value(row).to_string()).collect::<Vec<_>>().join("\u{1f}"))
+        .collect();
+    texts.sort();
+    Ok(texts)
+}
+
+/// Whatever partitions there are, the rows are the same: none; one for each block; these merged; all retired; made
+/// again by whoever comes first of two; and some of them. Returns how many rows there are. The lake must not be fed
+/// meanwhile.
+pub async fn rows_do_not_depend_on_partitions(lake: &Lake, view_set: &str, instance: &str) -> Result<usize> {
+    let workshop = lake.context(TimeRange::ALL).workshop();
+    let view = workshop.context.factory().make_view(view_set, instance)?;
+    let kept: Instance = view.instance().context("the view's rows are not kept in partitions")?.clone();
+    let all = SeqRange::new(1, workshop.catalog().last_seq().await?);
+    let same = async |what: &str, expected: &[String]| -> Result<()> {
+        let found = all_rows(lake, view_set, instance).await?;
+        let odd = found.iter().zip(expected).find(|(a, b)| a != b);
+        ensure!(
+            found == expected,
+            "{what}: {} rows instead of {}; the first that differs: {odd:?}",
+            found.len(),
+            expected.len()
+        );
+        Ok(())
+    };
+    let retire = async || -> Result<u64> {
+        let ids: Vec<i64> = workshop.partitions(&kept).await?.iter().map(|p| p.partition_id).collect();
+        Ok(workshop.catalog().retire(&ids, workshop.expiry()).await?)
+    };
+    retire().await?;
+    let live = all_rows(lake, view_set, instance).await?;
+
+    // one partition for each block, the last ones first
+    for seq in (all.begin..=all.end).rev() {
+        workshop.fill(&kept, SeqRange::new(seq, seq), &mut |_| ()).await?;
+        if seq == (all.begin + all.end) / 2 {
+            same("half in partitions", &live).await?;
+        }
+    }
+    let partitions = workshop.partitions(&kept).await?;
+    ensure!(all.without(partitions.iter().map(|p| p.content.seqs)).is_empty(), "not everything is covered");
+    same("in many partitions", &live).await?;
+
+    workshop.merge_due(&kept, i64::MAX, &mut |_| ()).await?;
+    same("merged", &live).await?;
+    let merged = workshop.partitions(&kept).await?;
+    ensure!(merged.len() < partitions.len() || partitions.len() < 2, "nothing was merged");
+
+    ensure!(retire().await? > 0 || merged.is_empty(), "nothing was retired");
+    same("retired", &live).await?;
+
+    let (mut a, mut b) = (|_| (), |_| ());
+    let (first, second) = tokio::join!(workshop.fill(&kept, all, &mut a), workshop.fill(&kept, all, &mut b));
+    first.and(second)?;
+    same("made again", &live).await?;
+    Ok(live.len())
+}
