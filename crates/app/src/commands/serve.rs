@@ -115,20 +115,45 @@ impl Server {
                 Err(_) => std::future::pending().await,
             }
         };
-        let lake = self.lake.clone();
-        let background =
-            self.upkeep.map(|config| tokio::spawn(async move { lake.run_maintenance(&config).await }));
+        let background = match self.upkeep {
+            Some(config) => Some(Background::start(self.lake.clone(), config)?),
+            None => None,
+        };
         tokio::select! {
             served = serving.into_future() => served.context("serving HTTP")?,
             () = too_late => tracing::warn!("some requests took longer than {GRACE:?} and were cut off"),
         }
         if let Some(background) = background {
-            // what is not published yet is made again
-            background.abort();
-            let _ = background.await;
+            background.stop().await;
         }
         self.lake.close().await;
         Ok(())
+    }
+}
+
+/// Background work, on threads of its own: requests are not to wait behind it.
+struct Background {
+    runtime: tokio::runtime::Runtime,
+    work: tokio::task::JoinHandle<()>,
+}
+
+impl Background {
+    fn start(lake: Lake, config: MaintenanceConfig) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(lake.background_threads())
+            .thread_name("maintenance")
+            .enable_all()
+            .build()
+            .context("threads for background work could not be started")?;
+        let work = runtime.spawn(async move { lake.run_maintenance(&config).await });
+        Ok(Self { runtime, work })
+    }
+
+    /// What is not published yet is made again some other time.
+    async fn stop(self) {
+        self.work.abort();
+        let _ = self.work.await;
+        self.runtime.shutdown_background();
     }
 }
 

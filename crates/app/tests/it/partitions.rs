@@ -49,7 +49,11 @@ async fn rows_of_every_recording_are_the_same_however_they_are_kept() {
 fn maintain_once_brings_everything_up_to_date_and_says_what_it_did() {
     for (backend, place) in Place::all() {
         let server = place.serve(&["--roles", "ingest"]);
-        assert!(replay(&server, &recording(&testdata("recordings/native-small.jsonl.gz"))).iter().all(|s| *s == 200));
+        assert!(
+            replay(&server, &recording(&testdata("recordings/native-small.jsonl.gz")))
+                .iter()
+                .all(|s| *s == 200)
+        );
         server.stop();
         let stats = "SELECT level, sum(count) AS count FROM log_stats GROUP BY level ORDER BY level";
         let logs = "SELECT level, count(*) AS count FROM log_entries GROUP BY level ORDER BY level";
@@ -131,7 +135,10 @@ fn a_view_that_is_a_file_in_the_lake_is_a_view_like_any_other() {
     let output = place.try_query("SELECT * FROM wrong", &[]);
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
-    assert!(error.contains("views/wrong.sql can't be used: its header needs a line '-- group: …'"), "{error}");
+    assert!(
+        error.contains("views/wrong.sql can't be used: its header needs a line '-- group: …'"),
+        "{error}"
+    );
     assert_eq!(place.query(sql), live);
 }
 

@@ -194,7 +194,7 @@ impl Keeper<'_> {
         for level in levels(&workshop) {
             let outcomes: Vec<bool> = stream::iter(level)
                 .map(|instance| self.bring_up_to_date(&workshop, instance, last, due))
-                .buffer_unordered(self.lake.config().background_threads.max(1))
+                .buffer_unordered(self.lake.background_threads())
                 .collect()
                 .await;
             failed += outcomes.iter().filter(|is_done| !**is_done).count() as u64;

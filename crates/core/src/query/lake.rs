@@ -226,8 +226,9 @@ impl Lake {
         self.context(TimeRange::ALL).workshop().expire(retention, true).await
     }
 
-    pub(crate) fn config(&self) -> &LakeConfig {
-        &self.config
+    /// Threads that background work takes at most.
+    pub fn background_threads(&self) -> usize {
+        self.config.background_threads.max(1)
     }
 
     pub(crate) fn views(&self) -> &Views {
