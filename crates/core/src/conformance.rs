@@ -67,7 +67,8 @@ pub async fn rows_do_not_depend_on_partitions(lake: &Lake, view_set: &str, insta
     workshop.merge_due(&kept, i64::MAX, &mut |_| ()).await?;
     same("merged", &live).await?;
     let merged = workshop.partitions(&kept).await?;
-    ensure!(merged.len() < partitions.len() || partitions.len() < 2, "nothing was merged");
+    let files = partitions.iter().filter(|p| p.content.row_count > 0).count();
+    ensure!(merged.len() < partitions.len() || files < 2, "nothing was merged");
 
     ensure!(retire().await? > 0 || merged.is_empty(), "nothing was retired");
     same("retired", &live).await?;

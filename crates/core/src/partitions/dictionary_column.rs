@@ -161,7 +161,6 @@ impl DictionaryColumn {
         if let Some(statistics) = self.statistics() {
             metadata = metadata.set_statistics(statistics);
         }
-        drop(pages);
         let chunk = Bytes::from(chunk.into_inner()?);
         let close = ColumnCloseResult {
             bytes_written: chunk.len() as u64,

@@ -20,6 +20,11 @@ pub(crate) struct Orphan {
     pub(crate) is_young: bool,
 }
 
+fn an_hour_ago() -> SystemTime {
+    let now = Duration::from_nanos(crate::time::now().max(0) as u64);
+    SystemTime::UNIX_EPOCH + now.saturating_sub(YOUNG)
+}
+
 impl Workshop {
     /// Deletes what is to be deleted. Returns how many files.
     pub(crate) async fn sweep(&self) -> Result<u64> {
@@ -31,8 +36,7 @@ impl Workshop {
         }
         self.context.connection().delete(&orphans).await?;
         deleted += orphans.len() as u64;
-        let before = SystemTime::now().checked_sub(YOUNG).unwrap_or(SystemTime::UNIX_EPOCH);
-        deleted += self.context.connection().delete_unfinished(FOLDER, before).await?;
+        deleted += self.context.connection().delete_unfinished(FOLDER, an_hour_ago()).await?;
         Ok(deleted)
     }
 
@@ -59,7 +63,7 @@ impl Workshop {
     /// Files under the folder of partitions that no row refers to.
     pub(crate) async fn orphans(&self) -> Result<Vec<Orphan>> {
         let store = self.context.connection().store();
-        let young = chrono::Utc::now() - YOUNG;
+        let young = chrono::DateTime::<chrono::Utc>::from(an_hour_ago());
         let mut pages = store.list(Some(&FOLDER.into())).try_chunks(STEP).boxed();
         let mut orphans = Vec::new();
         while let Some(files) = pages.next().await {

@@ -409,7 +409,8 @@ async fn files_that_were_replaced_are_kept_for_their_readers_and_orphans_are_fou
     // a crash between writing and publishing, and one in the middle of writing, both an hour and more ago
     let day = directory.path().join("partitions/ticks/global/2026-01-01");
     std::fs::create_dir_all(&day).unwrap();
-    let long_ago = std::time::SystemTime::now() - Duration::from_secs(2 * 3600);
+    let long_ago = std::time::SystemTime::UNIX_EPOCH
+        + Duration::from_nanos(crate::time::now() as u64 - 2 * 3600 * SECOND as u64);
     for name in ["12-00-00_1-1_0.parquet", "12-00-00_1-1_1.parquet#1", "12-00-00_1-1_2.parquet"] {
         let file = std::fs::File::create(day.join(name)).unwrap();
         // somebody may just be about to publish the last one

@@ -65,7 +65,7 @@ impl PartitionScan<'_> {
         };
         let file = |p: &PartitionRecord| self.file(p, &schema, event_columns);
         let groups: Vec<FileGroup> =
-            groups.iter().map(|g| FileGroup::new(g.iter().map(|p| file(p)).collect())).collect();
+            groups.iter().map(|g| FileGroup::new(g.iter().map(file).collect())).collect();
 
         let mut source = ParquetSource::new(schema.clone());
         if let Some(predicate) = &self.predicate {

@@ -476,14 +476,18 @@ impl Catalog {
         Ok(found)
     }
 
-    /// Keys of the objects that are known to be complete, out of `keys`.
+    /// Keys of the objects that are known to be complete, out of `keys`: those that are going to be deleted too.
     pub(crate) async fn sealed(&self, keys: &[String]) -> Result<Vec<String>, LakeError> {
         let mut sealed = Vec::new();
         for keys in keys.chunks(1000) {
-            let mut statement =
-                Statement::new("SELECT object_key FROM objects WHERE sealed = 1 AND object_key IN ");
-            statement.tuple(keys.iter().cloned().map(Arg::Text));
-            sealed.extend(self.readers.fetch::<(String,)>(statement).await?.into_iter().map(|r| r.0));
+            for sql in [
+                "SELECT object_key FROM objects WHERE sealed = 1 AND object_key IN ",
+                "SELECT object_key FROM garbage WHERE object_key IN ",
+            ] {
+                let mut statement = Statement::new(sql);
+                statement.tuple(keys.iter().cloned().map(Arg::Text));
+                sealed.extend(self.readers.fetch::<(String,)>(statement).await?.into_iter().map(|r| r.0));
+            }
         }
         Ok(sealed)
     }
