@@ -63,6 +63,9 @@ pub(crate) struct LakeArgs {
     /// Memory for queries, in MiB; what needs more spills to disk or fails
     #[arg(long, value_name = "MIB", default_value_t = 2048, env = "BELVEDERE_MEMORY")]
     pub(crate) memory: usize,
+    /// How long files and blocks are kept that a new partition replaced, for those who still read them
+    #[arg(long, value_name = "AGE", default_value = "1h", value_parser = age)]
+    pub(crate) grace: Duration,
     /// Largest decompressed buffer of one block, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     pub(crate) max_block: usize,

@@ -13,22 +13,29 @@ pub(crate) async fn open(args: &LakeArgs) -> Result<Lake> {
     let config = LakeConfig {
         memory_bytes: args.memory << 20,
         block_bytes: args.max_block << 20,
+        grace: args.grace,
         ..LakeConfig::default()
     };
     Lake::assemble(&options, linked::assembly()?, config).await
 }
 
+/// Opens a lake if it is there.
+pub(crate) async fn open_if_there(args: &LakeArgs) -> Result<Option<Lake>> {
+    match options(args)?.database {
+        Database::Sqlite(path) if !path.exists() => Ok(None),
+        _ => open(args).await.map(Some),
+    }
+}
+
 /// Opens a lake that is there.
 pub(crate) async fn open_existing(args: &LakeArgs) -> Result<Lake> {
-    if let Database::Sqlite(path) = options(args)?.database
-        && !path.exists()
-    {
-        bail!(
+    match open_if_there(args).await? {
+        Some(lake) => Ok(lake),
+        None => bail!(
             "there is no lake in {0}: 'belvedere serve --lake {0}' makes one, 'belvedere demo' shows one",
             args.lake.display()
-        );
+        ),
     }
-    open(args).await
 }
 
 fn options(args: &LakeArgs) -> Result<LakeOptions> {

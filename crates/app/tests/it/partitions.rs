@@ -146,7 +146,7 @@ fn a_view_that_is_a_file_in_the_lake_is_a_view_like_any_other() {
 fn what_would_go_is_said_before_it_goes() {
     let place = lake_of(&["native-small"]);
     lines(place.command("maintain").arg("--once").output().unwrap());
-    let flags = ["--keep-blocks", "0s", "--keep-view", "measures=0s"];
+    let flags = ["--keep-blocks", "0s", "--keep-view", "measures=0s", "--grace", "0s"];
     let would = lines(place.command("maintain").arg("--dry-run").args(flags).output().unwrap());
     assert_eq!(would.len(), 2, "{would:?}");
     assert!(would[0].starts_with("would go: 1 partitions of measures"), "{would:?}");
@@ -160,4 +160,57 @@ fn what_would_go_is_said_before_it_goes() {
     // a mistake in a flag is said in one line
     let wrong = place.command("maintain").args(["--once", "--keep-blocks", "soon"]).output().unwrap();
     assert!(!wrong.status.success());
+}
+
+#[test]
+fn a_view_that_fails_costs_the_others_nothing() {
+    let place = lake_of(&["native-small"]);
+    let folder = place.directory.path().join("views");
+    std::fs::create_dir(&folder).unwrap();
+    let fails = "-- description: Divides by zero\n-- group: level\n-- merge: SELECT level, odd FROM partials\n\
+                 SELECT level, 1 / (level - level) AS odd FROM log_entries";
+    std::fs::write(folder.join("a_fails.sql"), fails).unwrap();
+    let output = place.command("maintain").arg("--once").output().unwrap();
+    let (said, error) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(!output.status.success());
+    assert!(error.contains("a_fails global could not be brought up to date"), "{error}");
+    assert!(said.contains("log_entries global: 1 new partitions, 196 rows"), "{said}");
+    assert!(said.contains("log_stats global: 1 new partitions"), "{said}");
+    // and it can't reach the host's files
+    let writes = "-- description: Writes a file\n-- group: level\n-- merge: SELECT level FROM partials\n\
+                  COPY (SELECT level FROM log_entries) TO '/tmp/out.csv'";
+    std::fs::write(folder.join("writes.sql"), writes).unwrap();
+    let listed = place.command("views").output().unwrap();
+    let warning = String::from_utf8(listed.stderr).unwrap();
+    assert!(warning.contains("views/writes.sql can't be used: one SQL query is needed"), "{warning}");
+    assert!(String::from_utf8(listed.stdout).unwrap().contains("a_fails"));
+}
+
+#[test]
+fn a_server_that_is_killed_at_work_leaves_a_clean_lake() {
+    let place = Place::new();
+    let requests = recording(&testdata("recordings/native-old.jsonl.gz"));
+    let mut expected = 0;
+    for repetition in 0..3 {
+        let server = place.serve(&[]);
+        let fresh = crate::support::with_fresh_ids(&requests);
+        assert!(replay(&server, &fresh).iter().all(|s| *s == 200));
+        // some work by hand beside that of the server, and the end at some point of it
+        let mut maintain =
+            place.command("maintain").arg("--once").stdout(std::process::Stdio::null()).spawn().unwrap();
+        let began = std::time::Instant::now();
+        while began.elapsed().as_millis() < 40 * repetition {}
+        maintain.kill().unwrap();
+        maintain.wait().unwrap();
+        server.kill();
+        let rows = place.number("SELECT count(*) FROM log_entries");
+        if expected == 0 {
+            expected = rows;
+        }
+        assert_eq!(rows as u128, expected as u128 * (repetition + 1));
+        assert_eq!(place.number("SELECT CAST(sum(count) AS BIGINT) FROM log_stats"), rows);
+        let checked = lines(place.command("fsck").output().unwrap());
+        assert_eq!(checked.last().unwrap(), "clean", "{checked:?}");
+    }
 }

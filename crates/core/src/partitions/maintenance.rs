@@ -9,10 +9,11 @@ use super::{Expired, Instance, Retention};
 use crate::lake::BlockSummary;
 use crate::model::SeqRange;
 use crate::query::Lake;
-use crate::time::TimeRange;
+use crate::time::{SECOND, TimeRange};
 use anyhow::Result;
 use futures::{StreamExt, stream};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -113,7 +114,12 @@ impl Lake {
         retention: &Retention,
         listener: impl Fn(Progress) + Send + Sync,
     ) -> Result<u64> {
-        let keeper = Keeper { lake: self, failures: &Failures::default(), listener: &listener };
+        let keeper = Keeper {
+            lake: self,
+            failures: &Failures::default(),
+            listener: &listener,
+            is_settled: AtomicBool::new(true),
+        };
         let failed = keeper.pass(None).await? + keeper.merges().await?;
         keeper.expire(retention).await?;
         Ok(failed)
@@ -121,7 +127,12 @@ impl Lake {
 
     /// Makes the partitions that queries would have liked to find, until there are no more such notes.
     pub async fn keep_what_was_wanted(&self, listener: impl Fn(Progress) + Send + Sync) {
-        let keeper = Keeper { lake: self, failures: &Failures::default(), listener: &listener };
+        let keeper = Keeper {
+            lake: self,
+            failures: &Failures::default(),
+            listener: &listener,
+            is_settled: AtomicBool::new(true),
+        };
         keeper.just_in_time().await;
     }
 
@@ -138,12 +149,17 @@ impl Lake {
             Progress::Expired(expired) => tracing::info!("{expired}"),
             Progress::Deleted { files } => tracing::info!(files, "files that nothing refers to were deleted"),
         };
-        let keeper = Keeper { lake: self, failures: &failures, listener: &listener };
+        let keeper = Keeper {
+            lake: self,
+            failures: &failures,
+            listener: &listener,
+            is_settled: AtomicBool::new(true),
+        };
         let global = async {
-            let mut swept = Instant::now();
+            let mut done = Done { swept: Instant::now(), merged: 0, settled: (0, 0) };
             loop {
                 tokio::time::sleep(config.every).await;
-                if let Err(e) = keeper.round(config, &mut swept).await {
+                if let Err(e) = keeper.round(config, &mut done).await {
                     tracing::warn!("background work was interrupted, it goes on: {e:#}");
                 }
             }
@@ -159,11 +175,23 @@ impl Lake {
     }
 }
 
+/// What rounds have done so far.
+struct Done {
+    /// When was last looked for what is to be deleted.
+    swept: Instant,
+    /// The minute, since the Unix epoch, in which was last looked for what is to be merged.
+    merged: i64,
+    /// The last block, and how many view sets there were, when nothing was left to do.
+    settled: (i64, usize),
+}
+
 /// One who does background work.
 struct Keeper<'a> {
     lake: &'a Lake,
     failures: &'a Failures,
     listener: Listener<'a>,
+    /// The pass under way has left nothing to do so far.
+    is_settled: AtomicBool,
 }
 
 impl Keeper<'_> {
@@ -171,12 +199,27 @@ impl Keeper<'_> {
         self.lake.context(TimeRange::ALL).workshop()
     }
 
-    async fn round(&self, config: &MaintenanceConfig, swept: &mut Instant) -> Result<()> {
+    async fn round(&self, config: &MaintenanceConfig, done: &mut Done) -> Result<()> {
         self.lake.views().refresh().await;
-        self.pass(Some(config)).await?;
-        self.merges().await?;
-        if swept.elapsed() >= config.sweep_every {
-            *swept = Instant::now();
+        // where nothing comes, nothing is to be done
+        let (last, views) = (self.lake.connection().catalog().last_seq().await?, self.lake.assembly());
+        let state = (last, views.view_sets().count());
+        if done.settled != state {
+            self.is_settled.store(true, Ordering::Relaxed);
+            self.pass(Some(config)).await?;
+            if self.is_settled.load(Ordering::Relaxed) {
+                done.settled = state;
+            }
+        }
+        let minute = crate::time::now().div_euclid(60 * SECOND);
+        if done.merged != minute {
+            self.merges().await?;
+            done.merged = minute;
+            // partitions may also have been taken away
+            done.settled = (0, 0);
+        }
+        if done.swept.elapsed() >= config.sweep_every {
+            done.swept = Instant::now();
             self.expire(&config.retention).await?;
         }
         Ok(())
@@ -211,6 +254,7 @@ impl Keeper<'_> {
     ) -> bool {
         let name = instance.name();
         if due.is_some() && !self.failures.may_try(&name) {
+            self.is_settled.store(false, Ordering::Relaxed);
             return true;
         }
         let work = async {
@@ -234,6 +278,9 @@ impl Keeper<'_> {
                 // a clock that was set back makes it look as if blocks came in the future
                 open.objects >= config.objects || waited.is_some_and(|w| w >= age || w < 0) || is_wide
             });
+            if open.blocks > 0 {
+                self.is_settled.store(false, Ordering::Relaxed);
+            }
             if !is_due || (open.blocks == 0 && !is_wide) {
                 return Ok(());
             }

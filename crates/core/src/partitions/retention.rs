@@ -176,7 +176,7 @@ impl Workshop {
             cutoff = cutoff.max(too_old);
         }
         let Some(cutoff) = cutoff else { return Ok(None) };
-        let up_to = self.covered_by_what_outlives(retention).await?;
+        let up_to = self.covered_by_what_outlives(retention, now).await?;
         let found = self.catalog().blocks_before(cutoff, up_to).await?;
         if found.blocks == 0 {
             return Ok(None);
@@ -194,8 +194,9 @@ impl Workshop {
         Ok(Some(entry))
     }
 
-    /// The last block up to which all global views have partitions that are to outlive the blocks.
-    async fn covered_by_what_outlives(&self, retention: &Retention) -> Result<i64> {
+    /// The last block up to which all global views have partitions that are to outlive the blocks; and have had them
+    /// for so long that nobody can still be reading the blocks in their place.
+    async fn covered_by_what_outlives(&self, retention: &Retention, now: i64) -> Result<i64> {
         let last = self.catalog().last_seq().await?;
         let mut up_to = last;
         for view in self.context.factory().get_global_views() {
@@ -209,7 +210,8 @@ impl Workshop {
             if !outlives {
                 continue;
             }
-            let covered = self.partitions(instance).await?;
+            let mut covered = self.partitions(instance).await?;
+            covered.retain(|p| p.updated <= now.saturating_sub(self.grace));
             for gap in SeqRange::new(1, last).without(covered.iter().map(|p| p.content.seqs)) {
                 // where there is nothing to be read, nothing is missing
                 let open = self.catalog().summary(&instance.blocks_in(gap)).await?;

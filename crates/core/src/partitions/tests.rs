@@ -309,7 +309,11 @@ async fn answers_are_whole_while_senders_and_materializers_are_at_work() {
 }
 
 async fn filled(blocks: i64) -> Lake {
-    let lake = lake().await;
+    filled_with(blocks, LakeConfig::default()).await
+}
+
+async fn filled_with(blocks: i64, config: LakeConfig) -> Lake {
+    let lake = lake_with(config).await;
     let (id, stream) = (Uuid::new_v4(), Uuid::new_v4());
     for i in 0..blocks {
         insert(&lake, process(id, 1_000), block(id, stream, &[(i * 1_000, i)], 1_000)).await;
@@ -326,7 +330,7 @@ async fn every_view_set_of_the_fixture_has_the_same_rows_however_they_are_kept()
 
 #[tokio::test]
 async fn what_is_kept_forever_outlives_its_blocks_and_what_is_not_covered_keeps_them() {
-    let lake = filled(5).await;
+    let lake = filled_with(5, LakeConfig { grace: Duration::ZERO, ..LakeConfig::default() }).await;
     let blocks_go =
         Retention { blocks: Keep { age: Some(Duration::ZERO), bytes: None }, ..Retention::default() };
     // no partition has the rows yet
@@ -359,6 +363,15 @@ async fn what_is_kept_forever_outlives_its_blocks_and_what_is_not_covered_keeps_
     assert_eq!(number(&lake, "SELECT count(*) FROM ticks", TimeRange::ALL).await, 0);
     assert_eq!(number(&lake, "SELECT count(*) FROM list_partitions()", TimeRange::ALL).await, 0);
     assert_eq!(number(&lake, "SELECT count(*) FROM processes", TimeRange::ALL).await, 0);
+}
+
+#[tokio::test]
+async fn blocks_stay_while_somebody_may_read_them_in_the_place_of_a_new_partition() {
+    let lake = filled(5).await;
+    let blocks_go =
+        Retention { blocks: Keep { age: Some(Duration::ZERO), bytes: None }, ..Retention::default() };
+    lake.maintain_once(&blocks_go, |_| ()).await.unwrap();
+    assert_eq!(number(&lake, "SELECT count(*) FROM blocks", TimeRange::ALL).await, 5);
 }
 
 #[tokio::test]

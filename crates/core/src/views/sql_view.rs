@@ -24,7 +24,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, cast, col};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{SQLOptions, SessionContext};
 use std::sync::Arc;
 
 /// What the merge of a view calls its partial rows.
@@ -149,6 +149,12 @@ fn ident(name: &str) -> Expr {
     col(Column::new_unqualified(name))
 }
 
+/// SQL that reads, and can do nothing else.
+async fn query_only(session: &SessionContext, sql: &str) -> EngineResult<DataFrame> {
+    let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    session.sql_with_options(sql, options).await
+}
+
 /// The rows of a view's SQL with the columns of the view set, by name, in the types of the engine.
 async fn frame(
     session: &SessionContext,
@@ -157,7 +163,7 @@ async fn frame(
     what: &str,
 ) -> EngineResult<DataFrame> {
     let in_view = |e: DataFusionError| e.context(format!("the {what} SQL of view set {}", view_set.name));
-    let rows = session.sql(sql).await.map_err(in_view)?;
+    let rows = query_only(session, sql).await.map_err(in_view)?;
     let columns = view_set.columns.iter().map(|c| {
         let field = rows.schema().field_with_unqualified_name(c.name)?;
         let engine_type = c.column_type.engine();
@@ -334,11 +340,11 @@ impl TableProvider for Partials {
 
 /// The columns that a view's SQL gives, for a view set that is not documented yet, once it is known to work.
 pub(super) async fn check(session: &SessionContext, sql: &SqlSource) -> Result<SchemaRef> {
-    let rows = session.sql(sql.extract).await.context("the SQL of the view")?;
+    let rows = query_only(session, sql.extract).await.context("the SQL of the view")?;
     let schema: SchemaRef = Arc::new(rows.schema().as_arrow().clone());
     let partials = datafusion::datasource::MemTable::try_new(schema.clone(), vec![vec![]])?;
     session.register_table(PARTIALS, Arc::new(partials))?;
-    let merged = session.sql(sql.merge).await;
+    let merged = query_only(session, sql.merge).await;
     session.deregister_table(PARTIALS)?;
     let merged = merged.context("the merge SQL")?;
     for field in schema.fields() {

@@ -25,7 +25,7 @@ use crate::registry::{
 use anyhow::{Context, Result, bail};
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::sql::sqlparser::ast::visit_relations;
+use datafusion::sql::sqlparser::ast::{Statement, visit_relations};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use futures::TryStreamExt;
@@ -274,12 +274,11 @@ impl Definition {
         session: &datafusion::prelude::SessionContext,
         assembly: &Assembly,
     ) -> Result<&'static Registration> {
-        let tables = tables_of(&self.extract)?;
         let mut depends_on = Vec::new();
-        for table in &tables {
+        for table in tables_of(&self.extract)? {
             match assembly.view_sets().find(|s| s.name == table) {
                 Some(set) => depends_on.push(set.name),
-                None => bail!("there is no view set '{table}'"),
+                None => bail!("'{table}' is no view set: only view sets can be read, by their names"),
             }
         }
         if depends_on.is_empty() {
@@ -335,18 +334,19 @@ impl Definition {
     }
 }
 
-/// Names of the tables that a query reads, sorted.
+/// Names of the tables that a query reads, sorted; those that it defines itself left out.
 fn tables_of(sql: &str) -> Result<Vec<String>> {
     let statements = Parser::parse_sql(&GenericDialect {}, sql)?;
-    if statements.len() != 1 {
-        bail!("one SQL query is needed, there are {}", statements.len());
-    }
+    let [Statement::Query(query)] = statements.as_slice() else { bail!("one SQL query is needed") };
+    let name = |name: String| name.trim_matches('"').to_owned();
+    let defined: Vec<String> =
+        query.with.iter().flat_map(|w| &w.cte_tables).map(|t| name(t.alias.name.to_string())).collect();
     let mut names = Vec::new();
     let _ = visit_relations(&statements, |relation| {
-        let name = relation.to_string();
-        names.push(name.trim_matches('"').to_owned());
+        names.push(name(relation.to_string()));
         ControlFlow::<()>::Continue(())
     });
+    names.retain(|name| !defined.contains(name));
     names.sort();
     names.dedup();
     Ok(names)
