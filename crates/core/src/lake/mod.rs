@@ -20,6 +20,7 @@ mod objects;
 mod record;
 mod recovery;
 
+pub(crate) use catalog::ExpiredBlocks;
 pub use catalog::{
     BlockFilter, BlockRecord, BlockSummary, Catalog, CoveredRange, Database, NewPartition, PartitionRecord,
     ProcessActivity, ProcessFilter, StreamFilter,

@@ -83,14 +83,28 @@ impl Check<'_> {
     async fn partition_is_wrong(&mut self, partition: &PartitionRecord, what: &str) -> Result<()> {
         let p = &partition.content;
         let (id, file) = (partition.partition_id, p.file_key.as_deref().unwrap_or("without a file"));
-        let is_repaired =
-            self.repair && self.workshop.catalog().retire(&[id], self.workshop.expiry()).await? > 0;
+        let is_replaceable = self.can_be_made_again(partition).await?;
+        let is_repaired = self.repair
+            && is_replaceable
+            && self.workshop.catalog().retire(&[id], self.workshop.expiry()).await? > 0;
+        let lost = if is_replaceable { "" } else { "; its blocks are gone, its rows can't be made again" };
         self.report.findings.push(Finding {
-            text: format!("partition {id} of {} {} ({file}): {what}", p.view_set, p.instance),
-            can_be_repaired: true,
+            text: format!("partition {id} of {} {} ({file}): {what}{lost}", p.view_set, p.instance),
+            can_be_repaired: is_replaceable,
             is_repaired,
         });
         Ok(())
+    }
+
+    /// Whether all of a partition's blocks are still there.
+    async fn can_be_made_again(&self, partition: &PartitionRecord) -> Result<bool> {
+        let p = &partition.content;
+        let Ok(view) = self.workshop.context.factory().make_view(&p.view_set, &p.instance) else {
+            return Ok(false);
+        };
+        let Some(instance) = view.instance() else { return Ok(false) };
+        let there = self.workshop.catalog().summary(&instance.blocks_in(p.seqs)).await?;
+        Ok(there.blocks >= p.block_count)
     }
 
     async fn partitions(&mut self, sample: usize) -> Result<()> {

@@ -102,7 +102,8 @@ impl Encoder {
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         if let Some((begin, end)) = self.event_columns {
             let times = |i: usize| batch.column(i).as_primitive::<TimestampNanosecondType>();
-            if let (Some(from), Some(to)) = (min(times(begin)), max(times(end))) {
+            // a span may end before it begins
+            if let (Some(from), Some(to)) = (min(times(begin)), max(times(end)).max(max(times(begin)))) {
                 let (a, b) = self.events.unwrap_or((from, to));
                 self.events = Some((a.min(from), b.max(to)));
             }

@@ -118,10 +118,11 @@ impl Lake {
             lake: self,
             failures: &Failures::default(),
             listener: &listener,
+            retention: retention,
             is_settled: AtomicBool::new(true),
         };
         let failed = keeper.pass(None).await? + keeper.merges().await?;
-        keeper.expire(retention).await?;
+        keeper.expire().await?;
         Ok(failed)
     }
 
@@ -131,6 +132,7 @@ impl Lake {
             lake: self,
             failures: &Failures::default(),
             listener: &listener,
+            retention: &Retention::default(),
             is_settled: AtomicBool::new(true),
         };
         keeper.just_in_time().await;
@@ -153,6 +155,7 @@ impl Lake {
             lake: self,
             failures: &failures,
             listener: &listener,
+            retention: &config.retention,
             is_settled: AtomicBool::new(true),
         };
         let global = async {
@@ -190,6 +193,7 @@ struct Keeper<'a> {
     lake: &'a Lake,
     failures: &'a Failures,
     listener: Listener<'a>,
+    retention: &'a Retention,
     /// The pass under way has left nothing to do so far.
     is_settled: AtomicBool,
 }
@@ -220,7 +224,7 @@ impl Keeper<'_> {
         }
         if done.swept.elapsed() >= config.sweep_every {
             done.swept = Instant::now();
-            self.expire(&config.retention).await?;
+            self.expire().await?;
         }
         Ok(())
     }
@@ -258,7 +262,8 @@ impl Keeper<'_> {
             return true;
         }
         let work = async {
-            let all = SeqRange::new(1, last);
+            let first = workshop.first_kept(&instance, self.retention, crate::time::now()).await?;
+            let all = SeqRange::new(first, last);
             let existing = workshop.partitions(&instance).await?;
             let mut open = BlockSummary::default();
             let mut is_wide = false;
@@ -325,9 +330,9 @@ impl Keeper<'_> {
         }
     }
 
-    async fn expire(&self, retention: &Retention) -> Result<()> {
+    async fn expire(&self) -> Result<()> {
         let workshop = self.workshop();
-        for expired in workshop.expire(retention, false).await? {
+        for expired in workshop.expire(self.retention, false).await? {
             (self.listener)(Progress::Expired(expired));
         }
         let files = workshop.sweep().await?;

@@ -159,7 +159,8 @@ impl Workshop {
                 datafusion::physical_plan::execute_stream(plan, context.session()?.task_ctx())?
             }
             RowSource::Sql(sql) => {
-                let coverage = Coverage { partitions: files.to_vec(), known: files.len(), gaps: Vec::new() };
+                let coverage =
+                    Coverage { partitions: files.to_vec(), known: files.len(), gaps: Vec::new(), faults: 0 };
                 crate::views::merge(&context, instance, sql, coverage).await?
             }
         };

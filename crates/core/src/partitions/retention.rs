@@ -4,8 +4,9 @@
 //! of everything, and what is kept of a view set is what stays of its rows when the blocks are gone. Blocks go only
 //! when every global view that is to outlive them has partitions for them.
 
+use super::Instance;
 use super::workshop::Workshop;
-use crate::lake::PartitionRecord;
+use crate::lake::{ExpiredBlocks, PartitionRecord};
 use crate::model::SeqRange;
 use crate::time::to_rfc3339;
 use anyhow::Result;
@@ -38,9 +39,9 @@ pub struct Retention {
 /// Something that went, or would go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expired {
-    /// `blocks`, `processes`, or a view set.
+    /// `blocks`, or a view set.
     pub what: String,
-    /// How many blocks, processes or partitions.
+    /// How many blocks or partitions.
     pub count: u64,
     /// Bytes of payload, or of files.
     pub bytes: u64,
@@ -53,7 +54,7 @@ pub struct Expired {
 impl std::fmt::Display for Expired {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let kind = match self.what.as_str() {
-            "blocks" | "processes" => String::new(),
+            "blocks" => String::new(),
             _ => "partitions of ".to_owned(),
         };
         let verb = if self.is_dry_run { "would go" } else { "gone" };
@@ -91,9 +92,6 @@ impl Workshop {
         let now = crate::time::now();
         let mut expired = self.expire_partitions(retention, now, is_dry_run).await?;
         expired.extend(self.expire_blocks(retention, now, is_dry_run).await?);
-        if !is_dry_run {
-            expired.extend(self.expire_processes(retention, now).await?);
-        }
         Ok(expired)
     }
 
@@ -170,14 +168,17 @@ impl Workshop {
         is_dry_run: bool,
     ) -> Result<Option<Expired>> {
         let keep = retention.blocks;
-        let mut cutoff = cutoff(keep.age, now);
-        if let Some(limit) = keep.bytes {
-            let too_old = self.catalog().oldest_kept_by_size(limit).await?;
-            cutoff = cutoff.max(too_old);
+        if keep == Keep::default() {
+            return Ok(None);
         }
-        let Some(cutoff) = cutoff else { return Ok(None) };
+        let beyond_size = match keep.bytes {
+            Some(limit) => self.catalog().last_beyond_size(limit).await?,
+            None => 0,
+        };
+        let cutoff = cutoff(keep.age, now).unwrap_or(i64::MIN);
         let up_to = self.covered_by_what_outlives(retention, now).await?;
-        let found = self.catalog().blocks_before(cutoff, up_to).await?;
+        let which = ExpiredBlocks { up_to, cutoff, beyond_size };
+        let found = self.catalog().expired_blocks(which).await?;
         if found.blocks == 0 {
             return Ok(None);
         }
@@ -189,7 +190,7 @@ impl Workshop {
             is_dry_run,
         };
         if !is_dry_run {
-            while self.catalog().delete_blocks_before(cutoff, up_to, self.expiry()).await? > 0 {}
+            while self.catalog().delete_expired_blocks(which, self.expiry()).await? > 0 {}
         }
         Ok(Some(entry))
     }
@@ -203,6 +204,8 @@ impl Workshop {
             let Some(instance) = view.instance() else { continue };
             let age = retention.of_view(instance.view_set.name).age;
             let outlives = match (age, retention.blocks.age) {
+                // size may take blocks of any age
+                _ if retention.blocks.bytes.is_some() => true,
                 (None, _) => true,
                 (Some(view), Some(blocks)) => view > blocks,
                 (Some(_), None) => false,
@@ -212,7 +215,8 @@ impl Workshop {
             }
             let mut covered = self.partitions(instance).await?;
             covered.retain(|p| p.updated <= now.saturating_sub(self.grace));
-            for gap in SeqRange::new(1, last).without(covered.iter().map(|p| p.content.seqs)) {
+            let first = self.first_kept(instance, retention, now).await?;
+            for gap in SeqRange::new(first, last).without(covered.iter().map(|p| p.content.seqs)) {
                 // where there is nothing to be read, nothing is missing
                 let open = self.catalog().summary(&instance.blocks_in(gap)).await?;
                 if let Some(first) = open.seq_begin {
@@ -224,20 +228,23 @@ impl Workshop {
         Ok(up_to)
     }
 
-    /// Processes go with their streams when nothing is left that could be about them.
-    async fn expire_processes(&self, retention: &Retention, now: i64) -> Result<Option<Expired>> {
-        let views = self.context.assembly().view_sets().map(|s| retention.of_view(s.name).age);
-        let ages: Option<Vec<Duration>> = views.chain([retention.blocks.age]).collect();
-        // something is kept forever, and may be about any of them
-        let Some(age) = ages.and_then(|ages| ages.into_iter().max()) else { return Ok(None) };
-        let Some(cutoff) = cutoff(Some(age), now) else { return Ok(None) };
-        let count = self.catalog().delete_processes_before(cutoff).await?;
-        Ok((count > 0).then(|| Expired {
-            what: "processes".to_owned(),
-            count,
-            bytes: 0,
-            until: 0,
-            is_dry_run: false,
-        }))
+    /// The first block whose rows are to be kept in partitions of an instance: what would expire at once is not made.
+    pub(crate) async fn first_kept(
+        &self,
+        instance: &Instance,
+        retention: &Retention,
+        now: i64,
+    ) -> Result<i64> {
+        let keep = retention.of_view(instance.view_set.name);
+        let mut first = 1;
+        if let Some(cutoff) = cutoff(keep.age, now) {
+            first = self.catalog().last_received_before(cutoff).await?.saturating_add(1);
+        }
+        if keep.bytes.is_some() {
+            // what was there before the first that is left has gone by size
+            let oldest = self.partitions(instance).await?.first().map(|p| p.content.seqs.begin);
+            first = first.max(oldest.unwrap_or(1));
+        }
+        Ok(first)
     }
 }

@@ -362,7 +362,8 @@ async fn what_is_kept_forever_outlives_its_blocks_and_what_is_not_covered_keeps_
     lake.maintain_once(&all_go, note).await.unwrap();
     assert_eq!(number(&lake, "SELECT count(*) FROM ticks", TimeRange::ALL).await, 0);
     assert_eq!(number(&lake, "SELECT count(*) FROM list_partitions()", TimeRange::ALL).await, 0);
-    assert_eq!(number(&lake, "SELECT count(*) FROM processes", TimeRange::ALL).await, 0);
+    // it was announced once, and may still send
+    assert_eq!(number(&lake, "SELECT count(*) FROM processes", TimeRange::ALL).await, 2);
 }
 
 #[tokio::test]
@@ -372,6 +373,30 @@ async fn blocks_stay_while_somebody_may_read_them_in_the_place_of_a_new_partitio
         Retention { blocks: Keep { age: Some(Duration::ZERO), bytes: None }, ..Retention::default() };
     lake.maintain_once(&blocks_go, |_| ()).await.unwrap();
     assert_eq!(number(&lake, "SELECT count(*) FROM blocks", TimeRange::ALL).await, 5);
+}
+
+#[tokio::test]
+async fn who_goes_away_in_the_middle_of_a_change_leaves_no_transaction_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let lake = lake_at(&LakeOptions::directory(directory.path()), LakeConfig::default()).await;
+    let (id, stream) = (Uuid::new_v4(), Uuid::new_v4());
+    for i in 0..30 {
+        insert(&lake, process(id, 1_000), block(id, stream, &[(i, i)], 1_000)).await;
+        let (_, factory) = lake.views().current();
+        let instance = factory.get_global_view("ticks").unwrap().instance().unwrap().clone();
+        let workshop = lake.context(TimeRange::ALL).workshop();
+        workshop.fill(&instance, SeqRange::new(1, i + 1), &mut |_| ()).await.unwrap();
+        let partitions = workshop.partitions(&instance).await.unwrap();
+        let ids: Vec<i64> = partitions.iter().map(|p| p.partition_id).collect();
+        // begun, then dropped
+        let retire = workshop.catalog().retire(&ids, 0);
+        let _ = tokio::time::timeout(Duration::from_micros(i as u64 * 10), retire).await;
+    }
+    // what is acknowledged now is seen by others now
+    insert(&lake, process(id, 1_000), block(id, stream, &[(99, 99)], 1_000)).await;
+    let other = lake_at(&LakeOptions::directory(directory.path()), LakeConfig::default()).await;
+    assert_eq!(number(&other, "SELECT count(*) FROM ticks", TimeRange::ALL).await, 31);
+    assert!(other.check(100, false).await.unwrap().is_clean());
 }
 
 #[tokio::test]

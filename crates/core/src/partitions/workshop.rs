@@ -310,7 +310,7 @@ impl Workshop {
         let _thread = self.threads.acquire().await?;
         let range = SeqRange::new(range.begin, self.end_of_sql(instance, range).await?);
         let summary = self.catalog().summary(&instance.blocks_in(range)).await?;
-        let context = self.context.within(range);
+        let context = self.context.within(range).reporting_anew();
         let rows = crate::views::extract(&context, instance.view_set, sql).await?;
         let written = self.write_stream(instance, key, rows).await?;
         let insert = summary.insert_begin.zip(summary.insert_end).unwrap_or_default();

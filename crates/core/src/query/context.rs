@@ -131,6 +131,11 @@ impl QueryContext {
         Self { window, range: TimeRange::ALL, ..self.clone() }
     }
 
+    /// The same with a report of its own.
+    pub(crate) fn reporting_anew(&self) -> Self {
+        Self { report: Arc::default(), ..self.clone() }
+    }
+
     /// The same with rows made anew whatever partitions there are.
     pub(crate) fn without_partitions(&self) -> Self {
         Self { is_live_only: true, ..self.clone() }

@@ -103,7 +103,10 @@ impl PartitionScan<'_> {
             // bounds of both columns together
             for column in [begin, end] {
                 statistics.column_statistics[column] = ColumnStatistics {
-                    null_count: Precision::Exact(0),
+                    null_count: match schema.field(column).is_nullable() {
+                        true => Precision::Absent,
+                        false => Precision::Exact(0),
+                    },
                     min_value: Precision::Inexact(time(from)),
                     max_value: Precision::Inexact(time(to)),
                     ..ColumnStatistics::new_unknown()

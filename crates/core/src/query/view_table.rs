@@ -44,6 +44,8 @@ pub(crate) struct Coverage {
     pub(crate) known: usize,
     /// Blocks that no partition covers.
     pub(crate) gaps: Vec<SeqRange>,
+    /// Blocks that could not be read when these partitions, or ones without rows, were made.
+    pub(crate) faults: u64,
 }
 
 impl Coverage {
@@ -73,6 +75,7 @@ impl Coverage {
             Some((begin, end)) => context.range().intersect(conditions.times_of(begin, end)),
             None => TimeRange::ALL,
         };
+        let mut faults = 0;
         let partitions = whole
             .filter(|p| {
                 let p = &p.content;
@@ -80,21 +83,22 @@ impl Coverage {
                     (Some(id), Some(ids)) => ids.binary_search(&id).is_ok(),
                     _ => true,
                 };
-                p.row_count > 0
-                    && is_of_process
+                let may_matter = is_of_process
                     && inserted.touches(p.insert_begin, p.insert_end)
-                    && p.events.is_none_or(|(begin, end)| events.touches(begin, end))
+                    && p.events.is_none_or(|(begin, end)| events.touches(begin, end));
+                if may_matter {
+                    faults += p.fault_count.max(0) as u64;
+                }
+                may_matter && p.row_count > 0
             })
             .cloned()
             .collect();
-        Ok(Self { partitions, known: all.len(), gaps })
+        Ok(Self { partitions, known: all.len(), gaps, faults })
     }
 
     /// Notes in the report of a query what it is going to read.
     pub(crate) fn report(&self, instance: &Instance, context: &QueryContext, blocks: (i64, i64)) {
-        context
-            .report()
-            .add_known_faults(self.partitions.iter().map(|p| p.content.fault_count.max(0) as u64).sum());
+        context.report().add_known_faults(self.faults);
         context.report().add_scan(ScanPlan {
             table: instance.name(),
             known_partitions: self.known,

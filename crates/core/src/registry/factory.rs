@@ -34,6 +34,12 @@ pub trait View: Debug + Send + Sync {
         None
     }
 
+    /// Whether the table shows the rows of the blocks that a query sees, and of no others. A view that is SQL over
+    /// others must read one that does.
+    fn follows_blocks(&self) -> bool {
+        self.instance().is_some()
+    }
+
     /// The table as one query sees it. Its columns are those of the documented schema, in order, possibly in
     /// other types.
     fn table(&self, context: &QueryContext) -> Result<Arc<dyn TableProvider>>;

@@ -65,6 +65,7 @@ struct Blocks;
 #[async_trait]
 impl PagedSource for Blocks {
     type Cursor = i64;
+    const FOLLOWS_BLOCKS: bool = true;
 
     async fn page(
         &self,

@@ -36,6 +36,9 @@ pub trait PagedSource: Debug + Send + Sync + 'static {
     /// Where to go on.
     type Cursor: Send + 'static;
 
+    /// Whether the rows are about the blocks that [`QueryContext::visible`] allows, and about no others.
+    const FOLLOWS_BLOCKS: bool = false;
+
     /// The rows behind `after`, at most `limit` of them, that may meet `conditions`, with the columns of
     /// `schema`. They are filtered once more, except for the query's time range: that is up to the source.
     async fn page(
@@ -102,6 +105,10 @@ impl<S: PagedSource> View for GlobalView<S> {
 
     fn get_schema_hash(&self) -> Vec<u8> {
         self.context.view_set.schema_hash()
+    }
+
+    fn follows_blocks(&self) -> bool {
+        S::FOLLOWS_BLOCKS
     }
 
     fn table(&self, context: &QueryContext) -> Result<Arc<dyn TableProvider>> {

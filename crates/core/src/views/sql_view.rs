@@ -29,8 +29,6 @@ use std::sync::Arc;
 
 /// What the merge of a view calls its partial rows.
 pub(crate) const PARTIALS: &str = "partials";
-/// More gaps than these are read as one, together with what is between them.
-const GAPS: usize = 8;
 
 #[derive(Debug, Clone)]
 struct SqlView {
@@ -40,7 +38,16 @@ struct SqlView {
 
 /// The maker of a view set that is SQL over others.
 pub(crate) fn sql_view_maker(context: MakerContext, sql: SqlSource) -> Arc<dyn ViewMaker> {
-    let instance = Instance::new(context.view_set, RowSource::Sql(sql), Scope::Global, blocks_of(&context));
+    let mut instance =
+        Instance::new(context.view_set, RowSource::Sql(sql), Scope::Global, blocks_of(&context));
+    // rows change with what they are made of
+    let mut hashes = instance.schema_hash.clone();
+    for name in context.view_set.depends_on {
+        if let Some(maker) = context.dependencies.get_view_sets().get(*name) {
+            hashes.extend(maker.get_schema_hash());
+        }
+    }
+    instance.schema_hash = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, &hashes).as_bytes().to_vec();
     Arc::new(SqlView { instance, sql })
 }
 
@@ -254,27 +261,17 @@ impl Partials {
         Self { schema: instance.view_set.engine_schema(), instance, sql, context, coverage }
     }
 
-    /// Where partial rows are to be made, and whether the partitions count all the same.
-    async fn gaps(&self) -> EngineResult<(Vec<SeqRange>, Vec<crate::lake::PartitionRecord>)> {
-        let gaps = &self.coverage.gaps;
-        let mut partitions = self.coverage.partitions.clone();
-        let mut gaps = match (gaps.first(), gaps.last()) {
-            (Some(first), Some(last)) if gaps.len() > GAPS => {
-                let all = SeqRange::new(first.begin, last.end);
-                partitions.retain(|p| all.intersect(p.content.seqs).is_empty());
-                vec![all]
-            }
-            _ => gaps.clone(),
-        };
+    /// Where partial rows are to be made: gaps in which there is something.
+    async fn gaps(&self) -> EngineResult<Vec<SeqRange>> {
         let mut with_blocks = Vec::new();
-        for gap in gaps.drain(..) {
-            let filter = self.instance.blocks_in(gap);
+        for gap in &self.coverage.gaps {
+            let filter = self.instance.blocks_in(*gap);
             let summary = self.context.connection().catalog().summary(&filter).await.map_err(external)?;
             if summary.blocks > 0 {
-                with_blocks.push(gap);
+                with_blocks.push(*gap);
             }
         }
-        Ok((with_blocks, partitions))
+        Ok(with_blocks)
     }
 }
 
@@ -302,7 +299,7 @@ impl TableProvider for Partials {
         let wanted = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let schema = Arc::new(self.schema.project(&wanted)?);
         let predicate = conjunction(filters.iter().cloned());
-        let (gaps, partitions) = self.gaps().await?;
+        let (gaps, partitions) = (self.gaps().await?, &self.coverage.partitions);
         let mut plans: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         if !partitions.is_empty() {
             let df_schema = self.schema.as_ref().clone().to_dfschema()?;
@@ -311,7 +308,7 @@ impl TableProvider for Partials {
                 None => None,
             };
             let scan = PartitionScan { instance: &self.instance, context: &self.context, predicate };
-            plans.push(scan.plan(&partitions, &wanted, state.config().target_partitions())?);
+            plans.push(scan.plan(partitions, &wanted, state.config().target_partitions())?);
         }
         for gap in gaps {
             let session = self.context.within(gap).session()?;

@@ -201,7 +201,7 @@ impl Views {
                 );
                 // no row is read for this
                 let session = context.within(SeqRange::new(1, 0)).session()?;
-                let registration = definition.register(&session, assembly).await?;
+                let registration = definition.register(&session, assembly, factory).await?;
                 self.lock().made.insert(text.to_owned(), registration);
                 registration
             }
@@ -273,6 +273,7 @@ impl Definition {
         &self,
         session: &datafusion::prelude::SessionContext,
         assembly: &Assembly,
+        factory: &ViewFactory,
     ) -> Result<&'static Registration> {
         let mut depends_on = Vec::new();
         for table in tables_of(&self.extract)? {
@@ -281,8 +282,10 @@ impl Definition {
                 None => bail!("'{table}' is no view set: only view sets can be read, by their names"),
             }
         }
-        if depends_on.is_empty() {
-            bail!("its SQL reads no view set");
+        // what shows the same rows for whatever blocks would be counted again for each of them
+        let follows_blocks = |name: &&str| factory.get_global_view(name).is_some_and(|v| v.follows_blocks());
+        if !depends_on.iter().any(follows_blocks) {
+            bail!("its SQL must read a view set whose rows come with blocks, 'blocks' itself for one");
         }
         let sql = SqlSource {
             extract: leak(&self.extract),

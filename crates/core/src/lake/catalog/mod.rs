@@ -19,6 +19,7 @@ mod write;
 pub use open::Database;
 pub use partitions::{CoveredRange, NewPartition, PartitionRecord};
 pub use read::{BlockFilter, BlockRecord, BlockSummary, ProcessActivity, ProcessFilter, StreamFilter};
+pub(crate) use retention::ExpiredBlocks;
 pub(crate) use write::{Commit, CommitBlock};
 
 use super::LakeError;

@@ -1,6 +1,6 @@
 //! Which database, and how to open it.
 
-use super::statement::{Readers, Writer};
+use super::statement::{Readers, Unfinished, Writer};
 use super::{Catalog, LakeError};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
@@ -58,7 +58,7 @@ impl Catalog {
                     .connect_with(SqliteConnectOptions::new().in_memory(true))
                     .await?;
                 migrate_sqlite(&mut *pool.acquire().await?).await?;
-                let writer = Writer::Pool(Readers::Sqlite(pool.clone()));
+                let writer = Writer::Pool(Readers::Sqlite(pool.clone()), Unfinished::default());
                 Ok(Self::new(Readers::Sqlite(pool), writer))
             }
             #[cfg(feature = "postgres")]
@@ -69,7 +69,7 @@ impl Catalog {
                     .connect(url)
                     .await?;
                 sqlx::migrate!("./migrations/postgres").run(&pool).await?;
-                let writer = Writer::Pool(Readers::Postgres(pool.clone()));
+                let writer = Writer::Pool(Readers::Postgres(pool.clone()), Unfinished::default());
                 Ok(Self::new(Readers::Postgres(pool), writer))
             }
             #[cfg(not(feature = "postgres"))]
@@ -92,7 +92,8 @@ async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog
     migrate_sqlite(&mut connection).await?;
     let readers =
         SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.read_only(true));
-    let writer = Writer::File { connection: Mutex::new(connection), is_relaxed };
+    let writer =
+        Writer::File { connection: Mutex::new(connection), is_relaxed, unfinished: Unfinished::default() };
     Ok(Catalog::new(Readers::Sqlite(readers), writer))
 }
 

@@ -1,44 +1,73 @@
-//! What retention takes away: blocks, the objects that hold no others, and processes that left nothing.
+//! What retention takes away: blocks, and the objects that hold no others.
+//!
+//! Processes and streams stay: they are announced once, and may still send.
 
 use super::statement::{Arg, Statement, Step};
-use super::{BlockSummary, Catalog, LakeError, locked};
+use super::{BlockSummary, Catalog, LakeError};
 
 /// Blocks that one transaction takes away.
 const STEP: i64 = 5000;
 
+/// Which blocks are to go: of those up to `up_to`, the ones received before `cutoff` or not behind `beyond_size`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ExpiredBlocks {
+    pub(crate) up_to: i64,
+    pub(crate) cutoff: i64,
+    pub(crate) beyond_size: i64,
+}
+
+impl ExpiredBlocks {
+    fn condition(self, statement: &mut Statement) {
+        statement
+            .push("seq <= ")
+            .bind(Arg::Int(self.up_to))
+            .push(" AND (insert_time < ")
+            .bind(Arg::Int(self.cutoff))
+            .push(" OR seq <= ")
+            .bind(Arg::Int(self.beyond_size))
+            .push(") AND EXISTS (SELECT 1 FROM objects o WHERE o.object_id = blocks.object_id AND o.sealed = 1)");
+    }
+}
+
 impl Catalog {
-    /// The blocks that were received before `cutoff`, up to the `seq` `up_to`.
-    pub(crate) async fn blocks_before(&self, cutoff: i64, up_to: i64) -> Result<BlockSummary, LakeError> {
+    /// The blocks that are to go. Those in an object that still grows are not among them: it would be read back at
+    /// the next start.
+    pub(crate) async fn expired_blocks(&self, expired: ExpiredBlocks) -> Result<BlockSummary, LakeError> {
         let mut statement = Statement::new(
             "SELECT COUNT(*) AS blocks, CAST(COALESCE(SUM(payload_size), 0) AS BIGINT) AS payload_bytes, \
              CAST(COALESCE(SUM(nb_objects), 0) AS BIGINT) AS objects, MIN(seq) AS seq_begin, \
              MAX(seq) AS seq_end, MIN(insert_time) AS insert_begin, MAX(insert_time) AS insert_end \
-             FROM blocks WHERE insert_time < ",
+             FROM blocks WHERE ",
         );
-        statement.bind(Arg::Int(cutoff)).push(" AND seq <= ").bind(Arg::Int(up_to));
+        expired.condition(&mut statement);
         Ok(self.readers.fetch::<BlockSummary>(statement).await?.first().copied().unwrap_or_default())
     }
 
-    /// When the oldest block was received that is kept if the latest ones with `limit` bytes of payload are. `None`
-    /// if all are.
-    pub(crate) async fn oldest_kept_by_size(&self, limit: u64) -> Result<Option<i64>, LakeError> {
+    /// The last block that goes if the latest ones with `limit` bytes of payload stay; 0 if all do.
+    pub(crate) async fn last_beyond_size(&self, limit: u64) -> Result<i64, LakeError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut statement = Statement::new(
-            "SELECT MAX(insert_time) FROM (SELECT insert_time, SUM(payload_size) OVER (ORDER BY seq DESC) AS total \
+            "SELECT MAX(seq) FROM (SELECT seq, SUM(payload_size) OVER (ORDER BY seq DESC) AS total \
              FROM blocks) AS b WHERE total > ",
         );
         statement.bind(Arg::Int(limit));
         let rows = self.readers.fetch::<(Option<i64>,)>(statement).await?;
-        // that one goes too
-        Ok(rows.first().and_then(|r| r.0).map(|t| t.saturating_add(1)))
+        Ok(rows.first().and_then(|r| r.0).unwrap_or(0))
+    }
+
+    /// The last block that was received before an instant; 0 if there is none.
+    pub(crate) async fn last_received_before(&self, cutoff: i64) -> Result<i64, LakeError> {
+        let mut statement = Statement::new("SELECT MAX(seq) FROM blocks WHERE insert_time < ");
+        statement.bind(Arg::Int(cutoff));
+        let rows = self.readers.fetch::<(Option<i64>,)>(statement).await?;
+        Ok(rows.first().and_then(|r| r.0).unwrap_or(0))
     }
 
     /// Takes some of these blocks away, and discards the objects that hold no block any more. Returns how many
     /// blocks there were to take.
-    pub(crate) async fn delete_blocks_before(
+    pub(crate) async fn delete_expired_blocks(
         &self,
-        cutoff: i64,
-        up_to: i64,
+        expired: ExpiredBlocks,
         expires: i64,
     ) -> Result<u64, LakeError> {
         let mut faults = Statement::new(
@@ -46,14 +75,9 @@ impl Catalog {
         );
         let mut blocks = Statement::new("DELETE FROM blocks WHERE seq IN (");
         for statement in [&mut faults, &mut blocks] {
-            statement
-                .push("SELECT seq FROM blocks WHERE insert_time < ")
-                .bind(Arg::Int(cutoff))
-                .push(" AND seq <= ")
-                .bind(Arg::Int(up_to))
-                .push(" ORDER BY seq LIMIT ")
-                .bind(Arg::Int(STEP))
-                .push(")");
+            statement.push("SELECT seq FROM blocks WHERE ");
+            expired.condition(statement);
+            statement.push(" ORDER BY seq LIMIT ").bind(Arg::Int(STEP)).push(")");
         }
         faults.push(")");
         // an object that is not sealed still grows
@@ -71,37 +95,5 @@ impl Catalog {
         self.writer
             .transact(vec![Step::Do(faults), Step::Count(blocks), Step::Do(discard), Step::Do(objects)])
             .await
-    }
-
-    /// Takes away processes that were announced before `cutoff` and have no block, with their streams. A process
-    /// is kept with all of its streams as long as any of them may still send.
-    pub(crate) async fn delete_processes_before(&self, cutoff: i64) -> Result<u64, LakeError> {
-        let gone = |statement: &mut Statement, id: &str| {
-            statement
-                .push(id)
-                .push(" IN (SELECT p.process_id FROM processes p WHERE p.insert_time < ")
-                .bind(Arg::Int(cutoff))
-                .push(" AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.process_id = p.process_id)")
-                .push(" AND NOT EXISTS (SELECT 1 FROM waiting_blocks w WHERE w.process_id = p.process_id)")
-                .push(" AND NOT EXISTS (SELECT 1 FROM streams s WHERE s.process_id = p.process_id AND s.insert_time >= ")
-                .bind(Arg::Int(cutoff))
-                .push("))");
-        };
-        let mut tags = Statement::new(
-            "DELETE FROM stream_tags WHERE stream_id IN (SELECT stream_id FROM streams WHERE ",
-        );
-        gone(&mut tags, "process_id");
-        tags.push(")");
-        let mut streams = Statement::new("DELETE FROM streams WHERE ");
-        gone(&mut streams, "process_id");
-        let mut processes = Statement::new("DELETE FROM processes WHERE ");
-        gone(&mut processes, "process_id");
-        let count =
-            self.writer.transact(vec![Step::Do(tags), Step::Do(streams), Step::Count(processes)]).await?;
-        if count > 0 {
-            locked(&self.processes).clear();
-            locked(&self.streams).clear();
-        }
-        Ok(count)
     }
 }

@@ -5,6 +5,7 @@
 
 use crate::lake::LakeError;
 use sqlx::{AssertSqlSafe, FromRow, SqliteConnection};
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -173,6 +174,11 @@ impl Step {
     }
 }
 
+/// Whether a transaction may have been left open by a caller that went away: SQLite's scripts stop where nobody
+/// listens any more. Only looked at by who has the connection.
+#[derive(Debug, Default)]
+pub(super) struct Unfinished(AtomicBool);
+
 /// Who writes.
 #[derive(Debug)]
 pub(super) enum Writer {
@@ -181,18 +187,23 @@ pub(super) enum Writer {
     File {
         connection: Mutex<SqliteConnection>,
         is_relaxed: bool,
+        unfinished: Unfinished,
     },
-    Pool(Readers),
+    Pool(Readers, Unfinished),
 }
 
 impl Writer {
     /// Runs all steps or none, while no other writer does. Returns how many rows the counted ones changed.
     pub(super) async fn transact(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
         match self {
-            Self::File { connection, .. } => transact_sqlite(&mut *connection.lock().await, steps).await,
-            Self::Pool(Readers::Sqlite(pool)) => transact_sqlite(&mut *pool.acquire().await?, steps).await,
+            Self::File { connection, unfinished, .. } => {
+                transact_sqlite(&mut *connection.lock().await, steps, unfinished).await
+            }
+            Self::Pool(Readers::Sqlite(pool), unfinished) => {
+                transact_sqlite(&mut *pool.acquire().await?, steps, unfinished).await
+            }
             #[cfg(feature = "postgres")]
-            Self::Pool(Readers::Postgres(pool)) => transact_postgres(pool, steps).await,
+            Self::Pool(Readers::Postgres(pool), _) => transact_postgres(pool, steps).await,
         }
     }
 
@@ -200,10 +211,11 @@ impl Writer {
     /// otherwise do not.
     pub(super) async fn transact_synced(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
         match self {
-            Self::File { connection, is_relaxed: true } => {
+            Self::File { connection, is_relaxed: true, unfinished } => {
                 let connection = &mut *connection.lock().await;
+                roll_back_unfinished(connection, unfinished).await;
                 sqlx::query("PRAGMA synchronous = FULL").execute(&mut *connection).await?;
-                let outcome = transact_sqlite(connection, steps).await;
+                let outcome = transact_sqlite(connection, steps, unfinished).await;
                 sqlx::query("PRAGMA synchronous = NORMAL").execute(&mut *connection).await?;
                 outcome
             }
@@ -213,7 +225,7 @@ impl Writer {
 
     pub(super) async fn close(&self) {
         // a file's connection is closed with its last owner
-        if let Self::Pool(pool) = self {
+        if let Self::Pool(pool, _) = self {
             pool.close().await;
         }
     }
@@ -221,7 +233,12 @@ impl Writer {
 
 /// SQLite runs on a thread of its own: the whole transaction is one script, so that it costs one way there
 /// and back. A single statement is a transaction by itself.
-async fn transact_sqlite(connection: &mut SqliteConnection, mut steps: Vec<Step>) -> Result<u64, LakeError> {
+async fn transact_sqlite(
+    connection: &mut SqliteConnection,
+    mut steps: Vec<Step>,
+    unfinished: &Unfinished,
+) -> Result<u64, LakeError> {
+    roll_back_unfinished(connection, unfinished).await;
     if steps.len() == 1
         && let Some(step) = steps.pop()
     {
@@ -239,14 +256,25 @@ async fn transact_sqlite(connection: &mut SqliteConnection, mut steps: Vec<Step>
         }
     }
     script.then(Statement::new("COMMIT"));
+    unfinished.0.store(true, Ordering::Relaxed);
     let counts = prepare!(sqlx::query_as::<_, (i64,)>, script).fetch_all(&mut *connection).await;
+    if counts.is_ok() {
+        unfinished.0.store(false, Ordering::Relaxed);
+    }
     match counts {
         Ok(counts) => Ok(counts.iter().map(|(count,)| *count as u64).sum()),
         Err(e) => {
-            // there may be none to roll back; the first error is the one to tell
-            let _ = sqlx::query("ROLLBACK").execute(connection).await;
+            roll_back_unfinished(connection, unfinished).await;
             Err(e.into())
         }
+    }
+}
+
+async fn roll_back_unfinished(connection: &mut SqliteConnection, unfinished: &Unfinished) {
+    if unfinished.0.load(Ordering::Relaxed) {
+        // there may be none to roll back
+        let _ = sqlx::query("ROLLBACK").execute(connection).await;
+        unfinished.0.store(false, Ordering::Relaxed);
     }
 }
 

@@ -162,7 +162,7 @@ impl Work {
         if self.change == Change::Regenerate {
             for partition in workshop.partitions(instance).await? {
                 let p = &partition.content;
-                if p.insert_begin < begin || p.insert_end >= end {
+                if p.insert_begin < begin || p.insert_end > end {
                     continue;
                 }
                 // rows that can't be made again are not thrown away

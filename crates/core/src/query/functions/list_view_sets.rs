@@ -37,7 +37,11 @@ impl TableFunctionImpl for ListViewSets {
         let texts = |f: &dyn Fn(usize) -> String| -> ArrayRef {
             Arc::new(StringArray::from_iter_values((0..sets.len()).map(f)))
         };
-        let hashes = sets.iter().map(|(set, _)| set.schema_hash());
+        let makers = self.context.factory().get_view_sets();
+        let hashes = sets.iter().map(|(set, _)| match makers.get(set.name) {
+            Some(maker) => maker.get_schema_hash(),
+            None => set.schema_hash(),
+        });
         let columns: Vec<ArrayRef> = vec![
             texts(&|i| sets[i].0.name.to_owned()),
             Arc::new(BinaryArray::from_iter_values(hashes)),
