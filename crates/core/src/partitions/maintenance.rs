@@ -118,7 +118,7 @@ impl Lake {
             lake: self,
             failures: &Failures::default(),
             listener: &listener,
-            retention: retention,
+            retention,
             is_settled: AtomicBool::new(true),
         };
         let failed = keeper.pass(None).await? + keeper.merges().await?;
