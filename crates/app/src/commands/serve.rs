@@ -41,8 +41,10 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     let upkeep = has(Role::Maintain)
         .then(|| MaintenanceConfig { retention: args.keep.retention(), ..MaintenanceConfig::default() });
     let server = Server::start(lake, listener, has(Role::Ingest).then_some(limits), upkeep)?;
+    // who reads the next line may ask to stop at once
+    let stop = stopped();
     eprintln!("listening http {}", server.address);
-    server.run(stopped()).await
+    server.run(stop).await
 }
 
 /// Whoever reaches the address can send to the lake: so only this machine may, unless that is wanted.
@@ -157,21 +159,24 @@ impl Background {
     }
 }
 
-/// Done when the process is asked to stop.
-pub(crate) async fn stopped() {
-    let interrupt = tokio::signal::ctrl_c();
+/// Done when the process is asked to stop. Listens from now on, whenever it is polled.
+pub(crate) fn stopped() -> impl Future<Output = ()> + Send + 'static {
     #[cfg(unix)]
-    {
+    let signals = {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        [SignalKind::interrupt(), SignalKind::terminate()].map(signal)
+    };
+    async move {
+        #[cfg(unix)]
+        if let [Ok(mut interrupt), Ok(mut terminate)] = signals {
             tokio::select! {
-                _ = interrupt => {}
+                _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
             }
             return;
         }
+        let _ = tokio::signal::ctrl_c().await;
     }
-    let _ = interrupt.await;
 }
 
 /// `/`: what this is. `/health`: the process lives. `/ready`: database and objects answer. `/metrics`: Prometheus text.
