@@ -12,6 +12,10 @@ const LINKED: &[Linked] = &[
     ("belvedere-views-log", belvedere_views_log::registrations),
     #[cfg(feature = "metrics")]
     ("belvedere-views-metrics", belvedere_views_metrics::registrations),
+    #[cfg(feature = "net")]
+    ("belvedere-views-net", belvedere_views_net::registrations),
+    #[cfg(feature = "spans")]
+    ("belvedere-views-spans", belvedere_views_spans::registrations),
 ];
 
 /// Everything that is linked into this program, fit together: what constructors registered, and what the
@@ -45,10 +49,19 @@ mod tests {
         if cfg!(feature = "metrics") {
             expected.insert("belvedere-views-metrics");
         }
+        if cfg!(feature = "net") {
+            expected.insert("belvedere-views-net");
+        }
+        if cfg!(feature = "spans") {
+            expected.insert("belvedere-views-spans");
+        }
         assert_eq!(assembly.crates().keys().copied().collect::<BTreeSet<_>>(), expected);
         let has = |name: &str| assembly.view_sets().any(|s| s.name == name);
         assert_eq!(has("log_entries"), cfg!(feature = "log"));
         assert_eq!(has("measures"), cfg!(feature = "metrics"));
+        assert_eq!(has("net_spans"), cfg!(feature = "net"));
+        assert_eq!(has("thread_spans"), cfg!(feature = "spans"));
+        assert_eq!(has("async_events"), cfg!(feature = "spans"));
         assert!(has("blocks") && has("processes") && has("streams"));
     }
 }

@@ -60,7 +60,7 @@ pub use inventory;
 
 /// What a view crate needs.
 pub mod prelude {
-    pub use crate::decode::{BlockDecoder, BlockReader, DecodeError, Rows};
+    pub use crate::decode::{BlockDecoder, BlockReader, ChainDecoder, DecodeError, Rows};
     pub use crate::registry::{
         BlockSource, BlockSourceRegistration, Column, FunctionDoc, FunctionSet, Functions, Instances, Routes,
         Source, SqlSource, ViewSet,

@@ -101,14 +101,22 @@ pub struct ClockError {
 ///
 /// Many machines don't report their tick rate (`tsc_frequency` is 0). It is then estimated from the end of
 /// the very block being read: from that block alone, so that a row's time does not depend on which other
-/// blocks have arrived.
+/// blocks have arrived. What spans several blocks needs a clock that does not jump between them, see
+/// [`Clock::continuing`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Clock {
-    start_time: i64,
+    /// An instant, and what the ticks were then.
+    time: i64,
+    ticks: i64,
+    /// Ticks at the start of the process.
     start_ticks: i64,
     frequency: f64,
     nanoseconds_per_tick: f64,
+    is_estimate: bool,
 }
+
+/// How far an estimated tick rate may be bent so that clocks of consecutive blocks meet: more would show in durations.
+const BEND: f64 = 1e-3;
 
 impl Clock {
     /// The clock for the events of one block.
@@ -129,23 +137,49 @@ impl Clock {
             estimate
         };
         Ok(Self {
-            start_time: process.start_time,
+            time: process.start_time,
+            ticks: process.start_ticks,
             start_ticks: process.start_ticks,
             frequency,
             nanoseconds_per_tick: SECOND as f64 / frequency,
+            is_estimate: process.tsc_frequency <= 0,
         })
+    }
+
+    /// The clock of a block that follows another one, whose clock said `time` at the absolute tick count `ticks`: the
+    /// same instant here. Where the tick rate is estimated, this clock is bent, by a thousandth at most, so that at
+    /// the block's end it says what it would have said by itself. So time never jumps, neither back nor forth, and
+    /// errors of single estimates don't add up.
+    #[must_use]
+    pub fn continuing(self, ticks: i64, time: i64, block: &BlockInfo) -> Self {
+        if !self.is_estimate {
+            return self;
+        }
+        let end_ticks = self.start_ticks.wrapping_add(block.end_ticks);
+        let end_time = self.time_of(end_ticks);
+        let rate = self.nanoseconds_per_tick;
+        let wanted = end_time.saturating_sub(time) as f64 / end_ticks.wrapping_sub(ticks) as f64;
+        let bent = if wanted.is_finite() && end_ticks > ticks { wanted } else { rate };
+        let nanoseconds_per_tick = bent.clamp(rate * (1.0 - BEND), rate * (1.0 + BEND));
+        Self { time, ticks, nanoseconds_per_tick, ..self }
     }
 
     /// The instant of an event's absolute tick count.
     #[inline]
     pub fn time_of(&self, ticks: i64) -> i64 {
-        self.time_of_relative(ticks.wrapping_sub(self.start_ticks))
+        let ticks = ticks.wrapping_sub(self.ticks);
+        self.time.saturating_add(round(ticks as f64 * self.nanoseconds_per_tick))
     }
 
     /// The instant of a block bound, which counts from the start of the process.
     #[inline]
     pub fn time_of_relative(&self, ticks: i64) -> i64 {
-        self.start_time.saturating_add(round(ticks as f64 * self.nanoseconds_per_tick))
+        self.time_of(self.start_ticks.wrapping_add(ticks))
+    }
+
+    /// The absolute tick count of a block bound, which counts from the start of the process.
+    pub fn absolute(&self, ticks: i64) -> i64 {
+        self.start_ticks.wrapping_add(ticks)
     }
 
     /// A number of ticks as seconds.

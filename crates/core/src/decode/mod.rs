@@ -3,16 +3,18 @@
 //! A decoder reads every event that its rows are made of, whatever columns a query wants: so a block that
 //! can't be read costs the same rows in every query. Only the building of unwanted columns is left out.
 
+mod chain;
 mod reader;
 mod rows;
 
 pub use crate::transit::DecodeError;
+pub use chain::{AnyChainDecoder, ChainDecoder, ChainState, ChainTarget, ChainWalk};
 pub use reader::BlockReader;
-pub use rows::{Rows, Values};
+pub(crate) use rows::RowsOf;
+pub use rows::{Decoded, Ignored, Rows, Values};
 
 use crate::lake::BlockRecord;
-use crate::registry::{BlockSource, ViewSet};
-use arrow::array::RecordBatch;
+use crate::registry::ViewSet;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use std::fmt::Debug;
@@ -44,15 +46,15 @@ impl Default for DecodeLimits {
 /// Decodes one block into the columns `projection` (positions in the view set's schema) of `schema`.
 pub fn decode_block(
     view_set: &ViewSet,
-    source: &BlockSource,
+    decoder: &dyn BlockDecoder,
     record: &BlockRecord,
     payload: Bytes,
     projection: &[usize],
     schema: SchemaRef,
     limits: DecodeLimits,
-) -> Result<RecordBatch, DecodeError> {
+) -> Result<Decoded, DecodeError> {
     let reader = BlockReader::new(record, payload, limits);
     let mut rows = Rows::new(view_set.columns, projection, limits);
-    let count = source.decoder.decode(&reader, &mut rows)?;
-    rows.finish(record, count, schema)
+    let count = decoder.decode(&reader, &mut rows)?;
+    rows.finish(RowsOf::block(record), count, schema)
 }

@@ -2,6 +2,7 @@
 
 use super::{DecodeError, DecodeLimits};
 use crate::lake::BlockRecord;
+use crate::model::{BlockInfo, ProcessInfo, StreamInfo};
 use crate::properties::to_jsonb;
 use crate::registry::{Column, Origin};
 use arrow::array::{
@@ -54,6 +55,33 @@ impl From<Vec<String>> for Values {
     }
 }
 
+/// Events that gave no row although they are of a kind that should: why, and how many.
+pub type Ignored = Vec<(&'static str, u64)>;
+
+/// Rows, and what could not become one.
+#[derive(Debug, Clone)]
+pub struct Decoded {
+    /// The rows.
+    pub rows: RecordBatch,
+    /// The events that gave none.
+    pub ignored: Ignored,
+}
+
+/// Where rows come from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowsOf<'a> {
+    pub(crate) process: &'a ProcessInfo,
+    pub(crate) stream: &'a StreamInfo,
+    /// `None` if they are not of one block.
+    pub(crate) block: Option<&'a BlockInfo>,
+}
+
+impl<'a> RowsOf<'a> {
+    pub(crate) fn block(record: &'a BlockRecord) -> Self {
+        Self { process: &record.process, stream: &record.stream, block: Some(&record.info) }
+    }
+}
+
 /// Takes the columns of one block's rows. Columns that the query does not want are dropped.
 #[derive(Debug)]
 pub struct Rows<'a> {
@@ -61,11 +89,12 @@ pub struct Rows<'a> {
     projection: &'a [usize],
     arrays: Vec<Option<ArrayRef>>,
     limits: DecodeLimits,
+    ignored: Ignored,
 }
 
 impl<'a> Rows<'a> {
     pub(super) fn new(columns: &'a [Column], projection: &'a [usize], limits: DecodeLimits) -> Self {
-        Self { columns, projection, arrays: vec![None; columns.len()], limits }
+        Self { columns, projection, arrays: vec![None; columns.len()], limits, ignored: Vec::new() }
     }
 
     /// Whether the query wants that column.
@@ -76,6 +105,17 @@ impl<'a> Rows<'a> {
     /// Bytes of text that the rows may be made of.
     pub fn text_limit(&self) -> usize {
         self.limits.block_bytes
+    }
+
+    /// Counts events that give no row although they should: they are part of what a query reports.
+    pub fn ignore(&mut self, reason: &'static str, events: u64) {
+        if events == 0 {
+            return;
+        }
+        match self.ignored.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += events,
+            None => self.ignored.push((reason, events)),
+        }
     }
 
     /// Puts a column: one value for each row.
@@ -89,12 +129,28 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
+    /// Puts a column of few distinct texts: for each row the position of its text.
+    pub fn put_labels<T: AsRef<str>>(
+        &mut self,
+        name: &str,
+        keys: Vec<i32>,
+        texts: impl IntoIterator<Item = T>,
+    ) -> Result<(), DecodeError> {
+        if !self.wants(name) {
+            return Ok(());
+        }
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
+        let labels = DictionaryArray::try_new(Int32Array::from(keys), texts)
+            .map_err(|e| DecodeError::Decoder(e.to_string()))?;
+        self.put(name, Arc::new(labels) as ArrayRef)
+    }
+
     pub(super) fn finish(
         mut self,
-        record: &BlockRecord,
+        of: RowsOf<'_>,
         count: usize,
         schema: SchemaRef,
-    ) -> Result<RecordBatch, DecodeError> {
+    ) -> Result<Decoded, DecodeError> {
         // one buffer serves as keys of all columns that are the same in each row
         let zeros = Int32Array::from(vec![0; count]);
         let mut arrays = Vec::with_capacity(self.projection.len());
@@ -111,7 +167,7 @@ impl<'a> Rows<'a> {
                         )));
                     }
                 },
-                origin => constant(origin, record, &zeros)?,
+                origin => constant(origin, of, &zeros)?,
             };
             if array.len() != count {
                 return Err(DecodeError::Decoder(format!(
@@ -123,8 +179,9 @@ impl<'a> Rows<'a> {
             arrays.push(array);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(count));
-        RecordBatch::try_new_with_options(schema, arrays, &options)
-            .map_err(|e| DecodeError::Decoder(e.to_string()))
+        let rows = RecordBatch::try_new_with_options(schema, arrays, &options)
+            .map_err(|e| DecodeError::Decoder(e.to_string()))?;
+        Ok(Decoded { rows, ignored: self.ignored })
     }
 }
 
@@ -155,13 +212,14 @@ fn to_array(column: &Column, values: Values) -> Result<ArrayRef, DecodeError> {
 }
 
 /// A column that follows from the block alone.
-fn constant(origin: Origin, record: &BlockRecord, zeros: &Int32Array) -> Result<ArrayRef, DecodeError> {
-    let process = &record.process;
+fn constant(origin: Origin, of: RowsOf<'_>, zeros: &Int32Array) -> Result<ArrayRef, DecodeError> {
+    let process = of.process;
+    let block = || of.block.ok_or_else(|| DecodeError::Decoder("the rows are not of one block".to_owned()));
     let text = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text])) };
     let value: ArrayRef = match origin {
         Origin::ProcessId => text(&process.process_id.to_string()),
-        Origin::StreamId => text(&record.stream.stream_id.to_string()),
-        Origin::BlockId => text(&record.info.block_id.to_string()),
+        Origin::StreamId => text(&of.stream.stream_id.to_string()),
+        Origin::BlockId => text(&block()?.block_id.to_string()),
         Origin::Exe => text(&process.exe),
         Origin::Username => text(&process.username),
         Origin::Computer => text(&process.computer),
@@ -170,7 +228,7 @@ fn constant(origin: Origin, record: &BlockRecord, zeros: &Int32Array) -> Result<
             Arc::new(BinaryArray::from(vec![to_jsonb(pairs).as_slice()]))
         }
         Origin::InsertTime => {
-            let times = vec![record.info.insert_time; zeros.len()];
+            let times = vec![block()?.insert_time; zeros.len()];
             return Ok(Arc::new(TimestampNanosecondArray::from(times).with_timezone("+00:00")));
         }
         Origin::Decoder => {

@@ -10,6 +10,8 @@ use prometheus_client::registry::Registry;
 type RequestLabels = [(&'static str, String); 2];
 /// Label of a view set.
 type ViewSetLabel = [(&'static str, String); 1];
+/// Labels of a view set and a reason.
+type ReasonLabels = [(&'static str, String); 2];
 
 /// Counters of one lake. Each lake has its own, so that several live in one program.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct Metrics {
     pub(crate) blocks_decoded: Family<ViewSetLabel, Counter>,
     /// Blocks that could not be read, by view set; counted at each attempt.
     pub(crate) blocks_unreadable: Family<ViewSetLabel, Counter>,
+    /// Events that gave no row although they should, by view set and reason; counted each time they are decoded.
+    pub(crate) events_ignored: Family<ReasonLabels, Counter>,
     /// Partitions that were published, by view set.
     pub(crate) partitions_made: Family<ViewSetLabel, Counter>,
     /// Rows in them.
@@ -53,6 +57,7 @@ impl Default for Metrics {
             queries: Counter::default(),
             blocks_decoded: Family::default(),
             blocks_unreadable: Family::default(),
+            events_ignored: Family::default(),
             partitions_made: Family::default(),
             partition_rows: Family::default(),
             partition_bytes_read: Counter::default(),
@@ -77,6 +82,11 @@ impl Default for Metrics {
             m.blocks_unreadable.clone(),
         );
         registry.register(
+            "events_ignored",
+            "Events that gave no row although they should, each time they are decoded, by view set and reason",
+            m.events_ignored.clone(),
+        );
+        registry.register(
             "partitions_made",
             "Partitions made of blocks, of SQL or of smaller ones, by view set",
             m.partitions_made.clone(),
@@ -97,6 +107,14 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// Counts events that gave no row.
+    pub(crate) fn add_ignored(&self, view_set: &str, ignored: &crate::decode::Ignored) {
+        for (reason, events) in ignored {
+            let labels = [("view_set", view_set.to_owned()), ("reason", (*reason).to_owned())];
+            self.events_ignored.get_or_create(&labels).inc_by(*events);
+        }
+    }
+
     /// All counters in the text format that Prometheus reads.
     pub fn to_text(&self) -> String {
         let mut text = String::new();

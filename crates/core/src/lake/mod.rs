@@ -20,11 +20,11 @@ mod objects;
 mod record;
 mod recovery;
 
-pub(crate) use catalog::ExpiredBlocks;
 pub use catalog::{
-    BlockFilter, BlockRecord, BlockSummary, Catalog, CoveredRange, Database, NewPartition, PartitionRecord,
-    ProcessActivity, ProcessFilter, StreamFilter,
+    BlockFilter, BlockRecord, BlockSummary, Catalog, ChainSection, CoveredRange, Database, NewPartition,
+    PartitionRecord, ProcessActivity, ProcessFilter, StreamFilter,
 };
+pub(crate) use catalog::{ChainKey, ExpiredBlocks, SectionBlocks};
 pub use connection::{LakeConnection, LakeOptions};
 pub use metrics::Metrics;
 pub use objects::ObjectsAddress;

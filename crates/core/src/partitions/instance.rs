@@ -17,8 +17,10 @@ pub(crate) enum Scope {
 /// How rows are made.
 #[derive(Debug, Clone)]
 pub(crate) enum RowSource {
-    /// By decoding blocks.
+    /// By decoding blocks, each by itself.
     Blocks(Arc<[BlockSource]>),
+    /// By decoding the blocks of each stream one after the other.
+    Chains(Arc<[BlockSource]>),
     /// By SQL over the rows that other view sets have for the same blocks.
     Sql(SqlSource),
 }
@@ -70,10 +72,30 @@ impl Instance {
         BlockFilter { seqs, ..self.blocks.clone() }
     }
 
+    /// The blocks that a partition of the instance is made of, as far as they are still there.
+    pub(crate) fn blocks_of(&self, partition: &NewPartition) -> BlockFilter {
+        match &partition.chain {
+            None => self.blocks_in(partition.seqs),
+            Some(chain) => BlockFilter {
+                stream_id: Some(chain.stream_id),
+                offsets: Some((chain.begin, chain.end)),
+                ..self.blocks_in(SeqRange::new(1, partition.seqs.end))
+            },
+        }
+    }
+
+    /// Whether partitions can be read one behind the other where their rows' times are so: those of SQL may hold
+    /// rows that become one.
+    pub(crate) fn is_of_blocks(&self) -> bool {
+        matches!(self.source, RowSource::Blocks(_) | RowSource::Chains(_))
+    }
+
     /// Names of the columns that the rows of a partition are in ascending order of.
     pub(crate) fn sort_order(&self) -> Vec<&'static str> {
         match &self.source {
-            RowSource::Blocks(_) => self.view_set.event_time_columns().map(|c| c.0).into_iter().collect(),
+            RowSource::Blocks(_) | RowSource::Chains(_) => {
+                self.view_set.event_time_columns().map(|c| c.0).into_iter().collect()
+            }
             RowSource::Sql(sql) => sql.sort.to_vec(),
         }
     }
@@ -103,6 +125,8 @@ impl Instance {
             file_size: 0,
             sort_order: self.sort_order().into_iter().map(str::to_owned).collect(),
             process_ids: Some(Vec::new()),
+            ignored_count: 0,
+            chain: None,
         }
     }
 }

@@ -269,12 +269,7 @@ impl Keeper<'_> {
             let mut is_wide = false;
             for gap in all.without(existing.iter().map(|p| p.content.seqs)) {
                 let summary = workshop.catalog().summary(&instance.blocks_in(gap)).await?;
-                open.blocks += summary.blocks;
-                open.objects += summary.objects;
-                open.insert_begin = match (open.insert_begin, summary.insert_begin) {
-                    (Some(a), Some(b)) => Some(a.min(b)),
-                    (a, b) => a.or(b),
-                };
+                open = open.and(summary);
                 is_wide |= gap.end - gap.begin >= 1000;
             }
             let is_due = due.is_none_or(|config| {

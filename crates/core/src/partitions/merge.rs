@@ -7,7 +7,7 @@
 use super::file::new_key;
 use super::workshop::{Made, NOTED_PROCESSES, Workshop};
 use super::{Instance, RowSource};
-use crate::lake::{NewPartition, PartitionRecord};
+use crate::lake::{ChainSection, NewPartition, PartitionRecord};
 use crate::model::SeqRange;
 use crate::query::{Coverage, PartitionScan, SIDE_BY_SIDE, runs};
 use crate::time::SECOND;
@@ -27,7 +27,7 @@ const MOST: usize = 256;
 /// cover.
 pub(crate) fn due(partitions: &[PartitionRecord], can_follow: bool, now: i64) -> Vec<Vec<PartitionRecord>> {
     let mut groups: Vec<Vec<PartitionRecord>> = Vec::new();
-    let mut last: Option<((i64, i64), i64)> = None;
+    let mut last: Option<((i64, i64), &NewPartition)> = None;
     for partition in partitions {
         let p = &partition.content;
         let cell = TIERS.iter().find_map(|width| {
@@ -36,14 +36,14 @@ pub(crate) fn due(partitions: &[PartitionRecord], can_follow: bool, now: i64) ->
             (is_over && cell == p.insert_end.div_euclid(*width)).then_some((*width, cell))
         });
         let follows = match (cell, last) {
-            (Some(cell), Some((before, end))) => cell == before && end.checked_add(1) == Some(p.seqs.begin),
+            (Some(cell), Some((before, last))) => cell == before && follows(last, p),
             _ => false,
         };
         match groups.last_mut().filter(|group| follows && fits(group, partition, can_follow)) {
             Some(group) => group.push(partition.clone()),
             None => groups.push(vec![partition.clone()]),
         }
-        last = cell.map(|cell| (cell, p.seqs.end));
+        last = cell.map(|cell| (cell, p));
     }
     // one file and nothing else is not worth writing it again
     groups.retain(|group| {
@@ -51,6 +51,15 @@ pub(crate) fn due(partitions: &[PartitionRecord], can_follow: bool, now: i64) ->
         group.len() > 1 && files != 1
     });
     groups
+}
+
+/// Whether what `next` covers begins where what `last` covers ends.
+fn follows(last: &NewPartition, next: &NewPartition) -> bool {
+    match (&last.chain, &next.chain) {
+        (Some(last), Some(next)) => last.is_followed_by(next),
+        (None, None) => last.seqs.end.checked_add(1) == Some(next.seqs.begin),
+        _ => false,
+    }
 }
 
 fn fits(group: &[PartitionRecord], next: &PartitionRecord, can_follow: bool) -> bool {
@@ -73,8 +82,12 @@ impl Workshop {
         now: i64,
         made: &mut (dyn FnMut(Made) + Send),
     ) -> Result<()> {
-        let can_follow = matches!(instance.source, RowSource::Blocks(_));
-        let groups = due(&self.partitions(instance).await?, can_follow, now);
+        // partitions that don't hold are not worth it; those that do, hold for the blocks up to the last one
+        let (partitions, last) = match &instance.source {
+            RowSource::Chains(sources) => self.chain_partitions(instance, sources).await?,
+            _ => (self.partitions(instance).await?, 0),
+        };
+        let groups = due(&partitions, instance.is_of_blocks(), now);
         if groups.is_empty() {
             return Ok(());
         }
@@ -84,7 +97,7 @@ impl Workshop {
             if !lease.prolong().await? {
                 break;
             }
-            match self.merge(instance, &group).await {
+            match self.merge(instance, &group, last).await {
                 Ok(Some(merged)) => made(merged),
                 Ok(None) => {}
                 Err(e) => {
@@ -97,10 +110,28 @@ impl Workshop {
         outcome
     }
 
-    /// Makes one partition of several that follow each other. `None` if somebody else was first.
-    pub(crate) async fn merge(&self, instance: &Instance, group: &[PartitionRecord]) -> Result<Option<Made>> {
+    /// Makes one partition of several that follow each other. `None` if somebody else was first. Those that are made
+    /// along a stream hold for its blocks up to `last_seq`.
+    pub(crate) async fn merge(
+        &self,
+        instance: &Instance,
+        group: &[PartitionRecord],
+        last_seq: i64,
+    ) -> Result<Option<Made>> {
         let (Some(first), Some(last)) = (group.first(), group.last()) else { return Ok(None) };
-        let seqs = SeqRange::new(first.content.seqs.begin, last.content.seqs.end);
+        let chain = match (&first.content.chain, &last.content.chain) {
+            (Some(first), Some(last)) => {
+                Some(ChainSection { begin: first.begin, entry: first.entry.clone(), ..last.clone() })
+            }
+            _ => None,
+        };
+        let seqs = match &chain {
+            None => SeqRange::new(first.content.seqs.begin, last.content.seqs.end),
+            Some(_) => SeqRange::new(
+                group.iter().map(|p| p.content.seqs.begin).min().unwrap_or_default(),
+                group.iter().map(|p| p.content.seqs.end).max().unwrap_or_default().max(last_seq),
+            ),
+        };
         let sum = |f: fn(&NewPartition) -> i64| group.iter().map(|p| f(&p.content)).sum::<i64>();
         let files: Vec<PartitionRecord> = group.iter().filter(|p| p.content.row_count > 0).cloned().collect();
         let mut new = NewPartition {
@@ -110,6 +141,8 @@ impl Workshop {
             object_count: sum(|p| p.object_count),
             fault_count: sum(|p| p.fault_count),
             process_ids: processes(group),
+            ignored_count: sum(|p| p.ignored_count),
+            chain,
             ..instance.empty_partition(seqs)
         };
         if !files.is_empty() {
@@ -119,7 +152,7 @@ impl Workshop {
             let written =
                 written.with_context(|| format!("merging {} for the blocks {seqs}", instance.name()))?;
             let rows = sum(|p| p.row_count);
-            if matches!(instance.source, RowSource::Blocks(_)) && written.facts.rows != rows {
+            if instance.is_of_blocks() && written.facts.rows != rows {
                 self.context.connection().delete(&[key]).await?;
                 bail!(
                     "merging {} gave {} rows of {rows}: nothing was replaced",
@@ -146,7 +179,7 @@ impl Workshop {
         // one thread, whatever the machine has
         let context = self.context.single_threaded();
         let rows = match &instance.source {
-            RowSource::Blocks(_) => {
+            RowSource::Blocks(_) | RowSource::Chains(_) => {
                 let columns: Vec<usize> = (0..instance.view_set.columns.len()).collect();
                 let scan = PartitionScan { instance, context: &context, predicate: None };
                 let plan = scan.plan(files, &columns, 1)?;
@@ -159,8 +192,13 @@ impl Workshop {
                 datafusion::physical_plan::execute_stream(plan, context.session()?.task_ctx())?
             }
             RowSource::Sql(sql) => {
-                let coverage =
-                    Coverage { partitions: files.to_vec(), known: files.len(), gaps: Vec::new(), faults: 0 };
+                let coverage = Coverage {
+                    partitions: files.to_vec(),
+                    known: files.len(),
+                    gaps: Vec::new(),
+                    faults: 0,
+                    ignored: 0,
+                };
                 crate::views::merge(&context, instance, sql, coverage).await?
             }
         };

@@ -9,6 +9,7 @@
 //! | `instance` | what can be kept: a view set, an instance, where its rows come from |
 //! | `order`, `encode`, `dictionary_column`, `file` | rows to a file in the object store |
 //! | `workshop` | makes partitions of blocks and of SQL, and publishes them |
+//! | `chains`, `chain_rows` | partitions of what is decoded along streams: which hold, and how they are made |
 //! | `merge` | which partitions become one, and how |
 //! | `wanted` | what queries would have liked to find |
 //! | `maintenance` | what is to be done, and who does it when |
@@ -18,6 +19,8 @@
 //! Invariant: an answer does not depend on which partitions there are.
 //! Invariant: no more is in memory than one partition's rows under work, whatever the size of the lake.
 
+mod chain_rows;
+mod chains;
 mod check;
 mod dictionary_column;
 mod encode;
@@ -33,6 +36,7 @@ mod tests;
 mod wanted;
 mod workshop;
 
+pub(crate) use chains::{ChainPiece, chains_of};
 pub use check::{CheckReport, Finding};
 pub(crate) use encode::engine_schema_of_files;
 pub use instance::Instance;

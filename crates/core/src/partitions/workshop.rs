@@ -6,7 +6,7 @@
 use super::file::{RowSink, new_key, write_file};
 use super::order::in_time_order;
 use super::{Instance, RowSource};
-use crate::decode::{DecodeError, decode_block};
+use crate::decode::{DecodeError, Decoded, Ignored, decode_block};
 use crate::lake::{BlockRecord, LakeError, NewPartition, PartitionRecord};
 use crate::model::SeqRange;
 use crate::query::{QueryContext, note_fault};
@@ -119,7 +119,10 @@ impl Workshop {
         made: &mut (dyn FnMut(Made) + Send),
     ) -> Result<()> {
         let Some(lease) = self.lease(&instance.name()).await? else { return Ok(()) };
-        let outcome = self.fill_gaps(instance, range, &lease, made).await;
+        let outcome = match &instance.source {
+            RowSource::Chains(sources) => self.fill_chains(instance, sources, range, &lease, made).await,
+            _ => self.fill_gaps(instance, range, &lease, made).await,
+        };
         lease.release().await;
         outcome
     }
@@ -164,6 +167,7 @@ impl Workshop {
         let new = match &instance.source {
             RowSource::Blocks(sources) => self.of_blocks(instance, sources, range, &key).await,
             RowSource::Sql(sql) => self.of_sql(instance, sql, range, &key).await,
+            RowSource::Chains(_) => anyhow::bail!("{} is made along streams", instance.name()),
         };
         let new = new.with_context(failed)?;
         let made = Made {
@@ -249,7 +253,9 @@ impl Workshop {
             .get_or_create(&[("view_set", instance.view_set.name.to_owned())])
             .clone();
         blocks.inc_by(rows.blocks as u64);
+        connection.metrics().add_ignored(instance.view_set.name, &rows.ignored);
         Ok(NewPartition {
+            ignored_count: rows.ignored.iter().map(|(_, events)| *events as i64).sum(),
             insert_begin: rows.inserted.map_or(0, |i| i.0),
             insert_end: rows.inserted.map_or(0, |i| i.1),
             events: written.facts.events,
@@ -321,6 +327,7 @@ impl Workshop {
             block_count: summary.blocks,
             object_count: summary.objects,
             fault_count: context.report().fault_count() as i64,
+            ignored_count: context.report().ignored_events() as i64,
             row_count: written.facts.rows,
             file_key: (written.facts.rows > 0).then(|| key.to_owned()),
             file_size: written.size,
@@ -402,15 +409,33 @@ impl Workshop {
 }
 
 /// What was read for one partition.
-struct RowsMade {
-    blocks: i64,
-    objects: i64,
-    faults: Vec<(BlockRecord, DecodeError)>,
-    inserted: Option<(i64, i64)>,
+#[derive(Default)]
+pub(super) struct RowsMade {
+    pub(super) blocks: i64,
+    pub(super) objects: i64,
+    pub(super) faults: Vec<(BlockRecord, DecodeError)>,
+    pub(super) ignored: Ignored,
+    pub(super) inserted: Option<(i64, i64)>,
     processes: BTreeSet<Uuid>,
     last_seq: i64,
     /// There may be more blocks.
     is_full: bool,
+}
+
+impl RowsMade {
+    /// Counts a block, and why it could not be read.
+    pub(super) fn add(&mut self, block: BlockRecord, fault: Option<DecodeError>) {
+        self.blocks += 1;
+        self.objects += i64::from(block.info.nb_objects);
+        self.last_seq = block.seq;
+        let inserted = block.info.insert_time;
+        let (a, b) = self.inserted.unwrap_or((inserted, inserted));
+        self.inserted = Some((a.min(inserted), b.max(inserted)));
+        self.processes.insert(block.info.process_id);
+        if let Some(error) = fault {
+            self.faults.push((block, error));
+        }
+    }
 }
 
 /// Plain code: from blocks to the rows of a file, on one thread.
@@ -431,42 +456,30 @@ impl BlocksToRows {
         let view_set = self.instance.view_set;
         let schema = view_set.engine_schema();
         let projection: Vec<usize> = (0..view_set.columns.len()).collect();
-        let mut made = RowsMade {
-            blocks: 0,
-            objects: 0,
-            faults: Vec::new(),
-            inserted: None,
-            processes: BTreeSet::new(),
-            last_seq: 0,
-            is_full: false,
-        };
+        let mut made = RowsMade::default();
         let mut batches: Vec<RecordBatch> = Vec::new();
         let mut bytes = 0;
         while let Some((block, payload)) = blocks.blocking_recv() {
             let rows = payload.and_then(|payload| {
-                let Some(source) = BlockSource::for_block(&self.sources, &block) else { return Ok(None) };
+                let Some(decoder) = BlockSource::for_block(&self.sources, &block) else { return Ok(None) };
                 // a decoder's mistake costs the block, here as in queries
                 catch_unwind(AssertUnwindSafe(|| {
-                    decode_block(view_set, source, &block, payload, &projection, schema.clone(), self.limits)
+                    decode_block(view_set, decoder, &block, payload, &projection, schema.clone(), self.limits)
                 }))
                 .unwrap_or_else(|_| Err(DecodeError::Decoder("it panicked".to_owned())))
                 .map(Some)
             });
-            made.blocks += 1;
-            made.objects += i64::from(block.info.nb_objects);
-            made.last_seq = block.seq;
-            let inserted = block.info.insert_time;
-            let (a, b) = made.inserted.unwrap_or((inserted, inserted));
-            made.inserted = Some((a.min(inserted), b.max(inserted)));
-            made.processes.insert(block.info.process_id);
-            match rows {
-                Ok(Some(rows)) => {
+            let fault = match rows {
+                Ok(Some(Decoded { rows, ignored })) => {
                     bytes += get_record_batch_memory_size(&rows);
                     batches.push(rows);
+                    made.ignored.extend(ignored);
+                    None
                 }
-                Ok(None) => {}
-                Err(error) => made.faults.push((block, error)),
-            }
+                Ok(None) => None,
+                Err(error) => Some(error),
+            };
+            made.add(block, fault);
             // if queries need the memory, the partition gets smaller
             if bytes >= self.budget || self.memory.try_resize(bytes).is_err() {
                 made.is_full = true;

@@ -2,7 +2,7 @@
 
 use super::feed::{BlockFeed, BlockList};
 use super::{Fault, QueryContext};
-use crate::decode::{DecodeError, decode_block};
+use crate::decode::{DecodeError, Decoded as DecodedBlock, decode_block};
 use crate::lake::{BlockRecord, BlockSummary, LakeConnection, LakeError};
 use crate::partitions::Instance;
 use crate::registry::BlockSource;
@@ -220,7 +220,7 @@ impl Reader {
     /// The rows of a block; `None` if it has none or can't be read.
     async fn read(&self, block: BlockRecord) -> Result<Option<Decoded>> {
         let name = self.target.instance.view_set.name;
-        let Some(source) = BlockSource::for_block(&self.target.sources, &block).copied() else {
+        let Some(decoder) = BlockSource::for_block(&self.target.sources, &block) else {
             return Ok(None);
         };
         let payload = match self.context.connection().payload(&block).await {
@@ -248,7 +248,7 @@ impl Reader {
             let decode = move || {
                 let _permit = permit;
                 let (projection, schema) = (&target.projection, target.schema.clone());
-                decode_block(target.instance.view_set, &source, &decoded, payload, projection, schema, limits)
+                decode_block(target.instance.view_set, decoder, &decoded, payload, projection, schema, limits)
             };
             match tokio::task::spawn_blocking(decode).await {
                 Ok(rows) => Ok(rows),
@@ -259,6 +259,11 @@ impl Reader {
         let rows = task
             .await
             .map_err(|e| DataFusionError::Internal(format!("decoding for {name} ended early: {e}")))??;
+        let rows = rows.map(|DecodedBlock { rows, ignored }| {
+            metrics.add_ignored(name, &ignored);
+            self.context.report().add_ignored(ignored.iter().map(|(_, events)| events).sum());
+            rows
+        });
         match rows {
             Ok(rows) if rows.num_rows() == 0 => Ok(None),
             Ok(rows) => {
@@ -276,13 +281,18 @@ impl Reader {
     async fn fault(&self, block: &BlockRecord, error: DecodeError) {
         let name = self.target.instance.view_set.name;
         let reason = note_fault(self.context.connection(), name, block, &error).await;
-        self.context.report().add_fault(Fault {
-            view_set: name.to_owned(),
-            block_id: block.info.block_id,
-            process_id: block.info.process_id,
-            reason,
-        });
+        report_fault(&self.context, name, block, reason);
     }
+}
+
+/// Notes in the report of a query that a block is missing from its answer.
+pub(super) fn report_fault(context: &QueryContext, view_set: &str, block: &BlockRecord, reason: String) {
+    context.report().add_fault(Fault {
+        view_set: view_set.to_owned(),
+        block_id: block.info.block_id,
+        process_id: block.info.process_id,
+        reason,
+    });
 }
 
 /// Counts and reports a block that can't be read: it costs its own rows and nothing else. Returns why, in short.

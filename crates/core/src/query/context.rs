@@ -110,6 +110,11 @@ impl QueryContext {
         self.limits
     }
 
+    /// Whether rows are made anew whatever partitions there are.
+    pub(crate) fn is_live_only(&self) -> bool {
+        self.is_live_only
+    }
+
     pub(crate) fn wanted(&self) -> &Arc<Wanted> {
         &self.wanted
     }
@@ -146,8 +151,9 @@ impl QueryContext {
         Self { threads: 1, ..self.clone() }
     }
 
-    /// A session of the engine in which the tables and functions of this context are there.
-    pub(crate) fn session(&self) -> Result<SessionContext, DataFusionError> {
+    /// A session of the engine in which the tables and functions of this context are there: for functions that are
+    /// SQL over views.
+    pub fn session(&self) -> Result<SessionContext, DataFusionError> {
         let mut config =
             SessionConfig::new().with_information_schema(true).with_target_partitions(self.threads.max(1));
         let options = config.options_mut();
@@ -242,6 +248,7 @@ pub struct QueryReport {
     payload_bytes: AtomicU64,
     fault_count: AtomicU64,
     faults: Mutex<Vec<Fault>>,
+    ignored: AtomicU64,
     scans: Mutex<Vec<ScanPlan>>,
 }
 
@@ -259,6 +266,15 @@ impl QueryReport {
     /// Blocks that could not be read.
     pub fn fault_count(&self) -> u64 {
         self.fault_count.load(Ordering::Relaxed)
+    }
+
+    /// Events that gave no row although they are of a kind that should: the end of a span that never began, say.
+    pub fn ignored_events(&self) -> u64 {
+        self.ignored.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn add_ignored(&self, events: u64) {
+        self.ignored.fetch_add(events, Ordering::Relaxed);
     }
 
     /// What the plan reads, table by table.

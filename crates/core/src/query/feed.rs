@@ -49,12 +49,7 @@ impl BlockList {
         }
         for gap in self.gaps.iter() {
             let filter = BlockFilter { seqs: *gap, ..self.filter.clone() };
-            let part = self.connection.catalog().summary(&filter).await?;
-            sum.blocks += part.blocks;
-            sum.payload_bytes += part.payload_bytes;
-            sum.objects += part.objects;
-            sum.seq_begin = sum.seq_begin.or(part.seq_begin);
-            sum.seq_end = part.seq_end.or(sum.seq_end);
+            sum = sum.and(self.connection.catalog().summary(&filter).await?);
         }
         Ok(sum)
     }

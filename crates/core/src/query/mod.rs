@@ -11,6 +11,7 @@
 mod tests;
 
 mod block_scan;
+mod chain_scan;
 mod conditions;
 mod conform;
 mod context;
@@ -24,6 +25,7 @@ mod range_cache;
 mod view_table;
 
 pub(crate) use block_scan::note_fault;
+pub(crate) use chain_scan::chain_feed;
 pub use conditions::Conditions;
 pub(crate) use conform::{ConformExec, conform};
 pub use context::{Fault, QueryContext, QueryReport, ScanPlan};

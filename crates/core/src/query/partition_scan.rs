@@ -2,7 +2,7 @@
 
 use super::QueryContext;
 use crate::lake::PartitionRecord;
-use crate::partitions::{Instance, RowSource, engine_schema_of_files};
+use crate::partitions::{Instance, engine_schema_of_files};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
@@ -42,7 +42,7 @@ impl PartitionScan<'_> {
         let schema = engine_schema_of_files(self.instance.view_set);
         let order = self.instance.sort_order();
         let runs = match partitions.iter().all(|p| p.content.sort_order == order) && !order.is_empty() {
-            true => runs(partitions, matches!(self.instance.source, RowSource::Blocks(_))),
+            true => runs(partitions, self.instance.is_of_blocks()),
             false => None,
         };
         let ordering = match &runs {

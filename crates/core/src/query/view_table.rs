@@ -2,13 +2,15 @@
 //! covers, decoded as the query goes.
 
 use super::block_scan::{BlockScanExec, ScanTarget};
+use super::chain_scan::{ChainScanExec, LivePiece};
 use super::context::ScanPlan;
 use super::feed::BlockList;
 use super::partition_scan::PartitionScan;
 use super::{Conditions, QueryContext};
-use crate::lake::{BlockFilter, LakeError, PartitionRecord};
+use crate::decode::ChainTarget;
+use crate::lake::{BlockFilter, BlockSummary, LakeError, PartitionRecord};
 use crate::model::SeqRange;
-use crate::partitions::{Instance, Scope};
+use crate::partitions::{Instance, RowSource, Scope, chains_of};
 use crate::registry::{BlockSource, Origin};
 use crate::time::TimeRange;
 use arrow::datatypes::SchemaRef;
@@ -46,6 +48,8 @@ pub(crate) struct Coverage {
     pub(crate) gaps: Vec<SeqRange>,
     /// Blocks that could not be read when these partitions, or ones without rows, were made.
     pub(crate) faults: u64,
+    /// Events of these partitions that gave no row although they should.
+    pub(crate) ignored: u64,
 }
 
 impl Coverage {
@@ -68,6 +72,17 @@ impl Coverage {
         // one that also covers blocks that this query does not see is of no use to it
         let whole = all.iter().filter(|p| visible.contains(p.content.seqs));
         let gaps = visible.without(whole.clone().map(|p| p.content.seqs));
+        let chosen = Self::choose(instance, context, conditions, whole);
+        Ok(Self { known: all.len(), gaps, ..chosen })
+    }
+
+    /// Those of partitions that hold whose rows can be in an answer. Nothing is said of others, and of gaps.
+    fn choose<'a>(
+        instance: &Instance,
+        context: &QueryContext,
+        conditions: &Conditions,
+        whole: impl Iterator<Item = &'a PartitionRecord>,
+    ) -> Self {
         let origin = |origin| instance.view_set.columns.iter().find(|c| c.origin == origin).map(|c| c.name);
         let process = origin(Origin::ProcessId).and_then(|name| conditions.uuid(name));
         let inserted = origin(Origin::InsertTime).map(|name| conditions.times(name)).unwrap_or_default();
@@ -75,7 +90,7 @@ impl Coverage {
             Some((begin, end)) => context.range().intersect(conditions.times_of(begin, end)),
             None => TimeRange::ALL,
         };
-        let mut faults = 0;
+        let (mut faults, mut ignored) = (0, 0);
         let partitions = whole
             .filter(|p| {
                 let p = &p.content;
@@ -88,17 +103,19 @@ impl Coverage {
                     && p.events.is_none_or(|(begin, end)| events.touches(begin, end));
                 if may_matter {
                     faults += p.fault_count.max(0) as u64;
+                    ignored += p.ignored_count.max(0) as u64;
                 }
                 may_matter && p.row_count > 0
             })
             .cloned()
             .collect();
-        Ok(Self { partitions, known: all.len(), gaps, faults })
+        Self { partitions, known: 0, gaps: Vec::new(), faults, ignored }
     }
 
     /// Notes in the report of a query what it is going to read.
     pub(crate) fn report(&self, instance: &Instance, context: &QueryContext, blocks: (i64, i64)) {
         context.report().add_known_faults(self.faults);
+        context.report().add_ignored(self.ignored);
         context.report().add_scan(ScanPlan {
             table: instance.name(),
             known_partitions: self.known,
@@ -156,6 +173,79 @@ impl ViewTable {
         }
     }
 
+    /// Partitions, and the scan of the blocks that none of them covers.
+    async fn block_by_block(
+        &self,
+        conditions: &Conditions,
+        read: &[usize],
+        threads: usize,
+    ) -> Result<(Coverage, Option<Arc<dyn ExecutionPlan>>)> {
+        let coverage = Coverage::of(&self.instance, &self.context, conditions).await.map_err(external)?;
+        let connection = self.context.connection().clone();
+        let list = BlockList::new(connection, self.block_filter(conditions), coverage.gaps.clone())
+            .await
+            .map_err(external)?;
+        let live = list.summary().await.map_err(external)?;
+        coverage.report(&self.instance, &self.context, (live.blocks, live.payload_bytes));
+        if live.blocks == 0 && !coverage.partitions.is_empty() {
+            return Ok((coverage, None));
+        }
+        let target = ScanTarget {
+            instance: self.instance.clone(),
+            sources: self.sources.clone(),
+            schema: Arc::new(self.schema.project(read)?),
+            projection: read.to_vec(),
+        };
+        let partitions = threads.min(list.first_page.len()).max(1);
+        let scan = BlockScanExec::new(target, list, live, self.context.clone(), partitions);
+        Ok((coverage, Some(Arc::new(scan))))
+    }
+
+    /// Partitions that hold, and the scan of what follows them in each stream.
+    async fn along_streams(
+        &self,
+        conditions: &Conditions,
+        read: &[usize],
+        threads: usize,
+    ) -> Result<(Coverage, Option<Arc<dyn ExecutionPlan>>)> {
+        let context = &self.context;
+        let mut chains = chains_of(&self.instance, &self.sources, context).await.map_err(external)?;
+        let of_stream = self.instance.view_set.columns.iter().find(|c| c.origin == Origin::StreamId);
+        if let Some(id) = of_stream.and_then(|c| conditions.uuid(c.name)) {
+            chains.retain(|chain| chain.stream.stream_id == id);
+        }
+        let kept = chains.iter().flat_map(|chain| &chain.kept);
+        let chosen = Coverage::choose(&self.instance, context, conditions, kept);
+        let known = chains.iter().map(|chain| chain.kept.len() + chain.stale.len()).sum();
+        let coverage = Coverage { known, ..chosen };
+        let mut live = BlockSummary::default();
+        let mut pieces = Vec::new();
+        for chain in chains {
+            for piece in chain.pieces {
+                let part = context.connection().catalog().summary(&piece.blocks).await.map_err(external)?;
+                live = live.and(part);
+                // what is open behind the last block is shown even if no block follows
+                if part.blocks > 0 || (piece.is_last && piece.state.is_some()) {
+                    let (process, stream) = (chain.process.clone(), chain.stream.clone());
+                    pieces.push(LivePiece { process, stream, piece });
+                }
+            }
+        }
+        coverage.report(&self.instance, context, (live.blocks, live.payload_bytes));
+        if pieces.is_empty() && !coverage.partitions.is_empty() {
+            return Ok((coverage, None));
+        }
+        let target = ChainTarget {
+            view_set: self.instance.view_set,
+            sources: self.sources.clone(),
+            schema: Arc::new(self.schema.project(read)?),
+            projection: read.to_vec(),
+            limits: context.limits,
+        };
+        let scan = ChainScanExec::new(self.instance.clone(), target, pieces, live, context.clone(), threads);
+        Ok((coverage, Some(Arc::new(scan))))
+    }
+
     /// The query's time range as a condition on rows.
     fn range_predicate(&self) -> Option<Expr> {
         range_predicate(&self.instance, self.context.range())
@@ -204,14 +294,6 @@ impl TableProvider for ViewTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         self.check_scope().await?;
         let conditions = Conditions::of(filters);
-        let coverage = Coverage::of(&self.instance, &self.context, &conditions).await.map_err(external)?;
-        let connection = self.context.connection().clone();
-        let list = BlockList::new(connection, self.block_filter(&conditions), coverage.gaps.clone())
-            .await
-            .map_err(external)?;
-        let live = list.summary().await.map_err(external)?;
-        coverage.report(&self.instance, &self.context, (live.blocks, live.payload_bytes));
-
         let wanted = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let range = self.range_predicate();
         // the range's columns are read even if the query does not ask for them
@@ -226,6 +308,11 @@ impl TableProvider for ViewTable {
                 }
             }
         }
+        let threads = state.config().target_partitions();
+        let (coverage, live) = match self.instance.source {
+            RowSource::Chains(_) => self.along_streams(&conditions, &read, threads).await?,
+            _ => self.block_by_block(&conditions, &read, threads).await?,
+        };
         let mut plans: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         if !coverage.partitions.is_empty() {
             let all = filters.iter().cloned().chain(range.clone());
@@ -234,18 +321,9 @@ impl TableProvider for ViewTable {
                 None => None,
             };
             let scan = PartitionScan { instance: &self.instance, context: &self.context, predicate };
-            plans.push(scan.plan(&coverage.partitions, &read, state.config().target_partitions())?);
+            plans.push(scan.plan(&coverage.partitions, &read, threads)?);
         }
-        if live.blocks > 0 || plans.is_empty() {
-            let target = ScanTarget {
-                instance: self.instance.clone(),
-                sources: self.sources.clone(),
-                schema: Arc::new(self.schema.project(&read)?),
-                projection: read,
-            };
-            let partitions = state.config().target_partitions().min(list.first_page.len()).max(1);
-            plans.push(Arc::new(BlockScanExec::new(target, list, live, self.context.clone(), partitions)));
-        }
+        plans.extend(live);
         let scan = UnionExec::try_new(plans)?;
         let Some(range) = range else { return Ok(scan) };
         let predicate = state.create_physical_expr(range, &scan.schema().to_dfschema()?)?;

@@ -2,8 +2,8 @@
 
 use super::factory::nearest;
 use super::{
-    API_VERSION, AssemblyError, BlockSource, EventTime, FunctionDoc, Functions, Instances, Item, Origin,
-    Registration, Routes, Source, ViewSet,
+    API_VERSION, AssemblyError, BlockSource, Column, Decoder, EventTime, FunctionDoc, Functions, Instances,
+    Item, Origin, Registration, Routes, Source, ViewSet,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -190,7 +190,25 @@ impl Assembly {
         if let Some(column) = forgotten {
             return Err(invalid(format!("nothing fills the column '{}', which has no NULLs", column.name)));
         }
+        if let Decoder::Chain(_) = source.decoder {
+            if set.instances.has_global() {
+                return Err(invalid(
+                    "what is decoded along streams has instances of processes or streams only".to_owned(),
+                ));
+            }
+            let of_blocks = |c: &&Column| matches!(c.origin, Origin::BlockId | Origin::InsertTime);
+            if let Some(column) = set.columns.iter().find(of_blocks) {
+                return Err(invalid(format!("'{}' is of one block, its rows are not", column.name)));
+            }
+        }
         let sources = self.sources.entry(set.name).or_default();
+        let kind = |s: &BlockSource| std::mem::discriminant(&s.decoder);
+        if sources.iter().any(|s| kind(s) != kind(&source)) {
+            return Err(invalid(
+                "other sources of the view set are decoded in the other way: along streams, or not"
+                    .to_owned(),
+            ));
+        }
         if sources.iter().any(|s| s.tag == source.tag && s.format == source.format) {
             return Err(duplicate("block source", &what(), crate_name, crate_name));
         }

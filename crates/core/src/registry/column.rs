@@ -188,6 +188,14 @@ impl Column {
         self
     }
 
+    /// The same column as [`ColumnType::Dictionary`]: a label that also leaves the engine as a dictionary.
+    #[must_use]
+    pub const fn as_dictionary(mut self) -> Self {
+        assert!(matches!(self.column_type, ColumnType::Label), "only a label is a dictionary inside");
+        self.column_type = ColumnType::Dictionary;
+        self
+    }
+
     /// The same column, said to be when the row's event happened.
     #[must_use]
     pub const fn event_time(mut self) -> Self {

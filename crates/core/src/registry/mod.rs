@@ -19,7 +19,7 @@ pub(crate) use column::{DOCUMENTED_TYPE, JSONB};
 pub use error::AssemblyError;
 pub use factory::{MakerContext, View, ViewFactory, ViewMaker, default_view_factory};
 pub use functions::{FunctionDoc, FunctionSet, Functions, Routes};
-pub use view_set::{BlockSource, BlockSourceRegistration, Instances, Source, SqlSource, ViewSet};
+pub use view_set::{BlockSource, BlockSourceRegistration, Decoder, Instances, Source, SqlSource, ViewSet};
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,9 @@
 //! Table definitions and the wire formats that feed them.
 
 use super::{Column, EventTime, MakerContext, ViewMaker};
-use crate::decode::BlockDecoder;
+use crate::decode::{AnyChainDecoder, BlockDecoder};
 use crate::lake::BlockRecord;
-use crate::model::TRANSIT_FORMAT;
+use crate::model::{StreamInfo, TRANSIT_FORMAT};
 use arrow::datatypes::{Schema, SchemaRef};
 use std::sync::Arc;
 
@@ -93,20 +93,52 @@ pub struct BlockSource {
     /// Format that the blocks' streams have.
     pub format: &'static str,
     /// What makes rows of them.
-    pub decoder: &'static dyn BlockDecoder,
+    pub decoder: Decoder,
+}
+
+/// What makes rows of blocks.
+#[derive(Debug, Clone, Copy)]
+pub enum Decoder {
+    /// Each block by itself.
+    Block(&'static dyn BlockDecoder),
+    /// The blocks of a stream one after the other. All sources of a view set are of one kind.
+    Chain(&'static dyn AnyChainDecoder),
+}
+
+impl Decoder {
+    /// Names of the columns that it fills.
+    pub fn columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Block(decoder) => decoder.columns(),
+            Self::Chain(decoder) => decoder.columns(),
+        }
+    }
 }
 
 impl BlockSource {
-    /// Blocks of native clients with that tag.
+    /// Blocks of native clients with that tag, each decoded by itself.
     pub const fn transit(tag: &'static str, decoder: &'static dyn BlockDecoder) -> Self {
-        Self { tag, format: TRANSIT_FORMAT, decoder }
+        Self { tag, format: TRANSIT_FORMAT, decoder: Decoder::Block(decoder) }
     }
 
-    /// The first of some sources that understands a block.
-    pub(crate) fn for_block<'a>(sources: &'a [Self], block: &BlockRecord) -> Option<&'a Self> {
-        sources.iter().find(|source| {
-            source.format == block.stream.format && block.stream.tags.iter().any(|t| t == source.tag)
-        })
+    /// Blocks of native clients with that tag, decoded along their streams.
+    pub const fn transit_chain(tag: &'static str, decoder: &'static dyn AnyChainDecoder) -> Self {
+        Self { tag, format: TRANSIT_FORMAT, decoder: Decoder::Chain(decoder) }
+    }
+
+    /// The first of some sources that understands the blocks of a stream.
+    pub(crate) fn for_stream<'a>(sources: &'a [Self], stream: &StreamInfo) -> Option<&'a Self> {
+        sources
+            .iter()
+            .find(|source| source.format == stream.format && stream.tags.iter().any(|t| t == source.tag))
+    }
+
+    /// The first of some sources that understands a block by itself, its decoder.
+    pub(crate) fn for_block(sources: &[Self], block: &BlockRecord) -> Option<&'static dyn BlockDecoder> {
+        match Self::for_stream(sources, &block.stream)?.decoder {
+            Decoder::Block(decoder) => Some(decoder),
+            Decoder::Chain(_) => None,
+        }
     }
 }
 

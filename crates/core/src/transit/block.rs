@@ -41,6 +41,13 @@ impl TransitBlock {
         })
     }
 
+    /// A block without events, of a stream without types.
+    pub fn empty() -> Self {
+        let layout = Arc::new(StreamLayout { dependencies: Vec::new(), objects: Vec::new() });
+        let dependencies = Dependencies::empty(layout.clone());
+        Self { layout, dependencies, objects: Buffer::from_vec(Vec::<u8>::new()) }
+    }
+
     /// Whether a payload can be a transit payload of at most `limit` bytes a buffer, told by its frame
     /// headers alone.
     pub fn check(payload: &PayloadParts<'_>, limit: usize) -> Result<(), DecodeError> {

@@ -50,16 +50,21 @@ pub struct Dependencies {
 }
 
 impl Dependencies {
-    /// Indexes a decompressed dependencies buffer.
-    pub(super) fn parse(buffer: Buffer, layout: Arc<StreamLayout>) -> Result<Self, DecodeError> {
-        let mut dependencies = Self {
-            buffer: buffer.clone(),
-            layout: layout.clone(),
+    /// Nothing.
+    pub(super) fn empty(layout: Arc<StreamLayout>) -> Self {
+        Self {
+            buffer: Buffer::from_vec(Vec::<u8>::new()),
+            layout,
             ids: HashMap::default(),
             entries: Vec::new(),
             converted: Vec::new(),
             pairs: Vec::new(),
-        };
+        }
+    }
+
+    /// Indexes a decompressed dependencies buffer.
+    pub(super) fn parse(buffer: Buffer, layout: Arc<StreamLayout>) -> Result<Self, DecodeError> {
+        let mut dependencies = Self { buffer: buffer.clone(), ..Self::empty(layout.clone()) };
         let mut position = 0;
         while position < buffer.len() {
             let start = position;

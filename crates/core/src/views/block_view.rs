@@ -2,7 +2,7 @@
 
 use crate::partitions::{Instance, RowSource, Scope};
 use crate::query::{QueryContext, ViewTable};
-use crate::registry::{Instances, MakerContext, View, ViewMaker};
+use crate::registry::{Decoder, Instances, MakerContext, View, ViewMaker};
 use anyhow::{Context, Result, bail};
 use arrow::datatypes::Schema;
 use datafusion::catalog::TableProvider;
@@ -54,7 +54,13 @@ impl ViewMaker for BlockViewMaker {
         };
         let sources = &self.context.sources;
         let blocks = Instance::understood(sources);
-        let instance = Instance::new(set, RowSource::Blocks(sources.clone()), scope, blocks);
+        // assembly has seen to it that all are of one kind
+        let is_chain = sources.iter().any(|s| matches!(s.decoder, Decoder::Chain(_)));
+        let rows = match is_chain {
+            true => RowSource::Chains(sources.clone()),
+            false => RowSource::Blocks(sources.clone()),
+        };
+        let instance = Instance::new(set, rows, scope, blocks);
         Ok(Arc::new(BlockView { context: self.context.clone(), instance }))
     }
 

@@ -17,7 +17,9 @@ mod statement;
 mod write;
 
 pub use open::Database;
-pub use partitions::{CoveredRange, NewPartition, PartitionRecord};
+pub(crate) use partitions::SectionBlocks;
+pub use partitions::{ChainSection, CoveredRange, NewPartition, PartitionRecord};
+pub(crate) use read::ChainKey;
 pub use read::{BlockFilter, BlockRecord, BlockSummary, ProcessActivity, ProcessFilter, StreamFilter};
 pub(crate) use retention::ExpiredBlocks;
 pub(crate) use write::{Commit, CommitBlock};

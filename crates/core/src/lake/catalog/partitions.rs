@@ -54,6 +54,49 @@ pub struct NewPartition {
     pub sort_order: Vec<String>,
     /// Processes that the rows are of, sorted; `None` if that is not known, or if there are many.
     pub process_ids: Option<Vec<Uuid>>,
+    /// Events that gave no row although they are of a kind that should.
+    pub ignored_count: i64,
+    /// Which part of a stream it covers, if its rows are made along one.
+    pub chain: Option<ChainSection>,
+}
+
+/// Part of a stream's blocks in the order of their events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainSection {
+    /// The stream.
+    pub stream_id: Uuid,
+    /// Least `object_offset` that a block in it can have.
+    pub begin: i64,
+    /// Least `object_offset` of blocks behind it.
+    pub end: i64,
+    /// Digest of the decoder's state before it, see [`ChainSection::digest`].
+    pub entry: Vec<u8>,
+    /// The decoder's state behind it.
+    pub exit: Vec<u8>,
+}
+
+impl ChainSection {
+    /// What tells states apart; `None` is that of the beginning of a stream. 16 bytes.
+    pub fn digest(state: Option<&[u8]>) -> Vec<u8> {
+        Uuid::new_v5(&Uuid::NAMESPACE_OID, state.unwrap_or_default()).as_bytes().to_vec()
+    }
+
+    /// Whether `next` goes on where this one ends.
+    pub fn is_followed_by(&self, next: &Self) -> bool {
+        self.stream_id == next.stream_id
+            && self.end == next.begin
+            && Self::digest(Some(&self.exit)) == next.entry
+    }
+}
+
+/// How many blocks there are, by now, in the section of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+pub(crate) struct SectionBlocks {
+    pub(crate) partition_id: i64,
+    /// Those that were visible when it was made.
+    pub(crate) known: i64,
+    /// Those that became visible since.
+    pub(crate) late: i64,
 }
 
 /// A range that is covered, and whether by a partition of the schema that was asked for.
@@ -91,6 +134,12 @@ struct PartitionRow {
     sort_order: String,
     process_ids: Option<Vec<u8>>,
     updated: i64,
+    ignored_count: i64,
+    chain_stream: Option<Uuid>,
+    chain_begin: Option<i64>,
+    chain_end: Option<i64>,
+    chain_entry: Option<Vec<u8>>,
+    chain_exit: Option<Vec<u8>>,
 }
 
 impl From<PartitionRow> for PartitionRecord {
@@ -116,6 +165,14 @@ impl From<PartitionRow> for PartitionRecord {
                 file_size: r.file_size,
                 sort_order: r.sort_order.split(',').filter(|c| !c.is_empty()).map(str::to_owned).collect(),
                 process_ids: r.process_ids.map(ids),
+                ignored_count: r.ignored_count,
+                chain: r.chain_stream.map(|stream_id| ChainSection {
+                    stream_id,
+                    begin: r.chain_begin.unwrap_or_default(),
+                    end: r.chain_end.unwrap_or_default(),
+                    entry: r.chain_entry.unwrap_or_default(),
+                    exit: r.chain_exit.unwrap_or_default(),
+                }),
             },
             updated: r.updated,
         }
@@ -140,6 +197,33 @@ impl Catalog {
             .push(" ORDER BY seq_begin");
         let rows = self.readers.fetch::<PartitionRow>(statement).await?;
         Ok(rows.into_iter().map(PartitionRecord::from).collect())
+    }
+
+    /// How many blocks up to `last_seq` there are in the sections of an instance's partitions, by now: of those that
+    /// have any.
+    pub(crate) async fn section_blocks(
+        &self,
+        view_set: &str,
+        instance: &str,
+        schema_hash: &[u8],
+        last_seq: i64,
+    ) -> Result<Vec<SectionBlocks>, LakeError> {
+        let mut statement = Statement::new(
+            "SELECT p.partition_id, CAST(SUM(CASE WHEN b.seq <= p.seq_end THEN 1 ELSE 0 END) AS BIGINT) AS known, \
+             CAST(SUM(CASE WHEN b.seq > p.seq_end THEN 1 ELSE 0 END) AS BIGINT) AS late \
+             FROM partitions p JOIN blocks b ON b.stream_id = p.chain_stream \
+             AND b.object_offset >= p.chain_begin AND b.object_offset < p.chain_end WHERE p.view_set = ",
+        );
+        statement
+            .bind(Arg::Text(view_set.to_owned()))
+            .push(" AND p.instance = ")
+            .bind(Arg::Text(instance.to_owned()))
+            .push(" AND p.schema_hash = ")
+            .bind(Arg::Bytes(schema_hash.to_vec()))
+            .push(" AND b.seq <= ")
+            .bind(Arg::Int(last_seq))
+            .push(" GROUP BY p.partition_id");
+        self.readers.fetch(statement).await
     }
 
     /// All partitions behind `after` in the order of publication, whatever their schema; of one view set if
@@ -185,9 +269,11 @@ impl Catalog {
         let mut insert = Statement::new(
             "INSERT INTO partitions (token, view_set, instance, schema_hash, seq_begin, seq_end, insert_begin, \
              insert_end, event_begin, event_end, block_count, object_count, fault_count, row_count, file_key, \
-             file_size, sort_order, process_ids, updated) SELECT ",
+             file_size, sort_order, process_ids, updated, ignored_count, chain_stream, chain_begin, chain_end, \
+             chain_entry, chain_exit) SELECT ",
         );
         let process_ids = new.process_ids.as_ref();
+        let chain = new.chain.as_ref();
         for (i, arg) in [
             Arg::Uuid(new.token),
             Arg::Text(new.view_set.clone()),
@@ -208,6 +294,12 @@ impl Catalog {
             Arg::Text(new.sort_order.join(",")),
             Arg::OptionalBytes(process_ids.map(|ids| ids.iter().flat_map(|id| *id.as_bytes()).collect())),
             Arg::Int(crate::time::now()),
+            Arg::Int(new.ignored_count),
+            Arg::OptionalUuid(chain.map(|c| c.stream_id)),
+            Arg::OptionalInt(chain.map(|c| c.begin)),
+            Arg::OptionalInt(chain.map(|c| c.end)),
+            Arg::OptionalBytes(chain.map(|c| c.entry.clone())),
+            Arg::OptionalBytes(chain.map(|c| c.exit.clone())),
         ]
         .into_iter()
         .enumerate()
@@ -314,11 +406,21 @@ fn overlapping(statement: &mut Statement, new: &NewPartition) {
         .push(" AND instance = ")
         .bind(Arg::Text(new.instance.clone()))
         .push(" AND schema_hash = ")
-        .bind(Arg::Bytes(new.schema_hash.clone()))
-        .push(" AND seq_begin <= ")
-        .bind(Arg::Int(new.seqs.end))
-        .push(" AND seq_end >= ")
-        .bind(Arg::Int(new.seqs.begin));
+        .bind(Arg::Bytes(new.schema_hash.clone()));
+    match &new.chain {
+        None => statement
+            .push(" AND seq_begin <= ")
+            .bind(Arg::Int(new.seqs.end))
+            .push(" AND seq_end >= ")
+            .bind(Arg::Int(new.seqs.begin)),
+        Some(chain) => statement
+            .push(" AND chain_stream = ")
+            .bind(Arg::Uuid(chain.stream_id))
+            .push(" AND chain_begin < ")
+            .bind(Arg::Int(chain.end))
+            .push(" AND chain_end > ")
+            .bind(Arg::Int(chain.begin)),
+    };
 }
 
 fn discard_files(expires: i64) -> Statement {

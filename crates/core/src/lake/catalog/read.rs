@@ -34,6 +34,8 @@ pub struct BlockFilter {
     pub inserted: TimeRange,
     /// Blocks with a `seq` in this range.
     pub seqs: SeqRange,
+    /// Blocks that begin with an event of one of these numbers, the last of them not included.
+    pub offsets: Option<(i64, i64)>,
 }
 
 /// What a filter's blocks are together.
@@ -53,6 +55,26 @@ pub struct BlockSummary {
     pub insert_begin: Option<i64>,
     /// Latest reception.
     pub insert_end: Option<i64>,
+}
+
+impl BlockSummary {
+    /// What these blocks and others are together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let least = |a: Option<i64>, b: Option<i64>| match (a, b) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        Self {
+            blocks: self.blocks + other.blocks,
+            payload_bytes: self.payload_bytes + other.payload_bytes,
+            objects: self.objects + other.objects,
+            seq_begin: least(self.seq_begin, other.seq_begin),
+            seq_end: self.seq_end.max(other.seq_end),
+            insert_begin: least(self.insert_begin, other.insert_begin),
+            insert_end: self.insert_end.max(other.insert_end),
+        }
+    }
 }
 
 /// Which processes are wanted.
@@ -102,6 +124,24 @@ pub struct ProcessActivity {
     /// Greatest end of a block.
     pub last_block_end_time: Option<i64>,
 }
+
+/// Where a block stands among those of its stream: the number of its first event, where its ticks begin, its id. Only
+/// blocks without events, or of a sender that counts wrongly, share the first.
+pub(crate) type ChainKey = (i64, i64, Uuid);
+
+impl BlockRecord {
+    /// Where it stands among the blocks of its stream.
+    pub(crate) fn chain_key(&self) -> ChainKey {
+        (self.info.object_offset, self.info.begin_ticks, self.info.block_id)
+    }
+}
+
+const BLOCKS: &str = "SELECT b.seq, b.block_id, b.stream_id, b.process_id, b.begin_time, b.begin_ticks, b.end_time, \
+     b.end_ticks, b.nb_objects, b.object_offset, b.payload_size, b.insert_time, b.payload_offset, \
+     o.object_key FROM blocks b \
+     JOIN streams s ON s.stream_id = b.stream_id \
+     JOIN processes p ON p.process_id = b.process_id \
+     JOIN objects o ON o.object_id = b.object_id";
 
 #[derive(FromRow)]
 struct BlockRow {
@@ -252,6 +292,13 @@ impl<'a> Conditions<'a> {
                 .tuple(tags.iter().cloned().map(Arg::Text))
                 .push(")");
         }
+        if let Some((begin, end)) = filter.offsets {
+            self.and("b.object_offset >= ").bind(Arg::Int(begin));
+            // nothing is behind the greatest number
+            if end < i64::MAX {
+                self.and("b.object_offset < ").bind(Arg::Int(end));
+            }
+        }
         self.touches("b.event_begin", "b.event_end", filter.events.widen(EVENT_TIME_SLACK));
         self.touches("b.begin_time", "b.end_time", filter.bounds);
         self.touches("b.insert_time", "b.insert_time", filter.inserted);
@@ -277,18 +324,35 @@ impl Catalog {
         after: i64,
         limit: u32,
     ) -> Result<Vec<BlockRecord>, LakeError> {
-        let mut statement = Statement::new(
-            "SELECT b.seq, b.block_id, b.stream_id, b.process_id, b.begin_time, b.begin_ticks, b.end_time, \
-             b.end_ticks, b.nb_objects, b.object_offset, b.payload_size, b.insert_time, b.payload_offset, \
-             o.object_key FROM blocks b \
-             JOIN streams s ON s.stream_id = b.stream_id \
-             JOIN processes p ON p.process_id = b.process_id \
-             JOIN objects o ON o.object_id = b.object_id",
-        );
+        let mut statement = Statement::new(BLOCKS);
         let mut conditions = Conditions::new(&mut statement);
         conditions.and("b.seq > ").bind(Arg::Int(after));
         conditions.blocks(filter);
         statement.push(" ORDER BY b.seq LIMIT ").bind(Arg::Int(limit.into()));
+        let rows = self.readers.fetch::<BlockRow>(statement).await?;
+        self.complete(rows).await
+    }
+
+    /// The blocks behind `after` in the order of their events, at most `limit` of them: for those of one stream.
+    pub(crate) async fn chain_blocks(
+        &self,
+        filter: &BlockFilter,
+        after: Option<ChainKey>,
+        limit: u32,
+    ) -> Result<Vec<BlockRecord>, LakeError> {
+        let mut statement = Statement::new(BLOCKS);
+        let mut conditions = Conditions::new(&mut statement);
+        conditions.blocks(filter);
+        if let Some((offset, ticks, id)) = after {
+            conditions.and("(b.object_offset, b.begin_ticks, b.block_id) > ").tuple([
+                Arg::Int(offset),
+                Arg::Int(ticks),
+                Arg::Uuid(id),
+            ]);
+        }
+        statement
+            .push(" ORDER BY b.object_offset, b.begin_ticks, b.block_id LIMIT ")
+            .bind(Arg::Int(limit.into()));
         let rows = self.readers.fetch::<BlockRow>(statement).await?;
         self.complete(rows).await
     }

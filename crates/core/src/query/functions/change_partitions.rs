@@ -166,7 +166,7 @@ impl Work {
                     continue;
                 }
                 // rows that can't be made again are not thrown away
-                let there = workshop.catalog().summary(&instance.blocks_in(p.seqs)).await?;
+                let there = workshop.catalog().summary(&instance.blocks_of(p)).await?;
                 if there.blocks != p.block_count {
                     bail!(
                         "{name}: {} of the {} blocks of partition {} are gone, its rows can't be made again",

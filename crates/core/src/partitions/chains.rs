@@ -1,0 +1,154 @@
+//! What holds of the partitions whose rows are made along streams.
+//!
+//! Such a partition was made of a section of a stream's blocks, with the decoder in the state that the blocks before
+//! gave it. It holds as long as that is how it would be made today: if no block has come since that belongs into its
+//! section or before it, and if what is before it is the partition that it was made behind. So partitions that hold
+//! are the beginning of a stream; what follows is decoded, from the state that the last of them ends with.
+//!
+//! A partition whose blocks are gone, or some of them, can't be made anew: it holds whatever comes, and blocks that
+//! belong into its section and come later are decoded by themselves.
+
+use super::{Instance, Scope};
+use crate::lake::{BlockFilter, ChainSection, LakeError, PartitionRecord, SectionBlocks, StreamFilter};
+use crate::model::{ProcessInfo, SeqRange, StreamInfo};
+use crate::query::QueryContext;
+use crate::registry::BlockSource;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Streams of one page of the list.
+const PAGE: u32 = 500;
+
+/// One stream of an instance: which partitions hold, and what is to be decoded.
+#[derive(Debug)]
+pub(crate) struct StreamChain {
+    pub(crate) process: Arc<ProcessInfo>,
+    pub(crate) stream: Arc<StreamInfo>,
+    /// In the order of events.
+    pub(crate) kept: Vec<PartitionRecord>,
+    /// Those that no longer hold.
+    pub(crate) stale: Vec<PartitionRecord>,
+    /// In the order of events. The last one goes to the end of the stream.
+    pub(crate) pieces: Vec<ChainPiece>,
+}
+
+/// Blocks of a stream that are decoded one after the other.
+#[derive(Debug, Clone)]
+pub(crate) struct ChainPiece {
+    pub(crate) blocks: BlockFilter,
+    /// The state to begin with; `None` at the beginning of the stream.
+    pub(crate) state: Option<Vec<u8>>,
+    /// What is open at its end may still become complete.
+    pub(crate) is_last: bool,
+}
+
+impl StreamChain {
+    /// The piece at the end of the stream.
+    pub(crate) fn last_piece(&self) -> Option<&ChainPiece> {
+        self.pieces.last()
+    }
+}
+
+/// The streams of an instance as a query sees them, by id.
+pub(crate) async fn chains_of(
+    instance: &Instance,
+    sources: &[BlockSource],
+    context: &QueryContext,
+) -> Result<Vec<StreamChain>, LakeError> {
+    let catalog = context.connection().catalog();
+    let set = instance.view_set.name;
+    // first: what was made by now is of blocks that are visible by now
+    let mut partitions = match context.is_live_only() {
+        true => Vec::new(),
+        false => catalog.partitions_of(set, &instance.id, &instance.schema_hash).await?,
+    };
+    let visible = context.visible().await?;
+    partitions.retain(|p| visible.contains(p.content.seqs));
+    let counts = match partitions.is_empty() {
+        true => Vec::new(),
+        false => catalog.section_blocks(set, &instance.id, &instance.schema_hash, visible.end).await?,
+    };
+    let counts: HashMap<i64, SectionBlocks> = counts.into_iter().map(|c| (c.partition_id, c)).collect();
+    let mut chains = Vec::new();
+    for stream in streams_of(instance, sources, context).await? {
+        let Some(process) = catalog.process(stream.process_id).await? else { continue };
+        let mut own: Vec<(PartitionRecord, ChainSection)> = partitions
+            .iter()
+            .filter_map(|p| Some((p.clone(), p.content.chain.clone()?)))
+            .filter(|(_, section)| section.stream_id == stream.stream_id)
+            .collect();
+        own.sort_by_key(|(_, section)| section.begin);
+        let blocks = BlockFilter { stream_id: Some(stream.stream_id), ..instance.blocks_in(visible) };
+        chains.push(divide(process, stream, own, &counts, &blocks));
+    }
+    Ok(chains)
+}
+
+/// Streams that can have blocks of the instance.
+async fn streams_of(
+    instance: &Instance,
+    sources: &[BlockSource],
+    context: &QueryContext,
+) -> Result<Vec<Arc<StreamInfo>>, LakeError> {
+    let catalog = context.connection().catalog();
+    let is_understood = |stream: &StreamInfo| BlockSource::for_stream(sources, stream).is_some();
+    match instance.scope {
+        Scope::Global => Ok(Vec::new()),
+        Scope::Stream(id) => Ok(catalog.stream(id).await?.into_iter().filter(|s| is_understood(s)).collect()),
+        Scope::Process(id) => {
+            let filter = StreamFilter { process_id: Some(id), ..StreamFilter::default() };
+            let mut streams = Vec::new();
+            let mut after = None;
+            loop {
+                let page = catalog.streams(&filter, after, PAGE).await?;
+                after = page.last().map(|(stream, _)| stream.stream_id);
+                let is_last = page.len() < PAGE as usize;
+                streams.extend(page.into_iter().map(|(s, _)| s).filter(is_understood).map(Arc::new));
+                if is_last {
+                    return Ok(streams);
+                }
+            }
+        }
+    }
+}
+
+/// Tells partitions that hold from those that don't, and what is left to decode.
+fn divide(
+    process: Arc<ProcessInfo>,
+    stream: Arc<StreamInfo>,
+    own: Vec<(PartitionRecord, ChainSection)>,
+    counts: &HashMap<i64, SectionBlocks>,
+    blocks: &BlockFilter,
+) -> StreamChain {
+    let mut chain = StreamChain { process, stream, kept: Vec::new(), stale: Vec::new(), pieces: Vec::new() };
+    let section = |begin: i64, end: i64| BlockFilter { offsets: Some((begin, end)), ..blocks.clone() };
+    // where the next section begins, and the state that it is to begin with
+    let (mut next, mut state): (i64, Option<Vec<u8>>) = (i64::MIN, None);
+    let mut is_whole = true;
+    for (partition, own) in own {
+        let count = counts.get(&partition.partition_id).copied();
+        let (known, late) = count.map_or((0, 0), |c| (c.known, c.late));
+        let is_frozen = known < partition.content.block_count;
+        let follows = own.begin == next && own.entry == ChainSection::digest(state.as_deref());
+        if !is_frozen && !(is_whole && follows && late == 0) {
+            is_whole = false;
+            chain.stale.push(partition);
+            continue;
+        }
+        if own.begin > next {
+            // before what can't be made anew
+            let piece = ChainPiece { blocks: section(next, own.begin), state: state.take(), is_last: false };
+            chain.pieces.push(piece);
+        }
+        if late > 0 {
+            let seqs = SeqRange::new(partition.content.seqs.end.saturating_add(1), blocks.seqs.end);
+            let blocks = BlockFilter { seqs, ..section(own.begin, own.end) };
+            chain.pieces.push(ChainPiece { blocks, state: None, is_last: false });
+        }
+        (next, state) = (own.end, Some(own.exit));
+        is_whole = true;
+        chain.kept.push(partition);
+    }
+    chain.pieces.push(ChainPiece { blocks: section(next, i64::MAX), state, is_last: true });
+    chain
+}

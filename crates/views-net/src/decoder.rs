@@ -1,0 +1,284 @@
+//! Network spans of native clients, on the axis of bits, along the blocks of a stream.
+//!
+//! A span's size comes with its end, and where it begins is what its older sisters took. So a row is complete with the
+//! end of its span, children come before parents, and a span whose end never comes gives no row: its size is not known.
+//! Connections are never part of one another.
+
+use belvedere_core::prelude::*;
+use belvedere_core::transit::{EventType, I64Field, ReferenceField, U32Field};
+use serde::{Deserialize, Serialize};
+
+/// Decodes net blocks.
+#[derive(Debug)]
+pub(crate) struct NetDecoder;
+
+/// Spans that are open at once.
+const DEEPEST: usize = 4096;
+/// A longer text is not a name.
+const LONGEST: usize = 4 << 10;
+
+const ENDS_WITHOUT_BEGIN: &str = "end of a span that did not begin";
+const BEGINS_WITHOUT_END: &str = "begin of a span that did not end";
+const UNKNOWN_TYPES: &str = "unknown type";
+const TOO_DEEP: &str = "too many spans open at once";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Kind {
+    Connection,
+    Object,
+    Property,
+    Rpc,
+}
+
+/// In the order of [`Kind`].
+const KINDS: [&str; 4] = ["connection", "object", "property", "rpc"];
+
+/// What is open between blocks.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct NetState {
+    /// The outermost first.
+    open: Vec<OpenSpan>,
+    /// Ticks at the end of the last block, and what its clock said then.
+    clock: Option<(i64, i64)>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct OpenSpan {
+    kind: Kind,
+    id: i64,
+    parent: i64,
+    depth: u32,
+    name: String,
+    is_outgoing: bool,
+    begin: i64,
+    /// Bits that its parts took so far.
+    taken: i64,
+}
+
+/// How the events of one type are read.
+enum Shape {
+    Begin { kind: Kind, name: ReferenceField, is_outgoing: Option<U32Field>, time: I64Field },
+    End { kind: Kind, bits: U32Field, time: I64Field },
+    Property { name: ReferenceField, bits: U32Field, time: I64Field },
+    Unknown,
+}
+
+fn shape(event: &EventType) -> Result<Shape, DecodeError> {
+    let begin = |kind, name| -> Result<Shape, DecodeError> {
+        let is_outgoing = if kind == Kind::Connection { Some(event.u32("is_outgoing")?) } else { None };
+        Ok(Shape::Begin { kind, name: event.reference(name)?, is_outgoing, time: event.i64("time")? })
+    };
+    let end = |kind| -> Result<Shape, DecodeError> {
+        Ok(Shape::End { kind, bits: event.u32("bit_size")?, time: event.i64("time")? })
+    };
+    match event.name() {
+        "NetConnectionBeginEvent" => begin(Kind::Connection, "connection_name"),
+        "NetConnectionEndEvent" => end(Kind::Connection),
+        "NetObjectBeginEvent" => begin(Kind::Object, "object_name"),
+        "NetObjectEndEvent" => end(Kind::Object),
+        "NetRPCBeginEvent" => begin(Kind::Rpc, "function_name"),
+        "NetRPCEndEvent" => end(Kind::Rpc),
+        "NetPropertyEvent" => Ok(Shape::Property {
+            name: event.reference("property_name")?,
+            bits: event.u32("bit_size")?,
+            time: event.i64("time")?,
+        }),
+        _ => Ok(Shape::Unknown),
+    }
+}
+
+/// Rows of one block.
+#[derive(Default)]
+struct Spans {
+    ids: Vec<i64>,
+    parents: Vec<i64>,
+    depths: Vec<u32>,
+    kinds: Vec<i32>,
+    names: Labels,
+    connections: Labels,
+    are_outgoing: Vec<bool>,
+    begin_bits: Vec<i64>,
+    end_bits: Vec<i64>,
+    sizes: Vec<i64>,
+    begins: Vec<i64>,
+    ends: Vec<i64>,
+}
+
+/// A column of few distinct texts.
+#[derive(Default)]
+struct Labels {
+    numbers: std::collections::HashMap<String, i32>,
+    texts: Vec<String>,
+    keys: Vec<i32>,
+}
+
+impl Labels {
+    fn push(&mut self, text: &str) {
+        let key = match self.numbers.get(text) {
+            Some(key) => *key,
+            None => {
+                let key = self.texts.len() as i32;
+                self.texts.push(text.to_owned());
+                self.numbers.insert(text.to_owned(), key);
+                key
+            }
+        };
+        self.keys.push(key);
+    }
+}
+
+impl Spans {
+    /// Adds a span that is part of the innermost of `open`.
+    fn push(&mut self, span: &OpenSpan, open: &mut [OpenSpan], bits: i64, end: i64) {
+        let begin_bits = open.last().map_or(0, |parent| parent.taken);
+        let end_bits = begin_bits.saturating_add(bits);
+        if let Some(parent) = open.last_mut() {
+            parent.taken = end_bits;
+        }
+        // of the outermost, which is the connection: itself if there is none
+        let outermost = match (open.first(), span.kind) {
+            (Some(outermost), _) => Some(outermost),
+            (None, Kind::Property) => None,
+            (None, _) => Some(span),
+        };
+        self.ids.push(span.id);
+        self.parents.push(span.parent);
+        self.depths.push(span.depth);
+        self.kinds.push(span.kind as i32);
+        self.names.push(&span.name);
+        self.connections.push(outermost.map_or("", |o| &o.name));
+        self.are_outgoing.push(outermost.is_some_and(|o| o.is_outgoing));
+        self.begin_bits.push(begin_bits);
+        self.end_bits.push(end_bits);
+        self.sizes.push(bits);
+        self.begins.push(span.begin);
+        self.ends.push(end);
+    }
+
+    fn put(self, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
+        let count = self.ids.len();
+        rows.put("span_id", self.ids)?;
+        rows.put("parent_span_id", self.parents)?;
+        rows.put("depth", self.depths)?;
+        rows.put("is_outgoing", self.are_outgoing)?;
+        rows.put("begin_bits", self.begin_bits)?;
+        rows.put("end_bits", self.end_bits)?;
+        rows.put("bit_size", self.sizes)?;
+        rows.put("begin_time", self.begins)?;
+        rows.put("end_time", self.ends)?;
+        rows.put_labels("kind", self.kinds, KINDS)?;
+        rows.put_labels("name", self.names.keys, &self.names.texts)?;
+        rows.put_labels("connection_name", self.connections.keys, &self.connections.texts)?;
+        Ok(count)
+    }
+}
+
+impl ChainDecoder for NetDecoder {
+    type State = NetState;
+
+    fn columns(&self) -> &'static [&'static str] {
+        &[
+            "span_id",
+            "parent_span_id",
+            "depth",
+            "kind",
+            "name",
+            "connection_name",
+            "is_outgoing",
+            "begin_bits",
+            "end_bits",
+            "bit_size",
+            "begin_time",
+            "end_time",
+        ]
+    }
+
+    fn decode(
+        &self,
+        block: &BlockReader<'_>,
+        state: &mut NetState,
+        rows: &mut Rows<'_>,
+    ) -> Result<usize, DecodeError> {
+        let (info, transit) = (block.info(), block.transit()?);
+        let clock = match state.clock {
+            Some((ticks, time)) => block.clock()?.continuing(ticks, time, info),
+            None => block.clock()?,
+        };
+        let dependencies = transit.dependencies();
+        let shapes: Vec<Result<Shape, DecodeError>> = transit.layout().events().iter().map(shape).collect();
+        let text = |id: u64| -> Result<String, DecodeError> {
+            match dependencies.get_text(dependencies.find(id)?) {
+                Some(text) if text.len() > LONGEST => Err(DecodeError::TooLarge { limit: LONGEST }),
+                Some(text) => Ok(text.to_owned()),
+                None => {
+                    Err(DecodeError::corrupt("a net event refers to something else where a text should be"))
+                }
+            }
+        };
+        let open = &mut state.open;
+        let mut spans = Spans::default();
+        for (i, event) in transit.events().enumerate() {
+            let event = event?;
+            let id = info.object_offset.wrapping_add(i as i64);
+            let part_of =
+                |open: &[OpenSpan]| open.last().map_or((-1, 0), |o| (o.id, o.depth.saturating_add(1)));
+            match &shapes[usize::from(event.type_index)] {
+                Ok(Shape::Begin { kind, name, is_outgoing, time }) => {
+                    let (parent, depth) = if *kind == Kind::Connection { (-1, 0) } else { part_of(open) };
+                    let span = OpenSpan {
+                        kind: *kind,
+                        id,
+                        parent,
+                        depth,
+                        name: text(name.get(&event)?)?,
+                        is_outgoing: match is_outgoing {
+                            Some(field) => field.get(&event)? != 0,
+                            None => false,
+                        },
+                        begin: clock.time_of(time.get(&event)?),
+                        taken: 0,
+                    };
+                    if open.len() >= DEEPEST {
+                        rows.ignore(TOO_DEEP, 1);
+                    } else {
+                        open.push(span);
+                    }
+                }
+                Ok(Shape::End { kind, bits, time }) => {
+                    let (bits, end) = (bits.get(&event)?, clock.time_of(time.get(&event)?));
+                    match open.last().is_some_and(|top| top.kind == *kind).then(|| open.pop()).flatten() {
+                        Some(span) => spans.push(&span, open, bits.into(), end),
+                        None => rows.ignore(ENDS_WITHOUT_BEGIN, 1),
+                    }
+                }
+                Ok(Shape::Property { name, bits, time }) => {
+                    let (parent, depth) = part_of(open);
+                    let property = OpenSpan {
+                        kind: Kind::Property,
+                        id,
+                        parent,
+                        depth,
+                        name: text(name.get(&event)?)?,
+                        is_outgoing: false,
+                        begin: clock.time_of(time.get(&event)?),
+                        taken: 0,
+                    };
+                    let (bits, end) = (bits.get(&event)?, property.begin);
+                    spans.push(&property, open, bits.into(), end);
+                }
+                Ok(Shape::Unknown) => rows.ignore(UNKNOWN_TYPES, 1),
+                Err(e) => return Err(e.clone()),
+            }
+        }
+        let end = clock.time_of_relative(info.end_ticks);
+        state.clock = Some((clock.absolute(info.end_ticks), end));
+        spans.put(rows)
+    }
+
+    fn open(&self, state: &NetState, is_final: bool, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
+        if is_final {
+            rows.ignore(BEGINS_WITHOUT_END, state.open.len() as u64);
+        }
+        Spans::default().put(rows)
+    }
+}

@@ -1,0 +1,13 @@
+//! What network traffic is made of: the view set `net_spans`.
+//!
+//! Linked in by `use belvedere_views_net as _;`.
+
+mod decoder;
+pub mod net_spans;
+
+use belvedere_core::registry::Registration;
+
+/// What this crate registers, as plain values.
+pub fn registrations() -> Vec<&'static Registration> {
+    vec![&net_spans::REGISTRATION]
+}

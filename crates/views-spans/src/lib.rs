@@ -1,0 +1,19 @@
+//! What threads and tasks do when: the view sets `thread_spans` and `async_events`, SQL functions over them, and their
+//! pictures.
+//!
+//! Linked in by `use belvedere_views_spans as _;`.
+
+mod async_decoder;
+pub mod async_events;
+mod call_site;
+#[cfg(test)]
+mod tests;
+mod thread_decoder;
+pub mod thread_spans;
+
+use belvedere_core::registry::Registration;
+
+/// What this crate registers, as plain values.
+pub fn registrations() -> Vec<&'static Registration> {
+    vec![&thread_spans::REGISTRATION, &async_events::REGISTRATION]
+}
