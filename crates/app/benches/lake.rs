@@ -4,6 +4,7 @@
 //! too little to be a figure. Limits of the machine stand beside the figures: only ratios mean something.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::expect_used, dead_code)]
 
+mod common;
 #[path = "../tests/it/support.rs"]
 mod support;
 
@@ -11,36 +12,23 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use belvedere::core::Lake;
 use belvedere::core::decode::{DecodeLimits, decode_block};
-use belvedere::core::lake::BlockRecord;
 use belvedere::core::query::ScanPlan;
-use belvedere::core::registry::{Assembly, linked_unsorted};
+use belvedere::core::registry::{Assembly, Decoder, linked_unsorted};
 use belvedere::core::time::TimeRange;
 use belvedere::core::transit::{check_frame, decompress};
 use belvedere::core::wire;
-use bytes::Bytes;
+use common::{best, blocks, cpu_of, feed, find};
 use futures::TryStreamExt;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
-use std::collections::HashMap;
 use std::hint::black_box;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use support::{Place, Request, Server, recording, replay, testdata, with_fresh_ids};
-
-fn find(name: &str, fallback: &str) -> PathBuf {
-    let named = std::env::var("BELVEDERE_RECORDINGS").map(|d| Path::new(&d).join(format!("{name}.jsonl.gz")));
-    match named {
-        Ok(path) if path.exists() => path,
-        _ => {
-            println!("({name} is not there: {fallback} is used instead, which is too small for figures)");
-            testdata(&format!("recordings/{fallback}.jsonl.gz"))
-        }
-    }
-}
 
 fn main() {
     // `cargo test --benches` only wants to know that we build
@@ -57,18 +45,6 @@ fn main() {
     ingestion(&medium, 8);
     ingestion(&medium, 1);
     start();
-}
-
-/// The quickest of several runs.
-fn best(mut run: impl FnMut()) -> Duration {
-    (0..7)
-        .map(|_| {
-            let began = Instant::now();
-            run();
-            began.elapsed()
-        })
-        .min()
-        .unwrap()
 }
 
 fn limits() {
@@ -90,45 +66,13 @@ fn limits() {
     println!("limit: append 16 KiB and sync {:.2?} median, {:.2?} p99", syncs[150], syncs[297]);
 }
 
-/// Blocks of a recording with all that is needed to decode them.
-fn blocks(path: &Path) -> Vec<(BlockRecord, Bytes)> {
-    let requests = recording(path);
-    let mut processes = HashMap::new();
-    let mut streams = HashMap::new();
-    for request in &requests {
-        if request.is("insert_process") {
-            let process = wire::decode_process(&request.body).unwrap();
-            processes.insert(process.process_id, Arc::new(process));
-        } else if request.is("insert_stream") {
-            let stream = wire::decode_stream(&request.body).unwrap();
-            streams.insert(stream.stream_id, Arc::new(stream));
-        }
-    }
-    let blocks = requests.into_iter().filter(|r| r.is("insert_block"));
-    blocks
-        .map(|request| {
-            let block = wire::decode_block(request.body.into()).unwrap();
-            let payload = block.body.slice(block.payload.clone());
-            let record = BlockRecord {
-                seq: 0,
-                stream: Arc::clone(&streams[&block.info.stream_id]),
-                process: Arc::clone(&processes[&block.info.process_id]),
-                info: block.info,
-                object_key: String::new(),
-                payload_offset: 0,
-            };
-            (record, payload)
-        })
-        .collect()
-}
-
 fn decoding(path: &Path) {
     let assembly = Assembly::new(linked_unsorted()).unwrap();
     let all = blocks(path);
     let limits = DecodeLimits::default();
     for (set, tag) in [("log_entries", "log"), ("measures", "metrics")] {
         let Some(view_set) = assembly.view_sets().find(|s| s.name == set) else { continue };
-        let source = assembly.sources(set)[0];
+        let Decoder::Block(decoder) = assembly.sources(set)[0].decoder else { continue };
         let tagged: Vec<_> = all.iter().filter(|(b, _)| b.stream.tags[0] == tag).collect();
         let events: i64 = tagged.iter().map(|(b, _)| i64::from(b.info.nb_objects)).sum();
         let rate = |time: Duration| events as f64 / time.as_secs_f64() / 1e6;
@@ -150,14 +94,14 @@ fn decoding(path: &Path) {
                 for (block, payload) in &tagged {
                     let batch = decode_block(
                         view_set,
-                        &source,
+                        decoder,
                         block,
                         payload.clone(),
                         &projection,
                         schema.clone(),
                         limits,
                     );
-                    rows += batch.unwrap().num_rows();
+                    rows += batch.unwrap().rows.num_rows();
                 }
                 assert_eq!(rows as i64, events);
             });
@@ -173,27 +117,6 @@ fn decoding(path: &Path) {
 /// User and system time that the server took so far.
 fn cpu(server: &Server) -> Duration {
     cpu_of(&server.id().to_string())
-}
-
-fn cpu_of(process: &str) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
-    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    Duration::from_millis(ticks * 10)
-}
-
-/// Puts the requests of a recording into a lake, without a server.
-async fn feed(lake: &Lake, requests: &[Request]) {
-    let connection = lake.connection();
-    for request in requests {
-        if request.is("insert_process") {
-            connection.insert_process(wire::decode_process(&request.body).unwrap()).await.unwrap();
-        } else if request.is("insert_stream") {
-            connection.insert_stream(wire::decode_stream(&request.body).unwrap()).await.unwrap();
-        } else {
-            connection.insert_block(wire::decode_block(request.body.clone().into()).unwrap()).await.unwrap();
-        }
-    }
 }
 
 /// Median of the times that a query takes, and what it read.
@@ -230,7 +153,7 @@ async fn partitions(path: &Path) {
         ("measures", "metrics", ["count(*), avg(value), max(time)", "name, count(*), max(value)"]),
     ] {
         let Some(view_set) = assembly.view_sets().find(|s| s.name == set) else { continue };
-        let source = assembly.sources(set)[0];
+        let Decoder::Block(decoder) = assembly.sources(set)[0].decoder else { continue };
         let schema = view_set.engine_schema();
         let projection: Vec<usize> = (0..view_set.columns.len()).collect();
         let tagged: Vec<_> = all.iter().filter(|(b, _)| b.stream.tags[0] == tag).collect();
@@ -238,8 +161,9 @@ async fn partitions(path: &Path) {
         let batches: Vec<RecordBatch> = tagged
             .iter()
             .map(|(b, payload)| {
-                decode_block(view_set, &source, b, payload.clone(), &projection, schema.clone(), limits)
+                decode_block(view_set, decoder, b, payload.clone(), &projection, schema.clone(), limits)
                     .unwrap()
+                    .rows
             })
             .collect();
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();

@@ -41,6 +41,12 @@ pub(crate) enum Command {
     /// Answer SQL queries as you type them.
     #[cfg(feature = "prompt")]
     Sql(SqlArgs),
+    /// Write a Perfetto trace of a process: threads, tasks, network, logs, measures.
+    #[cfg(feature = "spans")]
+    Trace(TraceArgs),
+    /// Draw a flame graph of a thread, or of all threads of a process.
+    #[cfg(feature = "spans")]
+    Flame(FlameArgs),
     /// List the view sets that are linked into this binary.
     Views(ViewsArgs),
     /// Print the documented schema. Needs no lake.
@@ -256,6 +262,35 @@ pub(crate) struct SqlArgs {
     pub(crate) lake: LakeArgs,
     #[command(flatten)]
     pub(crate) range: RangeArgs,
+}
+
+#[cfg(feature = "spans")]
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TraceArgs {
+    /// The process
+    pub(crate) process_id: uuid::Uuid,
+    #[command(flatten)]
+    pub(crate) lake: LakeArgs,
+    #[command(flatten)]
+    pub(crate) range: RangeArgs,
+    /// File to write to, for ui.perfetto.dev; it is replaced when the trace is complete
+    #[arg(long, short, value_name = "FILE", default_value = "trace.pftrace")]
+    pub(crate) output: PathBuf,
+}
+
+#[cfg(feature = "spans")]
+#[derive(Debug, Clone, Args)]
+pub(crate) struct FlameArgs {
+    /// The stream of a thread, or a process
+    #[arg(value_name = "STREAM_ID|PROCESS_ID")]
+    pub(crate) id: uuid::Uuid,
+    #[command(flatten)]
+    pub(crate) lake: LakeArgs,
+    #[command(flatten)]
+    pub(crate) range: RangeArgs,
+    /// File to write to, for a browser; it is replaced when the picture is complete
+    #[arg(long, short, value_name = "FILE", default_value = "flame.svg")]
+    pub(crate) output: PathBuf,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -6,14 +6,18 @@
 mod async_decoder;
 pub mod async_events;
 mod call_site;
-#[cfg(test)]
-mod tests;
+pub mod flame;
+pub mod functions;
 mod thread_decoder;
 pub mod thread_spans;
+pub mod trace;
+
+#[cfg(test)]
+mod tests;
 
 use belvedere_core::registry::Registration;
 
 /// What this crate registers, as plain values.
 pub fn registrations() -> Vec<&'static Registration> {
-    vec![&thread_spans::REGISTRATION, &async_events::REGISTRATION]
+    vec![&thread_spans::REGISTRATION, &async_events::REGISTRATION, &functions::REGISTRATION]
 }

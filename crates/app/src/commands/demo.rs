@@ -13,10 +13,15 @@ use belvedere_core::partitions::MaintenanceConfig;
 use belvedere_core::time::TimeRange;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use uuid::Uuid;
 
 /// How long the demo waits for its first rows before it says that something is wrong.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Blocks that the program sends first: logs, measures, one of the library's own, and spans.
+const FIRST_BLOCKS: u32 = 4;
+
+/// Questions, and what answers them; `{process}` is the id of the demo's program.
 const QUERIES: &[(&str, &str)] = &[
     ("Which processes are there?", "SELECT exe, computer, start_time FROM processes"),
     #[cfg(feature = "log")]
@@ -30,6 +35,12 @@ const QUERIES: &[(&str, &str)] = &[
         "What do they measure?",
         "SELECT name, unit, count(*) AS count, min(value) AS min, avg(value) AS avg, max(value) AS max \
          FROM measures GROUP BY name, unit ORDER BY count DESC, name LIMIT 8",
+    ),
+    #[cfg(feature = "spans")]
+    (
+        "Where does the time go?",
+        "SELECT depth, name, count(*) AS calls, sum(duration) / 1e6 AS milliseconds \
+         FROM process_spans('{process}', 'thread') WHERE depth > 0 GROUP BY depth, name ORDER BY depth, name",
     ),
 ];
 
@@ -63,8 +74,9 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
     let mut program = Program::start(&url)?;
     eprintln!("a small instrumented program is sending to {url}\n");
     let outcome = async {
-        first_rows(&lake, &mut program, began).await?;
+        let process = first_rows(&lake, &mut program, began).await?;
         for (question, sql) in QUERIES {
+            let sql = &sql.replace("{process}", &process.to_string());
             println!("-- {question}\n{sql};");
             // not what is left of an earlier demo
             let range = TimeRange { begin: Some(began), end: None };
@@ -72,7 +84,7 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
             println!();
         }
         if !args.once {
-            say_what_next(&args, &url);
+            say_what_next(&args, &url, process);
             stopped().await;
         }
         Ok(())
@@ -84,15 +96,15 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
     outcome
 }
 
-/// Waits until the program's first blocks are in the lake.
-async fn first_rows(lake: &Lake, program: &mut Program, since: i64) -> Result<()> {
+/// Waits until the program's first blocks are in the lake. Returns its process id.
+async fn first_rows(lake: &Lake, program: &mut Program, since: i64) -> Result<Uuid> {
     let filter =
         BlockFilter { inserted: TimeRange { begin: Some(since), end: None }, ..BlockFilter::default() };
     let began = Instant::now();
     loop {
-        let blocks = lake.connection().catalog().blocks(&filter, 0, 3).await?;
-        if blocks.len() == 3 {
-            return Ok(());
+        let blocks = lake.connection().catalog().blocks(&filter, 0, FIRST_BLOCKS).await?;
+        if blocks.len() == FIRST_BLOCKS as usize {
+            return Ok(blocks[0].info.process_id);
         }
         program.check()?;
         if began.elapsed() > PATIENCE {
@@ -104,14 +116,18 @@ async fn first_rows(lake: &Lake, program: &mut Program, since: i64) -> Result<()
     }
 }
 
-fn say_what_next(args: &DemoArgs, url: &str) {
+fn say_what_next(args: &DemoArgs, url: &str, process: Uuid) {
     let program = std::env::args().next().unwrap_or_else(|| "belvedere".to_owned());
     let lake = args.lake.lake.display();
+    let trace = match cfg!(feature = "spans") {
+        true => format!("\n  {program} trace {process} --lake {lake} -o demo.pftrace"),
+        false => String::new(),
+    };
     println!(
         "The program goes on sending until you press Ctrl-C. Meanwhile, in another terminal:\n\n  \
          {program} sql --lake {lake}\n  \
          {program} query --lake {lake} \"SELECT count(*) FROM log_entries WHERE level <= 3\"\n  \
-         {program} schema log_entries\n\n\
+         {program} schema log_entries{trace}\n\n\
          To see a program of your own, set MICROMEGAS_TELEMETRY_URL={url} and start it."
     );
 }

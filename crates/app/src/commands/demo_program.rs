@@ -1,9 +1,11 @@
-//! The program that the demo instruments: a small workshop that logs and measures through the published
+//! The program that the demo instruments: a small workshop that logs, measures and traces through the published
 //! client library, over HTTP like any other program.
 
 use anyhow::{Context, Result};
 use micromegas_telemetry_sink::TelemetryGuardBuilder;
-use micromegas_tracing::dispatch::{flush_log_buffer, flush_metrics_buffer};
+use micromegas_tracing::dispatch::{
+    flush_log_buffer, flush_metrics_buffer, flush_thread_buffer, init_thread_stream,
+};
 use micromegas_tracing::prelude::*;
 use std::time::{Duration, Instant};
 
@@ -14,10 +16,12 @@ pub(crate) async fn run(url: &str) -> Result<()> {
         .with_local_sink_enabled(false)
         .with_install_log_capture(false)
         .with_install_tracing_capture(false)
+        .with_cpu_tracing_enabled(true)
         .with_process_property("version".to_owned(), env!("CARGO_PKG_VERSION").to_owned())
         .with_process_property("purpose".to_owned(), "demo".to_owned())
         .build()
         .context("the client library could not be set up")?;
+    init_thread_stream();
     let mut bench = tokio::time::interval(Duration::from_millis(20));
     for piece in 0_u64.. {
         bench.tick().await;
@@ -26,15 +30,18 @@ pub(crate) async fn run(url: &str) -> Result<()> {
         if piece % 25 == 24 {
             flush_log_buffer();
             flush_metrics_buffer();
+            flush_thread_buffer();
         }
     }
     Ok(())
 }
 
 fn make(piece: u64) {
+    span_scope!("make a piece");
     let began = Instant::now();
     let wood = ["oak", "birch", "pine"][(piece % 3) as usize];
     info!(wood = wood, "cutting piece {piece}");
+    cut(piece);
     let thickness = (20.0 + 4.0 * (piece as f64 / 7.0).sin() + (piece * 37 % 11) as f64 / 10.0).round() / 2.0;
     fmetric!("thickness", "mm", "wood" = wood, thickness);
     if piece % 10 == 7 {
@@ -45,4 +52,14 @@ fn make(piece: u64) {
     }
     fmetric!("cutting_time", "ms", began.elapsed().as_secs_f64() * 1000.0);
     imetric!("pieces", "count", piece + 1);
+}
+
+/// Takes as long as the wood is hard.
+fn cut(piece: u64) {
+    span_scope!("cut");
+    for _ in 0..3 {
+        span_scope!("stroke");
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_micros(50 + piece % 3 * 100) {}
+    }
 }

@@ -4,14 +4,19 @@
 mod demo;
 #[cfg(feature = "demo")]
 mod demo_program;
+#[cfg(feature = "spans")]
+mod flame;
 mod fsck;
 mod lake;
 mod maintain;
+mod output;
 mod query;
 mod schema;
 mod serve;
 #[cfg(feature = "prompt")]
 mod sql;
+#[cfg(feature = "spans")]
+mod trace;
 mod views;
 
 use crate::args::Command;
@@ -29,6 +34,10 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
         Command::Query(args) => query::query(args).await,
         #[cfg(feature = "prompt")]
         Command::Sql(args) => sql::sql(args).await,
+        #[cfg(feature = "spans")]
+        Command::Trace(args) => trace::trace(args).await,
+        #[cfg(feature = "spans")]
+        Command::Flame(args) => flame::flame(args).await,
         Command::Views(args) => views::views(args).await,
         Command::Schema(args) => schema::schema(args),
     }

@@ -1,14 +1,14 @@
 //! `belvedere query`
 
 use super::lake::{open_existing, range};
+use super::output::NewFile;
 use crate::args::QueryArgs;
 use crate::format::{Format, RowWriter};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use belvedere_core::Lake;
 use belvedere_core::query::{QueryError, QueryReport};
 use belvedere_core::time::TimeRange;
 use futures::TryStreamExt;
-use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::Path;
 
@@ -50,25 +50,19 @@ pub(crate) async fn answer(
 
 /// A file that is there stays as it is until the whole answer is written beside it.
 async fn answer_to_file(lake: &Lake, sql: &str, range: TimeRange, format: Format, path: &Path) -> Result<()> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".unfinished");
-    let unfinished = Path::new(&unfinished);
-    let file = File::create(unfinished).with_context(|| format!("{} can't be made", unfinished.display()))?;
-    let outcome = match answer(lake, sql, range, format, file).await {
-        Ok(()) => {
-            std::fs::rename(unfinished, path).with_context(|| format!("{} can't be written", path.display()))
-        }
-        Err(e) => Err(e),
-    };
-    if outcome.is_err() {
-        // what is left of it is of no use; the first error is the one to tell
-        let _ = std::fs::remove_file(unfinished);
-    }
-    outcome
+    let mut file = NewFile::create(path)?;
+    answer(lake, sql, range, format, file.writer()).await?;
+    file.finish()
 }
 
-/// Says which blocks are missing from an answer.
-fn warn_of_faults(report: &QueryReport) {
+/// Says which blocks are missing from an answer, and how many events.
+pub(crate) fn warn_of_faults(report: &QueryReport) {
+    let ignored = report.ignored_events();
+    if ignored > 0 {
+        eprintln!(
+            "warning: {ignored} events fit nothing, an end without a begin for instance: see /metrics, events_ignored"
+        );
+    }
     let count = report.fault_count();
     if count == 0 {
         return;

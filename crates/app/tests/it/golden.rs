@@ -18,7 +18,10 @@ fn the_seeds_columns_stand_first_in_its_order_with_its_names_and_types() {
     let built = ["blocks", "processes", "streams"]
         .into_iter()
         .chain(cfg!(feature = "log").then_some("log_entries"))
-        .chain(cfg!(feature = "metrics").then_some("measures"));
+        .chain(cfg!(feature = "metrics").then_some("measures"))
+        .chain(cfg!(feature = "net").then_some("net_spans"))
+        .chain(cfg!(feature = "spans").then_some("thread_spans"))
+        .chain(cfg!(feature = "spans").then_some("async_events"));
     for name in built {
         let (set, seed) = (&ours["view_sets"][name], &seed["view_sets"][name]);
         let seed_columns = seed["columns"].as_array().unwrap();
@@ -30,6 +33,18 @@ fn the_seeds_columns_stand_first_in_its_order_with_its_names_and_types() {
         assert!(columns.len() >= seed_columns.len(), "{name}");
         assert!(columns.iter().all(|c| !c["description"].as_str().unwrap().is_empty()), "{name}");
         assert_eq!(set["instances"], seed["instances"], "{name}");
+    }
+}
+
+/// A table of the view set: that of everything, or one of the recording of which net-small has something.
+fn from(name: &str, set: &Value) -> String {
+    let has = |kind: &str| set["instances"].as_array().unwrap().iter().any(|i| i == kind);
+    if has("global") {
+        name.to_owned()
+    } else if has("process") {
+        format!("view_instance('{name}', '5ae2d1de-2701-4c09-a981-a6a8c42f4082')")
+    } else {
+        format!("view_instance('{name}', 'f907f404-96e2-4f17-97f1-125fcd8a3305')")
     }
 }
 
@@ -45,7 +60,7 @@ fn files_have_the_documented_types() {
         let file = place.directory.path().join(format!("{name}.parquet"));
         let status = place
             .command("query")
-            .args([&format!("SELECT * FROM {name}"), "--format", "parquet", "--output"])
+            .args([&format!("SELECT * FROM {}", from(name, set)), "--format", "parquet", "--output"])
             .arg(&file)
             .status()
             .unwrap();
@@ -135,10 +150,20 @@ fn rows_are_those_of_an_independent_server_of_the_protocol() {
         let requests = recording(&testdata(&format!("recordings/{name}.jsonl.gz")));
         replay(&server, &requests);
         let process = crate::support::main_id(&requests[0]).unwrap();
-        for view in ["blocks", "streams", "processes", "log_entries", "measures"] {
+        let mut views = vec!["blocks", "streams", "processes", "log_entries", "measures"];
+        views.extend(if name == "net-small" {
+            ["net_spans"].as_slice()
+        } else {
+            &["async_events", "thread_spans"]
+        });
+        for view in views {
             let expected = read_parquet(&testdata(&format!("expected/{name}/{view}.parquet")));
             let file = place.directory.path().join("rows.parquet");
-            let sql = format!("SELECT * FROM {view} WHERE process_id = '{process}'");
+            let sql = match view {
+                "net_spans" | "async_events" => format!("SELECT * FROM view_instance('{view}', '{process}')"),
+                "thread_spans" => format!("SELECT * FROM process_spans('{process}', 'thread')"),
+                _ => format!("SELECT * FROM {view} WHERE process_id = '{process}'"),
+            };
             let output = place
                 .command("query")
                 .args([&sql, "--format", "parquet", "--output"])
@@ -148,8 +173,18 @@ fn rows_are_those_of_an_independent_server_of_the_protocol() {
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             let found = read_parquet(&file);
             // times of events are estimated by each server from what it has seen: compared below
-            let of_the_server =
-                ["insert_time", "streams.insert_time", "processes.insert_time", "last_update_time", "time"];
+            let of_the_server = [
+                "insert_time",
+                "streams.insert_time",
+                "processes.insert_time",
+                "last_update_time",
+                "time",
+                "begin",
+                "end",
+                "duration",
+                "begin_time",
+                "end_time",
+            ];
             let schema = expected[0].schema();
             let columns: Vec<&str> = schema
                 .fields()
@@ -167,16 +202,27 @@ fn rows_are_those_of_an_independent_server_of_the_protocol() {
             for (found, expected) in found_rows.iter().zip(&expected_rows) {
                 assert_eq!(found, expected, "{name} {view} {columns:?}");
             }
-            if ["log_entries", "measures"].contains(&view) {
-                check_times(&found, &expected);
+            match view {
+                "log_entries" | "measures" | "async_events" => {
+                    check_times(&found, &expected, ["block_id", "time"])
+                }
+                "thread_spans" => {
+                    check_times(&found, &expected, ["stream_id", "begin"]);
+                    check_times(&found, &expected, ["stream_id", "end"]);
+                }
+                "net_spans" => {
+                    check_times(&found, &expected, ["stream_id", "begin_time"]);
+                    check_times(&found, &expected, ["stream_id", "end_time"]);
+                }
+                _ => {}
             }
         }
     }
 }
 
 /// Times in the order of each block's events, within two milliseconds of the other server's.
-fn check_times(found: &[RecordBatch], expected: &[RecordBatch]) {
-    let (found, expected) = (rows_of(found, &["block_id", "time"]), rows_of(expected, &["block_id", "time"]));
+fn check_times(found: &[RecordBatch], expected: &[RecordBatch], columns: [&str; 2]) {
+    let (found, expected) = (rows_of(found, &columns), rows_of(expected, &columns));
     for (a, b) in found.iter().zip(&expected) {
         let (x, y): (i64, i64) = (a[1].parse().unwrap(), b[1].parse().unwrap());
         assert!(a[0] == b[0] && (x - y).abs() <= 2, "{a:?} {b:?}");

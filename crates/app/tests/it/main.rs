@@ -9,6 +9,8 @@ mod durability;
 mod golden;
 mod partitions;
 mod schema_docs;
+#[cfg(all(feature = "spans", feature = "net", feature = "log", feature = "metrics"))]
+mod spans;
 mod sql;
 mod support;
 mod truth;

@@ -173,15 +173,16 @@ impl Workshop {
         Ok((chains.into_iter().flat_map(|chain| chain.kept).collect(), last))
     }
 
-    /// The rows that a partition should have, made anew. `None` if that can't be told: the state before it is not
-    /// known any more.
+    /// Makes the rows that a partition should have anew. `false` if that can't be told: the state before it is not known
+    /// any more.
     pub(super) async fn rows_of_section(
         &self,
         instance: &Instance,
         partition: &PartitionRecord,
-    ) -> Result<Option<Vec<RecordBatch>>> {
+        take: &mut (dyn FnMut(RecordBatch) -> Result<()> + Send),
+    ) -> Result<bool> {
         let (RowSource::Chains(sources), Some(section)) = (&instance.source, &partition.content.chain) else {
-            return Ok(None);
+            return Ok(false);
         };
         let state = if section.entry == ChainSection::digest(None) {
             None
@@ -191,17 +192,16 @@ impl Workshop {
                 others.into_iter().filter_map(|p| p.content.chain).find(|c| c.is_followed_by(section));
             match before {
                 Some(before) => Some(before.exit),
-                None => return Ok(None),
+                None => return Ok(false),
             }
         };
         let catalog = self.catalog();
-        let Some(stream) = catalog.stream(section.stream_id).await? else { return Ok(None) };
-        let Some(process) = catalog.process(stream.process_id).await? else { return Ok(None) };
+        let Some(stream) = catalog.stream(section.stream_id).await? else { return Ok(false) };
+        let Some(process) = catalog.process(stream.process_id).await? else { return Ok(false) };
         let chain = StreamChain { process, stream, kept: vec![], stale: vec![], pieces: vec![] };
         let mut walk = self.walk(instance, sources, &chain, state.as_deref())?;
         let blocks = instance.blocks_of(&partition.content);
         let mut feed = Box::pin(chain_feed(self.context.connection().clone(), blocks));
-        let mut rows = Vec::new();
         while let Some(next) = feed.next().await {
             let (block, payload) = next?;
             let task = tokio::task::spawn_blocking(move || {
@@ -210,9 +210,9 @@ impl Workshop {
             });
             let (after, decoded) = task.await?;
             walk = after;
-            rows.extend(decoded.into_iter().map(|d| d.rows));
+            decoded.into_iter().try_for_each(|d| take(d.rows))?;
         }
-        Ok(Some(rows))
+        Ok(true)
     }
 }
 

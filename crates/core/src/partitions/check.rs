@@ -12,7 +12,6 @@ use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::row::{RowConverter, SortField};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use foldhash::fast::FixedState;
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
@@ -208,14 +207,14 @@ impl Check<'_> {
             return Ok(None);
         }
         let expected = match &instance.source {
-            RowSource::Chains(_) => match self.workshop.rows_of_section(instance, partition).await? {
-                Some(rows) => {
-                    let schema = instance.view_set.engine_schema();
-                    let rows = futures::stream::iter(rows.into_iter().map(Ok));
-                    digest(Box::pin(RecordBatchStreamAdapter::new(schema, rows))).await?
+            RowSource::Chains(_) => {
+                let mut digest = Digest::default();
+                let mut add = |rows| digest.add(&rows);
+                if !self.workshop.rows_of_section(instance, partition, &mut add).await? {
+                    return Ok(None);
                 }
-                None => return Ok(None),
-            },
+                digest
+            }
             _ => digest(self.workshop.live_rows(instance, p.seqs).await?).await?,
         };
         self.report.compared += 1;
@@ -302,10 +301,8 @@ struct Digest {
     sum: u64,
 }
 
-async fn digest(mut rows: SendableRecordBatchStream) -> Result<Digest> {
-    let mut digest = Digest::default();
-    while let Some(batch) = rows.try_next().await? {
-        let batch: RecordBatch = batch;
+impl Digest {
+    fn add(&mut self, batch: &RecordBatch) -> Result<()> {
         // a dictionary is no part of the value
         let columns = batch.columns().iter().map(|column| match column.data_type() {
             arrow::datatypes::DataType::Dictionary(_, value) => cast(column, value),
@@ -315,9 +312,17 @@ async fn digest(mut rows: SendableRecordBatchStream) -> Result<Digest> {
         let fields = columns.iter().map(|c| SortField::new(c.data_type().clone())).collect();
         let hasher = FixedState::default();
         for row in &RowConverter::new(fields)?.convert_columns(&columns)? {
-            digest.rows += 1;
-            digest.sum = digest.sum.wrapping_add(hasher.hash_one(row.as_ref()));
+            self.rows += 1;
+            self.sum = self.sum.wrapping_add(hasher.hash_one(row.as_ref()));
         }
+        Ok(())
+    }
+}
+
+async fn digest(mut rows: SendableRecordBatchStream) -> Result<Digest> {
+    let mut digest = Digest::default();
+    while let Some(batch) = rows.try_next().await? {
+        digest.add(&batch)?;
     }
     Ok(digest)
 }

@@ -131,6 +131,12 @@ impl QueryContext {
         Workshop::new(unlimited, upkeep.threads.clone(), upkeep.grace, upkeep.memory_bytes)
     }
 
+    /// The same for another range of event time.
+    #[must_use]
+    pub fn with_range(&self, range: TimeRange) -> Self {
+        Self { range, ..self.clone() }
+    }
+
     /// The same for the rows of some blocks only, of all times.
     pub(crate) fn within(&self, window: SeqRange) -> Self {
         Self { window, range: TimeRange::ALL, ..self.clone() }

@@ -196,7 +196,7 @@ impl Lake {
     }
 
     /// What a query of events in that range works with.
-    pub(crate) fn context(&self, range: TimeRange) -> QueryContext {
+    pub fn context(&self, range: TimeRange) -> QueryContext {
         let (assembly, factory) = self.views.current();
         QueryContext {
             connection: self.connection.clone(),

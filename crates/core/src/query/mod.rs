@@ -27,6 +27,7 @@ mod view_table;
 pub(crate) use block_scan::note_fault;
 pub(crate) use chain_scan::chain_feed;
 pub use conditions::Conditions;
+pub use conform::conformed;
 pub(crate) use conform::{ConformExec, conform};
 pub use context::{Fault, QueryContext, QueryReport, ScanPlan};
 pub use error::QueryError;

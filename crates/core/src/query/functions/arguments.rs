@@ -4,13 +4,14 @@ use crate::time::parse_rfc3339;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::Expr;
 use datafusion::scalar::ScalarValue;
+use uuid::Uuid;
 
 fn wrong<T>(what: &str, needed: &str, found: &Expr) -> Result<T> {
     Err(DataFusionError::Plan(format!("the {what} must be {needed}, not {found}")))
 }
 
 /// A text in quotes.
-pub(super) fn text(expr: &Expr, what: &str) -> Result<String> {
+pub fn text(expr: &Expr, what: &str) -> Result<String> {
     match expr {
         Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => {
             Ok(text.clone())
@@ -19,8 +20,15 @@ pub(super) fn text(expr: &Expr, what: &str) -> Result<String> {
     }
 }
 
+/// The id of a process, a stream or a block, in quotes.
+pub fn uuid(expr: &Expr, what: &str) -> Result<Uuid> {
+    let text = text(expr, what)?;
+    Uuid::try_parse(&text)
+        .map_err(|_| DataFusionError::Plan(format!("the {what} must be a UUID, not '{text}'")))
+}
+
 /// A whole number.
-pub(super) fn number(expr: &Expr, what: &str) -> Result<i64> {
+pub fn number(expr: &Expr, what: &str) -> Result<i64> {
     match expr {
         Expr::Literal(ScalarValue::Int64(Some(number)), _) => Ok(*number),
         Expr::Literal(ScalarValue::Int32(Some(number)), _) => Ok(i64::from(*number)),
@@ -29,7 +37,7 @@ pub(super) fn number(expr: &Expr, what: &str) -> Result<i64> {
 }
 
 /// An instant, as RFC 3339 text or as a timestamp; in nanoseconds since the Unix epoch.
-pub(super) fn time(expr: &Expr, what: &str) -> Result<i64> {
+pub fn time(expr: &Expr, what: &str) -> Result<i64> {
     match expr {
         Expr::Literal(ScalarValue::TimestampNanosecond(Some(time), zone), _)
             if matches!(zone.as_deref(), None | Some("+00:00" | "UTC")) =>

@@ -1,6 +1,6 @@
 //! `list_partitions()`
 
-use crate::lake::PartitionRecord;
+use crate::lake::{ChainSection, PartitionRecord};
 use crate::query::{Conditions, QueryContext};
 use crate::views::{Page, PagedSource, PagedTable};
 use anyhow::Result;
@@ -51,6 +51,10 @@ impl TableFunctionImpl for ListPartitions {
             Field::new("end_seq", DataType::Int64, false),
             Field::new("num_blocks", DataType::Int64, false),
             Field::new("num_unreadable_blocks", DataType::Int64, false),
+            Field::new("num_ignored_events", DataType::Int64, false),
+            Field::new("stream_id", DataType::Utf8, true),
+            Field::new("begin_object", DataType::Int64, true),
+            Field::new("end_object", DataType::Int64, true),
         ]);
         Ok(Arc::new(PagedTable::new(Arc::new(schema), Partitions, self.context.clone())))
     }
@@ -89,6 +93,10 @@ fn rows(partitions: &[PartitionRecord], schema: &SchemaRef) -> Result<RecordBatc
     let numbers = |f: fn(&PartitionRecord) -> i64| -> ArrayRef {
         Arc::new(Int64Array::from_iter_values(partitions.iter().map(f)))
     };
+    let streams = partitions.iter().map(|p| p.content.chain.as_ref().map(|c| c.stream_id.to_string()));
+    let sections = |f: fn(&ChainSection) -> i64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter(partitions.iter().map(|p| p.content.chain.as_ref().map(f))))
+    };
     // what clients of other platforms know as a hash is a number: events that it was made of
     let counts = partitions.iter().map(|p| p.content.object_count.to_le_bytes());
     let mut orders = ListBuilder::new(StringBuilder::new());
@@ -116,6 +124,10 @@ fn rows(partitions: &[PartitionRecord], schema: &SchemaRef) -> Result<RecordBatc
         numbers(|p| p.content.seqs.end),
         numbers(|p| p.content.block_count),
         numbers(|p| p.content.fault_count),
+        numbers(|p| p.content.ignored_count),
+        Arc::new(StringArray::from_iter(streams)),
+        sections(|chain| chain.begin),
+        sections(|chain| chain.end),
     ];
     Ok(RecordBatch::try_new(schema.clone(), columns)?)
 }

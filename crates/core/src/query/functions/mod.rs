@@ -1,6 +1,6 @@
 //! The SQL functions that belong to the lake itself, registered like everybody else's.
 
-mod arguments;
+pub mod arguments;
 mod block_faults;
 mod change_partitions;
 mod list_partitions;
@@ -25,7 +25,8 @@ crate::register_functions! {
                 name: "list_partitions",
                 signature: "list_partitions()",
                 about: "Table: the partitions of the lake: view set, instance, times, rows and bytes, the file, and \
-                        which blocks each covers (begin_seq to end_seq, both inclusive).",
+                        which blocks each covers (begin_seq to end_seq, both inclusive; of rows that are made along a \
+                        stream, those of stream_id from begin_object to before end_object).",
             },
             FunctionDoc {
                 name: "list_view_sets",

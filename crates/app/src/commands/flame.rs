@@ -1,0 +1,78 @@
+//! `belvedere flame`
+
+use super::lake::{open_existing, range};
+use super::output::NewFile;
+use crate::args::FlameArgs;
+use anyhow::{Result, bail};
+use belvedere_core::Lake;
+use belvedere_core::lake::StreamFilter;
+use belvedere_core::model::StreamInfo;
+use belvedere_views_spans::flame::FlameGraph;
+use indicatif::HumanCount;
+use uuid::Uuid;
+
+/// Streams of one page of the list.
+const PAGE: u32 = 500;
+
+pub(crate) async fn flame(args: FlameArgs) -> Result<()> {
+    let range = range(&args.range)?;
+    let lake = open_existing(&args.lake).await?;
+    let context = lake.context(range);
+    let (title, streams) = streams(&lake, args.id).await?;
+    let mut graph = FlameGraph::default();
+    let mut outcome = Ok(());
+    for stream in &streams {
+        outcome = graph.add(&context, stream).await;
+        if outcome.is_err() {
+            break;
+        }
+    }
+    super::query::warn_of_faults(context.report());
+    if outcome.is_ok() {
+        outcome = draw(&graph, &title, &args);
+    }
+    lake.keep_what_was_wanted(|_| ()).await;
+    lake.close().await;
+    outcome?;
+    eprintln!(
+        "{}: {} spans, {:.3} ms in all; open it with a browser",
+        args.output.display(),
+        HumanCount(graph.spans()),
+        graph.total() as f64 / 1e6
+    );
+    Ok(())
+}
+
+fn draw(graph: &FlameGraph, title: &str, args: &FlameArgs) -> Result<()> {
+    let mut file = NewFile::create(&args.output)?;
+    graph.write_svg(title, file.writer())?;
+    file.finish()
+}
+
+/// The stream, or the threads of the process, of that id, and what to call them.
+async fn streams(lake: &Lake, id: Uuid) -> Result<(String, Vec<StreamInfo>)> {
+    let catalog = lake.connection().catalog();
+    if catalog.stream(id).await?.is_some() {
+        let filter = StreamFilter { stream_id: Some(id), ..StreamFilter::default() };
+        let streams = catalog.streams(&filter, None, 1).await?;
+        return Ok((format!("thread {id}"), streams.into_iter().map(|(stream, _)| stream).collect()));
+    }
+    let Some(process) = catalog.process(id).await? else {
+        bail!(
+            "there is neither a stream nor a process {id} in this lake: \
+             SELECT process_id, exe FROM processes, SELECT stream_id FROM streams list those that there are"
+        );
+    };
+    let filter = StreamFilter { process_id: Some(id), ..StreamFilter::default() };
+    let mut threads = Vec::new();
+    let mut after = None;
+    loop {
+        let page = catalog.streams(&filter, after, PAGE).await?;
+        let is_last = page.len() < PAGE as usize;
+        after = page.last().map(|(stream, _)| stream.stream_id);
+        threads.extend(page.into_iter().map(|(s, _)| s).filter(|s| s.tags.iter().any(|t| t == "cpu")));
+        if is_last {
+            return Ok((format!("{} ({id})", process.exe), threads));
+        }
+    }
+}

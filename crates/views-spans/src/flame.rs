@@ -1,0 +1,150 @@
+//! Where the time went: a flame graph of the spans of threads.
+//!
+//! Memory depends on how many ways there are through the code, not on how many spans. The width of the whole is the sum
+//! of the durations of the threads themselves, the time in no span included.
+
+use crate::thread_decoder::label;
+use crate::trace::{PreOrder, columns};
+use anyhow::{Context, Result, bail};
+use belvedere_core::model::StreamInfo;
+use belvedere_core::query::QueryContext;
+use foldhash::HashMap;
+use futures::TryStreamExt;
+use std::collections::BTreeMap;
+use std::io::Write;
+
+/// Ways through the code that are told apart; what goes deeper counts for the last one that is.
+const MOST: usize = 1 << 20;
+
+/// How often and how long each way through the code was gone.
+#[derive(Debug, Default)]
+pub struct FlameGraph {
+    nodes: Vec<Node>,
+    children: HashMap<(Option<u32>, String), u32>,
+    /// Nanoseconds of the outermost spans.
+    total: i64,
+    spans: u64,
+}
+
+#[derive(Debug)]
+struct Node {
+    name: String,
+    parent: Option<u32>,
+    /// Nanoseconds, those of its parts included.
+    total: i64,
+    /// Nanoseconds of its parts.
+    parts: i64,
+}
+
+impl FlameGraph {
+    /// Nanoseconds of the outermost spans.
+    pub fn total(&self) -> i64 {
+        self.total
+    }
+
+    /// Spans that were counted.
+    pub fn spans(&self) -> u64 {
+        self.spans
+    }
+
+    /// Adds the spans of a thread, within the context's time range.
+    pub async fn add(&mut self, context: &QueryContext, stream: &StreamInfo) -> Result<()> {
+        let sql = format!(
+            "SELECT id, \"begin\", \"end\", CAST(depth AS BIGINT) AS depth, name \
+             FROM view_instance('thread_spans', '{}') ORDER BY \"begin\"",
+            stream.stream_id
+        );
+        let frame = context.session()?.sql(&sql).await?;
+        let mut rows = frame.execute_stream().await.with_context(|| format!("reading {}", label(stream)))?;
+        let range = context.range();
+        let mut order = PreOrder::default();
+        // of what is open: how deep it is, when it ends, and its node
+        let mut open: Vec<(i64, i64, Option<u32>)> = Vec::new();
+        loop {
+            let batch = rows.try_next().await?;
+            let is_last = batch.is_none();
+            if let Some(batch) = order.add(batch)? {
+                for row in columns(&batch)?.rows() {
+                    while open.pop_if(|(depth, _, _)| *depth >= row.depth).is_some() {}
+                    let begin = range.begin.map_or(row.begin, |from| row.begin.max(from));
+                    let end = range.end.map_or(row.end, |to| row.end.min(to));
+                    // no part goes on longer than the whole
+                    let end = open.last().map_or(end, |(_, outer, _)| end.min(*outer)).max(begin);
+                    let parent = open.last().map(|(_, _, node)| *node);
+                    let node = self.count(parent, row.name(), end - begin);
+                    open.push((row.depth, end, node));
+                }
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Counts a span; `parent` is `None` for an outermost one, and its node is `None` if it is not told apart.
+    fn count(&mut self, parent: Option<Option<u32>>, name: &str, duration: i64) -> Option<u32> {
+        self.spans += 1;
+        if parent.is_none() {
+            self.total += duration;
+        }
+        let parent = match parent {
+            Some(None) => return None,
+            Some(Some(node)) => Some(node),
+            None => None,
+        };
+        let key = (parent, name.to_owned());
+        let node = match self.children.get(&key) {
+            Some(node) => *node,
+            None if self.nodes.len() >= MOST => return None,
+            None => {
+                let node = self.nodes.len() as u32;
+                self.nodes.push(Node { name: name.to_owned(), parent, total: 0, parts: 0 });
+                self.children.insert(key, node);
+                node
+            }
+        };
+        self.nodes[node as usize].total += duration;
+        if let Some(parent) = parent {
+            self.nodes[parent as usize].parts += duration;
+        }
+        Some(node)
+    }
+
+    /// Lines `outer;inner nanoseconds`, sorted: the time in each way through the code and in none that goes on from it.
+    pub fn folded(&self) -> Vec<String> {
+        let mut lines: BTreeMap<String, i64> = BTreeMap::new();
+        for node in &self.nodes {
+            let own = node.total - node.parts;
+            if own <= 0 {
+                continue;
+            }
+            let mut path = vec![clean(&node.name)];
+            let mut next = node.parent;
+            while let Some(outer) = next.and_then(|n| self.nodes.get(n as usize)) {
+                path.push(clean(&outer.name));
+                next = outer.parent;
+            }
+            path.reverse();
+            *lines.entry(path.join(";")).or_default() += own;
+        }
+        lines.into_iter().map(|(path, own)| format!("{path} {own}")).collect()
+    }
+
+    /// Writes the picture, an SVG that can be searched and zoomed in a browser.
+    pub fn write_svg(&self, title: &str, to: impl Write) -> Result<()> {
+        let lines = self.folded();
+        if lines.is_empty() {
+            bail!("there are no spans to draw");
+        }
+        let mut options = inferno::flamegraph::Options::default();
+        options.title = title.to_owned();
+        options.count_name = "ns".to_owned();
+        inferno::flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), to)
+            .context("the flame graph could not be drawn")
+    }
+}
+
+/// A name without the characters that divide a line.
+fn clean(name: &str) -> String {
+    name.replace(';', ":").replace(['\n', '\r'], " ")
+}

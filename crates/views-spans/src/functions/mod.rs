@@ -1,0 +1,48 @@
+//! SQL functions about spans.
+
+mod perfetto_trace_chunks;
+mod process_spans;
+
+use belvedere_core::prelude::*;
+use belvedere_core::query::QueryContext;
+use perfetto_trace_chunks::PerfettoTraceChunks;
+use process_spans::ProcessSpans;
+use std::sync::Arc;
+
+register_functions! {
+    Functions {
+        docs: &[
+            FunctionDoc {
+                name: "perfetto_trace_chunks",
+                signature: "perfetto_trace_chunks('process id', 'types', begin, end)",
+                about: "Table: a Perfetto trace of a process from begin to end, in pieces: chunk_data in the order of \
+                        chunk_id, which counts from 0, is a file for ui.perfetto.dev. types is thread, async or both.",
+            },
+            FunctionDoc {
+                name: "process_spans",
+                signature: "process_spans('process id', 'types')",
+                about: "Table: the spans of all threads of a process (types thread), of its asynchronous work (async), \
+                        or both, with the columns of thread_spans behind stream_id and thread_name. Asynchronous work \
+                        whose begin or end is missing is not there; its thread_name is async and its stream_id empty.",
+            },
+        ],
+        make: |context: &QueryContext| FunctionSet {
+            scalars: Vec::new(),
+            aggregates: Vec::new(),
+            tables: vec![
+                ("perfetto_trace_chunks", Arc::new(PerfettoTraceChunks::new(context.clone()))),
+                ("process_spans", Arc::new(ProcessSpans::new(context.clone()))),
+            ],
+        },
+    }
+}
+
+/// Which spans: those of threads, and asynchronous ones.
+fn types(text: &str) -> Result<(bool, bool), String> {
+    match text {
+        "thread" => Ok((true, false)),
+        "async" => Ok((false, true)),
+        "both" => Ok((true, true)),
+        other => Err(format!("the types must be 'thread', 'async' or 'both', not '{other}'")),
+    }
+}
