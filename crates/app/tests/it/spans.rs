@@ -266,7 +266,8 @@ async fn spans_are_what_the_programs_counted_in_any_order_and_however_they_are_k
                 check_tasks(&lake, &process).await;
                 check_net(&lake, &process).await;
                 let id = process["process"]["process_id"].as_str().unwrap();
-                if !name.ends_with("large") {
+                // every way of keeping rows is much work: once for each recording
+                if how == "shuffled" && !name.ends_with("large") {
                     for (stream, _) in streams(&lake, id, "cpu").await {
                         rows_do_not_depend_on_partitions(&lake, "thread_spans", &stream).await.unwrap();
                     }
@@ -379,8 +380,8 @@ async fn the_functions_of_saved_queries_give_all_spans_of_a_process() {
     }
     assert!(next > 1);
     // without one of the columns too
-    let sql = sql.replace("chunk_id, chunk_data", "sum(octet_length(chunk_data))");
-    assert!(rows(&lake, &sql).await[0][0].parse::<u64>().unwrap() > 500_000);
+    let sql = sql.replace("chunk_id, chunk_data", "sum(octet_length(encode(chunk_data, 'hex')))");
+    assert!(rows(&lake, &sql).await[0][0].parse::<u64>().unwrap() > 1_000_000);
     lake.close().await;
 }
 

@@ -159,7 +159,10 @@ impl<'a> Rows<'a> {
             let array = match column.origin {
                 Origin::Decoder => match self.arrays[*i].take() {
                     Some(array) => array,
-                    None if column.nullable => new_null_array(&column.column_type.engine(), count),
+                    // without rows there is nothing to fill
+                    None if column.nullable || count == 0 => {
+                        new_null_array(&column.column_type.engine(), count)
+                    }
                     None => {
                         return Err(DecodeError::Decoder(format!(
                             "the column '{}' was not filled",

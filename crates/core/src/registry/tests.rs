@@ -81,11 +81,11 @@ proptest! {
         all.push(view_set("third", "frames", &["images"]));
         all.push(registration("fourth", Item::BlockSource(BlockSourceRegistration {
             view_set: "images",
-            source: BlockSource { tag: "test", format: "other", decoder: &Nothing(&["time"]) },
+            source: BlockSource { tag: "test", format: "other", decoder: Decoder::Block(&Nothing(&["time"])) },
         })));
         all.push(registration("fifth", Item::BlockSource(BlockSourceRegistration {
             view_set: "images",
-            source: BlockSource { tag: "test", format: "another", decoder: &Nothing(&["time"]) },
+            source: BlockSource { tag: "test", format: "another", decoder: Decoder::Block(&Nothing(&["time"])) },
         })));
         let describe = |assembly: &Assembly| {
             let formats = |set| assembly.sources(set).iter().map(|s| s.format).collect::<Vec<_>>();
@@ -149,7 +149,11 @@ fn registrations_that_do_not_fit_together_say_who_has_to_change_what() {
                 "zoo",
                 Item::BlockSource(BlockSourceRegistration {
                     view_set: "log_entries",
-                    source: BlockSource { tag: "log", format: "zoo/v1", decoder: &Nothing(&[]) },
+                    source: BlockSource {
+                        tag: "log",
+                        format: "zoo/v1",
+                        decoder: Decoder::Block(&Nothing(&[])),
+                    },
                 }),
             )]),
         ),
@@ -159,7 +163,11 @@ fn registrations_that_do_not_fit_together_say_who_has_to_change_what() {
                 "zoo",
                 Item::BlockSource(BlockSourceRegistration {
                     view_set: "streams",
-                    source: BlockSource { tag: "log", format: "zoo/v1", decoder: &Nothing(&[]) },
+                    source: BlockSource {
+                        tag: "log",
+                        format: "zoo/v1",
+                        decoder: Decoder::Block(&Nothing(&[])),
+                    },
                 }),
             )]),
         ),

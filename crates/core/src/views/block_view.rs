@@ -44,7 +44,7 @@ impl ViewMaker for BlockViewMaker {
             }
             (Instances::PerProcess | Instances::PerStream, "global") => {
                 bail!(
-                    "{} has no global instance: name a {0} with view_instance('{1}', '<{0} id>')",
+                    "{1} has no global instance: name a {0} with view_instance('{1}', '<{0} id>')",
                     set.instances.kinds().last().unwrap_or(&"process"),
                     set.name
                 )
