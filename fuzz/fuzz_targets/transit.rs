@@ -2,10 +2,10 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use belvedere_core::decode::{DecodeLimits, decode_block};
+use belvedere_core::decode::{ChainTarget, ChainWalk, DecodeLimits, decode_block};
 use belvedere_core::lake::BlockRecord;
 use belvedere_core::model::{BlockInfo, ProcessInfo, StreamParts};
-use belvedere_core::registry::{Assembly, ViewSet};
+use belvedere_core::registry::{Assembly, Decoder, ViewSet};
 use belvedere_core::transit::compress;
 use belvedere_core::wire::{MemberRecord, PayloadParts, TypeRecord, encode_block, encode_types};
 use libfuzzer_sys::fuzz_target;
@@ -16,6 +16,8 @@ static ASSEMBLY: LazyLock<Assembly> = LazyLock::new(|| {
     let mut all = belvedere_core::registrations();
     all.extend(belvedere_views_log::registrations());
     all.extend(belvedere_views_metrics::registrations());
+    all.extend(belvedere_views_net::registrations());
+    all.extend(belvedere_views_spans::registrations());
     Assembly::new(all).expect("our own crates fit together")
 });
 
@@ -24,10 +26,16 @@ const NAMES: &[&str] = &[
     "LogMetadataRecord", "MetricMetadataDependency", "LogStaticStrEvent", "LogStringEvent", "LogStringEventV2",
     "LogStaticStrInteropEvent", "LogStringInteropEventV2", "LogStringInteropEventV3", "TaggedLogString",
     "TaggedLogInteropEvent", "TaggedLogTemplateEvent", "TaggedLogStaticStrEvent", "IntegerMetricEvent",
-    "TaggedFloatMetricEvent", "TaggedIntegerMetricEvent", "Other",
+    "TaggedFloatMetricEvent", "TaggedIntegerMetricEvent", "SpanRecord",
+    "SpanLocationRecord", "BeginThreadSpanEvent", "EndThreadSpanEvent", "TaggedEndThreadSpanEvent",
+    "BeginThreadNamedSpanEvent", "EndThreadNamedSpanEvent", "BeginAsyncSpanEvent", "EndAsyncNamedSpanEvent",
+    "NetConnectionBeginEvent", "NetConnectionEndEvent", "NetObjectBeginEvent", "NetObjectEndEvent",
+    "NetPropertyEvent", "Other",
 ];
 const MEMBERS: &[&str] =
-    &["id", "time", "desc", "name", "value", "unit", "target", "fmt_str", "level", "msg", "properties", "other"];
+    &["id", "time", "desc", "name", "value", "unit", "target", "fmt_str", "level", "msg", "properties", "other",
+      "file", "line", "thread_span_desc", "thread_span_location", "span_desc", "span_location", "span_id",
+      "parent_span_id", "depth", "connection_name", "object_name", "property_name", "is_outgoing", "bit_size"];
 const TYPES: &[&str] = &["u8", "u32", "u64", "i64", "f64", "StringId", "StaticStringRef", "usize"];
 
 #[derive(Debug, Arbitrary)]
@@ -40,7 +48,7 @@ struct Type {
 
 #[derive(Debug, Arbitrary)]
 struct Input {
-    is_log: bool,
+    view_set: u8,
     frequency: i64,
     end_ticks: i64,
     dependency_types: Vec<Type>,
@@ -73,7 +81,11 @@ fn types(types: &[Type]) -> Vec<TypeRecord> {
 }
 
 fuzz_target!(|input: Input| {
-    let (set, tag) = if input.is_log { ("log_entries", "log") } else { ("measures", "metrics") };
+    const SETS: [(&str, &str); 5] = [
+        ("log_entries", "log"), ("measures", "metrics"), ("thread_spans", "cpu"), ("async_events", "cpu"),
+        ("net_spans", "net"),
+    ];
+    let (set, tag) = SETS[usize::from(input.view_set) % SETS.len()];
     let view_set: &ViewSet = ASSEMBLY.view_sets().find(|s| s.name == set).expect("it is registered");
     let info = BlockInfo {
         block_id: Uuid::nil(), stream_id: Uuid::nil(), process_id: Uuid::nil(), begin_time: 0, begin_ticks: 0,
@@ -95,6 +107,7 @@ fuzz_target!(|input: Input| {
         dependencies_metadata: encode_types(&types(&input.dependency_types)).into(),
         objects_metadata: encode_types(&types(&input.object_types)).into(),
         tags: vec![tag.to_owned()],
+        format: belvedere_core::model::TRANSIT_FORMAT.to_owned(),
         ..StreamParts::default()
     };
     let record = BlockRecord {
@@ -104,10 +117,32 @@ fuzz_target!(|input: Input| {
     let decode = |projection: &[usize]| {
         let schema = view_set.engine_schema().project(projection).expect("columns exist");
         let payload = block.body.slice(block.payload.clone());
-        let source = ASSEMBLY.sources(set)[0];
         let limits = DecodeLimits { block_bytes: 1 << 20 };
-        decode_block(view_set, &source, &record, payload, projection, Arc::new(schema), limits)
-            .map(|rows| rows.num_rows())
+        let schema = Arc::new(schema);
+        match ASSEMBLY.sources(set)[0].decoder {
+            Decoder::Block(decoder) => {
+                decode_block(view_set, decoder, &record, payload, projection, schema, limits)
+                    .map(|decoded| decoded.rows.num_rows())
+            }
+            Decoder::Chain(_) => {
+                let projection = projection.to_vec();
+                let sources = ASSEMBLY.sources(set).into();
+                let target = ChainTarget { view_set, sources, projection, schema, limits };
+                let mut walk = ChainWalk::new(target, record.process.clone(), record.stream.clone(), None)
+                    .expect("there is no state to read")
+                    .expect("such blocks have a decoder");
+                // the same block over and over: what it leaves open meets what it ends
+                let mut rows = 0;
+                for _ in 0..3 {
+                    let (decoded, error) = walk.step(&record, Ok(payload.clone()));
+                    rows += decoded.iter().map(|d| d.rows.num_rows()).sum::<usize>();
+                    if let Some(error) = error {
+                        return Err(error);
+                    }
+                }
+                Ok(rows + walk.open()?.num_rows())
+            }
+        }
     };
     let all: Vec<usize> = (0..view_set.columns.len()).collect();
     assert_eq!(decode(&all), decode(&[]));

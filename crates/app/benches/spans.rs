@@ -309,7 +309,8 @@ async fn memory() {
     }
 }
 
-/// Runs the binary; what it prints, and how many bytes of memory it had at most.
+/// Runs the binary and looks at it now and then; what it prints, and how many bytes of memory it had at most.
+#[expect(clippy::disallowed_methods, reason = "nothing tells when a process takes more memory")]
 fn watch(arguments: &[&str], lake: &Path) -> (String, u64) {
     let mut command = Command::new(BELVEDERE);
     command.args(arguments).arg("--lake").arg(lake).stdout(std::process::Stdio::piped());

@@ -102,11 +102,7 @@ impl BlockDecoder for AsyncDecoder {
         rows.put("span_id", ids)?;
         rows.put("parent_span_id", parents)?;
         rows.put("depth", depths)?;
-        if rows.wants("event_type") {
-            let mut types = TextDictionary::new(dependencies);
-            (types.literal("begin"), types.literal("end"));
-            rows.put("event_type", types.finish(kinds)?)?;
-        }
+        rows.put_labels("event_type", kinds, ["begin", "end"])?;
         put_sites(rows, &sites, dependencies, &places)?;
         if rows.wants("properties") {
             rows.put("properties", sets.finish(properties)?)?;

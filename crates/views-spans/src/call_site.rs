@@ -61,7 +61,7 @@ impl From<Site<'_>> for StoredSite {
 /// What tells places in the code apart: four XXH32, each with the one before as its seed.
 pub(crate) fn hash(name: &str, filename: &str, target: &str, line: u32) -> u32 {
     let parts: [&[u8]; 4] = [name.as_bytes(), filename.as_bytes(), target.as_bytes(), &line.to_le_bytes()];
-    parts.into_iter().fold(0, |seed, part| XxHash32::oneshot(seed, part))
+    parts.into_iter().fold(0, XxHash32::oneshot)
 }
 
 /// The places that events of one block refer to, numbered.

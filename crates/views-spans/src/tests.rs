@@ -10,10 +10,11 @@ use belvedere_core::conformance::rows_do_not_depend_on_partitions;
 use belvedere_core::lake::LakeOptions;
 use belvedere_core::model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
 use belvedere_core::registry::Assembly;
-use belvedere_core::time::SECOND;
-use belvedere_core::transit::BlockWriter;
-use belvedere_core::wire::{BlockRequest, encode_block};
+use belvedere_core::time::{SECOND, TimeRange};
+use belvedere_core::transit::{BlockWriter, compress};
+use belvedere_core::wire::{BlockRequest, PayloadParts, encode_block};
 use belvedere_core::{Lake, LakeConfig};
+use futures::TryStreamExt;
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -310,6 +311,90 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(run(case));
     }
+}
+
+/// Begins of a program without pauses, and what answers say fits nothing.
+async fn ignored(calls: &[Call]) -> (usize, u64) {
+    let events: Vec<Event> = calls.iter().copied().zip((0..).map(|i| 100 + 10 * i)).collect();
+    let sent = sent(&events, &[0, 3, events.len()], SECOND);
+    let lake = lake().await;
+    announce(&lake, &sent).await;
+    for block in &sent.blocks {
+        lake.connection().insert_block(block.clone()).await.unwrap();
+    }
+    let sql = format!("SELECT * FROM view_instance('thread_spans', '{}')", sent.stream.stream_id);
+    let mut counts = Vec::new();
+    for _ in 0..2 {
+        let result = lake.query(&sql, TimeRange::ALL).await.unwrap();
+        let rows: Vec<RecordBatch> = result.rows.try_collect().await.unwrap();
+        let rows: usize = rows.iter().map(RecordBatch::num_rows).sum();
+        counts.push((rows, result.report.ignored_events()));
+        // the second time from a partition
+        rows_do_not_depend_on_partitions(&lake, "thread_spans", &sent.stream.stream_id.to_string())
+            .await
+            .unwrap();
+    }
+    assert_eq!(counts[0], counts[1]);
+    lake.close().await;
+    counts[0]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fits_nothing_costs_itself_and_is_counted() {
+    use Call::{Begin, End, Unknown};
+    // update(draw(sort)) without the end of sort, an end of what never began, and something unknown
+    let wrong = [Begin(0), Begin(1), Begin(2), End(1), End(0), End(1), Unknown, Begin(0), End(0)];
+    assert_eq!(ignored(&wrong).await, (5, 3));
+    let right = [Begin(0), Begin(1), Begin(2), End(2), End(1), End(0), Begin(0), End(0)];
+    assert_eq!(ignored(&right).await, (5, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_that_cannot_be_read_is_like_a_missing_one_and_is_reported() {
+    let program: Vec<(u8, usize, i64)> = (0..30).map(|i| ([1, 6, 2][i % 3], i % 4, 5)).collect();
+    let events = events(&program);
+    let cuts = [0, 10, 20, 30];
+    let mut sent = sent(&events, &cuts, SECOND);
+    let damaged = PayloadParts {
+        dependencies: compress(&[]).into(),
+        objects: compress(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 77]).into(),
+    };
+    sent.blocks[1] = encode_block(sent.blocks[1].info.clone(), &damaged);
+    let lake = lake().await;
+    announce(&lake, &sent).await;
+    for block in &sent.blocks {
+        lake.connection().insert_block(block.clone()).await.unwrap();
+    }
+    let mut without = Vec::new();
+    for (from, to) in [(0, 10), (20, 30)] {
+        let (begin, end) = (bounds(&events, from, from + 1).0, events[to - 1].1);
+        expected(&events[from..to], from as i64, begin, end, &mut without);
+    }
+    without.sort();
+    let id = sent.stream.stream_id.to_string();
+    for _ in 0..2 {
+        assert_eq!(found(&lake, &sent).await, without);
+        let sql = format!("SELECT count(*) FROM view_instance('thread_spans', '{id}')");
+        let result = lake.query(&sql, TimeRange::ALL).await.unwrap();
+        result.rows.try_collect::<Vec<_>>().await.unwrap();
+        assert_eq!(result.report.fault_count(), 1);
+        rows_do_not_depend_on_partitions(&lake, "thread_spans", &id).await.unwrap();
+    }
+    lake.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_opened_without_end_does_not_grow_without_bound() {
+    let calls: Vec<Event> = (0..40_000).map(|i| (Call::Begin(i as usize % 4), i)).collect();
+    let sent = sent(&calls, &[0, 30_000, 40_000], SECOND);
+    let lake = lake().await;
+    announce(&lake, &sent).await;
+    for block in &sent.blocks {
+        lake.connection().insert_block(block.clone()).await.unwrap();
+    }
+    let spans = found(&lake, &sent).await;
+    assert_eq!(spans.len(), (16 << 10) + 1);
+    lake.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -391,7 +391,7 @@ fn perfetto(file: &std::path::Path) -> Option<Value> {
         eprintln!("skipped: Perfetto's definitions (BELVEDERE_TEST_PERFETTO is not set)");
         return None;
     };
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/perfetto.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/read_trace.py");
     let output = Command::new(python).arg(script).arg(file).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let read: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -81,7 +81,8 @@ impl Workshop {
         let maker = ChainToRows {
             instance: instance.clone(),
             walk,
-            budget: self.partition_bytes,
+            // blocks of spans are large, and what is open at their ends is copied
+            budget: self.partition_bytes / 2,
             memory: MemoryConsumer::new(format!("partition of {}", instance.name()))
                 .register(&self.context.runtime().memory_pool),
         };

@@ -130,7 +130,8 @@ fn divide(
         let (known, late) = count.map_or((0, 0), |c| (c.known, c.late));
         let is_frozen = known < partition.content.block_count;
         let follows = own.begin == next && own.entry == ChainSection::digest(state.as_deref());
-        if !is_frozen && !(is_whole && follows && late == 0) {
+        let holds = is_frozen || (is_whole && follows && late == 0);
+        if !holds {
             is_whole = false;
             chain.stale.push(partition);
             continue;
