@@ -34,7 +34,7 @@ for i, packet in enumerate(trace.packet):
             errors.append(f"track {tracks[track.uuid]} has an unknown parent")
     if packet.HasField("track_event"):
         event = packet.track_event
-        name = event.name or names.get(event.name_iid)
+        name = event.name if event.HasField("name") else names.get(event.name_iid)
         if event.type in (TrackEvent.TYPE_SLICE_BEGIN, TrackEvent.TYPE_INSTANT) and name is None:
             errors.append(f"packet {i} has no name")
         if event.track_uuid not in tracks:
