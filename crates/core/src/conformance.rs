@@ -62,6 +62,10 @@ pub async fn rows_do_not_depend_on_partitions(lake: &Lake, view_set: &str, insta
         seqs.reverse();
     }
     for (i, seq) in seqs.iter().enumerate() {
+        let small = match is_along_streams {
+            true => Workshop { context: small.context.within(SeqRange::new(1, *seq)), ..small.clone() },
+            false => small.clone(),
+        };
         small.fill(&kept, SeqRange::new(*seq, *seq), &mut |_| ()).await?;
         if i == seqs.len() / 2 {
             same("half in partitions", &live).await?;

@@ -149,10 +149,12 @@ impl Clock {
     /// The clock of a block that follows another one, whose clock said `time` at the absolute tick count `ticks`: the
     /// same instant here. Where the tick rate is estimated, this clock is bent, by a thousandth at most, so that at
     /// the block's end it says what it would have said by itself. So time never jumps, neither back nor forth, and
-    /// errors of single estimates don't add up.
+    /// errors of single estimates don't add up. Clocks that are further apart than a second are not joined: one of them
+    /// was set, or a sender is wrong about its block.
     #[must_use]
     pub fn continuing(self, ticks: i64, time: i64, block: &BlockInfo) -> Self {
-        if !self.is_estimate {
+        let apart = self.time_of(ticks).saturating_sub(time);
+        if !self.is_estimate || apart.saturating_abs() > SECOND {
             return self;
         }
         let end_ticks = self.start_ticks.wrapping_add(block.end_ticks);

@@ -2,7 +2,8 @@
 //!
 //! A span's size comes with its end, and where it begins is what its older sisters took. So a row is complete with the
 //! end of its span, children come before parents, and a span whose end never comes gives no row: its size is not known.
-//! Connections are never part of one another.
+//! An end that belongs to an outer span closes that one, and connections are never part of one another: what is within
+//! has lost its end.
 
 use belvedere_core::prelude::*;
 use belvedere_core::transit::{EventType, I64Field, ReferenceField, U32Field};
@@ -12,8 +13,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug)]
 pub(crate) struct NetDecoder;
 
-/// Spans that are open at once.
-const DEEPEST: usize = 4096;
+/// Spans that are open at once. Real ones are ten or so.
+const DEEPEST: usize = 256;
 /// A longer text is not a name.
 const LONGEST: usize = 4 << 10;
 
@@ -40,6 +41,8 @@ pub(crate) struct NetState {
     open: Vec<OpenSpan>,
     /// Ticks at the end of the last block, and what its clock said then.
     clock: Option<(i64, i64)>,
+    /// Spans that are open beyond those, not counted one by one.
+    beyond: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -215,7 +218,7 @@ impl ChainDecoder for NetDecoder {
                 }
             }
         };
-        let open = &mut state.open;
+        let NetState { open, beyond, .. } = state;
         let mut spans = Spans::default();
         for (i, event) in transit.events().enumerate() {
             let event = event?;
@@ -224,7 +227,13 @@ impl ChainDecoder for NetDecoder {
                 |open: &[OpenSpan]| open.last().map_or((-1, 0), |o| (o.id, o.depth.saturating_add(1)));
             match &shapes[usize::from(event.type_index)] {
                 Ok(Shape::Begin { kind, name, is_outgoing, time }) => {
-                    let (parent, depth) = if *kind == Kind::Connection { (-1, 0) } else { part_of(open) };
+                    if *kind == Kind::Connection {
+                        // connections are never part of one another: what is open has lost its end
+                        rows.ignore(BEGINS_WITHOUT_END, open.len() as u64 + *beyond);
+                        open.clear();
+                        *beyond = 0;
+                    }
+                    let (parent, depth) = part_of(open);
                     let span = OpenSpan {
                         kind: *kind,
                         id,
@@ -238,17 +247,28 @@ impl ChainDecoder for NetDecoder {
                         begin: clock.time_of(time.get(&event)?),
                         taken: 0,
                     };
-                    if open.len() >= DEEPEST {
+                    if open.len() >= DEEPEST || *beyond > 0 {
                         rows.ignore(TOO_DEEP, 1);
+                        *beyond += 1;
                     } else {
                         open.push(span);
                     }
                 }
                 Ok(Shape::End { kind, bits, time }) => {
                     let (bits, end) = (bits.get(&event)?, clock.time_of(time.get(&event)?));
-                    match open.last().is_some_and(|top| top.kind == *kind).then(|| open.pop()).flatten() {
-                        Some(span) => spans.push(&span, open, bits.into(), end),
-                        None => rows.ignore(ENDS_WITHOUT_BEGIN, 1),
+                    if *beyond > 0 {
+                        *beyond -= 1;
+                        continue;
+                    }
+                    // few are open, and each is passed over once: what is above has lost its end
+                    let Some(at) = open.iter().rposition(|span| span.kind == *kind) else {
+                        rows.ignore(ENDS_WITHOUT_BEGIN, 1);
+                        continue;
+                    };
+                    rows.ignore(BEGINS_WITHOUT_END, (open.len() - at - 1) as u64);
+                    open.truncate(at + 1);
+                    if let Some(span) = open.pop() {
+                        spans.push(&span, open, bits.into(), end);
                     }
                 }
                 Ok(Shape::Property { name, bits, time }) => {
@@ -277,7 +297,7 @@ impl ChainDecoder for NetDecoder {
 
     fn open(&self, state: &NetState, is_final: bool, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
         if is_final {
-            rows.ignore(BEGINS_WITHOUT_END, state.open.len() as u64);
+            rows.ignore(BEGINS_WITHOUT_END, state.open.len() as u64 + state.beyond);
         }
         Spans::default().put(rows)
     }

@@ -11,3 +11,6 @@ use belvedere_core::registry::Registration;
 pub fn registrations() -> Vec<&'static Registration> {
     vec![&net_spans::REGISTRATION]
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,15 +12,19 @@ use foldhash::HashMap;
 use futures::TryStreamExt;
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Arc;
 
-/// Ways through the code that are told apart; what goes deeper counts for the last one that is.
-const MOST: usize = 1 << 20;
+/// Ways through the code that are told apart, and how deep; what goes on from there counts for the last one that is.
+const MOST: usize = 1 << 18;
+const DEEPEST: usize = 500;
+/// Characters of a name.
+const LONGEST: usize = 200;
 
 /// How often and how long each way through the code was gone.
 #[derive(Debug, Default)]
 pub struct FlameGraph {
     nodes: Vec<Node>,
-    children: HashMap<(Option<u32>, String), u32>,
+    children: HashMap<(Option<u32>, Arc<str>), u32>,
     /// Nanoseconds of the outermost spans.
     total: i64,
     spans: u64,
@@ -28,8 +32,9 @@ pub struct FlameGraph {
 
 #[derive(Debug)]
 struct Node {
-    name: String,
+    name: Arc<str>,
     parent: Option<u32>,
+    depth: usize,
     /// Nanoseconds, those of its parts included.
     total: i64,
     /// Nanoseconds of its parts.
@@ -92,13 +97,14 @@ impl FlameGraph {
             Some(Some(node)) => Some(node),
             None => None,
         };
-        let key = (parent, name.to_owned());
+        let depth = parent.map_or(0, |parent| self.nodes[parent as usize].depth + 1);
+        let key: (_, Arc<str>) = (parent, clean(name).into());
         let node = match self.children.get(&key) {
             Some(node) => *node,
-            None if self.nodes.len() >= MOST => return None,
+            None if self.nodes.len() >= MOST || depth >= DEEPEST => return None,
             None => {
                 let node = self.nodes.len() as u32;
-                self.nodes.push(Node { name: name.to_owned(), parent, total: 0, parts: 0 });
+                self.nodes.push(Node { name: key.1.clone(), parent, depth, total: 0, parts: 0 });
                 self.children.insert(key, node);
                 node
             }
@@ -118,10 +124,10 @@ impl FlameGraph {
             if own <= 0 {
                 continue;
             }
-            let mut path = vec![clean(&node.name)];
+            let mut path = vec![&*node.name];
             let mut next = node.parent;
             while let Some(outer) = next.and_then(|n| self.nodes.get(n as usize)) {
-                path.push(clean(&outer.name));
+                path.push(&*outer.name);
                 next = outer.parent;
             }
             path.reverse();
@@ -144,7 +150,41 @@ impl FlameGraph {
     }
 }
 
-/// A name without the characters that divide a line.
+/// A name as a line can have it: without the characters that divide a line, and without a number at its end that would
+/// be taken for one that counts.
 fn clean(name: &str) -> String {
-    name.replace(';', ":").replace(['\n', '\r'], " ")
+    let mut name: String = name
+        .chars()
+        .take(LONGEST)
+        .map(|c| match c {
+            ';' => ':',
+            '\n' | '\r' | '\t' => ' ',
+            c => c,
+        })
+        .collect();
+    if let Some(space) = name.rfind(' ')
+        && name[space + 1..].chars().all(|c| c.is_ascii_digit() || c == '.')
+    {
+        name.replace_range(space..=space, "\u{a0}");
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean;
+
+    #[test]
+    fn names_can_be_told_from_what_divides_and_counts() {
+        for (name, shown) in [
+            ("draw", "draw"),
+            ("a;b\nc", "a:b c"),
+            ("phase 2", "phase\u{a0}2"),
+            ("crane #1 cycle", "crane #1 cycle"),
+            ("two 2.5", "two\u{a0}2.5"),
+        ] {
+            assert_eq!(clean(name), shown);
+        }
+        assert_eq!(clean(&"é".repeat(300)).chars().count(), 200);
+    }
 }

@@ -17,8 +17,10 @@ pub(crate) async fn trace(args: TraceArgs) -> Result<()> {
     // on a terminal only; elsewhere it draws nothing
     let bar = ProgressBar::no_length()
         .with_style(ProgressStyle::with_template("{spinner} {bytes} written, {elapsed}")?);
-    let (out, mut pieces) = mpsc::channel::<Vec<u8>>(4);
+    let (out, pieces) = mpsc::channel::<Vec<u8>>(4);
     let write = async {
+        // goes with this: who reads must not wait for who has failed to write
+        let mut pieces = pieces;
         while let Some(piece) = pieces.recv().await {
             bar.inc(piece.len() as u64);
             file.writer()

@@ -20,19 +20,25 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
+/// Blocks that begin with such a number, or a greater one, are never kept: no real stream gets there.
+const LAST: i64 = i64::MAX - 1;
+/// Blocks with the same number are kept together: so many times what a partition should hold, then not at all.
+const TOO_MANY: usize = 8;
+/// A budget below that is a test's: it is less than a block's rows.
+const SMALLEST: usize = 1 << 20;
+
 type Payload = (BlockRecord, Result<Bytes, DecodeError>);
 
 impl Workshop {
-    /// Makes partitions of an instance's streams up to the end of `range`, and retires those that no longer hold.
+    /// Makes partitions of an instance's streams, as far as they are visible, and retires those that no longer hold.
     pub(super) async fn fill_chains(
         &self,
         instance: &Instance,
         sources: &Arc<[BlockSource]>,
-        range: SeqRange,
         lease: &Lease<'_>,
         made: &mut (dyn FnMut(Made) + Send),
     ) -> Result<()> {
-        let context = self.context.within(SeqRange::new(1, range.end));
+        let context = self.context.looking_anew();
         let visible = context.visible().await?;
         for chain in chains_of(instance, sources, &context).await? {
             let stale: Vec<i64> = chain.stale.iter().map(|p| p.partition_id).collect();
@@ -40,6 +46,9 @@ impl Workshop {
                 self.catalog().retire(&stale, self.expiry()).await?;
             }
             let Some(mut piece) = chain.last_piece().cloned() else { continue };
+            let begin = piece.blocks.offsets.map_or(i64::MIN, |offsets| offsets.0);
+            // so that there is a number behind each section
+            piece.blocks.offsets = Some((begin, LAST));
             loop {
                 let summary = self.catalog().summary(&piece.blocks).await?;
                 if summary.blocks == 0 || !lease.prolong().await? {
@@ -56,7 +65,7 @@ impl Workshop {
                 }
                 made(facts);
                 piece.state = Some(behind.exit);
-                piece.blocks.offsets = Some((behind.end, i64::MAX));
+                piece.blocks.offsets = Some((behind.end, LAST));
             }
         }
         Ok(())
@@ -161,17 +170,21 @@ impl Workshop {
             .context("nothing decodes the blocks of the stream")
     }
 
-    /// The partitions of an instance that hold, in the order of events, stream by stream. A later block may belong
-    /// into their sections only if it comes behind the number that is returned with them.
+    /// The partitions of an instance that hold and could be made anew, in the order of events, stream by stream. A later
+    /// block may belong into their sections only if it comes behind the number that is returned with them.
     pub(super) async fn chain_partitions(
         &self,
         instance: &Instance,
         sources: &[BlockSource],
     ) -> Result<(Vec<PartitionRecord>, i64)> {
-        let context = self.context.within(SeqRange::ALL);
+        let context = self.context.looking_anew();
         let chains = chains_of(instance, sources, &context).await?;
         let last = context.visible().await?.end;
-        Ok((chains.into_iter().flat_map(|chain| chain.kept).collect(), last))
+        let firm = chains.into_iter().flat_map(|chain| {
+            let frozen = chain.frozen;
+            chain.kept.into_iter().filter(move |p| !frozen.contains(&p.partition_id))
+        });
+        Ok((firm.collect(), last))
     }
 
     /// Makes the rows that a partition should have anew. `false` if that can't be told: the state before it is not known
@@ -199,7 +212,14 @@ impl Workshop {
         let catalog = self.catalog();
         let Some(stream) = catalog.stream(section.stream_id).await? else { return Ok(false) };
         let Some(process) = catalog.process(stream.process_id).await? else { return Ok(false) };
-        let chain = StreamChain { process, stream, kept: vec![], stale: vec![], pieces: vec![] };
+        let chain = StreamChain {
+            process,
+            stream,
+            kept: vec![],
+            frozen: Default::default(),
+            stale: vec![],
+            pieces: vec![],
+        };
         let mut walk = self.walk(instance, sources, &chain, state.as_deref())?;
         let blocks = instance.blocks_of(&partition.content);
         let mut feed = Box::pin(chain_feed(self.context.connection().clone(), blocks));
@@ -260,10 +280,16 @@ impl ChainToRows {
                 batches.push(rows);
                 made.ignored.extend(ignored);
             }
-            end = block.info.object_offset.saturating_add(1);
+            let block_offset = block.info.object_offset;
+            end = block_offset.saturating_add(1);
             made.add(block, error);
             // if queries need the memory, the partition gets smaller
             is_full |= bytes >= self.budget || self.memory.try_resize(bytes).is_err();
+            ensure!(
+                bytes < self.budget.saturating_mul(TOO_MANY) || self.budget < SMALLEST,
+                "too many blocks of the stream say that they begin with event {}",
+                block_offset
+            );
         }
         drop(blocks);
         ensure!(made.blocks > 0, "the blocks of {} are gone", self.instance.name());

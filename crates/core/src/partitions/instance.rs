@@ -78,6 +78,7 @@ impl Instance {
             None => self.blocks_in(partition.seqs),
             Some(chain) => BlockFilter {
                 stream_id: Some(chain.stream_id),
+                process_id: None,
                 offsets: Some((chain.begin, chain.end)),
                 ..self.blocks_in(SeqRange::new(1, partition.seqs.end))
             },

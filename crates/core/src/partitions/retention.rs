@@ -10,8 +10,9 @@ use crate::lake::{ExpiredBlocks, PartitionRecord};
 use crate::model::SeqRange;
 use crate::time::to_rfc3339;
 use anyhow::Result;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
+use uuid::Uuid;
 
 /// Partitions of one page of the list.
 const PAGE: u32 = 1000;
@@ -95,6 +96,28 @@ impl Workshop {
         Ok(expired)
     }
 
+    /// When blocks of each stream were received last that partitions of a view set are made of; for those that are made
+    /// along streams.
+    async fn last_received(&self, view_set: &str) -> Result<HashMap<(String, Vec<u8>, Uuid), i64>> {
+        let mut last = HashMap::new();
+        let mut after = 0;
+        loop {
+            let page = self.catalog().partitions(Some(view_set), after, PAGE).await?;
+            for partition in &page {
+                let p = &partition.content;
+                if let Some(chain) = &p.chain {
+                    let key = (p.instance.clone(), p.schema_hash.clone(), chain.stream_id);
+                    let received = last.entry(key).or_insert(p.insert_end);
+                    *received = p.insert_end.max(*received);
+                }
+            }
+            match page.last() {
+                Some(partition) if page.len() == PAGE as usize => after = partition.partition_id,
+                _ => return Ok(last),
+            }
+        }
+    }
+
     async fn expire_partitions(
         &self,
         retention: &Retention,
@@ -111,6 +134,15 @@ impl Workshop {
                 continue;
             }
             let cutoff = cutoff(keep.age, now);
+            let streams = self.last_received(&set).await?;
+            // what is made along a stream goes as a whole: each partition stands on the one before
+            let received = |p: &PartitionRecord| match &p.content.chain {
+                Some(chain) => {
+                    let key = (p.content.instance.clone(), p.content.schema_hash.clone(), chain.stream_id);
+                    streams.get(&key).copied().unwrap_or(p.content.insert_end)
+                }
+                None => p.content.insert_end,
+            };
             let mut ids = Vec::new();
             let mut entry = Expired { what: set.clone(), count: 0, bytes: 0, until: 0, is_dry_run };
             let mut add = |p: &PartitionRecord, ids: &mut Vec<i64>| {
@@ -126,11 +158,9 @@ impl Workshop {
                 let page = self.catalog().partitions(Some(&set), after, PAGE).await?;
                 for partition in &page {
                     match cutoff {
-                        Some(cutoff) if partition.content.insert_end < cutoff => add(partition, &mut ids),
+                        Some(cutoff) if received(partition) < cutoff => add(partition, &mut ids),
                         _ if keep.bytes.is_some() => {
-                            let key =
-                                (partition.content.insert_end, partition.partition_id, partition.clone());
-                            rest.push(key);
+                            rest.push((received(partition), partition.partition_id, partition.clone()));
                         }
                         _ => {}
                     }

@@ -120,7 +120,7 @@ impl Workshop {
     ) -> Result<()> {
         let Some(lease) = self.lease(&instance.name()).await? else { return Ok(()) };
         let outcome = match &instance.source {
-            RowSource::Chains(sources) => self.fill_chains(instance, sources, range, &lease, made).await,
+            RowSource::Chains(sources) => self.fill_chains(instance, sources, &lease, made).await,
             _ => self.fill_gaps(instance, range, &lease, made).await,
         };
         lease.release().await;

@@ -142,6 +142,11 @@ impl QueryContext {
         Self { window, range: TimeRange::ALL, ..self.clone() }
     }
 
+    /// The same, with the blocks that are visible when it first looks.
+    pub(crate) fn looking_anew(&self) -> Self {
+        Self { last_seq: Arc::default(), ..self.clone() }
+    }
+
     /// The same with a report of its own.
     pub(crate) fn reporting_anew(&self) -> Self {
         Self { report: Arc::default(), ..self.clone() }

@@ -105,9 +105,11 @@ impl SpansTable {
             "SELECT b.span_id AS id, b.parent_span_id AS parent, b.depth, b.hash, b.time AS \"begin\", \
              e.time AS \"end\", CAST(e.time AS BIGINT) - CAST(b.time AS BIGINT) AS duration, b.name, b.target, \
              b.filename, b.line, true AS is_complete, e.properties \
-             FROM (SELECT * FROM {events} WHERE event_type = 'begin') b \
-             JOIN (SELECT span_id, time, properties FROM {events} WHERE event_type = 'end') e \
-             ON b.span_id = e.span_id WHERE b.time <= e.time"
+             FROM (SELECT *, row_number() OVER (PARTITION BY span_id ORDER BY time) AS turn FROM {events} \
+             WHERE event_type = 'begin') b \
+             JOIN (SELECT span_id, time, properties, row_number() OVER (PARTITION BY span_id ORDER BY time) AS turn FROM {events} \
+             WHERE event_type = 'end') e ON b.span_id = e.span_id AND b.turn = e.turn \
+             WHERE b.time <= e.time"
         );
         self.select(session.sql(&sql).await?, "", "async")
     }

@@ -148,7 +148,9 @@ impl Export<'_> {
             alive!(self.tasks().await);
         }
         if parts.net && self.has("net_spans") && !of_tag("net").is_empty() {
-            alive!(self.net().await);
+            for (i, stream) in of_tag("net").into_iter().enumerate() {
+                alive!(self.net(stream, i).await);
+            }
         }
         if parts.logs && self.has("log_entries") && !of_tag("log").is_empty() {
             alive!(self.logs().await);
@@ -276,8 +278,10 @@ impl Export<'_> {
         let sql = format!(
             "SELECT b.span_id AS id, b.parent_span_id AS parent, b.time AS \"begin\", e.time AS \"end\", \
              CAST(b.depth AS BIGINT) AS depth, b.name, b.target, b.filename, b.line \
-             FROM (SELECT * FROM {events} WHERE event_type = 'begin') b \
-             JOIN (SELECT span_id, time FROM {events} WHERE event_type = 'end') e ON b.span_id = e.span_id \
+             FROM (SELECT *, row_number() OVER (PARTITION BY span_id ORDER BY time) AS turn FROM {events} \
+             WHERE event_type = 'begin') b \
+             JOIN (SELECT span_id, time, row_number() OVER (PARTITION BY span_id ORDER BY time) AS turn FROM {events} \
+             WHERE event_type = 'end') e ON b.span_id = e.span_id AND b.turn = e.turn \
              WHERE b.time <= e.time{}{} ORDER BY b.time, b.span_id",
             bound("<=", "b.time", end),
             bound(">=", "e.time", begin),
@@ -320,13 +324,18 @@ impl Export<'_> {
         self.flush(CHUNK).await
     }
 
-    async fn net(&mut self) -> Outcome {
+    async fn net(&mut self, stream: &StreamInfo, number: usize) -> Outcome {
         let sql = format!(
             "SELECT span_id AS id, begin_time AS \"begin\", end_time AS \"end\", CAST(depth AS BIGINT) AS depth, \
-             name, kind AS target, bit_size FROM view_instance('net_spans', '{}') ORDER BY begin_time",
-            self.process.process_id
+             name, kind AS target, bit_size FROM view_instance('net_spans', '{}') \
+             WHERE stream_id = '{}' ORDER BY begin_time",
+            self.process.process_id, stream.stream_id
         );
-        let track = self.named_track("Network", None);
+        let name = match number {
+            0 => "Network".to_owned(),
+            number => format!("Network {}", number + 1),
+        };
+        let track = self.named_track(&name, None);
         let rows = self.rows(&self.session, &sql).await?;
         self.nested(rows, track, |row| row.bits.map(|bits| note("bit_size", bits)).into_iter().collect())
             .await

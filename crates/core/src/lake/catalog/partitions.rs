@@ -199,8 +199,7 @@ impl Catalog {
         Ok(rows.into_iter().map(PartitionRecord::from).collect())
     }
 
-    /// How many blocks up to `last_seq` there are in the sections of an instance's partitions, by now: of those that
-    /// have any.
+    /// How many blocks up to `last_seq` there are in the sections of an instance's partitions, by now.
     pub(crate) async fn section_blocks(
         &self,
         view_set: &str,
@@ -211,17 +210,16 @@ impl Catalog {
         let mut statement = Statement::new(
             "SELECT p.partition_id, CAST(SUM(CASE WHEN b.seq <= p.seq_end THEN 1 ELSE 0 END) AS BIGINT) AS known, \
              CAST(SUM(CASE WHEN b.seq > p.seq_end THEN 1 ELSE 0 END) AS BIGINT) AS late \
-             FROM partitions p JOIN blocks b ON b.stream_id = p.chain_stream \
-             AND b.object_offset >= p.chain_begin AND b.object_offset < p.chain_end WHERE p.view_set = ",
+             FROM partitions p LEFT JOIN blocks b ON b.stream_id = p.chain_stream \
+             AND b.object_offset >= p.chain_begin AND b.object_offset < p.chain_end AND b.seq <= ",
         );
+        statement.bind(Arg::Int(last_seq)).push(" WHERE p.chain_stream IS NOT NULL AND p.view_set = ");
         statement
             .bind(Arg::Text(view_set.to_owned()))
             .push(" AND p.instance = ")
             .bind(Arg::Text(instance.to_owned()))
             .push(" AND p.schema_hash = ")
             .bind(Arg::Bytes(schema_hash.to_vec()))
-            .push(" AND b.seq <= ")
-            .bind(Arg::Int(last_seq))
             .push(" GROUP BY p.partition_id");
         self.readers.fetch(statement).await
     }

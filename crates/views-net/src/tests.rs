@@ -1,0 +1,134 @@
+//! Traffic that does not fit: what is lost costs itself.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails should stop")]
+
+use belvedere_core::arrow::util::pretty::pretty_format_batches;
+use belvedere_core::conformance::rows_do_not_depend_on_partitions;
+use belvedere_core::lake::LakeOptions;
+use belvedere_core::model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
+use belvedere_core::registry::Assembly;
+use belvedere_core::transit::BlockWriter;
+use belvedere_core::wire::encode_block;
+use belvedere_core::{Lake, LakeConfig};
+use uuid::Uuid;
+
+const TYPES: [&str; 5] = [
+    "NetConnectionBeginEvent",
+    "NetConnectionEndEvent",
+    "NetObjectBeginEvent",
+    "NetObjectEndEvent",
+    "NetPropertyEvent",
+];
+
+/// Events by the first letters of their types and by their bits: what SQL shows of them.
+async fn shown(events: &[(&str, u64)]) -> String {
+    let mut writer = BlockWriter::new();
+    let (member, reference) = (BlockWriter::member, BlockWriter::reference);
+    let text = writer.dependency_type(BlockWriter::type_record("StaticString", 0, vec![]));
+    writer.dependency(text, &[&7_u64.to_le_bytes()[..], b"thing"].concat());
+    for name in TYPES {
+        let members = vec![
+            member("time", "u64", 0, 8),
+            reference("connection_name", 8),
+            reference("object_name", 8),
+            reference("property_name", 8),
+            member("bit_size", "u32", 16, 4),
+            member("is_outgoing", "u8", 20, 1),
+        ];
+        writer.event_type(BlockWriter::type_record(name, 24, members));
+    }
+    for (i, (name, bits)) in events.iter().enumerate() {
+        let type_ = TYPES.iter().position(|t| t.starts_with(&format!("Net{name}"))).unwrap() as u8;
+        writer.event(type_, &[i as u64 * 10, 7, *bits].map(u64::to_le_bytes).concat());
+    }
+    let (process_id, stream_id) = (Uuid::new_v4(), Uuid::new_v4());
+    let process = ProcessInfo {
+        process_id,
+        exe: String::new(),
+        username: String::new(),
+        realname: String::new(),
+        computer: String::new(),
+        distro: String::new(),
+        cpu_brand: String::new(),
+        tsc_frequency: 1_000_000_000,
+        start_time: 0,
+        start_ticks: 0,
+        parent_process_id: None,
+        properties: Vec::new(),
+        insert_time: 0,
+    };
+    let (dependencies_metadata, objects_metadata) = writer.metadata();
+    let stream = StreamParts {
+        stream_id,
+        process_id,
+        dependencies_metadata,
+        objects_metadata,
+        tags: vec!["net".to_owned()],
+        format: TRANSIT_FORMAT.to_owned(),
+        ..StreamParts::default()
+    };
+    let info = BlockInfo {
+        block_id: Uuid::new_v4(),
+        stream_id,
+        process_id,
+        begin_time: 0,
+        begin_ticks: 0,
+        end_time: 1000,
+        end_ticks: 1000,
+        nb_objects: writer.count(),
+        object_offset: 0,
+        payload_size: 0,
+        insert_time: 0,
+    };
+    let registrations = belvedere_core::registrations().into_iter().chain(crate::registrations());
+    let assembly = Assembly::new(registrations).unwrap();
+    let lake = Lake::assemble(&LakeOptions::in_memory(), assembly, LakeConfig::default()).await.unwrap();
+    lake.connection().insert_process(process).await.unwrap();
+    lake.connection().insert_stream(stream.into()).await.unwrap();
+    lake.connection().insert_block(encode_block(info, &writer.payload())).await.unwrap();
+    let id = process_id.to_string();
+    rows_do_not_depend_on_partitions(&lake, "net_spans", &id).await.unwrap();
+    let sql = format!(
+        "SELECT span_id, parent_span_id, depth, kind, begin_bits, end_bits FROM view_instance('net_spans', '{id}') \
+         ORDER BY span_id"
+    );
+    let rows = pretty_format_batches(&lake.sql(&sql).await.unwrap()).unwrap().to_string();
+    lake.close().await;
+    let rows = rows.lines().skip(3).filter(|line| line.starts_with('|'));
+    rows.map(|row| row.split('|').map(str::trim).filter(|t| !t.is_empty()).collect::<Vec<_>>().join(" "))
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_follow_each_other_within_the_whole() {
+    let events = [
+        ("ConnectionBegin", 0),
+        ("ObjectBegin", 0),
+        ("Property", 8),
+        ("ObjectEnd", 20),
+        ("Property", 5),
+        ("ConnectionEnd", 25),
+    ];
+    let rows = "0 -1 0 connection 0 25; 1 0 1 object 0 20; 2 1 2 property 0 8; 4 0 1 property 20 25";
+    assert_eq!(shown(&events).await, rows);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_end_costs_its_own_span_and_not_the_connections_after_it() {
+    let events = [
+        ("ConnectionBegin", 0),
+        ("ObjectBegin", 0),
+        ("Property", 8),
+        // the object's end is lost
+        ("ConnectionEnd", 20),
+        ("ObjectEnd", 9),
+        ("ConnectionBegin", 0),
+        // this one's too
+        ("ConnectionBegin", 0),
+        ("Property", 3),
+        ("ConnectionEnd", 3),
+    ];
+    let rows = "0 -1 0 connection 0 20; 2 1 2 property 0 8; 6 -1 0 connection 0 3; 7 6 1 property 0 3";
+    assert_eq!(shown(&events).await, rows);
+}
