@@ -203,10 +203,7 @@ impl ChainDecoder for NetDecoder {
         rows: &mut Rows<'_>,
     ) -> Result<usize, DecodeError> {
         let (info, transit) = (block.info(), block.transit()?);
-        let clock = match state.clock {
-            Some((ticks, time)) => block.clock()?.continuing(ticks, time, info),
-            None => block.clock()?,
-        };
+        let clock = block.clock_behind(state.clock)?;
         let dependencies = transit.dependencies();
         let shapes: Vec<Result<Shape, DecodeError>> = transit.layout().events().iter().map(shape).collect();
         let text = |id: u64| -> Result<String, DecodeError> {
@@ -290,8 +287,7 @@ impl ChainDecoder for NetDecoder {
                 Err(e) => return Err(e.clone()),
             }
         }
-        let end = clock.time_of_relative(info.end_ticks);
-        state.clock = Some((clock.absolute(info.end_ticks), end));
+        state.clock = Some(block.end(&clock));
         spans.put(rows)
     }
 

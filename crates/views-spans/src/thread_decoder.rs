@@ -291,10 +291,7 @@ impl ChainDecoder for ThreadDecoder {
         rows: &mut Rows<'_>,
     ) -> Result<usize, DecodeError> {
         let (info, transit) = (block.info(), block.transit()?);
-        let clock = match state.clock {
-            Some((ticks, time)) => block.clock()?.continuing(ticks, time, info),
-            None => block.clock()?,
-        };
+        let clock = block.clock_behind(state.clock)?;
         let dependencies = transit.dependencies();
         let shapes: Vec<Result<Shape, DecodeError>> = transit.layout().events().iter().map(shape).collect();
         let stored = std::mem::take(&mut state.sites);
@@ -402,7 +399,7 @@ impl ChainDecoder for ThreadDecoder {
         let (begin, end) = (clock.time_of_relative(info.begin_ticks), clock.time_of_relative(info.end_ticks));
         state.end = if state.begin.is_some() { state.end.max(end) } else { end };
         state.begin = Some(state.begin.map_or(begin, |first| first.min(begin)));
-        state.clock = Some((clock.absolute(info.end_ticks), end));
+        state.clock = Some(block.end(&clock));
         let still_open: Vec<u32> = stack.open.iter().map(|span| span.row).collect();
         spans.remove(&still_open);
         spans.put(rows, &sites, transit, sets)

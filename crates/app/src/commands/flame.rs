@@ -5,14 +5,10 @@ use super::output::NewFile;
 use crate::args::FlameArgs;
 use anyhow::{Result, bail};
 use belvedere_core::Lake;
-use belvedere_core::lake::StreamFilter;
 use belvedere_core::model::StreamInfo;
 use belvedere_views_spans::flame::FlameGraph;
 use indicatif::HumanCount;
 use uuid::Uuid;
-
-/// Streams of one page of the list.
-const PAGE: u32 = 500;
 
 pub(crate) async fn flame(args: FlameArgs) -> Result<()> {
     let range = range(&args.range)?;
@@ -52,10 +48,8 @@ fn draw(graph: &FlameGraph, title: &str, args: &FlameArgs) -> Result<()> {
 /// The stream, or the threads of the process, of that id, and what to call them.
 async fn streams(lake: &Lake, id: Uuid) -> Result<(String, Vec<StreamInfo>)> {
     let catalog = lake.connection().catalog();
-    if catalog.stream(id).await?.is_some() {
-        let filter = StreamFilter { stream_id: Some(id), ..StreamFilter::default() };
-        let streams = catalog.streams(&filter, None, 1).await?;
-        return Ok((format!("thread {id}"), streams.into_iter().map(|(stream, _)| stream).collect()));
+    if let Some(stream) = catalog.stream(id).await? {
+        return Ok((format!("thread {id}"), vec![StreamInfo::clone(&stream)]));
     }
     let Some(process) = catalog.process(id).await? else {
         bail!(
@@ -63,16 +57,7 @@ async fn streams(lake: &Lake, id: Uuid) -> Result<(String, Vec<StreamInfo>)> {
              SELECT process_id, exe FROM processes, SELECT stream_id FROM streams list those that there are"
         );
     };
-    let filter = StreamFilter { process_id: Some(id), ..StreamFilter::default() };
-    let mut threads = Vec::new();
-    let mut after = None;
-    loop {
-        let page = catalog.streams(&filter, after, PAGE).await?;
-        let is_last = page.len() < PAGE as usize;
-        after = page.last().map(|(stream, _)| stream.stream_id);
-        threads.extend(page.into_iter().map(|(s, _)| s).filter(|s| s.tags.iter().any(|t| t == "cpu")));
-        if is_last {
-            return Ok((format!("{} ({id})", process.exe), threads));
-        }
-    }
+    let mut threads = catalog.streams_of(id).await?;
+    threads.retain(|s| s.tags.iter().any(|t| t == "cpu"));
+    Ok((format!("{} ({id})", process.exe), threads))
 }

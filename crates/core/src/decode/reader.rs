@@ -48,6 +48,21 @@ impl<'a> BlockReader<'a> {
         Ok(Clock::for_block(self.process(), self.info())?)
     }
 
+    /// The same, joined to the clock of the block before it: `before` is what [`BlockReader::end`] said of that.
+    pub fn clock_behind(&self, before: Option<(i64, i64)>) -> Result<Clock, DecodeError> {
+        let clock = self.clock()?;
+        Ok(match before {
+            Some((ticks, time)) => clock.continuing(ticks, time, self.info()),
+            None => clock,
+        })
+    }
+
+    /// The absolute tick count at the block's end, and what that clock of the block says then.
+    pub fn end(&self, clock: &Clock) -> (i64, i64) {
+        let ticks = self.info().end_ticks;
+        (clock.absolute(ticks), clock.time_of_relative(ticks))
+    }
+
     /// The two buffers of the payload as they were sent.
     pub fn payload(&self) -> Result<PayloadParts<'_>, DecodeError> {
         split_payload(&self.payload).map_err(|e| DecodeError::corrupt(e.to_string()))

@@ -10,16 +10,13 @@
 //! left before it.
 
 use super::{Instance, Scope};
-use crate::lake::{BlockFilter, ChainSection, LakeError, PartitionRecord, SectionBlocks, StreamFilter};
+use crate::lake::{BlockFilter, ChainSection, LakeError, PartitionRecord, SectionBlocks};
 use crate::model::{ProcessInfo, SeqRange, StreamInfo};
 use crate::query::QueryContext;
 use crate::registry::BlockSource;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
-
-/// Streams of one page of the list.
-const PAGE: u32 = 500;
 
 /// One stream of an instance: which partitions hold, and what is to be decoded.
 #[derive(Debug)]
@@ -125,18 +122,8 @@ async fn streams_of(
         Scope::Global => Ok(Vec::new()),
         Scope::Stream(id) => Ok(catalog.stream(id).await?.into_iter().filter(|s| is_understood(s)).collect()),
         Scope::Process(id) => {
-            let filter = StreamFilter { process_id: Some(id), ..StreamFilter::default() };
-            let mut streams = Vec::new();
-            let mut after = None;
-            loop {
-                let page = catalog.streams(&filter, after, PAGE).await?;
-                after = page.last().map(|(stream, _)| stream.stream_id);
-                let is_last = page.len() < PAGE as usize;
-                streams.extend(page.into_iter().map(|(s, _)| s).filter(is_understood).map(Arc::new));
-                if is_last {
-                    return Ok(streams);
-                }
-            }
+            let streams = catalog.streams_of(id).await?;
+            Ok(streams.into_iter().filter(is_understood).map(Arc::new).collect())
         }
     }
 }

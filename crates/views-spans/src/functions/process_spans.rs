@@ -11,15 +11,11 @@ use belvedere_core::datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 use belvedere_core::datafusion::physical_plan::ExecutionPlan;
 use belvedere_core::datafusion::prelude::{DataFrame, SessionContext, ident, lit};
 use belvedere_core::datafusion::scalar::ScalarValue;
-use belvedere_core::lake::StreamFilter;
 use belvedere_core::model::StreamInfo;
 use belvedere_core::query::functions::arguments::{text, uuid};
 use belvedere_core::query::{QueryContext, conformed};
 use std::sync::Arc;
 use uuid::Uuid;
-
-/// Streams of one page of the list.
-const PAGE: u32 = 500;
 
 #[derive(Debug)]
 pub(super) struct ProcessSpans {
@@ -77,19 +73,10 @@ fn failed(e: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> DataFusionE
 
 impl SpansTable {
     async fn threads(&self) -> Result<Vec<StreamInfo>> {
-        let filter = StreamFilter { process_id: Some(self.process_id), ..StreamFilter::default() };
-        let mut threads = Vec::new();
-        let mut after = None;
-        loop {
-            let page =
-                self.context.connection().catalog().streams(&filter, after, PAGE).await.map_err(failed)?;
-            let is_last = page.len() < PAGE as usize;
-            after = page.last().map(|(stream, _)| stream.stream_id);
-            threads.extend(page.into_iter().map(|(s, _)| s).filter(|s| s.tags.iter().any(|t| t == "cpu")));
-            if is_last {
-                return Ok(threads);
-            }
-        }
+        let catalog = self.context.connection().catalog();
+        let mut streams = catalog.streams_of(self.process_id).await.map_err(failed)?;
+        streams.retain(|s| s.tags.iter().any(|t| t == "cpu"));
+        Ok(streams)
     }
 
     fn of_thread(&self, session: &SessionContext, stream: &StreamInfo) -> Result<DataFrame> {

@@ -13,7 +13,6 @@ use crate::thread_decoder::label;
 use anyhow::{Context, Result, bail};
 use belvedere_core::datafusion::execution::SendableRecordBatchStream;
 use belvedere_core::datafusion::prelude::SessionContext;
-use belvedere_core::lake::StreamFilter;
 use belvedere_core::model::{ProcessInfo, StreamInfo};
 use belvedere_core::query::QueryContext;
 use belvedere_core::time::TimeRange;
@@ -30,8 +29,6 @@ use writer::{Label, TraceWriter, note};
 
 /// Bytes that are handed on at once.
 const CHUNK: usize = 64 << 10;
-/// Streams of one page of the list.
-const PAGE: u32 = 500;
 /// Characters of a log message that are shown.
 const LONGEST_MESSAGE: usize = 1000;
 
@@ -131,7 +128,7 @@ impl Export<'_> {
             process: Some(ProcessDescriptor { pid, process_name: exe }),
             ..TrackDescriptor::default()
         });
-        let streams = self.streams().await?;
+        let streams = self.context.connection().catalog().streams_of(self.process.process_id).await?;
         let of_tag = |tag: &str| -> Vec<&StreamInfo> {
             streams.iter().filter(|s| s.tags.iter().any(|t| t == tag)).collect()
         };
@@ -163,21 +160,6 @@ impl Export<'_> {
 
     fn has(&self, view_set: &str) -> bool {
         self.context.factory().get_view_sets().contains_key(view_set)
-    }
-
-    async fn streams(&self) -> Result<Vec<StreamInfo>> {
-        let filter = StreamFilter { process_id: Some(self.process.process_id), ..StreamFilter::default() };
-        let mut all = Vec::new();
-        let mut after = None;
-        loop {
-            let page = self.context.connection().catalog().streams(&filter, after, PAGE).await?;
-            let is_last = page.len() < PAGE as usize;
-            after = page.last().map(|(stream, _)| stream.stream_id);
-            all.extend(page.into_iter().map(|(stream, _)| stream));
-            if is_last {
-                return Ok(all);
-            }
-        }
     }
 
     /// Hands on what is written, from `least` bytes on.

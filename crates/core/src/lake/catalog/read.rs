@@ -476,6 +476,23 @@ impl Catalog {
         rows.into_iter().map(|r| Ok((r.stream.try_into()?, r.last_update_time))).collect()
     }
 
+    /// All streams of a process, in the order of their ids.
+    pub async fn streams_of(&self, process_id: Uuid) -> Result<Vec<StreamInfo>, LakeError> {
+        const PAGE: u32 = 500;
+        let filter = StreamFilter { process_id: Some(process_id), ..StreamFilter::default() };
+        let mut streams = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.streams(&filter, after, PAGE).await?;
+            let is_last = page.len() < PAGE as usize;
+            after = page.last().map(|(stream, _)| stream.stream_id);
+            streams.extend(page.into_iter().map(|(stream, _)| stream));
+            if is_last {
+                return Ok(streams);
+            }
+        }
+    }
+
     /// The process of that id, if it was announced.
     pub async fn process(&self, id: Uuid) -> Result<Option<Arc<ProcessInfo>>, LakeError> {
         Ok(self.processes_by_id(&[id]).await?.remove(&id))
