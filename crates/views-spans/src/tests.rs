@@ -9,6 +9,7 @@ use belvedere_core::arrow::datatypes::{DataType, Int64Type};
 use belvedere_core::conformance::rows_do_not_depend_on_partitions;
 use belvedere_core::lake::LakeOptions;
 use belvedere_core::model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
+use belvedere_core::partitions::{Keep, Retention};
 use belvedere_core::registry::Assembly;
 use belvedere_core::time::{SECOND, TimeRange};
 use belvedere_core::transit::{BlockWriter, compress};
@@ -199,10 +200,31 @@ fn bounds(events: &[Event], from: usize, to: usize) -> (i64, i64) {
     (events.get(from.wrapping_sub(1)).map_or(events[from].1, |e| e.1), events[to - 1].1)
 }
 
-async fn lake() -> Lake {
+async fn lake_at(options: &LakeOptions) -> Lake {
     let registrations = belvedere_core::registrations().into_iter().chain(crate::registrations());
     let assembly = Assembly::new(registrations).unwrap();
-    Lake::assemble(&LakeOptions::in_memory(), assembly, LakeConfig::default()).await.unwrap()
+    Lake::assemble(options, assembly, LakeConfig::default()).await.unwrap()
+}
+
+async fn lake() -> Lake {
+    lake_at(&LakeOptions::in_memory()).await
+}
+
+/// A lake in memory, and one on the PostgreSQL server that the environment names, if it does.
+async fn lakes() -> Vec<Lake> {
+    let mut lakes = vec![lake().await];
+    match std::env::var("BELVEDERE_TEST_POSTGRES") {
+        Ok(url) => {
+            let name = format!("belvedere_{}", Uuid::new_v4().simple());
+            let create = format!("CREATE DATABASE {name}");
+            let made = std::process::Command::new("psql").args([&url, "-qc", &create]).status();
+            assert!(made.unwrap().success(), "a database could not be made");
+            let database = format!("{}/{name}", url.rsplit_once('/').unwrap().0).parse().unwrap();
+            lakes.push(lake_at(&LakeOptions { database, ..LakeOptions::in_memory() }).await);
+        }
+        Err(_) => eprintln!("skipped: PostgreSQL (BELVEDERE_TEST_POSTGRES is not set)"),
+    }
+    lakes
 }
 
 async fn announce(lake: &Lake, sent: &Sent) {
@@ -381,6 +403,48 @@ async fn a_block_that_cannot_be_read_is_like_a_missing_one_and_is_reported() {
         rows_do_not_depend_on_partitions(&lake, "thread_spans", &id).await.unwrap();
     }
     lake.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn spans_go_on_behind_partitions_whose_blocks_are_gone() {
+    for lake in lakes().await {
+        blocks_go(&lake).await;
+        lake.close().await;
+    }
+}
+
+async fn blocks_go(lake: &Lake) {
+    let program: Vec<(u8, usize, i64)> = (0..30).map(|i| ([1, 2, 6][i % 3], i % 4, 5)).collect();
+    let events = events(&program);
+    let sent = sent(&events, &[0, 10, 20, 30], SECOND);
+    announce(lake, &sent).await;
+    let id = sent.stream.stream_id.to_string();
+    for block in &sent.blocks[..2] {
+        lake.connection().insert_block(block.clone()).await.unwrap();
+    }
+    // leaves its partitions behind
+    rows_do_not_depend_on_partitions(lake, "thread_spans", &id).await.unwrap();
+    let before = found(lake, &sent).await;
+    let retention = Retention {
+        blocks: Keep { age: Some(std::time::Duration::ZERO), bytes: None },
+        ..Retention::default()
+    };
+    lake.maintain_once(&retention, |_| ()).await.unwrap();
+    let blocks = lake.sql("SELECT count(*) FROM blocks").await.unwrap();
+    assert_eq!(number(&blocks[0], 0, 0), 0);
+    assert_eq!(found(lake, &sent).await, before);
+    lake.connection().insert_block(sent.blocks[2].clone()).await.unwrap();
+    let mut whole = Vec::new();
+    expected(&events, 0, events[0].1, events.last().unwrap().1, &mut whole);
+    whole.sort();
+    assert_eq!(found(lake, &sent).await, whole);
+    // a block that is known already, under another name and late: what can't be made anew stays, and its events are there
+    let parts =
+        belvedere_core::wire::split_payload(&sent.blocks[0].body[sent.blocks[0].payload.clone()]).unwrap();
+    let late = encode_block(BlockInfo { block_id: Uuid::new_v4(), ..sent.blocks[0].info.clone() }, &parts);
+    lake.connection().insert_block(late).await.unwrap();
+    let again = found(lake, &sent).await;
+    assert!(again.len() > whole.len() && whole.iter().all(|span| again.contains(span)), "{again:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
