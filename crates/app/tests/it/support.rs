@@ -289,8 +289,8 @@ pub fn replay(server: &Server, requests: &[Request]) -> Vec<u16> {
             eprintln!("{}: {status} {}", request.path, body.trim_end());
         }
         statuses.push(status);
-        // after an early refusal the rest of the body is still on its way: the connection is of no more use
-        if status == 413 {
+        // after an early refusal the rest of the body is still on its way, or the server has closed the connection
+        if status != 200 {
             connection = server.connect();
         }
     }
