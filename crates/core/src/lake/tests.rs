@@ -129,6 +129,32 @@ async fn a_sender_that_goes_away_does_not_cost_the_others_their_group() {
     assert!(lake.insert_block(block(Uuid::from_u128(1), 5)).await.is_err());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lake_in_memory_outlives_readers_that_go_away() {
+    let lake = LakeConnection::open(&LakeOptions::in_memory()).await.unwrap();
+    announce(&lake).await;
+    lake.insert_block(block(Uuid::from_u128(3), 10)).await.unwrap();
+    for round in 0..200_u32 {
+        let readers: Vec<_> = (0..4)
+            .map(|_| {
+                let lake = Arc::clone(&lake);
+                tokio::spawn(async move {
+                    loop {
+                        lake.catalog().blocks(&BlockFilter::default(), 0, 10).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..round % 30 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(lake.catalog().blocks(&BlockFilter::default(), 0, 10).await.unwrap().len(), 1);
+        for reader in readers {
+            reader.abort();
+        }
+    }
+}
+
 #[tokio::test]
 async fn two_connections_on_one_directory_are_one_lake() {
     let directory = tempfile::tempdir().unwrap();

@@ -1,13 +1,13 @@
 //! Which database, and how to open it.
 
-use super::statement::{Readers, Unfinished, Writer};
+use super::statement::{Readers, SqliteWriter, Writer};
 use super::{Catalog, LakeError};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Mutex;
 
 /// Where a lake's metadata is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,17 +49,11 @@ impl Catalog {
         match database {
             Database::Sqlite(path) => open_sqlite(path, is_relaxed).await,
             Database::Memory => {
-                // a database in memory belongs to its one connection
-                let pool = SqlitePoolOptions::new()
-                    .min_connections(1)
-                    .max_connections(1)
-                    .idle_timeout(None)
-                    .max_lifetime(None)
-                    .connect_with(SqliteConnectOptions::new().in_memory(true))
-                    .await?;
-                migrate_sqlite(&mut *pool.acquire().await?).await?;
-                let writer = Writer::Pool(Readers::Sqlite(pool.clone()), Unfinished::default());
-                Ok(Self::new(Readers::Sqlite(pool), writer))
+                let options = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
+                let mut connection = SqliteConnection::connect_with(&options).await?;
+                migrate_sqlite(&mut connection).await?;
+                let one = Arc::new(SqliteWriter::new(connection, false));
+                Ok(Self::new(Readers::Memory(Arc::clone(&one)), Writer::Sqlite(one)))
             }
             #[cfg(feature = "postgres")]
             Database::Postgres(url) => {
@@ -69,8 +63,7 @@ impl Catalog {
                     .connect(url)
                     .await?;
                 sqlx::migrate!("./migrations/postgres").run(&pool).await?;
-                let writer = Writer::Pool(Readers::Postgres(pool.clone()), Unfinished::default());
-                Ok(Self::new(Readers::Postgres(pool), writer))
+                Ok(Self::new(Readers::Postgres(pool.clone()), Writer::Postgres(pool)))
             }
             #[cfg(not(feature = "postgres"))]
             Database::Postgres(_) => {
@@ -92,9 +85,8 @@ async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog
     migrate_sqlite(&mut connection).await?;
     let readers =
         SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.read_only(true));
-    let writer =
-        Writer::File { connection: Mutex::new(connection), is_relaxed, unfinished: Unfinished::default() };
-    Ok(Catalog::new(Readers::Sqlite(readers), writer))
+    let writer = Writer::Sqlite(Arc::new(SqliteWriter::new(connection, is_relaxed)));
+    Ok(Catalog::new(Readers::File(readers), writer))
 }
 
 async fn migrate_sqlite(connection: &mut SqliteConnection) -> Result<(), LakeError> {

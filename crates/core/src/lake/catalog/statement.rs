@@ -5,8 +5,9 @@
 
 use crate::lake::LakeError;
 use sqlx::{AssertSqlSafe, FromRow, SqliteConnection};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 /// One value to bind.
@@ -110,21 +111,13 @@ macro_rules! prepare {
     }};
 }
 
-/// Runs `$body` with `$connection` bound to what either database offers.
-macro_rules! on_either {
-    ($value:expr, $kind:ident, $connection:ident => $body:expr) => {
-        match $value {
-            $kind::Sqlite($connection) => $body,
-            #[cfg(feature = "postgres")]
-            $kind::Postgres($connection) => $body,
-        }
-    };
-}
-
 /// Connections for reading.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) enum Readers {
-    Sqlite(sqlx::SqlitePool),
+    File(sqlx::SqlitePool),
+    /// A database in memory belongs to its one connection: a pool closes one now and then, when a caller goes
+    /// away while it is being looked at.
+    Memory(Arc<SqliteWriter>),
     #[cfg(feature = "postgres")]
     Postgres(sqlx::PgPool),
 }
@@ -148,13 +141,24 @@ impl<T> Record for T where T: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + May
 
 impl Readers {
     pub(super) async fn fetch<T: Record>(&self, statement: Statement) -> Result<Vec<T>, LakeError> {
-        on_either!(self, Readers, pool => {
-            prepare!(sqlx::query_as, statement).fetch_all(pool).await.map_err(LakeError::from)
-        })
+        let rows = match self {
+            Self::File(pool) => prepare!(sqlx::query_as, statement).fetch_all(pool).await,
+            Self::Memory(one) => {
+                prepare!(sqlx::query_as, statement).fetch_all(&mut *one.connection().await).await
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => prepare!(sqlx::query_as, statement).fetch_all(pool).await,
+        };
+        Ok(rows?)
     }
 
     pub(super) async fn close(&self) {
-        on_either!(self, Readers, pool => pool.close().await);
+        match self {
+            Self::File(pool) => pool.close().await,
+            Self::Memory(_) => (),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => pool.close().await,
+        }
     }
 }
 
@@ -174,36 +178,92 @@ impl Step {
     }
 }
 
-/// Whether a transaction may have been left open by a caller that went away: SQLite's scripts stop where nobody
-/// listens any more. Only looked at by who has the connection.
-#[derive(Debug, Default)]
-pub(super) struct Unfinished(AtomicBool);
+/// The one connection that writes to a SQLite database: a pool around it would wake more threads than the work
+/// does.
+#[derive(Debug)]
+pub(super) struct SqliteWriter {
+    connection: Mutex<SqliteConnection>,
+    /// Commits reach the disk only now and then, because objects can be read back.
+    is_relaxed: bool,
+    /// Whether a transaction may have been left open by a caller that went away: scripts stop where nobody
+    /// listens any more. Only looked at by who has the connection.
+    is_unfinished: AtomicBool,
+}
+
+impl SqliteWriter {
+    pub(super) fn new(connection: SqliteConnection, is_relaxed: bool) -> Self {
+        Self { connection: Mutex::new(connection), is_relaxed, is_unfinished: AtomicBool::new(false) }
+    }
+
+    /// The connection, outside of any transaction.
+    async fn connection(&self) -> MutexGuard<'_, SqliteConnection> {
+        let mut connection = self.connection.lock().await;
+        self.roll_back_unfinished(&mut connection).await;
+        connection
+    }
+
+    async fn roll_back_unfinished(&self, connection: &mut SqliteConnection) {
+        if self.is_unfinished.load(Ordering::Relaxed) {
+            // there may be none to roll back
+            let _ = sqlx::query("ROLLBACK").execute(connection).await;
+            self.is_unfinished.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// SQLite runs on a thread of its own: the whole transaction is one script, so that it costs one way there
+    /// and back. A single statement is a transaction by itself.
+    async fn transact(
+        &self,
+        connection: &mut SqliteConnection,
+        mut steps: Vec<Step>,
+    ) -> Result<u64, LakeError> {
+        if steps.len() == 1
+            && let Some(step) = steps.pop()
+        {
+            let (statement, is_counted) = step.into_parts();
+            let added = prepare!(sqlx::query, statement).execute(connection).await?.rows_affected();
+            return Ok(if is_counted { added } else { 0 });
+        }
+        // a deferred transaction could fail when it turns into a writing one
+        let mut script = Statement::new("BEGIN IMMEDIATE");
+        for step in steps {
+            let (statement, is_counted) = step.into_parts();
+            script.then(statement);
+            if is_counted {
+                script.then(Statement::new("SELECT changes()"));
+            }
+        }
+        script.then(Statement::new("COMMIT"));
+        self.is_unfinished.store(true, Ordering::Relaxed);
+        let counts = prepare!(sqlx::query_as::<_, (i64,)>, script).fetch_all(&mut *connection).await;
+        if counts.is_ok() {
+            self.is_unfinished.store(false, Ordering::Relaxed);
+        }
+        match counts {
+            Ok(counts) => Ok(counts.iter().map(|(count,)| *count as u64).sum()),
+            Err(e) => {
+                self.roll_back_unfinished(connection).await;
+                Err(e.into())
+            }
+        }
+    }
+}
 
 /// Who writes.
 #[derive(Debug)]
 pub(super) enum Writer {
-    /// A file has one connection for writing: a pool around it would wake more threads than the work does.
-    /// `is_relaxed`: its commits reach the disk only now and then, because objects can be read back.
-    File {
-        connection: Mutex<SqliteConnection>,
-        is_relaxed: bool,
-        unfinished: Unfinished,
-    },
-    Pool(Readers, Unfinished),
+    Sqlite(Arc<SqliteWriter>),
+    #[cfg(feature = "postgres")]
+    Postgres(sqlx::PgPool),
 }
 
 impl Writer {
     /// Runs all steps or none, while no other writer does. Returns how many rows the counted ones changed.
     pub(super) async fn transact(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
         match self {
-            Self::File { connection, unfinished, .. } => {
-                transact_sqlite(&mut *connection.lock().await, steps, unfinished).await
-            }
-            Self::Pool(Readers::Sqlite(pool), unfinished) => {
-                transact_sqlite(&mut *pool.acquire().await?, steps, unfinished).await
-            }
+            Self::Sqlite(one) => one.transact(&mut *one.connection().await, steps).await,
             #[cfg(feature = "postgres")]
-            Self::Pool(Readers::Postgres(pool), _) => transact_postgres(pool, steps).await,
+            Self::Postgres(pool) => transact_postgres(pool, steps).await,
         }
     }
 
@@ -211,11 +271,10 @@ impl Writer {
     /// otherwise do not.
     pub(super) async fn transact_synced(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
         match self {
-            Self::File { connection, is_relaxed: true, unfinished } => {
-                let connection = &mut *connection.lock().await;
-                roll_back_unfinished(connection, unfinished).await;
+            Self::Sqlite(one) if one.is_relaxed => {
+                let mut connection = one.connection().await;
                 sqlx::query("PRAGMA synchronous = FULL").execute(&mut *connection).await?;
-                let outcome = transact_sqlite(connection, steps, unfinished).await;
+                let outcome = one.transact(&mut connection, steps).await;
                 sqlx::query("PRAGMA synchronous = NORMAL").execute(&mut *connection).await?;
                 outcome
             }
@@ -224,57 +283,12 @@ impl Writer {
     }
 
     pub(super) async fn close(&self) {
-        // a file's connection is closed with its last owner
-        if let Self::Pool(pool, _) = self {
-            pool.close().await;
+        match self {
+            // closed with its last owner
+            Self::Sqlite(_) => (),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => pool.close().await,
         }
-    }
-}
-
-/// SQLite runs on a thread of its own: the whole transaction is one script, so that it costs one way there
-/// and back. A single statement is a transaction by itself.
-async fn transact_sqlite(
-    connection: &mut SqliteConnection,
-    mut steps: Vec<Step>,
-    unfinished: &Unfinished,
-) -> Result<u64, LakeError> {
-    roll_back_unfinished(connection, unfinished).await;
-    if steps.len() == 1
-        && let Some(step) = steps.pop()
-    {
-        let (statement, is_counted) = step.into_parts();
-        let added = prepare!(sqlx::query, statement).execute(connection).await?.rows_affected();
-        return Ok(if is_counted { added } else { 0 });
-    }
-    // a deferred transaction could fail when it turns into a writing one
-    let mut script = Statement::new("BEGIN IMMEDIATE");
-    for step in steps {
-        let (statement, is_counted) = step.into_parts();
-        script.then(statement);
-        if is_counted {
-            script.then(Statement::new("SELECT changes()"));
-        }
-    }
-    script.then(Statement::new("COMMIT"));
-    unfinished.0.store(true, Ordering::Relaxed);
-    let counts = prepare!(sqlx::query_as::<_, (i64,)>, script).fetch_all(&mut *connection).await;
-    if counts.is_ok() {
-        unfinished.0.store(false, Ordering::Relaxed);
-    }
-    match counts {
-        Ok(counts) => Ok(counts.iter().map(|(count,)| *count as u64).sum()),
-        Err(e) => {
-            roll_back_unfinished(connection, unfinished).await;
-            Err(e.into())
-        }
-    }
-}
-
-async fn roll_back_unfinished(connection: &mut SqliteConnection, unfinished: &Unfinished) {
-    if unfinished.0.load(Ordering::Relaxed) {
-        // there may be none to roll back
-        let _ = sqlx::query("ROLLBACK").execute(connection).await;
-        unfinished.0.store(false, Ordering::Relaxed);
     }
 }
 
