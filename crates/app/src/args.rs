@@ -87,12 +87,12 @@ pub(crate) struct ServeArgs {
     /// Address for FlightSQL (not in this version)
     #[arg(long, value_name = "ADDR")]
     pub(crate) flight_sql: Option<SocketAddr>,
-    /// Address for OTLP over HTTP (not in this version)
+    /// Address for OTLP over HTTP, or 'off' [default: 127.0.0.1:4318 if nobody has it]
     #[arg(long, value_name = "ADDR")]
-    pub(crate) otlp_http: Option<SocketAddr>,
-    /// Address for OTLP over gRPC (not in this version)
+    pub(crate) otlp_http: Option<ListenAt>,
+    /// Address for OTLP over gRPC, or 'off' [default: 127.0.0.1:4317 if nobody has it]
     #[arg(long, value_name = "ADDR")]
-    pub(crate) otlp_grpc: Option<SocketAddr>,
+    pub(crate) otlp_grpc: Option<ListenAt>,
     /// Listen off loopback although anybody who reaches the address can send and ask
     #[arg(long)]
     pub(crate) insecure: bool,
@@ -107,6 +107,27 @@ pub(crate) struct ServeArgs {
     /// Request bodies that are handled at once, in MiB; more wait
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_pending: u64,
+}
+
+/// Where a part of a server listens, if it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ListenAt {
+    Off,
+    Address(SocketAddr),
+}
+
+impl std::str::FromStr for ListenAt {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            text => text
+                .parse()
+                .map(Self::Address)
+                .map_err(|_| format!("'{text}' is neither an address like 127.0.0.1:4318 nor 'off'")),
+        }
+    }
 }
 
 /// Part of a server that a process can play.

@@ -14,6 +14,8 @@ const LINKED: &[Linked] = &[
     ("belvedere-views-metrics", belvedere_views_metrics::registrations),
     #[cfg(feature = "net")]
     ("belvedere-views-net", belvedere_views_net::registrations),
+    #[cfg(feature = "otel")]
+    ("belvedere-views-otel", belvedere_views_otel::registrations),
     #[cfg(feature = "spans")]
     ("belvedere-views-spans", belvedere_views_spans::registrations),
 ];
@@ -52,6 +54,9 @@ mod tests {
         if cfg!(feature = "net") {
             expected.insert("belvedere-views-net");
         }
+        if cfg!(feature = "otel") {
+            expected.insert("belvedere-views-otel");
+        }
         if cfg!(feature = "spans") {
             expected.insert("belvedere-views-spans");
         }
@@ -60,6 +65,9 @@ mod tests {
         assert_eq!(has("log_entries"), cfg!(feature = "log"));
         assert_eq!(has("measures"), cfg!(feature = "metrics"));
         assert_eq!(has("net_spans"), cfg!(feature = "net"));
+        assert_eq!(has("otel_spans"), cfg!(feature = "otel"));
+        assert_eq!(has("otel_metrics"), cfg!(feature = "otel"));
+        assert_eq!(assembly.routes().any(|(r, _)| r.name == "otlp"), cfg!(feature = "otel"));
         assert_eq!(has("thread_spans"), cfg!(feature = "spans"));
         assert_eq!(has("async_events"), cfg!(feature = "spans"));
         assert!(has("blocks") && has("processes") && has("streams"));

@@ -38,6 +38,7 @@ pub mod decode;
 #[cfg(test)]
 mod fixture;
 pub mod ingest;
+pub mod jsonb;
 pub mod lake;
 pub mod model;
 pub mod partitions;

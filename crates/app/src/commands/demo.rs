@@ -49,23 +49,24 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
     let listener = match args.http {
         Some(address) => {
             check_address(address, false)?;
-            listen(address).await?
+            listen("http", address).await?
         }
         // nobody asked for the usual port
-        None => match listen(([127, 0, 0, 1], 9000).into()).await {
+        None => match listen("http", ([127, 0, 0, 1], 9000).into()).await {
             Ok(listener) => listener,
-            Err(_) => listen(([127, 0, 0, 1], 0).into()).await?,
+            Err(_) => listen("http", ([127, 0, 0, 1], 0).into()).await?,
         },
     };
+    let address = listener.local_addr()?;
     let lake = open(&args.lake).await?;
     let server = Server::start(
         lake.clone(),
-        listener,
+        vec![("http", listener)],
         Some(IngestLimits::default()),
         Some(MaintenanceConfig::default()),
     )?;
-    let url = format!("http://{}", server.address);
-    eprintln!("listening http {}", server.address);
+    let url = format!("http://{}", address);
+    eprintln!("listening http {}", address);
 
     let (stop, stop_received) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(server.run(async {

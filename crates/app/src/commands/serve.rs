@@ -1,7 +1,7 @@
 //! `belvedere serve`
 
 use super::lake::open;
-use crate::args::{Role, ServeArgs};
+use crate::args::{ListenAt, Role, ServeArgs};
 use anyhow::{Context, Result, bail};
 use axum::Router;
 use axum::http::{StatusCode, header};
@@ -20,12 +20,8 @@ use tokio::net::TcpListener;
 const GRACE: Duration = Duration::from_secs(25);
 
 pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
-    for (flag, address) in
-        [("flight-sql", args.flight_sql), ("otlp-http", args.otlp_http), ("otlp-grpc", args.otlp_grpc)]
-    {
-        if address.is_some() {
-            eprintln!("not built: {flag}");
-        }
+    if args.flight_sql.is_some() {
+        eprintln!("not built: flight-sql");
     }
     check_address(args.http, args.insecure)?;
     let limits = IngestLimits {
@@ -34,17 +30,59 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
         pending_bytes: (args.max_pending as usize) << 20,
         ..IngestLimits::default()
     };
-    // the address first: a lake is not made for a server that can't start
-    let listener = listen(args.http).await?;
-    let lake = open(&args.lake).await?;
     let has = |role| args.roles.contains(&role);
+    // the addresses first: a lake is not made for a server that can't start
+    let mut listeners = vec![("http", listen("http", args.http).await?)];
+    if has(Role::Ingest) {
+        for (name, wanted, port) in [("otlp-http", args.otlp_http, 4318), ("otlp-grpc", args.otlp_grpc, 4317)]
+        {
+            if let Some(listener) = listen_too(name, wanted, port, args.insecure).await? {
+                listeners.push((name, listener));
+            }
+        }
+    }
+    let lake = open(&args.lake).await?;
     let upkeep = has(Role::Maintain)
         .then(|| MaintenanceConfig { retention: args.keep.retention(), ..MaintenanceConfig::default() });
-    let server = Server::start(lake, listener, has(Role::Ingest).then_some(limits), upkeep)?;
-    // who reads the next line may ask to stop at once
+    let server = Server::start(lake, listeners, has(Role::Ingest).then_some(limits), upkeep)?;
+    // who reads the next lines may ask to stop at once
     let stop = stopped();
-    eprintln!("listening http {}", server.address);
+    for line in server.addresses() {
+        eprintln!("listening {line}");
+    }
     server.run(stop).await
+}
+
+/// Binds an address of a protocol that a crate brings along. The usual one, if nobody asked for another, may be
+/// taken: by another lake's server, or by a collector.
+async fn listen_too(
+    name: &'static str,
+    wanted: Option<ListenAt>,
+    port: u16,
+    is_insecure: bool,
+) -> Result<Option<TcpListener>> {
+    if !crate::linked::assembly()?.routes().any(|(routes, _)| routes.listeners.contains(&name)) {
+        if matches!(wanted, Some(ListenAt::Address(_))) {
+            eprintln!("not built: {name}");
+        }
+        return Ok(None);
+    }
+    match wanted {
+        Some(ListenAt::Off) => Ok(None),
+        Some(ListenAt::Address(address)) => {
+            check_address(address, is_insecure)?;
+            listen(name, address).await.map(Some)
+        }
+        None => match TcpListener::bind(("127.0.0.1", port)).await {
+            Ok(listener) => Ok(Some(listener)),
+            Err(e) => {
+                eprintln!(
+                    "not listening {name} 127.0.0.1:{port}: {e}; '--{name} ADDR' names another address"
+                );
+                Ok(None)
+            }
+        },
+    }
 }
 
 /// Whoever reaches the address can send to the lake: so only this machine may, unless that is wanted.
@@ -59,27 +97,29 @@ pub(crate) fn check_address(address: SocketAddr, is_insecure: bool) -> Result<()
 }
 
 /// Binds an address, with a hint if it is taken.
-pub(crate) async fn listen(address: SocketAddr) -> Result<TcpListener> {
+pub(crate) async fn listen(name: &str, address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
-        format!("{address} can't be listened on: another program may have it, '--http 127.0.0.1:0' picks a free port")
+        format!(
+            "{address} can't be listened on: another program may have it, '--{name} 127.0.0.1:0' picks a free port"
+        )
     })
 }
 
 /// A server that listens.
 pub(crate) struct Server {
-    pub(crate) address: SocketAddr,
     pub(crate) lake: Lake,
-    listener: TcpListener,
-    router: Router,
+    /// By the name of the address.
+    listeners: Vec<(&'static str, TcpListener, Router)>,
     /// What background work is to be done, if any.
     upkeep: Option<MaintenanceConfig>,
 }
 
 impl Server {
-    /// Takes requests if there are limits for them, and works in the background if it is said how.
+    /// Takes requests if there are limits for them, and works in the background if it is said how. The listener
+    /// `http` also answers what is asked of the server itself.
     pub(crate) fn start(
         lake: Lake,
-        listener: TcpListener,
+        listeners: Vec<(&'static str, TcpListener)>,
         limits: Option<IngestLimits>,
         upkeep: Option<MaintenanceConfig>,
     ) -> Result<Self> {
@@ -92,39 +132,71 @@ impl Server {
                 .collect();
             tracing::info!("{name} {version} registered the view sets {}", sets.join(", "));
         }
-        let mut router = probes(lake.connection().clone());
+        let mut protocols = Vec::new();
         if let Some(limits) = limits {
             let service = Arc::new(IngestionService::new(lake.connection().clone(), limits));
-            for (routes, _) in lake.assembly().routes() {
-                router = router.merge((routes.make)(service.clone()));
+            for (routes, _) in assembly.routes() {
+                protocols.push((routes.listeners, (routes.make)(service.clone())));
             }
         }
-        Ok(Self { address: listener.local_addr()?, lake, listener, router, upkeep })
+        let router = |name: &str| {
+            let own = match name {
+                "http" => probes(lake.connection().clone()),
+                _ => Router::new(),
+            };
+            let here = protocols.iter().filter(|(listeners, _)| listeners.contains(&name));
+            here.fold(own, |router, (_, routes)| router.merge(routes.clone()))
+        };
+        let listeners =
+            listeners.into_iter().map(|(name, listener)| (name, listener, router(name))).collect();
+        Ok(Self { lake, listeners, upkeep })
+    }
+
+    /// The addresses that were really bound, each behind its name.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        let bound = self.listeners.iter().filter_map(|(name, listener, _)| {
+            let address = listener.local_addr().ok()?;
+            Some(format!("{name} {address}"))
+        });
+        bound.collect()
     }
 
     /// Serves until `stop` is done, then lets requests under way come to their end.
     pub(crate) async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
-        let (stopping, stopped) = tokio::sync::oneshot::channel();
-        let stop = async move {
+        let (stopping, stopped) = tokio::sync::watch::channel(false);
+        let asked_to_stop = |mut stopped: tokio::sync::watch::Receiver<bool>| async move {
+            // a sender that is gone is as good as one that says so
+            let _ = stopped.wait_for(|is_stopping| *is_stopping).await;
+        };
+        let mut serving = tokio::task::JoinSet::new();
+        for (_, listener, router) in self.listeners {
+            let stop = asked_to_stop(stopped.clone());
+            serving.spawn(axum::serve(listener, router).with_graceful_shutdown(stop).into_future());
+        }
+        let stop = tokio::spawn(async move {
             stop.await;
             tracing::info!("stopping: requests under way come to their end");
-            let _ = stopping.send(());
-        };
-        let serving = axum::serve(self.listener, self.router).with_graceful_shutdown(stop);
+            let _ = stopping.send(true);
+        });
         let too_late = async {
-            match stopped.await {
-                Ok(()) => tokio::time::sleep(GRACE).await,
-                Err(_) => std::future::pending().await,
-            }
+            asked_to_stop(stopped).await;
+            tokio::time::sleep(GRACE).await;
         };
         let background = match self.upkeep {
             Some(config) => Some(Background::start(self.lake.clone(), config)?),
             None => None,
         };
+        let all_served = async {
+            while let Some(served) = serving.join_next().await {
+                served.context("serving HTTP")?.context("serving HTTP")?;
+            }
+            anyhow::Ok(())
+        };
         tokio::select! {
-            served = serving.into_future() => served.context("serving HTTP")?,
+            served = all_served => served?,
             () = too_late => tracing::warn!("some requests took longer than {GRACE:?} and were cut off"),
         }
+        stop.abort();
         if let Some(background) = background {
             background.stop().await;
         }

@@ -174,12 +174,13 @@ fn bodies_are_limited_announced_or_not() {
 
 /// Without the crate for it, OTLP is an unknown route.
 #[test]
-fn otlp_is_not_there_and_says_so() {
+fn otlp_is_there_if_its_crate_is_and_otherwise_says_so() {
     let place = Place::new();
     let server = place.serve(&[]);
     let mut connection = server.connect();
     for path in ["/v1/logs", "/ingestion/otlp/v1/traces"] {
-        assert_eq!(connection.post(path, b"").0, 404);
+        let expected = if cfg!(feature = "otel") { 415 } else { 404 };
+        assert_eq!(connection.post(path, b"").0, expected);
     }
     for path in ["/ingestion/insert_process", "/ingestion/insert_stream", "/ingestion/insert_block"] {
         assert_eq!(connection.post(path, b"").0, 400);

@@ -94,25 +94,35 @@ impl Place {
     pub fn serve(&self, flags: &[&str]) -> Server {
         let mut child = self
             .command("serve")
-            .args(["--http", "127.0.0.1:0"])
+            .args(["--http", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0"])
             .args(flags)
             .env("BELVEDERE_LOG", "warn")
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (sender, address) = mpsc::channel();
+        let (sender, listening) = mpsc::channel();
         // the rest of what it says must be read too, or it would wait for us
         std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
-                match line.strip_prefix("listening http ") {
-                    Some(address) => drop(sender.send(address.to_owned())),
+                match line.strip_prefix("listening ").and_then(|line| line.split_once(' ')) {
+                    Some((name, address)) => drop(sender.send((name.to_owned(), address.to_owned()))),
                     None => eprintln!("[serve] {line}"),
                 }
             }
         });
-        let address = address.recv_timeout(PATIENCE).expect("the server does not listen");
-        Server { child, address }
+        let wait_for = |wanted: &str| loop {
+            let (name, address) = listening.recv_timeout(PATIENCE).expect("the server does not listen");
+            if name == wanted {
+                break address;
+            }
+        };
+        let address = wait_for("http");
+        let [otlp_http, otlp_grpc] = match cfg!(feature = "otel") {
+            true => ["otlp-http", "otlp-grpc"].map(wait_for),
+            false => [String::new(), String::new()],
+        };
+        Server { child, address, otlp_http, otlp_grpc }
     }
 
     /// Asks one query; the rows as JSON objects.
@@ -146,6 +156,10 @@ impl Place {
 pub struct Server {
     child: Child,
     pub address: String,
+    /// Empty if it was built without.
+    pub otlp_http: String,
+    /// Empty if it was built without.
+    pub otlp_grpc: String,
 }
 
 impl Server {

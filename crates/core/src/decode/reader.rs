@@ -4,7 +4,7 @@ use super::{DecodeError, DecodeLimits};
 use crate::lake::BlockRecord;
 use crate::model::{BlockInfo, ProcessInfo, StreamInfo};
 use crate::time::Clock;
-use crate::transit::TransitBlock;
+use crate::transit::{TransitBlock, decompress};
 use crate::wire::{PayloadParts, split_payload};
 use bytes::Bytes;
 use std::cell::OnceCell;
@@ -66,6 +66,11 @@ impl<'a> BlockReader<'a> {
     /// The two buffers of the payload as they were sent.
     pub fn payload(&self) -> Result<PayloadParts<'_>, DecodeError> {
         split_payload(&self.payload).map_err(|e| DecodeError::corrupt(e.to_string()))
+    }
+
+    /// The payload's second buffer, decompressed: what protocols store that are not the native one.
+    pub fn objects(&self) -> Result<Vec<u8>, DecodeError> {
+        decompress(&self.payload()?.objects, self.limits.block_bytes, "objects")
     }
 
     /// The payload of a native client, decompressed and indexed.

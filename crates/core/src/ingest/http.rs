@@ -7,7 +7,7 @@ use super::{Body, IngestError, IngestionService};
 use crate::registry::Routes;
 use axum::Router;
 use axum::body::HttpBody;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -20,6 +20,7 @@ crate::register_routes! {
         name: "native",
         about: "CBOR over HTTP, as the native client libraries send it: POST /ingestion/insert_process, \
                 /ingestion/insert_stream, /ingestion/insert_block",
+        listeners: &["http"],
         make: |service| {
             Router::new()
                 .route("/ingestion/insert_process", post(insert_process))
@@ -32,32 +33,31 @@ crate::register_routes! {
 
 type Service = State<Arc<IngestionService>>;
 
-async fn insert_process(State(service): Service, request: axum::extract::Request) -> Response {
-    let outcome = match read_body(&service, request).await {
+async fn insert_process(State(service): Service, request: Request) -> Response {
+    let outcome = match read_native(&service, request).await {
         Ok(body) => service.insert_process(body).await,
         Err(e) => Err(e),
     };
     answer(&service, "insert_process", outcome)
 }
 
-async fn insert_stream(State(service): Service, request: axum::extract::Request) -> Response {
-    let outcome = match read_body(&service, request).await {
+async fn insert_stream(State(service): Service, request: Request) -> Response {
+    let outcome = match read_native(&service, request).await {
         Ok(body) => service.insert_stream(body).await,
         Err(e) => Err(e),
     };
     answer(&service, "insert_stream", outcome)
 }
 
-async fn insert_block(State(service): Service, request: axum::extract::Request) -> Response {
-    let outcome = match read_body(&service, request).await {
+async fn insert_block(State(service): Service, request: Request) -> Response {
+    let outcome = match read_native(&service, request).await {
         Ok(body) => service.insert_block(body).await,
         Err(e) => Err(e),
     };
     answer(&service, "insert_block", outcome)
 }
 
-/// Reads a body within the limits, once there is memory for it.
-async fn read_body(service: &IngestionService, request: axum::extract::Request) -> Result<Body, IngestError> {
+async fn read_native(service: &IngestionService, request: Request) -> Result<Body, IngestError> {
     if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
         && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
     {
@@ -65,11 +65,25 @@ async fn read_body(service: &IngestionService, request: axum::extract::Request) 
             "the native protocol has no content encoding: payloads are compressed already".to_owned(),
         ));
     }
+    let body = read_body(service, request, 1).await?;
+    if body.bytes.is_empty() {
+        return Err(IngestError::BadRequest("the body is empty".to_owned()));
+    }
+    Ok(body)
+}
+
+/// Reads a request's body as it was sent, within the service's limits and once there is memory for `times` its size:
+/// a compressed one takes more than it says.
+pub async fn read_body(
+    service: &IngestionService,
+    request: Request,
+    times: usize,
+) -> Result<Body, IngestError> {
     let body = request.into_body();
     // a body that does not say how long it is may become as long as any
     let limit = service.limits().body_bytes;
     let expected = body.size_hint().exact().map_or(limit, |n| usize::try_from(n).unwrap_or(usize::MAX));
-    let reserved = service.reserve(expected).await?;
+    let reserved = service.reserve(expected, times).await?;
     let mut read = pin!(axum::body::to_bytes(body, limit));
     // a timer wakes a thread: only a body that is not there yet gets one
     let read = match futures::poll!(&mut read) {
@@ -82,9 +96,8 @@ async fn read_body(service: &IngestionService, request: axum::extract::Request) 
             Err(IngestError::TooLarge(format!("the body has more than {limit} bytes")))
         }
         Ok(Err(e)) => Err(IngestError::BadRequest(format!("the body could not be read: {e}"))),
-        Ok(Ok(bytes)) if bytes.is_empty() => Err(IngestError::BadRequest("the body is empty".to_owned())),
         Ok(Ok(bytes)) => {
-            service.lake().metrics().request_bytes.inc_by(bytes.len() as u64);
+            service.note_bytes(bytes.len());
             Ok(Body { bytes, reserved: Some(reserved) })
         }
     }
@@ -108,8 +121,7 @@ fn answer(service: &IngestionService, route: &'static str, outcome: Result<(), I
         Err(IngestError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
         Err(IngestError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
     };
-    let labels = [("route", route.to_owned()), ("status", status.as_str().to_owned())];
-    service.lake().metrics().requests.get_or_create(&labels).inc();
+    service.note_request(route, status.as_str());
     match outcome {
         Ok(()) => status.into_response(),
         Err(e @ IngestError::Unavailable(_)) => {

@@ -3,5 +3,5 @@
 mod http;
 mod service;
 
-pub use http::REGISTRATION as NATIVE_ROUTES;
-pub use service::{Body, IngestError, IngestLimits, IngestionService};
+pub use http::{REGISTRATION as NATIVE_ROUTES, read_body};
+pub use service::{AnnouncedBlock, Body, IngestError, IngestLimits, IngestionService};

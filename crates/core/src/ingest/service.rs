@@ -1,13 +1,17 @@
 //! The service that every protocol hands its processes, streams and blocks to.
 
 use crate::lake::{Entry, LakeConnection, LakeError};
+use crate::model::{ProcessInfo, StreamInfo};
 use crate::transit::{DecodeError, TransitBlock};
-use crate::wire::{self, WireError};
+use crate::wire::{self, BlockRequest, WireError};
 use bytes::Bytes;
-use std::sync::Arc;
+use lru::LruCache;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
 
 /// How much a request may bring.
 #[derive(Debug, Clone)]
@@ -75,13 +79,32 @@ pub struct Body {
     pub reserved: Option<OwnedSemaphorePermit>,
 }
 
+/// A block of a protocol that announces nothing: what it comes from is told with it.
+#[derive(Debug, Clone)]
+pub struct AnnouncedBlock {
+    /// The process. If it was announced before, as it was then counts.
+    pub process: Arc<ProcessInfo>,
+    /// The stream. If it was announced before, as it was then counts. Unless its format is that of native clients,
+    /// the block's begin and end times must be the bounds of its events' times.
+    pub stream: Arc<StreamInfo>,
+    /// The block.
+    pub block: BlockRequest,
+}
+
 /// Takes what producers announce into the lake. One for all protocols of a server.
 #[derive(Debug)]
 pub struct IngestionService {
     lake: Arc<LakeConnection>,
     limits: IngestLimits,
     pending: Arc<Semaphore>,
+    /// What `pending` has when nothing is reserved.
+    units: usize,
+    /// Streams that are in the lake, with their processes: announced once, never forgotten.
+    announced: Mutex<LruCache<Uuid, ()>>,
 }
+
+/// Streams that need not be announced again.
+const ANNOUNCED: NonZeroUsize = NonZeroUsize::new(16 << 10).unwrap();
 
 /// Pending bytes are counted in units of this many, so that they fit a semaphore.
 const UNIT: usize = 1024;
@@ -89,8 +112,14 @@ const UNIT: usize = 1024;
 impl IngestionService {
     /// A service for that lake.
     pub fn new(lake: Arc<LakeConnection>, limits: IngestLimits) -> Self {
-        let units = (limits.pending_bytes.max(limits.body_bytes) / UNIT + 1).min(Semaphore::MAX_PERMITS);
-        Self { lake, limits, pending: Arc::new(Semaphore::new(units)) }
+        let units = (limits.pending_bytes.max(limits.body_bytes) / UNIT + 1).min(u32::MAX as usize >> 4);
+        Self {
+            lake,
+            limits,
+            pending: Arc::new(Semaphore::new(units)),
+            units,
+            announced: Mutex::new(LruCache::new(ANNOUNCED)),
+        }
     }
 
     /// The lake.
@@ -103,16 +132,28 @@ impl IngestionService {
         &self.limits
     }
 
-    /// Reserves memory for a body of so many bytes, waiting until there is some. To be held as long as the
-    /// body is.
-    pub async fn reserve(&self, bytes: usize) -> Result<OwnedSemaphorePermit, IngestError> {
+    /// Counts a request that was answered; `status` in the words of its protocol.
+    pub fn note_request(&self, route: &str, status: &str) {
+        let labels = [("route", route.to_owned()), ("status", status.to_owned())];
+        self.lake.metrics().requests.get_or_create(&labels).inc();
+    }
+
+    /// Counts bytes that came in.
+    pub fn note_bytes(&self, bytes: usize) {
+        self.lake.metrics().request_bytes.inc_by(bytes as u64);
+    }
+
+    /// Reserves memory for handling a body of so many bytes, which takes `times` as much while it is expanded, waiting
+    /// until there is some. To be held as long as the body is. More than there can ever be is not waited for: see
+    /// [`IngestionService::reserved_bytes`].
+    pub async fn reserve(&self, bytes: usize, times: usize) -> Result<OwnedSemaphorePermit, IngestError> {
         let limit = self.limits.body_bytes;
         if bytes > limit {
             return Err(IngestError::TooLarge(format!(
                 "the body has {bytes} bytes, at most {limit} are allowed"
             )));
         }
-        let units = (bytes / UNIT + 1) as u32;
+        let units = (bytes.saturating_mul(times) / UNIT + 1).min(self.units) as u32;
         // a timer wakes a thread: only who has to wait gets one
         if let Ok(reserved) = self.pending.clone().try_acquire_many_owned(units) {
             return Ok(reserved);
@@ -122,6 +163,11 @@ impl IngestionService {
             .await
             .map_err(|_| busy())?
             .map_err(|_| busy())
+    }
+
+    /// How many bytes a reservation is for.
+    pub fn reserved_bytes(reserved: &OwnedSemaphorePermit) -> usize {
+        reserved.num_permits().saturating_mul(UNIT)
     }
 
     fn check_announcement(&self, body: &[u8]) -> Result<(), IngestError> {
@@ -138,14 +184,14 @@ impl IngestionService {
     pub async fn insert_process(&self, body: Body) -> Result<(), IngestError> {
         self.check_announcement(&body.bytes)?;
         let process = wire::decode_process(&body.bytes)?;
-        Ok(self.lake.insert(Entry::Process(Arc::new(process)), body.reserved).await?)
+        Ok(self.lake.insert(vec![Entry::Process(Arc::new(process))], body.reserved).await?)
     }
 
     /// Takes a stream in the native clients' encoding.
     pub async fn insert_stream(&self, body: Body) -> Result<(), IngestError> {
         self.check_announcement(&body.bytes)?;
         let stream = wire::decode_stream(&body.bytes)?;
-        Ok(self.lake.insert(Entry::Stream(Arc::new(stream)), body.reserved).await?)
+        Ok(self.lake.insert(vec![Entry::Stream(Arc::new(stream))], body.reserved).await?)
     }
 
     /// Takes a block in the native clients' encoding. What can be told to be unreadable without
@@ -160,6 +206,35 @@ impl IngestionService {
                 _ => IngestError::BadRequest(text),
             }
         })?;
-        Ok(self.lake.insert(Entry::Block(block), body.reserved).await?)
+        Ok(self.lake.insert(vec![Entry::Block(block)], body.reserved).await?)
+    }
+
+    /// Takes the blocks of one request with what they come from: all or none become durable and visible.
+    pub async fn insert_blocks(
+        &self,
+        blocks: Vec<AnnouncedBlock>,
+        reserved: Option<OwnedSemaphorePermit>,
+    ) -> Result<(), IngestError> {
+        let mut entries = Vec::with_capacity(blocks.len());
+        let mut new = Vec::new();
+        for block in blocks {
+            let id = block.stream.stream_id;
+            if !new.contains(&id) && self.announced().get(&id).is_none() {
+                new.push(id);
+                entries.push(Entry::Process(block.process));
+                entries.push(Entry::Stream(block.stream));
+            }
+            entries.push(Entry::Block(block.block));
+        }
+        self.lake.insert(entries, reserved).await?;
+        for id in new {
+            self.announced().put(id, ());
+        }
+        Ok(())
+    }
+
+    fn announced(&self) -> MutexGuard<'_, LruCache<Uuid, ()>> {
+        // whole after every single operation on it
+        self.announced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -27,7 +27,10 @@ const GROUP_REQUESTS: usize = 512;
 const QUEUE: usize = 1024;
 
 struct Request {
-    entry: Entry,
+    /// What becomes durable and visible together.
+    entries: Vec<Entry>,
+    /// For each entry, where in the group's records its payload starts; 0 if it has none.
+    payloads: Vec<usize>,
     answer: oneshot::Sender<Result<(), LakeError>>,
     /// Memory that is reserved as long as the request lives, whatever becomes of its sender.
     _reserved: Option<OwnedSemaphorePermit>,
@@ -61,11 +64,11 @@ impl Committer {
         Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
     }
 
-    /// Adds an entry to the lake. When this returns `Ok`, the entry is durable and visible. If the caller
-    /// goes away meanwhile, the entry is added all the same, and `reserved` is kept until it is.
+    /// Adds entries to the lake, all or none. When this returns `Ok`, they are durable and visible. If the caller
+    /// goes away meanwhile, they are added all the same, and `reserved` is kept until they are.
     pub(super) async fn submit(
         &self,
-        entry: Entry,
+        entries: Vec<Entry>,
         reserved: Option<OwnedSemaphorePermit>,
     ) -> Result<(), LakeError> {
         let queue = {
@@ -73,7 +76,7 @@ impl Committer {
             queue.clone().ok_or(LakeError::Closed)?
         };
         let (answer, answered) = oneshot::channel();
-        let request = Request { entry, answer, _reserved: reserved };
+        let request = Request { entries, payloads: Vec::new(), answer, _reserved: reserved };
         queue.send(request).await.map_err(|_| LakeError::Closed)?;
         drop(queue);
         answered.await.map_err(|_| LakeError::Closed)?
@@ -105,16 +108,17 @@ impl Parts {
     fn commit_group(&mut self, first: Request, waiting: &mut mpsc::Receiver<Request>) {
         let began = Instant::now();
         let mut group = Vec::with_capacity(8);
-        // where in the group's records the payload of each request starts; 0 if it has none
-        let mut payloads = Vec::with_capacity(8);
         let mut records = Vec::new();
         let mut next = Some(first);
         while let Some(mut request) = next.take() {
-            request.entry = request.entry.received_at(crate::time::now());
+            let now = crate::time::now();
+            request.entries = request.entries.into_iter().map(|e| e.received_at(now)).collect();
             let before = records.len();
-            match append(&mut records, &request.entry) {
-                Ok(payload) => {
-                    payloads.push(payload.unwrap_or(0));
+            let appended: Result<Vec<usize>, LakeError> =
+                request.entries.iter().map(|e| Ok(append(&mut records, e)?.unwrap_or(0))).collect();
+            match appended {
+                Ok(payloads) => {
+                    request.payloads = payloads;
                     group.push(request);
                 }
                 Err(e) => {
@@ -132,7 +136,7 @@ impl Parts {
         match self.objects.write(records, &self.runtime) {
             Ok(written) => {
                 let runtime = self.runtime.clone();
-                runtime.block_on(self.make_visible(group, &payloads, &written));
+                runtime.block_on(self.make_visible(group, &written));
             }
             Err(e) => {
                 tracing::error!("{} requests could not be stored: {e}", group.len());
@@ -142,7 +146,7 @@ impl Parts {
         self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
     }
 
-    async fn make_visible(&mut self, group: Vec<Request>, payloads: &[usize], written: &Written) {
+    async fn make_visible(&mut self, group: Vec<Request>, written: &Written) {
         let is_new_object = self.known_object != written.key;
         let (catalog, metrics) = (&self.catalog, &self.metrics);
         let new_commit = || Commit {
@@ -152,8 +156,8 @@ impl Parts {
             ..Commit::default()
         };
         let mut commit = new_commit();
-        for (request, payload) in group.iter().zip(payloads) {
-            add(&mut commit, &request.entry, written.offset + *payload as u64);
+        for request in &group {
+            add(&mut commit, request, written.offset);
         }
         let blocks = commit.blocks.len() as u64;
         match catalog.commit(&commit).await {
@@ -168,9 +172,9 @@ impl Parts {
             // one request that the database can't take must not cost the others theirs
             Err(e @ LakeError::Refused(_)) => {
                 tracing::warn!("a group of {} requests is committed one by one: {e}", group.len());
-                for (request, payload) in group.into_iter().zip(payloads) {
+                for request in group {
                     let mut commit = new_commit();
-                    add(&mut commit, &request.entry, written.offset + *payload as u64);
+                    add(&mut commit, &request, written.offset);
                     let committed = catalog.commit(&commit).await;
                     if let Err(e) = &committed {
                         tracing::error!("a request could not be committed: {e}");
@@ -199,10 +203,14 @@ fn answer_all(group: Vec<Request>, outcome: &Result<(), LakeError>) {
     }
 }
 
-fn add(commit: &mut Commit, entry: &Entry, offset: u64) {
-    match entry {
-        Entry::Process(p) => commit.processes.push(p.clone()),
-        Entry::Stream(s) => commit.streams.push(s.clone()),
-        Entry::Block(b) => commit.blocks.push(CommitBlock { info: b.info.clone(), offset }),
+fn add(commit: &mut Commit, request: &Request, offset: u64) {
+    for (entry, payload) in request.entries.iter().zip(&request.payloads) {
+        match entry {
+            Entry::Process(p) => commit.processes.push(p.clone()),
+            Entry::Stream(s) => commit.streams.push(s.clone()),
+            Entry::Block(b) => {
+                commit.blocks.push(CommitBlock { info: b.info.clone(), offset: offset + *payload as u64 });
+            }
+        }
     }
 }

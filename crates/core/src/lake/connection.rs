@@ -81,27 +81,27 @@ impl LakeConnection {
 
     /// Adds a process. Durable and visible when this returns; nothing changes if it was there.
     pub async fn insert_process(&self, process: ProcessInfo) -> Result<(), LakeError> {
-        self.insert(Entry::Process(Arc::new(process)), None).await
+        self.insert(vec![Entry::Process(Arc::new(process))], None).await
     }
 
     /// Adds a stream. Durable and visible when this returns; nothing changes if it was there.
     pub async fn insert_stream(&self, stream: StreamInfo) -> Result<(), LakeError> {
-        self.insert(Entry::Stream(Arc::new(stream)), None).await
+        self.insert(vec![Entry::Stream(Arc::new(stream))], None).await
     }
 
     /// Adds a block. Durable when this returns, and visible as soon as its stream and its process are;
     /// nothing changes if it was there.
     pub async fn insert_block(&self, block: BlockRequest) -> Result<(), LakeError> {
-        self.insert(Entry::Block(block), None).await
+        self.insert(vec![Entry::Block(block)], None).await
     }
 
-    /// Adds an entry; `reserved` is released when it is no longer in memory.
+    /// Adds entries, all or none; `reserved` is released when they are no longer in memory.
     pub(crate) async fn insert(
         &self,
-        entry: Entry,
+        entries: Vec<Entry>,
         reserved: Option<OwnedSemaphorePermit>,
     ) -> Result<(), LakeError> {
-        self.committer.submit(entry, reserved).await
+        self.committer.submit(entries, reserved).await
     }
 
     /// What there is.

@@ -27,6 +27,9 @@ const ROW_GROUP_BYTES: usize = 64 << 20;
 /// Beyond this a dictionary is given up. Ids and names of a row group fit.
 const DICTIONARY_BYTES: usize = 4 << 20;
 
+/// How often a row group is read for a value that it does not have.
+const BLOOM_FILTER_ERRORS: f64 = 0.001;
+
 /// The quickest level: the encodings before it have done most of the work.
 const ZSTD_LEVEL: i32 = 1;
 
@@ -305,6 +308,17 @@ fn properties(view_set: &ViewSet, schema: &Schema, sort: &[&str]) -> Result<Writ
             ) => EnabledStatistics::Page,
             _ => EnabledStatistics::None,
         };
+        if column.has_bloom_filter {
+            // sized for a full row group; folded down to what is in it
+            properties = properties
+                .set_column_bloom_filter_enabled(path.clone(), true)
+                .set_column_bloom_filter_fpp(path.clone(), BLOOM_FILTER_ERRORS)
+                .set_column_bloom_filter_max_ndv(path.clone(), ROW_GROUP_ROWS as u64);
+        }
+        if matches!(column.column_type, ColumnType::FixedBinary(_)) && !column.has_bloom_filter {
+            // ids that are different in each row
+            properties = properties.set_column_dictionary_enabled(path.clone(), false);
+        }
         properties = properties.set_column_statistics_enabled(path, statistics);
     }
     Ok(properties.build())

@@ -3,8 +3,10 @@
 //! Conditions are only ever used to leave out what can't match; the engine filters what is left.
 
 use crate::time::TimeRange;
-use datafusion::arrow::datatypes::{DataType, TimeUnit};
-use datafusion::logical_expr::expr::Between;
+use datafusion::arrow::datatypes::{DataType, Schema, TimeUnit};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::{Between, InList};
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use datafusion::scalar::ScalarValue;
@@ -85,6 +87,60 @@ impl Conditions {
             self.ids.entry(column.to_owned()).or_insert(id);
         }
     }
+}
+
+/// The same filter for a reader of files: ids of a fixed length are compared with literals as they are. The engine
+/// compares both as binary of any length, and files can't tell what a filter says of a converted column.
+pub(crate) fn with_plain_ids(filter: Expr, schema: &Schema) -> Result<Expr> {
+    let transformed = filter.transform_up(|expr| {
+        Ok(match plain_comparison(&expr, schema) {
+            Some(plain) => Transformed::yes(plain),
+            None => Transformed::no(expr),
+        })
+    })?;
+    Ok(transformed.data)
+}
+
+fn plain_comparison(expr: &Expr, schema: &Schema) -> Option<Expr> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => {
+            let (id, length, value) = match plain_id(left, schema) {
+                Some((id, length)) => (id, length, right),
+                None => {
+                    let (id, length) = plain_id(right, schema)?;
+                    (id, length, left)
+                }
+            };
+            Some(id.eq(fixed(value, length)?))
+        }
+        Expr::InList(InList { expr, list, negated: false }) => {
+            let (id, length) = plain_id(expr, schema)?;
+            let values = list.iter().map(|v| fixed(v, length)).collect::<Option<Vec<_>>>()?;
+            Some(id.in_list(values, false))
+        }
+        _ => None,
+    }
+}
+
+/// A column of fixed length that was converted to binary of any length, and that length.
+fn plain_id(expr: &Expr, schema: &Schema) -> Option<(Expr, i32)> {
+    let Expr::Cast(cast) = expr else { return None };
+    let Expr::Column(column) = cast.expr.as_ref() else { return None };
+    let DataType::FixedSizeBinary(length) = schema.field_with_name(&column.name).ok()?.data_type() else {
+        return None;
+    };
+    matches!(cast.field.data_type(), DataType::Binary | DataType::BinaryView)
+        .then(|| (cast.expr.as_ref().clone(), *length))
+}
+
+/// A literal of exactly that length.
+fn fixed(expr: &Expr, length: i32) -> Option<Expr> {
+    let Expr::Literal(ScalarValue::Binary(Some(bytes)) | ScalarValue::BinaryView(Some(bytes)), _) = expr
+    else {
+        return None;
+    };
+    (bytes.len() == usize::try_from(length).ok()?)
+        .then(|| Expr::Literal(ScalarValue::FixedSizeBinary(length, Some(bytes.clone())), None))
 }
 
 /// The name of a column, looking through casts that keep ids and instants what they are.

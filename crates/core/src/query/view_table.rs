@@ -3,6 +3,7 @@
 
 use super::block_scan::{BlockScanExec, ScanTarget};
 use super::chain_scan::{ChainScanExec, LivePiece};
+use super::conditions::with_plain_ids;
 use super::context::ScanPlan;
 use super::feed::BlockList;
 use super::partition_scan::PartitionScan;
@@ -315,7 +316,8 @@ impl TableProvider for ViewTable {
         };
         let mut plans: Vec<Arc<dyn ExecutionPlan>> = Vec::new();
         if !coverage.partitions.is_empty() {
-            let all = filters.iter().cloned().chain(range.clone());
+            let plain = filters.iter().map(|f| with_plain_ids(f.clone(), &self.schema));
+            let all: Vec<Expr> = plain.chain(range.clone().map(Ok)).collect::<Result<_>>()?;
             let predicate = match conjunction(all) {
                 Some(p) => Some(state.create_physical_expr(p, &self.schema.as_ref().clone().to_dfschema()?)?),
                 None => None,

@@ -73,6 +73,9 @@ impl Assembly {
         }
         for (registration, crate_name) in others {
             let Some((set, _)) = view_sets.get(registration.view_set) else {
+                if registration.is_optional {
+                    continue;
+                }
                 return Err(AssemblyError::Missing {
                     dependent: format!("a block source for '{}'", registration.source.format),
                     crate_name: crate_name.to_owned(),

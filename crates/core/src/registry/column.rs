@@ -24,6 +24,8 @@ pub struct Column {
     pub origin: Origin,
     /// What it says of the time of the row's event.
     pub event_time: EventTime,
+    /// Whether partitions say, by a Bloom filter for each row group, which values are not in them.
+    pub has_bloom_filter: bool,
 }
 
 /// The types that columns can have.
@@ -49,10 +51,16 @@ pub enum ColumnType {
     Boolean,
     /// `Binary`.
     Binary,
+    /// `FixedSizeBinary` of that many bytes.
+    FixedBinary(i32),
     /// `Dictionary(Int32, Binary)` of JSONB values.
     Jsonb,
     /// `List(Utf8)`.
     TextList,
+    /// `List(Int64)`.
+    Int64List,
+    /// `List(Float64)`.
+    Float64List,
     /// `List(Struct(key: Utf8, value: Utf8))`.
     PropertyList,
 }
@@ -129,6 +137,7 @@ impl Column {
             nullable: false,
             origin: Origin::Decoder,
             event_time: EventTime::None,
+            has_bloom_filter: false,
         }
     }
 
@@ -157,8 +166,18 @@ impl Column {
         jsonb => Jsonb;
         /// See [`ColumnType::TextList`].
         text_list => TextList;
+        /// See [`ColumnType::Int64List`].
+        int64_list => Int64List;
+        /// See [`ColumnType::Float64List`].
+        float64_list => Float64List;
         /// See [`ColumnType::PropertyList`].
         property_list => PropertyList;
+    }
+
+    /// See [`ColumnType::FixedBinary`].
+    pub const fn fixed_binary(name: &'static str, bytes: i32, about: &'static str) -> Self {
+        assert!(bytes > 0, "a value has at least one byte");
+        Self::new(name, about, ColumnType::FixedBinary(bytes))
     }
 
     block_columns! {
@@ -193,6 +212,13 @@ impl Column {
     pub const fn as_dictionary(mut self) -> Self {
         assert!(matches!(self.column_type, ColumnType::Label), "only a label is a dictionary inside");
         self.column_type = ColumnType::Dictionary;
+        self
+    }
+
+    /// The same column, with Bloom filters in partitions: for ids that queries ask for one at a time.
+    #[must_use]
+    pub const fn with_bloom_filter(mut self) -> Self {
+        self.has_bloom_filter = true;
         self
     }
 
@@ -248,9 +274,12 @@ impl ColumnType {
             Self::Float64 => DataType::Float64,
             Self::Boolean => DataType::Boolean,
             Self::Binary => DataType::Binary,
+            Self::FixedBinary(bytes) => DataType::FixedSizeBinary(bytes),
             Self::Dictionary => dictionary(DataType::Utf8),
             Self::Jsonb => dictionary(DataType::Binary),
-            Self::TextList => DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))),
+            Self::TextList => list(DataType::Utf8),
+            Self::Int64List => list(DataType::Int64),
+            Self::Float64List => list(DataType::Float64),
             Self::PropertyList => properties::list_type(),
         }
     }
@@ -277,6 +306,7 @@ impl ColumnType {
             DataType::Float32 | DataType::Float64 => Self::Float64,
             DataType::Boolean => Self::Boolean,
             DataType::Binary | DataType::LargeBinary | DataType::BinaryView => Self::Binary,
+            DataType::FixedSizeBinary(bytes) => Self::FixedBinary(*bytes),
             _ => return None,
         })
     }
@@ -299,6 +329,10 @@ fn text_of(data_type: &DataType) -> String {
         }
         other => other.to_string(),
     }
+}
+
+fn list(item: DataType) -> DataType {
+    DataType::List(Arc::new(Field::new("item", item, true)))
 }
 
 fn dictionary(value: DataType) -> DataType {

@@ -45,6 +45,9 @@ pub struct Routes {
     pub name: &'static str,
     /// What it is, in one line.
     pub about: &'static str,
+    /// Where it is served: names of the addresses that the program listens on, `http` for the main one. Those that
+    /// it has no address for are left out.
+    pub listeners: &'static [&'static str],
     /// Makes the router.
     pub make: fn(Arc<IngestionService>) -> Router,
 }

@@ -80,11 +80,11 @@ proptest! {
         all.push(view_set("third", "images", &["processes", "blocks"]));
         all.push(view_set("third", "frames", &["images"]));
         all.push(registration("fourth", Item::BlockSource(BlockSourceRegistration {
-            view_set: "images",
+            view_set: "images", is_optional: false,
             source: BlockSource { tag: "test", format: "other", decoder: Decoder::Block(&Nothing(&["time"])) },
         })));
         all.push(registration("fifth", Item::BlockSource(BlockSourceRegistration {
-            view_set: "images",
+            view_set: "images", is_optional: false,
             source: BlockSource { tag: "test", format: "another", decoder: Decoder::Block(&Nothing(&["time"])) },
         })));
         let describe = |assembly: &Assembly| {
@@ -149,6 +149,7 @@ fn registrations_that_do_not_fit_together_say_who_has_to_change_what() {
                 "zoo",
                 Item::BlockSource(BlockSourceRegistration {
                     view_set: "log_entries",
+                    is_optional: false,
                     source: BlockSource {
                         tag: "log",
                         format: "zoo/v1",
@@ -163,6 +164,7 @@ fn registrations_that_do_not_fit_together_say_who_has_to_change_what() {
                 "zoo",
                 Item::BlockSource(BlockSourceRegistration {
                     view_set: "streams",
+                    is_optional: false,
                     source: BlockSource {
                         tag: "log",
                         format: "zoo/v1",
@@ -200,7 +202,12 @@ fn registrations_that_do_not_fit_together_say_who_has_to_change_what() {
                 crate_name: "zoo",
                 crate_version: "0.0.1",
                 api_version: API_VERSION + 1,
-                item: Item::Routes(Routes { name: "x", about: "x", make: |_| axum::Router::new() }),
+                item: Item::Routes(Routes {
+                    name: "x",
+                    about: "x",
+                    listeners: &["http"],
+                    make: |_| axum::Router::new(),
+                }),
             }))]),
         ),
         (

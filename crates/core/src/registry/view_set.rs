@@ -147,6 +147,8 @@ impl BlockSource {
 pub struct BlockSourceRegistration {
     /// View set that gets the rows.
     pub view_set: &'static str,
+    /// Whether a program may be without that view set: the source is left out then.
+    pub is_optional: bool,
     /// The blocks and their decoder.
     pub source: BlockSource,
 }

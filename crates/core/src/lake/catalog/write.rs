@@ -2,9 +2,9 @@
 
 use super::statement::{Arg, Statement, Step};
 use super::{Catalog, LakeError};
-use crate::model::{BlockInfo, ProcessInfo, StreamInfo};
+use crate::model::{BlockInfo, ProcessInfo, StreamInfo, TRANSIT_FORMAT};
 use crate::time::Clock;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -38,16 +38,20 @@ const BLOCK_COLUMNS: &str = "block_id, stream_id, process_id, begin_time, begin_
 /// Processes and streams that are in the catalogue, or will be with the commit in question.
 struct Known {
     processes: HashMap<Uuid, Arc<ProcessInfo>>,
-    streams: HashSet<Uuid>,
+    streams: HashMap<Uuid, Arc<StreamInfo>>,
 }
 
 impl Known {
     fn has_both(&self, block: &BlockInfo) -> bool {
-        self.processes.contains_key(&block.process_id) && self.streams.contains(&block.stream_id)
+        self.processes.contains_key(&block.process_id) && self.streams.contains_key(&block.stream_id)
     }
 
-    /// Bounds of the events' times by the block's ticks, if the process is known.
+    /// Bounds of the events' times: by the block's ticks if it is a native client's and its process is known. Other
+    /// protocols have no ticks; who takes them says in the block's times when its events were.
     fn event_bounds(&self, block: &BlockInfo) -> Option<(i64, i64)> {
+        if self.streams.get(&block.stream_id).is_some_and(|s| s.format != TRANSIT_FORMAT) {
+            return Some((block.begin_time, block.end_time));
+        }
         let clock = Clock::for_block(self.processes.get(&block.process_id)?, block).ok()?;
         let a = clock.time_of_relative(block.begin_ticks);
         let b = clock.time_of_relative(block.end_ticks);
@@ -104,8 +108,9 @@ impl Catalog {
             commit.processes.iter().rev().map(|p| (p.process_id, p.clone())).collect();
         // what is in the catalogue was there first and stays
         processes.extend(self.processes_by_id(&distinct(|b| b.process_id)).await?);
-        let mut streams: HashSet<Uuid> = commit.streams.iter().map(|s| s.stream_id).collect();
-        streams.extend(self.streams_by_id(&distinct(|b| b.stream_id)).await?.into_keys());
+        let mut streams: HashMap<Uuid, Arc<StreamInfo>> =
+            commit.streams.iter().rev().map(|s| (s.stream_id, s.clone())).collect();
+        streams.extend(self.streams_by_id(&distinct(|b| b.stream_id)).await?);
         Ok(Known { processes, streams })
     }
 

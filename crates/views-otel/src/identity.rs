@@ -1,0 +1,251 @@
+//! Who sent it: processes and streams of resources.
+//!
+//! OTLP has no ids of processes and streams: they follow from the resource, so that every request of a sender, every
+//! retry and every server comes to the same ones. The rule is that of the platform whose clients we serve, so that
+//! both give a resource the same ids: 31 attributes, in a fixed order, in one name-based UUID.
+
+use crate::proto::{Fields, ProtoError};
+use crate::signal::Signal;
+use crate::values::key_value;
+use belvedere_core::model::{ProcessInfo, StreamInfo, StreamParts};
+use bytes::Bytes;
+use std::borrow::Cow;
+use uuid::{Uuid, uuid};
+
+const PROCESSES: Uuid = uuid!("80a447b8-fcdd-42a6-a613-f6c8719cd5fe");
+const STREAMS: Uuid = uuid!("fe93bacf-e851-4cf6-8526-05f8454b3488");
+const SEPARATOR: char = '\u{1f}';
+
+/// An empty CBOR array: OTLP describes no types.
+const NO_TYPES: &[u8] = &[0x80];
+
+/// A resource's attributes, as texts, in the order in which they were sent.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Resource<'a> {
+    attributes: Vec<(&'a str, String)>,
+}
+
+/// One of the values that tell processes apart.
+enum Part {
+    /// Without white space around it and in lower case.
+    Normal(&'static str),
+    /// As it is; of several the first one that is not empty.
+    Raw(&'static [&'static str]),
+    Owner,
+}
+
+use Part::{Normal, Owner, Raw};
+
+const PARTS: [Part; 31] = [
+    Normal("host.id"),
+    Normal("host.name"),
+    Raw(&["process.pid"]),
+    Raw(&["process.creation.time", "process.start_time"]),
+    Normal("service.namespace"),
+    Normal("service.name"),
+    Normal("service.instance.id"),
+    Owner,
+    Normal("os.type"),
+    Normal("os.version"),
+    Normal("os.name"),
+    Normal("os.description"),
+    Normal("os.build_id"),
+    Normal("host.arch"),
+    Normal("host.type"),
+    Normal("host.image.id"),
+    Normal("host.image.name"),
+    Normal("host.image.version"),
+    Normal("host.cpu.model.id"),
+    Normal("host.cpu.model.name"),
+    Normal("host.cpu.family"),
+    Normal("host.cpu.vendor.id"),
+    Normal("host.cpu.stepping"),
+    Normal("host.cpu.cache.l2.size"),
+    Normal("service.version"),
+    Normal("telemetry.sdk.name"),
+    Normal("telemetry.sdk.language"),
+    Normal("telemetry.sdk.version"),
+    Normal("process.runtime.name"),
+    Normal("process.runtime.version"),
+    Normal("process.runtime.description"),
+];
+
+const OWNERS: &[&str] = &["process.owner", "process.user.name", "process.real_user.name", "user.name"];
+
+impl<'a> Resource<'a> {
+    /// Reads a `Resource` message.
+    pub(crate) fn read(message: &'a [u8]) -> Result<Self, ProtoError> {
+        let mut attributes = Vec::new();
+        for field in Fields::new(message) {
+            if let (1, value) = field? {
+                let (key, value) = key_value(value.bytes())?;
+                let mut text = String::new();
+                value.to_text(&mut text)?;
+                attributes.push((key, text));
+            }
+        }
+        Ok(Self { attributes })
+    }
+
+    /// The first attribute of that name; empty if there is none.
+    fn text(&self, name: &str) -> &str {
+        self.attributes.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value)
+    }
+
+    fn first_of(&self, names: &[&str]) -> &str {
+        names.iter().map(|name| self.text(name)).find(|text| !text.is_empty()).unwrap_or_default()
+    }
+
+    /// Id of the process that the resource stands for.
+    pub(crate) fn process_id(&self) -> Uuid {
+        let mut name = String::new();
+        for (i, part) in PARTS.iter().enumerate() {
+            if i > 0 {
+                name.push(SEPARATOR);
+            }
+            match part {
+                Normal(key) => name.push_str(&normal(self.text(key))),
+                Raw(keys) => name.push_str(self.first_of(keys)),
+                Owner => name.push_str(&normal(self.first_of(OWNERS))),
+            }
+        }
+        Uuid::new_v5(&PROCESSES, name.as_bytes())
+    }
+
+    /// The process that the resource stands for, if nobody announced it before. `begin_time` is that of the first
+    /// events: when it started if the resource does not say.
+    pub(crate) fn process(&self, process_id: Uuid, begin_time: i64) -> ProcessInfo {
+        // what PostgreSQL can't take in a text
+        let text = |text: &str| text.replace('\0', "\u{fffd}");
+        let (namespace, name) = (self.text("service.namespace"), self.text("service.name"));
+        let exe = match namespace {
+            "" => text(name),
+            namespace => text(&format!("{namespace}/{name}")),
+        };
+        let owner = text(self.first_of(OWNERS));
+        let started = match self.text("process.creation.time") {
+            "" => self.text("process.start_time"),
+            time => time,
+        };
+        let start_time = belvedere_core::time::parse_rfc3339(started).unwrap_or(begin_time);
+        let mut properties: Vec<(String, String)> = Vec::with_capacity(self.attributes.len());
+        for (key, value) in &self.attributes {
+            let key = property_name(key);
+            match properties.iter_mut().find(|(known, _)| *known == key) {
+                Some(known) => known.1.clone_from(value),
+                None => properties.push((key, value.clone())),
+            }
+        }
+        ProcessInfo {
+            process_id,
+            exe,
+            username: owner.clone(),
+            realname: owner,
+            computer: text(self.text("host.name")),
+            distro: text(self.text("os.description")),
+            cpu_brand: text(self.text("host.cpu.model.name")),
+            tsc_frequency: 1_000_000_000,
+            start_time,
+            start_ticks: start_time,
+            parent_process_id: None,
+            properties,
+            insert_time: 0,
+        }
+    }
+
+    /// Attributes that the announced process does not have, or has with another value: those that do not tell
+    /// processes apart may change. Names are those of the process' properties.
+    pub(crate) fn unlike(&self, process: &ProcessInfo) -> Vec<(String, &str)> {
+        let known = |name: &str| process.properties.iter().find(|(key, _)| key == name).map(|(_, v)| v);
+        let attributes = self.attributes.iter().map(|(key, value)| (property_name(key), value));
+        attributes
+            .filter(|(name, value)| known(name) != Some(*value))
+            .map(|(name, value)| (name, value.as_str()))
+            .collect()
+    }
+}
+
+/// Name of the process' property that holds an attribute of its resource.
+fn property_name(attribute: &str) -> String {
+    format!("otel.resource.{attribute}")
+}
+
+fn normal(text: &str) -> Cow<'_, str> {
+    let text = text.trim();
+    match text.bytes().any(|b| b.is_ascii_uppercase()) {
+        true => Cow::Owned(text.to_ascii_lowercase()),
+        false => Cow::Borrowed(text),
+    }
+}
+
+/// Id of the stream of a signal of a process.
+pub(crate) fn stream_id(process_id: Uuid, signal: Signal) -> Uuid {
+    Uuid::new_v5(&STREAMS, format!("{process_id}{SEPARATOR}{}", signal.name()).as_bytes())
+}
+
+/// The stream of a signal of a process.
+pub(crate) fn stream(process_id: Uuid, signal: Signal) -> StreamInfo {
+    StreamInfo::from(StreamParts {
+        stream_id: stream_id(process_id, signal),
+        process_id,
+        dependencies_metadata: Bytes::from_static(NO_TYPES),
+        objects_metadata: Bytes::from_static(NO_TYPES),
+        tags: vec![signal.tag().to_owned()],
+        format: signal.format().to_owned(),
+        ..StreamParts::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resource(attributes: &[(&'static str, &str)]) -> Resource<'static> {
+        Resource { attributes: attributes.iter().map(|(k, v)| (*k, (*v).to_owned())).collect() }
+    }
+
+    #[test]
+    fn ids_are_those_of_the_documented_vectors() {
+        let nobody = resource(&[]).process_id();
+        assert_eq!(nobody, uuid!("3f62581b-ec0e-535d-8d84-4a528c2d77cb"));
+        let attributes =
+            [("service.name", "My-Service "), ("host.name", "host-1"), ("service.instance.id", "i-1")];
+        let process = resource(&attributes).process_id();
+        assert_eq!(process, uuid!("0db91eb3-f68e-5214-a05e-f9ae958a5c7c"));
+        let stream = |signal| stream_id(process, signal);
+        assert_eq!(stream(Signal::Logs), uuid!("270aeb70-066e-581d-bd72-9ae9b59b67ca"));
+        assert_eq!(stream(Signal::Metrics), uuid!("848b1a80-de7f-5108-b2d7-b858fa1a1ca7"));
+        assert_eq!(stream(Signal::Traces), uuid!("38b7c676-f817-5306-878f-a634d501e830"));
+    }
+
+    #[test]
+    fn a_process_is_named_by_its_service_and_starts_when_it_says_or_with_its_first_event() {
+        let id = Uuid::nil();
+        let known = resource(&[
+            ("service.name", "cart"),
+            ("service.namespace", "shop"),
+            ("process.creation.time", "2026-01-02T03:04:05Z"),
+            ("user.name", "ann"),
+            ("host.name", "a\0b"),
+        ])
+        .process(id, 7);
+        assert_eq!((known.exe.as_str(), known.username.as_str()), ("shop/cart", "ann"));
+        assert_eq!(known.computer, "a\u{fffd}b");
+        assert_eq!((known.start_time, known.start_ticks), (1_767_323_045_000_000_000, known.start_time));
+        let unknown = resource(&[("service.name", "cart"), ("process.start_time", "soon")]).process(id, 7);
+        assert_eq!((unknown.exe.as_str(), unknown.start_time), ("cart", 7));
+    }
+
+    #[test]
+    fn attributes_that_differ_from_the_announced_ones_are_told() {
+        let first = resource(&[("service.name", "cart"), ("k8s.pod.name", "a")]);
+        let second = resource(&[("service.name", "cart"), ("k8s.pod.name", "b"), ("zone", "1")]);
+        assert_eq!(first.process_id(), second.process_id());
+        let announced = first.process(first.process_id(), 0);
+        assert_eq!(first.unlike(&announced), []);
+        assert_eq!(
+            second.unlike(&announced),
+            [("otel.resource.k8s.pod.name".to_owned(), "b"), ("otel.resource.zone".to_owned(), "1")]
+        );
+    }
+}

@@ -1,0 +1,36 @@
+//! OpenTelemetry: OTLP over HTTP and gRPC, the view sets `otel_spans` and `otel_metrics`, and OTLP as a source of
+//! `log_entries` and `measures`.
+//!
+//! Linked in by `use belvedere_views_otel as _;`.
+
+mod accept;
+mod attributes;
+mod encoding;
+mod grpc;
+mod http;
+mod identity;
+mod json;
+pub mod log_entries;
+pub mod measures;
+pub mod otel_metrics;
+pub mod otel_spans;
+mod points;
+mod proto;
+mod request;
+mod routes;
+mod signal;
+mod spans;
+mod values;
+
+use belvedere_core::registry::Registration;
+
+/// What this crate registers, as plain values.
+pub fn registrations() -> Vec<&'static Registration> {
+    vec![
+        &otel_spans::REGISTRATION,
+        &otel_metrics::REGISTRATION,
+        &log_entries::REGISTRATION,
+        &measures::REGISTRATION,
+        &routes::REGISTRATION,
+    ]
+}

@@ -1,0 +1,330 @@
+//! `otel_metrics`: one row for each data point, with all that was sent of it.
+
+use crate::attributes::{AttributeList, AttributeSets, BinaryColumn, Labels, corrupt, scopes};
+use crate::points::{EXPONENTIAL, Exemplar, KINDS, Metric, Number, Point, SUM, exemplar, metric, point};
+use crate::proto::{ProtoError, check};
+use crate::request::message_of;
+use crate::signal::{METRICS_FORMAT, METRICS_TAG, Signal};
+use crate::spans::{put_attributes, resource_column};
+use crate::values::{hex, put};
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Float64Builder, Int32Array, Int64Array, Int64Builder, ListBuilder,
+    TimestampNanosecondArray,
+};
+use belvedere_core::arrow;
+use belvedere_core::jsonb::{Array, Object, float, integer, text};
+use belvedere_core::prelude::*;
+use belvedere_core::registry::Decoder;
+use std::sync::Arc;
+
+register_view_set! {
+    ViewSet {
+        name: "otel_metrics",
+        about: "Data points of OpenTelemetry metrics of every kind, histograms too, of all processes or of one",
+        columns: &[
+            Column::process_id().as_dictionary(),
+            Column::stream_id().as_dictionary(),
+            Column::block_id().as_dictionary(),
+            Column::insert_time(),
+            Column::exe(),
+            Column::username(),
+            Column::computer(),
+            Column::process_properties(),
+            Column::time("time", "when the value was taken").event_time(),
+            Column::time("start_time", "since when it was added up; NULL if that is not said").nullable(),
+            Column::label("scope_name", "library that made the metric; empty if it has no name"),
+            Column::label("name", "name of the metric"),
+            Column::label("description", "what the metric is, for people"),
+            Column::label("unit", "unit of the values, as sent"),
+            Column::label("kind", "gauge, sum, histogram, exponential_histogram or summary").as_dictionary(),
+            Column::label(
+                "temporality",
+                "of sums and histograms: delta (since the point before), cumulative (since start_time), or empty",
+            )
+            .as_dictionary(),
+            Column::boolean("is_monotonic", "of sums: whether it never falls; NULL for other kinds").nullable(),
+            Column::float64("value", "of gauges and sums; NULL for other kinds, or if there is none").nullable(),
+            Column::int64("int_value", "the same, exact, if it was sent as an integer").nullable(),
+            Column::int64("count", "of histograms and summaries: number of values").nullable(),
+            Column::float64("sum", "of histograms and summaries: their sum; NULL if it was not sent").nullable(),
+            Column::float64("min", "of histograms: the least value; NULL if it was not sent").nullable(),
+            Column::float64("max", "of histograms: the greatest value; NULL if it was not sent").nullable(),
+            Column::float64_list("bounds", "of histograms: upper bounds (inclusive) of all buckets but the last")
+                .nullable(),
+            Column::int64_list("bucket_counts", "of histograms: number of values in each bucket").nullable(),
+            Column::int32("scale", "of exponential histograms: bucket i is from base^i to base^(i+1), base = 2^(2^-scale)")
+                .nullable(),
+            Column::int64("zero_count", "of exponential histograms: number of values around zero").nullable(),
+            Column::float64("zero_threshold", "of exponential histograms: up to which value that is").nullable(),
+            Column::int32("positive_offset", "of exponential histograms: number of the first positive bucket").nullable(),
+            Column::int64_list("positive_counts", "of exponential histograms: number of values in each").nullable(),
+            Column::int32("negative_offset", "of exponential histograms: number of the first negative bucket").nullable(),
+            Column::int64_list("negative_counts", "of exponential histograms: number of values in each").nullable(),
+            Column::float64_list("quantiles", "of summaries: from 0 (least) to 1 (greatest)").nullable(),
+            Column::float64_list("quantile_values", "of summaries: the values at these quantiles").nullable(),
+            Column::binary(
+                "exemplars",
+                "JSONB array of {attributes, time, value, span_id, trace_id}: single values with the span that they \
+                 were measured in",
+            ),
+            Column::uint32("flags", "1: there is no value now"),
+            Column::jsonb(
+                "properties",
+                "attributes of the point, and otel.scope.… of its scope, a JSONB object; read one with \
+                 property_get(properties, 'name')",
+            ),
+            Column::jsonb("resource", "attributes of the resource as this sender has them, a JSONB object"),
+        ],
+        instances: Instances::GlobalAndPerProcess,
+        depends_on: &["processes", "streams", "blocks"],
+        source: Source::Blocks(BlockSource {
+            tag: METRICS_TAG,
+            format: METRICS_FORMAT,
+            decoder: Decoder::Block(&PointDecoder),
+        }),
+        version: 1,
+        example: "SELECT name, unit, sum(count) AS count, sum(sum) / sum(count) AS mean \
+                  FROM otel_metrics WHERE kind = 'histogram' AND temporality = 'delta' GROUP BY name, unit ORDER BY name",
+    }
+}
+
+/// Decodes blocks of metrics.
+#[derive(Debug)]
+struct PointDecoder;
+
+const TEMPORALITIES: [&str; 3] = ["", "delta", "cumulative"];
+
+/// The columns of what is a number or a list of numbers.
+#[derive(Default)]
+struct Numbers {
+    times: Vec<i64>,
+    start_times: Vec<Option<i64>>,
+    is_monotonic: Vec<Option<bool>>,
+    values: Vec<Option<f64>>,
+    int_values: Vec<Option<i64>>,
+    counts: Vec<Option<i64>>,
+    sums: Vec<Option<f64>>,
+    mins: Vec<Option<f64>>,
+    maxs: Vec<Option<f64>>,
+    bounds: ListBuilder<Float64Builder>,
+    bucket_counts: ListBuilder<Int64Builder>,
+    scales: Vec<Option<i32>>,
+    zero_counts: Vec<Option<i64>>,
+    zero_thresholds: Vec<Option<f64>>,
+    offsets: [Vec<Option<i32>>; 2],
+    side_counts: [ListBuilder<Int64Builder>; 2],
+    quantiles: ListBuilder<Float64Builder>,
+    quantile_values: ListBuilder<Float64Builder>,
+    flags: Vec<u32>,
+}
+
+fn push_doubles<'a>(
+    list: &mut ListBuilder<Float64Builder>,
+    is_there: bool,
+    values: impl IntoIterator<Item = f64> + 'a,
+) {
+    for value in values {
+        list.values().append_value(value);
+    }
+    list.append(is_there);
+}
+
+fn push_counts(list: &mut ListBuilder<Int64Builder>, is_there: bool, values: &[u64]) {
+    for value in values {
+        list.values().append_value(*value as i64);
+    }
+    list.append(is_there);
+}
+
+impl Numbers {
+    fn push(&mut self, metric: &Metric<'_>, point: &Point<'_>) {
+        self.times.push(point.time as i64);
+        self.start_times.push((point.start_time != 0).then_some(point.start_time as i64));
+        self.is_monotonic.push((metric.kind == SUM).then_some(metric.is_monotonic));
+        self.values.push(point.value.map(Number::as_f64));
+        self.int_values.push(match point.value {
+            Some(Number::Int(value)) => Some(value),
+            _ => None,
+        });
+        self.counts.push(point.count.map(|count| count as i64));
+        self.sums.push(point.sum);
+        self.mins.push(point.min);
+        self.maxs.push(point.max);
+        let has_buckets = !point.buckets.is_empty();
+        push_doubles(&mut self.bounds, has_buckets, point.bounds.iter().copied());
+        push_counts(&mut self.bucket_counts, has_buckets, &point.buckets);
+        let (is_exponential, e) = (metric.kind == EXPONENTIAL, &point.exponential);
+        self.scales.push(is_exponential.then_some(e.scale));
+        self.zero_counts.push(is_exponential.then_some(e.zero_count as i64));
+        self.zero_thresholds.push(is_exponential.then_some(e.zero_threshold));
+        for (i, (offset, counts)) in [&e.positive, &e.negative].into_iter().enumerate() {
+            self.offsets[i].push(is_exponential.then_some(*offset));
+            push_counts(&mut self.side_counts[i], is_exponential, counts);
+        }
+        let has_quantiles = !point.quantiles.is_empty();
+        push_doubles(&mut self.quantiles, has_quantiles, point.quantiles.iter().map(|q| q.0));
+        push_doubles(&mut self.quantile_values, has_quantiles, point.quantiles.iter().map(|q| q.1));
+        self.flags.push(point.flags as u32);
+    }
+
+    fn finish(mut self, rows: &mut Rows<'_>) -> Result<(), DecodeError> {
+        fn doubles(values: Vec<Option<f64>>) -> ArrayRef {
+            Arc::new(Float64Array::from(values))
+        }
+        fn integers(values: Vec<Option<i64>>) -> ArrayRef {
+            Arc::new(Int64Array::from(values))
+        }
+        rows.put("time", self.times)?;
+        let start_times = TimestampNanosecondArray::from(self.start_times).with_timezone("+00:00");
+        rows.put("start_time", Arc::new(start_times) as ArrayRef)?;
+        rows.put("is_monotonic", Arc::new(BooleanArray::from(self.is_monotonic)) as ArrayRef)?;
+        rows.put("value", doubles(self.values))?;
+        rows.put("int_value", integers(self.int_values))?;
+        rows.put("count", integers(self.counts))?;
+        rows.put("sum", doubles(self.sums))?;
+        rows.put("min", doubles(self.mins))?;
+        rows.put("max", doubles(self.maxs))?;
+        rows.put("bounds", Arc::new(self.bounds.finish()) as ArrayRef)?;
+        rows.put("bucket_counts", Arc::new(self.bucket_counts.finish()) as ArrayRef)?;
+        rows.put("scale", Arc::new(Int32Array::from(self.scales)) as ArrayRef)?;
+        rows.put("zero_count", integers(self.zero_counts))?;
+        rows.put("zero_threshold", doubles(self.zero_thresholds))?;
+        let names = [("positive_offset", "positive_counts"), ("negative_offset", "negative_counts")];
+        for (i, (offset, counts)) in names.into_iter().enumerate() {
+            let offsets = std::mem::take(&mut self.offsets[i]);
+            rows.put(offset, Arc::new(Int32Array::from(offsets)) as ArrayRef)?;
+            rows.put(counts, Arc::new(self.side_counts[i].finish()) as ArrayRef)?;
+        }
+        rows.put("quantiles", Arc::new(self.quantiles.finish()) as ArrayRef)?;
+        rows.put("quantile_values", Arc::new(self.quantile_values.finish()) as ArrayRef)?;
+        rows.put("flags", self.flags)
+    }
+}
+
+impl BlockDecoder for PointDecoder {
+    fn columns(&self) -> &'static [&'static str] {
+        &[
+            "time",
+            "start_time",
+            "scope_name",
+            "name",
+            "description",
+            "unit",
+            "kind",
+            "temporality",
+            "is_monotonic",
+            "value",
+            "int_value",
+            "count",
+            "sum",
+            "min",
+            "max",
+            "bounds",
+            "bucket_counts",
+            "scale",
+            "zero_count",
+            "zero_threshold",
+            "positive_offset",
+            "positive_counts",
+            "negative_offset",
+            "negative_counts",
+            "quantiles",
+            "quantile_values",
+            "exemplars",
+            "flags",
+            "properties",
+            "resource",
+        ]
+    }
+
+    fn decode(&self, block: &BlockReader<'_>, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
+        let objects = block.objects()?;
+        let message = message_of(Signal::Metrics, &objects).map_err(DecodeError::corrupt)?;
+        check(Signal::Metrics.of_resource(), &message).map_err(corrupt)?;
+        let scopes = scopes(&message)?;
+        let limit = rows.text_limit();
+        let (wants_properties, wants_exemplars) = (rows.wants("properties"), rows.wants("exemplars"));
+        let mut attributes = AttributeList::default();
+        let mut numbers = Numbers::default();
+        let (mut scope_names, mut scope_keys) = (Labels::default(), Vec::new());
+        let (mut names, mut name_keys) = (Labels::default(), Vec::new());
+        let (mut descriptions, mut description_keys) = (Labels::default(), Vec::new());
+        let (mut units, mut unit_keys) = (Labels::default(), Vec::new());
+        let (mut kinds, mut temporalities) = (Vec::new(), Vec::new());
+        let (mut sets, mut set_keys) = (AttributeSets::new(limit), Vec::new());
+        let mut exemplars = BinaryColumn::default();
+        let mut without_time = 0;
+        for (number, scope) in scopes.iter().enumerate() {
+            let scope_name = scope_names.key(scope.name);
+            for record in &scope.records {
+                let Some(metric) = metric(record).map_err(corrupt)? else { continue };
+                let (name, unit) = (names.key(metric.name), units.key(metric.unit));
+                let description = descriptions.key(metric.description);
+                for message in &metric.points {
+                    let point = point(metric.kind, message, &mut attributes).map_err(corrupt)?;
+                    if point.time == 0 {
+                        without_time += 1;
+                        continue;
+                    }
+                    scope_keys.push(scope_name);
+                    name_keys.push(name);
+                    description_keys.push(description);
+                    unit_keys.push(unit);
+                    kinds.push(metric.kind as i32);
+                    temporalities.push(if metric.temporality < 3 { metric.temporality as i32 } else { 0 });
+                    numbers.push(&metric, &point);
+                    if wants_properties {
+                        set_keys.push(sets.key(number, scope, &attributes)?);
+                    }
+                    if wants_exemplars {
+                        push_exemplars(&mut exemplars.bytes, &point.exemplars).map_err(corrupt)?;
+                        exemplars.end(limit)?;
+                    }
+                }
+            }
+        }
+        rows.ignore("a data point without a time", without_time);
+
+        let count = kinds.len();
+        numbers.finish(rows)?;
+        rows.put_labels("scope_name", scope_keys, scope_names.texts())?;
+        rows.put_labels("name", name_keys, names.texts())?;
+        rows.put_labels("description", description_keys, descriptions.texts())?;
+        rows.put_labels("unit", unit_keys, units.texts())?;
+        rows.put_labels("kind", kinds, KINDS)?;
+        rows.put_labels("temporality", temporalities, TEMPORALITIES)?;
+        if wants_properties {
+            rows.put("properties", sets.finish(set_keys)?)?;
+        }
+        if wants_exemplars {
+            rows.put("exemplars", exemplars.finish()?)?;
+        }
+        if rows.wants("resource") {
+            rows.put("resource", resource_column(&message, count)?)?;
+        }
+        Ok(count)
+    }
+}
+
+fn push_exemplars(out: &mut Vec<u8>, messages: &[&[u8]]) -> Result<(), ProtoError> {
+    let mut array = Array::default();
+    let mut object = Object::default();
+    for message in messages {
+        let Exemplar { time, value, span_id, trace_id, attributes } = exemplar(message)?;
+        put(&mut object, "attributes", |out| put_attributes(out, &attributes))?;
+        object.put("time", |out| integer(out, time as i64));
+        match value {
+            Some(Number::Int(value)) => object.put("value", |out| integer(out, value)),
+            Some(Number::Double(value)) => object.put("value", |out| float(out, value)),
+            None => {}
+        }
+        for (name, id) in [("span_id", span_id), ("trace_id", trace_id)] {
+            if !id.is_empty() {
+                object.put(name, |out| text(out, &hex(id)));
+            }
+        }
+        array.push(|out| object.finish(out));
+    }
+    array.finish(out);
+    Ok(())
+}

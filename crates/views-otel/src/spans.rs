@@ -1,0 +1,350 @@
+//! `ResourceSpans` to rows.
+
+use crate::attributes::{
+    AttributeList, AttributeSets, BinaryColumn, Labels, corrupt, resource_object, scopes,
+};
+use crate::proto::{Fields, ProtoError, Value, check};
+use crate::request::message_of;
+use crate::signal::Signal;
+use crate::values::{AnyValue, hex, key_value, put, utf8};
+use arrow::array::{
+    ArrayRef, BinaryArray, DictionaryArray, FixedSizeBinaryArray, Int32Array, StringViewBuilder,
+};
+use arrow::buffer::{Buffer, NullBuffer};
+use belvedere_core::arrow;
+use belvedere_core::jsonb::{Array, Object, integer, text};
+use belvedere_core::prelude::*;
+use std::sync::Arc;
+
+/// Decodes blocks of spans.
+#[derive(Debug)]
+pub(crate) struct SpanDecoder;
+
+const KINDS: [&str; 6] = ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"];
+const STATUSES: [&str; 3] = ["UNSET", "OK", "ERROR"];
+
+/// An empty JSONB array.
+const NOTHING: &[u8] = &[0x80, 0, 0, 0];
+
+/// A span's fields, most of them still where they lie.
+#[derive(Debug, Default)]
+struct Span<'a> {
+    trace_id: &'a [u8],
+    span_id: &'a [u8],
+    parent_span_id: &'a [u8],
+    trace_state: &'a str,
+    name: &'a str,
+    kind: u64,
+    start: u64,
+    end: u64,
+    dropped: [u32; 3],
+    status: u64,
+    status_message: &'a str,
+    flags: u32,
+}
+
+/// What is read again for each span, with the memory of the one before.
+#[derive(Debug, Default)]
+struct Lists<'a> {
+    attributes: AttributeList<'a>,
+    events: Vec<&'a [u8]>,
+    links: Vec<&'a [u8]>,
+}
+
+fn read<'a>(record: &'a [u8], lists: &mut Lists<'a>) -> Result<Span<'a>, ProtoError> {
+    lists.attributes.clear();
+    lists.events.clear();
+    lists.links.clear();
+    let mut span = Span::default();
+    let mut fields = Fields::new(record);
+    let mut begin = 0;
+    while let Some(field) = fields.next() {
+        let end = record.len() - fields.rest().len();
+        match field? {
+            (1, v) => span.trace_id = v.bytes(),
+            (2, v) => span.span_id = v.bytes(),
+            (3, v) => span.trace_state = utf8(3, v.bytes())?,
+            (4, v) => span.parent_span_id = v.bytes(),
+            (5, v) => span.name = utf8(5, v.bytes())?,
+            (6, v) => span.kind = v.number(),
+            (7, v) => span.start = v.number(),
+            (8, v) => span.end = v.number(),
+            (9, v) => lists.attributes.add(record, begin, end, v.bytes()),
+            (10, v) => span.dropped[0] = v.number() as u32,
+            (11, v) => lists.events.push(v.bytes()),
+            (12, v) => span.dropped[1] = v.number() as u32,
+            (13, v) => lists.links.push(v.bytes()),
+            (14, v) => span.dropped[2] = v.number() as u32,
+            (15, Value::Bytes(status)) => {
+                for field in Fields::new(status) {
+                    match field? {
+                        (2, v) => span.status_message = utf8(2, v.bytes())?,
+                        (3, v) => span.status = v.number(),
+                        _ => {}
+                    }
+                }
+            }
+            (16, v) => span.flags = v.number() as u32,
+            _ => {}
+        }
+        begin = end;
+    }
+    Ok(span)
+}
+
+impl BlockDecoder for SpanDecoder {
+    fn columns(&self) -> &'static [&'static str] {
+        &[
+            "trace_id",
+            "span_id",
+            "parent_span_id",
+            "start_time",
+            "end_time",
+            "duration",
+            "name",
+            "kind",
+            "status",
+            "status_message",
+            "properties",
+            "events",
+            "links",
+            "scope_name",
+            "resource",
+            "trace_state",
+            "flags",
+            "dropped_attributes_count",
+            "dropped_events_count",
+            "dropped_links_count",
+        ]
+    }
+
+    fn decode(&self, block: &BlockReader<'_>, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
+        let objects = block.objects()?;
+        let message = message_of(Signal::Traces, &objects).map_err(DecodeError::corrupt)?;
+        // an error in what no column is made of would otherwise cost the rows of some queries only
+        check(Signal::Traces.of_resource(), &message).map_err(corrupt)?;
+        let scopes = scopes(&message)?;
+        let count: usize = scopes.iter().map(|scope| scope.records.len()).sum();
+        let limit = rows.text_limit();
+        let wants = Wants::of(rows);
+
+        let mut lists = Lists::default();
+        let (mut trace_ids, mut span_ids) = (Vec::with_capacity(16 * count), Vec::with_capacity(8 * count));
+        let (mut parents, mut has_parent) = (Vec::with_capacity(8 * count), Vec::with_capacity(count));
+        let (mut starts, mut ends) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut durations = Vec::with_capacity(count);
+        let (mut names, mut name_keys) = (Labels::default(), Vec::with_capacity(count));
+        let (mut kinds, mut statuses) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let (mut messages, mut states) = (StringViewBuilder::new(), StringViewBuilder::new());
+        let (mut sets, mut set_keys) = (AttributeSets::new(limit), Vec::with_capacity(count));
+        let (mut events, mut links) = (BinaryColumn::default(), BinaryColumn::default());
+        let (mut scope_names, mut scope_keys) = (Labels::default(), Vec::with_capacity(count));
+        let mut flags = Vec::with_capacity(count);
+        let mut dropped: [Vec<u32>; 3] = Default::default();
+        let mut ignored = 0;
+
+        for (number, scope) in scopes.iter().enumerate() {
+            let scope_key = scope_names.key(scope.name);
+            for record in &scope.records {
+                let span = read(record, &mut lists).map_err(corrupt)?;
+                if span.start == 0 || span.end == 0 || span.trace_id.len() != 16 || span.span_id.len() != 8 {
+                    ignored += 1;
+                    continue;
+                }
+                trace_ids.extend_from_slice(span.trace_id);
+                span_ids.extend_from_slice(span.span_id);
+                has_parent.push(span.parent_span_id.len() == 8);
+                match span.parent_span_id.first_chunk::<8>() {
+                    Some(id) if span.parent_span_id.len() == 8 => parents.extend_from_slice(id),
+                    _ => parents.extend_from_slice(&[0; 8]),
+                }
+                let (start, end) = (span.start as i64, span.end as i64);
+                starts.push(start);
+                ends.push(end);
+                durations.push(end.wrapping_sub(start));
+                name_keys.push(names.key(span.name));
+                kinds.push(if span.kind < KINDS.len() as u64 { span.kind as i32 } else { 0 });
+                statuses.push(if span.status < STATUSES.len() as u64 { span.status as i32 } else { 0 });
+                if wants.texts {
+                    append(&mut messages, span.status_message);
+                    append(&mut states, span.trace_state);
+                }
+                if wants.properties {
+                    set_keys.push(sets.key(number, scope, &lists.attributes)?);
+                }
+                if wants.events {
+                    push_events(&mut events.bytes, &lists.events).map_err(corrupt)?;
+                    events.end(limit)?;
+                }
+                if wants.links {
+                    push_links(&mut links.bytes, &lists.links).map_err(corrupt)?;
+                    links.end(limit)?;
+                }
+                scope_keys.push(scope_key);
+                flags.push(span.flags);
+                for (counts, dropped) in dropped.iter_mut().zip(span.dropped) {
+                    counts.push(dropped);
+                }
+            }
+        }
+        rows.ignore("a span without ids or times", ignored);
+
+        let count = starts.len();
+        rows.put("trace_id", fixed(16, trace_ids, None)?)?;
+        rows.put("span_id", fixed(8, span_ids, None)?)?;
+        rows.put("parent_span_id", fixed(8, parents, Some(NullBuffer::from(has_parent)))?)?;
+        rows.put("start_time", starts)?;
+        rows.put("end_time", ends)?;
+        rows.put("duration", durations)?;
+        rows.put_labels("name", name_keys, names.texts())?;
+        rows.put_labels("kind", kinds, KINDS)?;
+        rows.put_labels("status", statuses, STATUSES)?;
+        if wants.texts {
+            rows.put("status_message", Arc::new(messages.finish()) as ArrayRef)?;
+            rows.put("trace_state", Arc::new(states.finish()) as ArrayRef)?;
+        }
+        if wants.properties {
+            rows.put("properties", sets.finish(set_keys)?)?;
+        }
+        if wants.events {
+            rows.put("events", events.finish()?)?;
+        }
+        if wants.links {
+            rows.put("links", links.finish()?)?;
+        }
+        rows.put_labels("scope_name", scope_keys, scope_names.texts())?;
+        if rows.wants("resource") {
+            rows.put("resource", resource_column(&message, count)?)?;
+        }
+        rows.put("flags", flags)?;
+        let [attributes, events, links] = dropped;
+        rows.put("dropped_attributes_count", attributes)?;
+        rows.put("dropped_events_count", events)?;
+        rows.put("dropped_links_count", links)?;
+        Ok(count)
+    }
+}
+
+/// What a query wants of that which takes time to build.
+struct Wants {
+    texts: bool,
+    properties: bool,
+    events: bool,
+    links: bool,
+}
+
+impl Wants {
+    fn of(rows: &Rows<'_>) -> Self {
+        Self {
+            texts: rows.wants("status_message") || rows.wants("trace_state"),
+            properties: rows.wants("properties"),
+            events: rows.wants("events"),
+            links: rows.wants("links"),
+        }
+    }
+}
+
+/// A text, or NULL if it is empty.
+fn append(column: &mut StringViewBuilder, text: &str) {
+    match text {
+        "" => column.append_null(),
+        text => column.append_value(text),
+    }
+}
+
+fn fixed(size: i32, bytes: Vec<u8>, nulls: Option<NullBuffer>) -> Result<ArrayRef, DecodeError> {
+    FixedSizeBinaryArray::try_new(size, Buffer::from_vec(bytes), nulls)
+        .map(|array| Arc::new(array) as ArrayRef)
+        .map_err(|e| DecodeError::Decoder(e.to_string()))
+}
+
+/// The same resource in each row.
+pub(crate) fn resource_column(message: &[u8], count: usize) -> Result<ArrayRef, DecodeError> {
+    let resource = BinaryArray::from(vec![resource_object(message)?.as_slice()]);
+    DictionaryArray::try_new(Int32Array::from(vec![0; count]), Arc::new(resource) as ArrayRef)
+        .map(|array| Arc::new(array) as ArrayRef)
+        .map_err(|e| DecodeError::Decoder(e.to_string()))
+}
+
+/// Attributes of an event, a link or an exemplar: those that have a value.
+pub(crate) fn put_attributes(
+    out: &mut Vec<u8>,
+    messages: &[&[u8]],
+) -> Result<belvedere_core::jsonb::Entry, ProtoError> {
+    let mut object = Object::default();
+    for message in messages {
+        let (key, value) = key_value(message)?;
+        if value != AnyValue::Absent {
+            put(&mut object, key, |out| value.to_jsonb(out))?;
+        }
+    }
+    Ok(object.finish(out))
+}
+
+fn push_events(out: &mut Vec<u8>, messages: &[&[u8]]) -> Result<(), ProtoError> {
+    if messages.is_empty() {
+        out.extend_from_slice(NOTHING);
+        return Ok(());
+    }
+    let mut array = Array::default();
+    let mut event = Object::default();
+    let mut attributes = Vec::new();
+    for message in messages {
+        let (mut time, mut name, mut dropped) = (0, "", 0);
+        attributes.clear();
+        for field in Fields::new(message) {
+            match field? {
+                (1, v) => time = v.number(),
+                (2, v) => name = utf8(2, v.bytes())?,
+                (3, v) => attributes.push(v.bytes()),
+                (4, v) => dropped = v.number(),
+                _ => {}
+            }
+        }
+        put(&mut event, "attributes", |out| put_attributes(out, &attributes))?;
+        event.put("name", |out| text(out, name));
+        event.put("time", |out| integer(out, time as i64));
+        if dropped > 0 {
+            event.put("dropped_attributes_count", |out| integer(out, dropped as i64));
+        }
+        array.push(|out| event.finish(out));
+    }
+    array.finish(out);
+    Ok(())
+}
+
+fn push_links(out: &mut Vec<u8>, messages: &[&[u8]]) -> Result<(), ProtoError> {
+    if messages.is_empty() {
+        out.extend_from_slice(NOTHING);
+        return Ok(());
+    }
+    let mut array = Array::default();
+    let mut link = Object::default();
+    let mut attributes = Vec::new();
+    for message in messages {
+        let (mut trace_id, mut span_id, mut state, mut dropped) = (&[][..], &[][..], "", 0);
+        attributes.clear();
+        for field in Fields::new(message) {
+            match field? {
+                (1, v) => trace_id = v.bytes(),
+                (2, v) => span_id = v.bytes(),
+                (3, v) => state = utf8(3, v.bytes())?,
+                (4, v) => attributes.push(v.bytes()),
+                (5, v) => dropped = v.number(),
+                _ => {}
+            }
+        }
+        put(&mut link, "attributes", |out| put_attributes(out, &attributes))?;
+        link.put("span_id", |out| text(out, &hex(span_id)));
+        link.put("trace_id", |out| text(out, &hex(trace_id)));
+        if !state.is_empty() {
+            link.put("trace_state", |out| text(out, state));
+        }
+        if dropped > 0 {
+            link.put("dropped_attributes_count", |out| integer(out, dropped as i64));
+        }
+        array.push(|out| link.finish(out));
+    }
+    array.finish(out);
+    Ok(())
+}
