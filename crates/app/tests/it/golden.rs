@@ -54,7 +54,8 @@ fn from(name: &str, set: &Value) -> String {
 fn files_have_the_documented_types() {
     let place = Place::new();
     let server = place.serve(&[]);
-    for name in ["native-old", "net-small"] {
+    for name in ["native-old", "net-small"].into_iter().chain(cfg!(feature = "otel").then_some("otlp-small"))
+    {
         replay(&server, &recording(&testdata(&format!("recordings/{name}.jsonl.gz"))));
     }
     let schema = Command::new(BELVEDERE).args(["schema", "--format", "json"]).output().unwrap();
@@ -86,7 +87,7 @@ fn files_have_the_documented_types() {
     }
 }
 
-fn read_parquet(path: &std::path::Path) -> Vec<RecordBatch> {
+pub(crate) fn read_parquet(path: &std::path::Path) -> Vec<RecordBatch> {
     let file = std::fs::File::open(path).unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
     reader.map(|batch| batch.unwrap()).collect()
@@ -100,6 +101,9 @@ fn text(column: &ArrayRef, row: usize) -> String {
         return String::new();
     }
     match column.data_type() {
+        DataType::FixedSizeBinary(_) => {
+            column.as_fixed_size_binary().value(row).iter().map(|byte| format!("{byte:02x}")).collect()
+        }
         DataType::Binary => json_of(column.as_binary::<i32>().value(row)),
         DataType::Dictionary(_, value) => text(&cast(column, value).unwrap(), row),
         DataType::Timestamp(TimeUnit::Nanosecond, _) => {
@@ -134,7 +138,7 @@ fn json_of_list(list: &ArrayRef) -> String {
 }
 
 /// Rows as texts, sorted: of each row its columns in the order of `columns`.
-fn rows_of(batches: &[RecordBatch], columns: &[&str]) -> Vec<Vec<String>> {
+pub(crate) fn rows_of(batches: &[RecordBatch], columns: &[&str]) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     for batch in batches {
         let arrays: Vec<&ArrayRef> = columns

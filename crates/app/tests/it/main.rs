@@ -7,6 +7,8 @@ mod cli;
 mod client;
 mod durability;
 mod golden;
+#[cfg(all(feature = "otel", feature = "log", feature = "metrics"))]
+mod otel;
 mod partitions;
 mod schema_docs;
 #[cfg(all(feature = "spans", feature = "net", feature = "log", feature = "metrics"))]

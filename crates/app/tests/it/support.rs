@@ -168,7 +168,12 @@ impl Server {
     }
 
     pub fn connect(&self) -> Connection {
-        let stream = TcpStream::connect(&self.address).unwrap();
+        Self::connect_to(&self.address)
+    }
+
+    /// The same to another of its addresses.
+    pub fn connect_to(address: &str) -> Connection {
+        let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
         Connection(BufReader::new(stream))
