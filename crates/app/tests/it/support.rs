@@ -92,9 +92,23 @@ impl Place {
 
     /// Starts a server with more flags.
     pub fn serve(&self, flags: &[&str]) -> Server {
+        self.serve_exactly(&[&["--otlp-http", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0"], flags].concat())
+    }
+
+    /// Starts a server where SDKs of OpenTelemetry send by default, or, if another program listens there, elsewhere.
+    #[cfg(feature = "otel")]
+    pub fn serve_at_usual_addresses(&self) -> Server {
+        let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+        match is_free(4317) && is_free(4318) {
+            true => self.serve_exactly(&[]),
+            false => self.serve(&[]),
+        }
+    }
+
+    fn serve_exactly(&self, flags: &[&str]) -> Server {
         let mut child = self
             .command("serve")
-            .args(["--http", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0"])
+            .args(["--http", "127.0.0.1:0"])
             .args(flags)
             .env("BELVEDERE_LOG", "warn")
             .stderr(Stdio::piped())
