@@ -42,7 +42,7 @@ fn schema_docs(write: bool) -> Outcome {
 /// Decoding on one core, and ingestion into a real server.
 fn bench(recordings: Option<&str>) -> Outcome {
     let mut command = cargo();
-    command.args(["bench", "--workspace", "--bench", "lake", "--bench", "spans"]);
+    command.args(["bench", "--workspace", "--bench", "lake", "--bench", "spans", "--bench", "otel"]);
     if let Some(directory) = recordings {
         let directory = std::fs::canonicalize(directory).map_err(|e| format!("{directory}: {e}"))?;
         command.env("BELVEDERE_RECORDINGS", directory);

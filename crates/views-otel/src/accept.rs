@@ -208,6 +208,13 @@ impl Drop for Turn {
     }
 }
 
+/// The block of a part by itself.
+#[cfg(test)]
+pub(crate) fn block_of(signal: Signal, part: &Part) -> AnnouncedBlock {
+    let turn = UnderWay::enter(&Arc::default(), signal, &part.message);
+    block(signal, part, 0, &turn, usize::MAX).unwrap()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,6 +20,8 @@ mod request;
 mod routes;
 mod signal;
 mod spans;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use belvedere_core::registry::Registration;

@@ -554,3 +554,43 @@ fn check_sdk_span(place: &Place, sent: &Value) {
     assert!(is_same(&own(&properties), &sent["attributes"]), "{properties} {sent}");
     assert_eq!(json_of(row, "events")[0]["attributes"]["n"], 1);
 }
+
+/// A message as gRPC frames it.
+fn frame(message: &[u8]) -> Vec<u8> {
+    [&[0], &(message.len() as u32).to_be_bytes()[..], message].concat()
+}
+
+#[tokio::test]
+async fn grpc_takes_the_same_requests_and_refuses_in_its_own_words() {
+    use belvedere::core::axum::body::{Body, to_bytes};
+    use belvedere::core::axum::http;
+    use belvedere::core::ingest::{IngestLimits, IngestionService};
+    use tower::ServiceExt;
+    let lake = Lake::in_memory().await.unwrap();
+    let limits = IngestLimits { body_bytes: 1 << 20, ..IngestLimits::default() };
+    let service = IngestionService::new(lake.connection().clone(), limits);
+    let routes = lake.assembly().routes().find(|(routes, _)| routes.name == "otlp").unwrap().0;
+    let routes = (routes.make)(std::sync::Arc::new(service));
+    let call = async |message: Vec<u8>| {
+        let request = http::Request::post("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(Body::from(frame(&message)))
+            .unwrap();
+        let response = routes.clone().oneshot(request).await.unwrap();
+        let status = response.headers().get("grpc-status").map(|s| s.to_str().unwrap().to_owned());
+        (status, to_bytes(response.into_body(), 1 << 20).await.unwrap())
+    };
+    let is_plain =
+        |r: &&Request| r.is("traces") && !r.headers.iter().any(|(name, _)| name == "content-encoding");
+    let spans = requests("otlp-small").iter().find(is_plain).unwrap().clone();
+    for _ in 0..2 {
+        // no error stands in the headers, and the answer is an empty message
+        let (status, body) = call(spans.body.clone()).await;
+        assert_eq!((status, &body[..]), (None, &frame(&[])[..]));
+    }
+    let rows = lake.sql("SELECT * FROM otel_spans").await.unwrap();
+    assert_eq!(rows.iter().map(|batch| batch.num_rows()).sum::<usize>(), 72);
+    assert_eq!(call(b"\x0a\x05abc".to_vec()).await.0.as_deref(), Some("3"));
+    assert_eq!(call(vec![0; (1 << 20) + 1]).await.0.as_deref(), Some("8"));
+}
