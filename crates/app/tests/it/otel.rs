@@ -3,11 +3,16 @@
 use crate::golden::{read_parquet, rows_of};
 use crate::support::{Place, Request, Server, recording, replay, testdata};
 use belvedere::core::Lake;
+use belvedere::core::axum::Router;
+use belvedere::core::axum::body::{Body, to_bytes};
+use belvedere::core::axum::http;
 use belvedere::core::conformance::rows_do_not_depend_on_partitions;
+use belvedere::core::ingest::{IngestLimits, IngestionService};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use tower::ServiceExt;
 
 fn requests(name: &str) -> Vec<Request> {
     recording(&testdata(&format!("recordings/{name}.jsonl.gz")))
@@ -560,17 +565,32 @@ fn frame(message: &[u8]) -> Vec<u8> {
     [&[0], &(message.len() as u32).to_be_bytes()[..], message].concat()
 }
 
-#[tokio::test]
-async fn grpc_takes_the_same_requests_and_refuses_in_its_own_words() {
-    use belvedere::core::axum::body::{Body, to_bytes};
-    use belvedere::core::axum::http;
-    use belvedere::core::ingest::{IngestLimits, IngestionService};
-    use tower::ServiceExt;
-    let lake = Lake::in_memory().await.unwrap();
-    let limits = IngestLimits { body_bytes: 1 << 20, ..IngestLimits::default() };
+/// What this crate under test serves, over a lake, for calls without a socket.
+fn routes(lake: &Lake, limits: IngestLimits) -> Router {
     let service = IngestionService::new(lake.connection().clone(), limits);
     let routes = lake.assembly().routes().find(|(routes, _)| routes.name == "otlp").unwrap().0;
-    let routes = (routes.make)(std::sync::Arc::new(service));
+    (routes.make)(std::sync::Arc::new(service))
+}
+
+/// A lake in memory with the recording.
+pub(crate) async fn lake() -> Lake {
+    let lake = Lake::in_memory().await.unwrap();
+    let routes = routes(&lake, IngestLimits::default());
+    for request in requests("otlp-small") {
+        let mut sent = http::Request::post(&request.path);
+        for (name, value) in &request.headers {
+            sent = sent.header(name, value);
+        }
+        let response = routes.clone().oneshot(sent.body(Body::from(request.body)).unwrap()).await.unwrap();
+        assert_eq!(response.status(), 200);
+    }
+    lake
+}
+
+#[tokio::test]
+async fn grpc_takes_the_same_requests_and_refuses_in_its_own_words() {
+    let lake = Lake::in_memory().await.unwrap();
+    let routes = routes(&lake, IngestLimits { body_bytes: 1 << 20, ..IngestLimits::default() });
     let call = async |message: Vec<u8>| {
         let request = http::Request::post("/opentelemetry.proto.collector.trace.v1.TraceService/Export")
             .header("content-type", "application/grpc")

@@ -58,8 +58,15 @@ async fn sql_files_give_the_answers_that_stand_in_them() {
     files.retain(|f| f.extension().is_some_and(|e| e == "slt"));
     files.sort();
     assert!(!files.is_empty());
-    let lake = lake().await;
+    let native = lake().await;
     for file in files {
+        let lake = match file.ends_with("otel.slt") {
+            #[cfg(all(feature = "otel", feature = "log", feature = "metrics"))]
+            true => crate::otel::lake().await,
+            #[cfg(not(all(feature = "otel", feature = "log", feature = "metrics")))]
+            true => continue,
+            false => native.clone(),
+        };
         let mut runner = Runner::new(|| async { Ok(Engine(lake.clone())) });
         if std::env::var_os("BELVEDERE_COMPLETE_SQL").is_some() {
             let validate = sqllogictest::default_validator;
