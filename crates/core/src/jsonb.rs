@@ -38,16 +38,19 @@ impl Entry {
 }
 
 /// The value null.
+#[inline]
 pub fn null() -> Entry {
     Entry(0)
 }
 
 /// A flag.
+#[inline]
 pub fn boolean(value: bool) -> Entry {
     Entry(if value { 4 << 28 } else { 3 << 28 })
 }
 
 /// A text.
+#[inline]
 pub fn text(out: &mut Vec<u8>, value: &str) -> Entry {
     let start = out.len();
     out.extend_from_slice(value.as_bytes());
@@ -55,6 +58,7 @@ pub fn text(out: &mut Vec<u8>, value: &str) -> Entry {
 }
 
 /// A signed integer.
+#[inline]
 pub fn integer(out: &mut Vec<u8>, value: i64) -> Entry {
     let start = out.len();
     if value == 0 {
@@ -75,6 +79,7 @@ pub fn integer(out: &mut Vec<u8>, value: i64) -> Entry {
 }
 
 /// A float, which may be infinite or not a number.
+#[inline]
 pub fn float(out: &mut Vec<u8>, value: f64) -> Entry {
     let start = out.len();
     if value.is_nan() {

@@ -3,7 +3,7 @@
 use crate::accept::resource_message;
 use crate::identity::Resource;
 use crate::proto::{Fields, ProtoError, Value};
-use crate::values::{AnyValue, hex, key_value, put, utf8};
+use crate::values::{AnyValue, hex, key_value, sound, utf8};
 use arrow::array::{ArrayRef, BinaryArray, DictionaryArray, Int32Array};
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use belvedere_core::arrow;
@@ -26,38 +26,49 @@ pub(crate) struct Scope<'a> {
     pub(crate) name: &'a str,
     /// What is said of the scope in the properties of each of its records.
     pub(crate) extras: Vec<(Cow<'static, str>, AnyValue<'a>)>,
+    /// Bytes that these take on the wire, about.
+    pub(crate) repeated: usize,
     /// Its spans, log records or metrics.
     pub(crate) records: Vec<&'a [u8]>,
 }
 
-/// The scopes of a block.
-pub(crate) fn scopes(message: &[u8]) -> Result<Vec<Scope<'_>>, DecodeError> {
-    let mut scopes = Vec::new();
+/// The scopes of a block. What stands in the properties of each record of a scope, and `repeated` bytes more, may take
+/// at most `limit` bytes altogether, whatever a query wants of it.
+pub(crate) fn scopes(message: &[u8], repeated: usize, limit: usize) -> Result<Vec<Scope<'_>>, DecodeError> {
+    let mut scopes: Vec<Scope<'_>> = Vec::new();
     for field in Fields::new(message) {
         if let (2, Value::Bytes(scope)) = field.map_err(corrupt)? {
             scopes.push(scope_of(scope).map_err(corrupt)?);
         }
     }
+    let of_scope = |scope: &Scope<'_>| scope.records.len().saturating_mul(repeated + scope.repeated);
+    if scopes.iter().map(of_scope).fold(0, usize::saturating_add) > limit {
+        return Err(DecodeError::TooLarge { limit });
+    }
     Ok(scopes)
 }
 
 fn scope_of(message: &[u8]) -> Result<Scope<'_>, ProtoError> {
-    let (mut name, mut version, mut schema_url) = ("", "", "");
+    let (mut name, mut version, mut schema_url, mut repeated) = ("", "", "", 0);
     let (mut attributes, mut records) = (Vec::new(), Vec::new());
     for field in Fields::new(message) {
         match field? {
             (1, scope) => {
+                repeated += scope.bytes().len();
                 for field in Fields::new(scope.bytes()) {
                     match field? {
                         (1, v) => name = utf8(1, v.bytes())?,
                         (2, v) => version = utf8(2, v.bytes())?,
-                        (3, v) => attributes.push(key_value(v.bytes())?),
+                        (3, v) => attributes.push(key_value(v.bytes())),
                         _ => {}
                     }
                 }
             }
             (2, record) => records.push(record.bytes()),
-            (3, v) => schema_url = utf8(3, v.bytes())?,
+            (3, v) => {
+                repeated += v.bytes().len();
+                schema_url = utf8(3, v.bytes())?;
+            }
             _ => {}
         }
     }
@@ -74,7 +85,7 @@ fn scope_of(message: &[u8]) -> Result<Scope<'_>, ProtoError> {
             extras.push((Cow::Owned(format!("otel.scope.attr.{key}")), value));
         }
     }
-    Ok(Scope { name, extras, records })
+    Ok(Scope { name, extras, repeated, records })
 }
 
 /// The attributes of one record, and where in its bytes they lie.
@@ -126,6 +137,9 @@ impl<'a> Extra<'a> {
 /// Attribute sets as a dictionary column of JSONB objects. Sets that lie in the same bytes are one entry.
 pub(crate) struct AttributeSets<'a> {
     known: HashMap<(usize, &'a [u8]), i32, foldhash::fast::FixedState>,
+    /// Sets that were looked for, and those that were found: who repeats nothing is not looked for any more.
+    looked: usize,
+    found: usize,
     object: Object<'a>,
     values: BinaryColumn,
     limit: usize,
@@ -134,7 +148,14 @@ pub(crate) struct AttributeSets<'a> {
 impl<'a> AttributeSets<'a> {
     /// Sets of at most `limit` bytes altogether.
     pub(crate) fn new(limit: usize) -> Self {
-        Self { known: HashMap::default(), object: Object::default(), values: BinaryColumn::default(), limit }
+        Self {
+            known: HashMap::default(),
+            looked: 0,
+            found: 0,
+            object: Object::default(),
+            values: BinaryColumn::default(),
+            limit,
+        }
     }
 
     /// The key of the set of a record in the scope of that number, which depends on nothing else.
@@ -146,15 +167,17 @@ impl<'a> AttributeSets<'a> {
         list: &AttributeList<'a>,
     ) -> Result<i32, DecodeError> {
         let region = if list.messages.is_empty() { Some(&[][..]) } else { list.region };
-        if let Some(region) = region
-            && let Some(key) = self.known.get(&(number, region))
-        {
+        let is_worth_it = self.looked < 256 || self.found * 8 > self.looked;
+        let Some(region) = region.filter(|region| is_worth_it || region.is_empty()) else {
+            return self.own_key(scope, list, []);
+        };
+        self.looked += 1;
+        if let Some(key) = self.known.get(&(number, region)) {
+            self.found += 1;
             return Ok(*key);
         }
         let key = self.own_key(scope, list, [])?;
-        if let Some(region) = region {
-            self.known.insert((number, region), key);
-        }
+        self.known.insert((number, region), key);
         Ok(key)
     }
 
@@ -167,18 +190,17 @@ impl<'a> AttributeSets<'a> {
         extras: impl IntoIterator<Item = (&'a str, Extra<'a>)>,
     ) -> Result<i32, DecodeError> {
         for message in &list.messages {
-            let (key, value) = key_value(message).map_err(corrupt)?;
-            put(&mut self.object, key, |out| value.to_jsonb(out)).map_err(corrupt)?;
+            let (key, value) = key_value(message);
+            self.object.put(key, |out| value.to_jsonb(out));
         }
         for (key, value) in &scope.extras {
-            put(&mut self.object, key, |out| value.to_jsonb(out)).map_err(corrupt)?;
+            self.object.put(key, |out| value.to_jsonb(out));
         }
         for (key, extra) in extras {
-            put(&mut self.object, key, |out| match extra {
+            self.object.put(key, |out| match extra {
                 Extra::Value(value) => value.to_jsonb(out),
-                Extra::Id(id) => Ok(text(out, &hex(id))),
-            })
-            .map_err(corrupt)?;
+                Extra::Id(id) => text(out, &hex(id)),
+            });
         }
         self.object.finish(&mut self.values.bytes);
         self.values.end(self.limit)?;
@@ -264,11 +286,9 @@ impl<'a> Labels<'a> {
 pub(crate) fn resource_object(message: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let resource = resource_message(message).map_err(corrupt)?;
     let (mut object, mut bytes) = (Object::default(), Vec::new());
-    for field in Fields::new(&resource) {
-        if let (1, value) = field.map_err(corrupt)? {
-            let (key, value) = key_value(value.bytes()).map_err(corrupt)?;
-            put(&mut object, key, |out| value.to_jsonb(out)).map_err(corrupt)?;
-        }
+    for (_, value) in sound(&resource).filter(|(number, _)| *number == 1) {
+        let (key, value) = key_value(value.bytes());
+        object.put(key, |out| value.to_jsonb(out));
     }
     object.finish(&mut bytes);
     Ok(bytes)

@@ -78,9 +78,9 @@ impl<'a> Resource<'a> {
         let mut attributes = Vec::new();
         for field in Fields::new(message) {
             if let (1, value) = field? {
-                let (key, value) = key_value(value.bytes())?;
+                let (key, value) = key_value(value.bytes());
                 let mut text = String::new();
-                value.to_text(&mut text)?;
+                value.to_text(&mut text);
                 attributes.push((key, text));
             }
         }

@@ -1,7 +1,7 @@
 //! OTLP logs as rows of `log_entries`.
 
 use crate::attributes::{AttributeList, AttributeSets, Extra, Labels, changed_attributes, corrupt, scopes};
-use crate::proto::{Fields, ProtoError, check};
+use crate::proto::{Fields, ProtoError};
 use crate::request::message_of;
 use crate::signal::{LOGS_FORMAT, LOGS_TAG, Signal};
 use crate::values::{AnyValue, utf8};
@@ -100,12 +100,12 @@ impl BlockDecoder for LogDecoder {
     fn decode(&self, block: &BlockReader<'_>, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
         let objects = block.objects()?;
         let message = message_of(Signal::Logs, &objects).map_err(DecodeError::corrupt)?;
-        check(Signal::Logs.of_resource(), &message).map_err(corrupt)?;
         let changed = changed_attributes(&message, block.process())?;
-        let scopes = scopes(&message)?;
+        let changed_bytes = changed.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let limit = rows.text_limit();
+        let scopes = scopes(&message, changed_bytes, limit)?;
         let records: usize = scopes.iter().map(|scope| scope.records.len()).sum();
         let (wants_messages, wants_properties) = (rows.wants("msg"), rows.wants("properties"));
-        let limit = rows.text_limit();
 
         let mut attributes = AttributeList::default();
         let (mut times, mut levels) = (Vec::with_capacity(records), Vec::with_capacity(records));
@@ -124,14 +124,14 @@ impl BlockDecoder for LogDecoder {
                 levels.push(level(log.severity));
                 target_keys.push(target);
                 if wants_messages {
-                    match AnyValue::read(log.body.unwrap_or_default()).map_err(corrupt)? {
+                    match AnyValue::read(log.body.unwrap_or_default()) {
                         AnyValue::Text(body) => {
                             length += body.len();
                             messages.append_value(body);
                         }
                         body => {
                             text.clear();
-                            body.to_text(&mut text).map_err(corrupt)?;
+                            body.to_text(&mut text);
                             length += text.len();
                             messages.append_value(&text);
                         }

@@ -2,7 +2,6 @@
 
 use crate::attributes::{AttributeList, AttributeSets, Extra, Labels, changed_attributes, corrupt, scopes};
 use crate::points::{EXPONENTIAL, GAUGE, HISTOGRAM, NO_VALUE, Point, SUM, SUMMARY, metric, point};
-use crate::proto::check;
 use crate::request::message_of;
 use crate::signal::{METRICS_FORMAT, METRICS_TAG, Signal};
 use crate::values::AnyValue;
@@ -61,9 +60,10 @@ impl BlockDecoder for MeasureDecoder {
     fn decode(&self, block: &BlockReader<'_>, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
         let objects = block.objects()?;
         let message = message_of(Signal::Metrics, &objects).map_err(DecodeError::corrupt)?;
-        check(Signal::Metrics.of_resource(), &message).map_err(corrupt)?;
         let changed = changed_attributes(&message, block.process())?;
-        let mut scopes = scopes(&message)?;
+        let changed_bytes: usize = changed.iter().map(|(name, value)| name.len() + value.len()).sum();
+        let limit = rows.text_limit();
+        let mut scopes = scopes(&message, 0, limit)?;
         for scope in &mut scopes {
             // measures have the scope as their target; its attributes are in `otel_metrics`
             scope.extras.clear();
@@ -74,8 +74,8 @@ impl BlockDecoder for MeasureDecoder {
         let (mut targets, mut target_keys) = (Labels::default(), Vec::new());
         let (mut names, mut name_keys) = (Names::default(), Vec::new());
         let (mut units, mut unit_keys) = (Labels::default(), Vec::new());
-        let (mut sets, mut set_keys) = (AttributeSets::new(rows.text_limit()), Vec::new());
-        let mut without_time = 0;
+        let (mut sets, mut set_keys) = (AttributeSets::new(limit), Vec::new());
+        let (mut without_time, mut repeated) = (0, 0);
         for scope in &scopes {
             let target = targets.key(scope.name);
             for record in &scope.records {
@@ -86,6 +86,10 @@ impl BlockDecoder for MeasureDecoder {
                 let (name, unit) = (names.key(Cow::Borrowed(metric.name)), units.key(metric.unit));
                 for message in &metric.points {
                     let point = point(metric.kind, message, &mut attributes).map_err(corrupt)?;
+                    repeated += changed_bytes;
+                    if repeated > limit {
+                        return Err(DecodeError::TooLarge { limit });
+                    }
                     if point.time == 0 {
                         without_time += 1;
                         continue;

@@ -2,11 +2,10 @@
 
 use crate::attributes::{AttributeList, AttributeSets, BinaryColumn, Labels, corrupt, scopes};
 use crate::points::{EXPONENTIAL, Exemplar, KINDS, Metric, Number, Point, SUM, exemplar, metric, point};
-use crate::proto::{ProtoError, check};
 use crate::request::message_of;
 use crate::signal::{METRICS_FORMAT, METRICS_TAG, Signal};
 use crate::spans::{put_attributes, resource_column};
-use crate::values::{hex, put};
+use crate::values::hex;
 use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Float64Builder, Int32Array, Int64Array, Int64Builder, ListBuilder,
     TimestampNanosecondArray,
@@ -240,9 +239,8 @@ impl BlockDecoder for PointDecoder {
     fn decode(&self, block: &BlockReader<'_>, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
         let objects = block.objects()?;
         let message = message_of(Signal::Metrics, &objects).map_err(DecodeError::corrupt)?;
-        check(Signal::Metrics.of_resource(), &message).map_err(corrupt)?;
-        let scopes = scopes(&message)?;
         let limit = rows.text_limit();
+        let scopes = scopes(&message, 0, limit)?;
         let (wants_properties, wants_exemplars) = (rows.wants("properties"), rows.wants("exemplars"));
         let mut attributes = AttributeList::default();
         let mut numbers = Numbers::default();
@@ -253,7 +251,7 @@ impl BlockDecoder for PointDecoder {
         let (mut kinds, mut temporalities) = (Vec::new(), Vec::new());
         let (mut sets, mut set_keys) = (AttributeSets::new(limit), Vec::new());
         let mut exemplars = BinaryColumn::default();
-        let mut without_time = 0;
+        let (mut without_time, mut repeated) = (0, 0);
         for (number, scope) in scopes.iter().enumerate() {
             let scope_name = scope_names.key(scope.name);
             for record in &scope.records {
@@ -262,6 +260,10 @@ impl BlockDecoder for PointDecoder {
                 let description = descriptions.key(metric.description);
                 for message in &metric.points {
                     let point = point(metric.kind, message, &mut attributes).map_err(corrupt)?;
+                    repeated += scope.repeated;
+                    if repeated > limit {
+                        return Err(DecodeError::TooLarge { limit });
+                    }
                     if point.time == 0 {
                         without_time += 1;
                         continue;
@@ -277,7 +279,7 @@ impl BlockDecoder for PointDecoder {
                         set_keys.push(sets.key(number, scope, &attributes)?);
                     }
                     if wants_exemplars {
-                        push_exemplars(&mut exemplars.bytes, &point.exemplars).map_err(corrupt)?;
+                        push_exemplars(&mut exemplars.bytes, &point.exemplars);
                         exemplars.end(limit)?;
                     }
                 }
@@ -306,12 +308,12 @@ impl BlockDecoder for PointDecoder {
     }
 }
 
-fn push_exemplars(out: &mut Vec<u8>, messages: &[&[u8]]) -> Result<(), ProtoError> {
+fn push_exemplars(out: &mut Vec<u8>, messages: &[&[u8]]) {
     let mut array = Array::default();
     let mut object = Object::default();
     for message in messages {
-        let Exemplar { time, value, span_id, trace_id, attributes } = exemplar(message)?;
-        put(&mut object, "attributes", |out| put_attributes(out, &attributes))?;
+        let Exemplar { time, value, span_id, trace_id, attributes } = exemplar(message);
+        object.put("attributes", |out| put_attributes(out, &attributes));
         object.put("time", |out| integer(out, time as i64));
         match value {
             Some(Number::Int(value)) => object.put("value", |out| integer(out, value)),
@@ -326,5 +328,4 @@ fn push_exemplars(out: &mut Vec<u8>, messages: &[&[u8]]) -> Result<(), ProtoErro
         array.push(|out| object.finish(out));
     }
     array.finish(out);
-    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::attributes::AttributeList;
 use crate::proto::{Fields, ProtoError};
-use crate::values::utf8;
+use crate::values::{sound, utf8};
 
 /// The kinds of metrics, in the order of their numbers here.
 pub(crate) const KINDS: [&str; 5] = ["gauge", "sum", "histogram", "exponential_histogram", "summary"];
@@ -215,10 +215,10 @@ pub(crate) struct Exemplar<'a> {
 }
 
 /// Reads an exemplar.
-pub(crate) fn exemplar(message: &[u8]) -> Result<Exemplar<'_>, ProtoError> {
+pub(crate) fn exemplar(message: &[u8]) -> Exemplar<'_> {
     let mut exemplar = Exemplar::default();
-    for field in Fields::new(message) {
-        match field? {
+    for field in sound(message) {
+        match field {
             (2, v) => exemplar.time = v.number(),
             (3, v) => exemplar.value = Some(Number::Double(double(v.number()))),
             (4, v) => exemplar.span_id = v.bytes(),
@@ -228,5 +228,5 @@ pub(crate) fn exemplar(message: &[u8]) -> Result<Exemplar<'_>, ProtoError> {
             _ => {}
         }
     }
-    Ok(exemplar)
+    exemplar
 }

@@ -3,16 +3,16 @@
 use crate::attributes::{
     AttributeList, AttributeSets, BinaryColumn, Labels, corrupt, resource_object, scopes,
 };
-use crate::proto::{Fields, ProtoError, Value, check};
+use crate::proto::{Fields, ProtoError, Value};
 use crate::request::message_of;
 use crate::signal::Signal;
-use crate::values::{AnyValue, hex, key_value, put, utf8};
+use crate::values::{AnyValue, hex, key_value, sound, text_of, utf8};
 use arrow::array::{
     ArrayRef, BinaryArray, DictionaryArray, FixedSizeBinaryArray, Int32Array, StringViewBuilder,
 };
 use arrow::buffer::{Buffer, NullBuffer};
 use belvedere_core::arrow;
-use belvedere_core::jsonb::{Array, Object, integer, text};
+use belvedere_core::jsonb::{Array, Entry, Object, integer, text};
 use belvedere_core::prelude::*;
 use std::sync::Arc;
 
@@ -121,11 +121,9 @@ impl BlockDecoder for SpanDecoder {
     fn decode(&self, block: &BlockReader<'_>, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
         let objects = block.objects()?;
         let message = message_of(Signal::Traces, &objects).map_err(DecodeError::corrupt)?;
-        // an error in what no column is made of would otherwise cost the rows of some queries only
-        check(Signal::Traces.of_resource(), &message).map_err(corrupt)?;
-        let scopes = scopes(&message)?;
-        let count: usize = scopes.iter().map(|scope| scope.records.len()).sum();
         let limit = rows.text_limit();
+        let scopes = scopes(&message, 0, limit)?;
+        let count: usize = scopes.iter().map(|scope| scope.records.len()).sum();
         let wants = Wants::of(rows);
 
         let mut lists = Lists::default();
@@ -173,11 +171,11 @@ impl BlockDecoder for SpanDecoder {
                     set_keys.push(sets.key(number, scope, &lists.attributes)?);
                 }
                 if wants.events {
-                    push_events(&mut events.bytes, &lists.events).map_err(corrupt)?;
+                    push_events(&mut events.bytes, &lists.events);
                     events.end(limit)?;
                 }
                 if wants.links {
-                    push_links(&mut links.bytes, &lists.links).map_err(corrupt)?;
+                    push_links(&mut links.bytes, &lists.links);
                     links.end(limit)?;
                 }
                 scope_keys.push(scope_key);
@@ -267,24 +265,21 @@ pub(crate) fn resource_column(message: &[u8], count: usize) -> Result<ArrayRef, 
 }
 
 /// Attributes of an event, a link or an exemplar: those that have a value.
-pub(crate) fn put_attributes(
-    out: &mut Vec<u8>,
-    messages: &[&[u8]],
-) -> Result<belvedere_core::jsonb::Entry, ProtoError> {
+pub(crate) fn put_attributes(out: &mut Vec<u8>, messages: &[&[u8]]) -> Entry {
     let mut object = Object::default();
     for message in messages {
-        let (key, value) = key_value(message)?;
+        let (key, value) = key_value(message);
         if value != AnyValue::Absent {
-            put(&mut object, key, |out| value.to_jsonb(out))?;
+            object.put(key, |out| value.to_jsonb(out));
         }
     }
-    Ok(object.finish(out))
+    object.finish(out)
 }
 
-fn push_events(out: &mut Vec<u8>, messages: &[&[u8]]) -> Result<(), ProtoError> {
+fn push_events(out: &mut Vec<u8>, messages: &[&[u8]]) {
     if messages.is_empty() {
         out.extend_from_slice(NOTHING);
-        return Ok(());
+        return;
     }
     let mut array = Array::default();
     let mut event = Object::default();
@@ -292,16 +287,16 @@ fn push_events(out: &mut Vec<u8>, messages: &[&[u8]]) -> Result<(), ProtoError> 
     for message in messages {
         let (mut time, mut name, mut dropped) = (0, "", 0);
         attributes.clear();
-        for field in Fields::new(message) {
-            match field? {
+        for field in sound(message) {
+            match field {
                 (1, v) => time = v.number(),
-                (2, v) => name = utf8(2, v.bytes())?,
+                (2, v) => name = text_of(v),
                 (3, v) => attributes.push(v.bytes()),
                 (4, v) => dropped = v.number(),
                 _ => {}
             }
         }
-        put(&mut event, "attributes", |out| put_attributes(out, &attributes))?;
+        event.put("attributes", |out| put_attributes(out, &attributes));
         event.put("name", |out| text(out, name));
         event.put("time", |out| integer(out, time as i64));
         if dropped > 0 {
@@ -310,13 +305,12 @@ fn push_events(out: &mut Vec<u8>, messages: &[&[u8]]) -> Result<(), ProtoError> 
         array.push(|out| event.finish(out));
     }
     array.finish(out);
-    Ok(())
 }
 
-fn push_links(out: &mut Vec<u8>, messages: &[&[u8]]) -> Result<(), ProtoError> {
+fn push_links(out: &mut Vec<u8>, messages: &[&[u8]]) {
     if messages.is_empty() {
         out.extend_from_slice(NOTHING);
-        return Ok(());
+        return;
     }
     let mut array = Array::default();
     let mut link = Object::default();
@@ -324,17 +318,17 @@ fn push_links(out: &mut Vec<u8>, messages: &[&[u8]]) -> Result<(), ProtoError> {
     for message in messages {
         let (mut trace_id, mut span_id, mut state, mut dropped) = (&[][..], &[][..], "", 0);
         attributes.clear();
-        for field in Fields::new(message) {
-            match field? {
+        for field in sound(message) {
+            match field {
                 (1, v) => trace_id = v.bytes(),
                 (2, v) => span_id = v.bytes(),
-                (3, v) => state = utf8(3, v.bytes())?,
+                (3, v) => state = text_of(v),
                 (4, v) => attributes.push(v.bytes()),
                 (5, v) => dropped = v.number(),
                 _ => {}
             }
         }
-        put(&mut link, "attributes", |out| put_attributes(out, &attributes))?;
+        link.put("attributes", |out| put_attributes(out, &attributes));
         link.put("span_id", |out| text(out, &hex(span_id)));
         link.put("trace_id", |out| text(out, &hex(trace_id)));
         if !state.is_empty() {
@@ -346,5 +340,4 @@ fn push_links(out: &mut Vec<u8>, messages: &[&[u8]]) -> Result<(), ProtoError> {
         array.push(|out| link.finish(out));
     }
     array.finish(out);
-    Ok(())
 }

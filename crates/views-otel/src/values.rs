@@ -1,6 +1,6 @@
 //! Attribute values: as JSONB, and as text.
 
-use crate::proto::{Fields, ProtoError, Value};
+use crate::proto::{Fields, MAX_NESTING, ProtoError, Value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use belvedere_core::jsonb::{Array, Entry, Object, boolean, float, integer, null, text};
@@ -28,11 +28,12 @@ pub(crate) fn utf8(number: u32, bytes: &[u8]) -> Result<&str, ProtoError> {
 
 impl<'a> AnyValue<'a> {
     /// Reads an `AnyValue`. Of several values the last one counts.
-    pub(crate) fn read(message: &'a [u8]) -> Result<Self, ProtoError> {
+    #[inline]
+    pub(crate) fn read(message: &'a [u8]) -> Self {
         let mut value = Self::Absent;
-        for field in Fields::new(message) {
-            value = match field? {
-                (1, Value::Bytes(text)) => Self::Text(utf8(1, text)?),
+        for field in sound(message) {
+            value = match field {
+                (1, v) => Self::Text(text_of(v)),
                 (2, v) => Self::Bool(v.number() != 0),
                 (3, v) => Self::Int(v.number() as i64),
                 (4, v) => Self::Double(f64::from_bits(v.number())),
@@ -42,42 +43,36 @@ impl<'a> AnyValue<'a> {
                 _ => value,
             };
         }
-        Ok(value)
+        value
     }
 
     /// Appends it as JSONB. Bytes are base64.
-    pub(crate) fn to_jsonb(self, out: &mut Vec<u8>) -> Result<Entry, ProtoError> {
-        Ok(match self {
+    #[inline]
+    pub(crate) fn to_jsonb(self, out: &mut Vec<u8>) -> Entry {
+        match self {
             Self::Absent => null(),
             Self::Text(t) => text(out, t),
             Self::Bool(b) => boolean(b),
             Self::Int(i) => integer(out, i),
             Self::Double(d) => float(out, d),
             Self::Bytes(bytes) => text(out, &STANDARD.encode(bytes)),
-            Self::Array(message) => {
-                let mut array = Array::default();
-                for value in values_of(message) {
-                    let value = Self::read(value?)?;
-                    let mut outcome = Ok(());
-                    array.push(|out| or_null(value.to_jsonb(out), &mut outcome));
-                    outcome?;
-                }
-                array.finish(out)
-            }
-            Self::List(message) => {
-                let mut object = Object::default();
-                for pair in values_of(message) {
-                    let (key, value) = key_value(pair?)?;
-                    put(&mut object, key, |out| value.to_jsonb(out))?;
-                }
-                object.finish(out)
-            }
-        })
+            Self::Array(message) => array(message, MAX_NESTING, out),
+            Self::List(message) => object(message, MAX_NESTING, out),
+        }
+    }
+
+    fn nested_jsonb(self, depth: usize, out: &mut Vec<u8>) -> Entry {
+        match (self, depth.checked_sub(1)) {
+            (Self::Array(_) | Self::List(_), None) => null(),
+            (Self::Array(message), Some(depth)) => array(message, depth, out),
+            (Self::List(message), Some(depth)) => object(message, depth, out),
+            (value, _) => value.to_jsonb(out),
+        }
     }
 
     /// Appends it as text: texts as they are, numbers and flags in decimal and as words, bytes in base64, arrays and
     /// lists as JSON.
-    pub(crate) fn to_text(self, out: &mut String) -> Result<(), ProtoError> {
+    pub(crate) fn to_text(self, out: &mut String) {
         // writing to a string does not fail
         match self {
             Self::Absent => {}
@@ -88,53 +83,55 @@ impl<'a> AnyValue<'a> {
             Self::Bytes(bytes) => STANDARD.encode_string(bytes, out),
             Self::Array(_) | Self::List(_) => {
                 let mut bytes = Vec::new();
-                self.to_jsonb(&mut bytes)?;
+                self.to_jsonb(&mut bytes);
                 out.push_str(&belvedere_core::properties::jsonb_to_json(&bytes).unwrap_or_default());
             }
         }
-        Ok(())
     }
 }
 
-/// Adds a member whose writing may fail.
-pub(crate) fn put<'a>(
-    object: &mut Object<'a>,
-    key: &'a str,
-    write: impl FnOnce(&mut Vec<u8>) -> Result<Entry, ProtoError>,
-) -> Result<(), ProtoError> {
-    let mut outcome = Ok(());
-    object.put(key, |out| or_null(write(out), &mut outcome));
-    outcome
+fn array(message: &[u8], depth: usize, out: &mut Vec<u8>) -> Entry {
+    let mut array = Array::default();
+    for (_, value) in sound(message).filter(|(number, _)| *number == 1) {
+        array.push(|out| AnyValue::read(value.bytes()).nested_jsonb(depth, out));
+    }
+    array.finish(out)
 }
 
-fn or_null(written: Result<Entry, ProtoError>, outcome: &mut Result<(), ProtoError>) -> Entry {
-    written.unwrap_or_else(|e| {
-        *outcome = Err(e);
-        null()
-    })
+fn object(message: &[u8], depth: usize, out: &mut Vec<u8>) -> Entry {
+    let mut object = Object::default();
+    for (_, pair) in sound(message).filter(|(number, _)| *number == 1) {
+        let (key, value) = key_value(pair.bytes());
+        object.put(key, |out| value.nested_jsonb(depth, out));
+    }
+    object.finish(out)
 }
 
-/// The messages in field 1 of an `ArrayValue` or a `KeyValueList`.
-fn values_of(message: &[u8]) -> impl Iterator<Item = Result<&[u8], ProtoError>> {
-    Fields::new(message).filter_map(|field| match field {
-        Ok((1, value)) => Some(Ok(value.bytes())),
-        Ok(_) => None,
-        Err(e) => Some(Err(e)),
-    })
+/// The fields of a message that was checked when it came. Of one that was not, because somebody put it into the lake by
+/// another way, those before the first that can't be read: rows must not depend on who looks how deep.
+#[inline]
+pub(crate) fn sound(message: &[u8]) -> impl Iterator<Item = (u32, Value<'_>)> {
+    Fields::new(message).map_while(Result::ok)
+}
+
+/// A text of such a message; empty if it is none.
+#[inline]
+pub(crate) fn text_of(value: Value<'_>) -> &str {
+    std::str::from_utf8(value.bytes()).unwrap_or_default()
 }
 
 /// Reads a `KeyValue`.
 #[inline]
-pub(crate) fn key_value(message: &[u8]) -> Result<(&str, AnyValue<'_>), ProtoError> {
+pub(crate) fn key_value(message: &[u8]) -> (&str, AnyValue<'_>) {
     let (mut key, mut value) = ("", AnyValue::Absent);
-    for field in Fields::new(message) {
-        match field? {
-            (1, v) => key = utf8(1, v.bytes())?,
-            (2, v) => value = AnyValue::read(v.bytes())?,
+    for field in sound(message) {
+        match field {
+            (1, v) => key = text_of(v),
+            (2, v) => value = AnyValue::read(v.bytes()),
             _ => {}
         }
     }
-    Ok((key, value))
+    (key, value)
 }
 
 /// Lower-case hexadecimal digits.

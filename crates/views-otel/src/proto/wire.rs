@@ -73,7 +73,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The next number, as in a packed field.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn varint(&mut self) -> Result<u64, ProtoError> {
         if let [byte @ 0..0x80, rest @ ..] = self.rest {
             self.rest = rest;
@@ -82,6 +82,7 @@ impl<'a> Fields<'a> {
         self.long_varint()
     }
 
+    #[inline(never)]
     fn long_varint(&mut self) -> Result<u64, ProtoError> {
         let mut value = 0_u64;
         for (i, byte) in self.rest.iter().take(10).enumerate() {
@@ -98,7 +99,7 @@ impl<'a> Fields<'a> {
         Err(if self.rest.len() < 10 { ProtoError::Truncated } else { ProtoError::Overlong })
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&mut self) -> Result<(u32, Value<'a>), ProtoError> {
         let tag = self.varint()?;
         let number = u32::try_from(tag >> 3).map_err(|_| ProtoError::BadTag)?;
@@ -132,7 +133,7 @@ impl<'a> Fields<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<(u32, Value<'a>), ProtoError>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
