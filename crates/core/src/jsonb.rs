@@ -139,32 +139,24 @@ impl<'a> Object<'a> {
     }
 }
 
-/// An array under construction. Used again after [`Array::finish`], it keeps its memory.
-#[derive(Debug, Default)]
-pub struct Array {
-    entries: Vec<Entry>,
-    data: Vec<u8>,
-}
-
-impl Array {
-    /// Adds a value, with what `write` appends and says of it.
-    pub fn push(&mut self, write: impl FnOnce(&mut Vec<u8>) -> Entry) {
-        let entry = write(&mut self.data);
-        self.entries.push(entry);
+/// Appends an array of `count` values: `write` appends each of `values` and says of it. Of more values those are left
+/// out, and in the place of missing ones is null.
+pub fn array<T>(
+    out: &mut Vec<u8>,
+    count: usize,
+    values: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(&mut Vec<u8>, T) -> Entry,
+) -> Entry {
+    let start = out.len();
+    out.extend_from_slice(&(ARRAY | count as u32).to_be_bytes());
+    let mut place = out.len();
+    out.resize(place + 4 * count, 0);
+    for value in values.into_iter().take(count) {
+        let entry = write(out, value);
+        out[place..place + 4].copy_from_slice(&entry.0.to_be_bytes());
+        place += 4;
     }
-
-    /// Appends the array, and is empty then.
-    pub fn finish(&mut self, out: &mut Vec<u8>) -> Entry {
-        let start = out.len();
-        out.extend_from_slice(&(ARRAY | self.entries.len() as u32).to_be_bytes());
-        for entry in &self.entries {
-            out.extend_from_slice(&entry.0.to_be_bytes());
-        }
-        out.extend_from_slice(&self.data);
-        self.entries.clear();
-        self.data.clear();
-        Entry::new(5, out, start)
-    }
+    Entry::new(5, out, start)
 }
 
 #[cfg(test)]
@@ -209,11 +201,7 @@ mod tests {
             Json::Integer(i) => integer(out, *i),
             Json::Float(f) => float(out, *f),
             Json::Text(t) => text(out, t),
-            Json::Array(values) => {
-                let mut array = Array::default();
-                values.iter().for_each(|v| array.push(|out| write(v, out)));
-                array.finish(out)
-            }
+            Json::Array(values) => array(out, values.len(), values, |out, v| write(v, out)),
             Json::Object(members) => {
                 let mut object = Object::default();
                 members.iter().for_each(|(k, v)| object.put(k, |out| write(v, out)));

@@ -146,14 +146,14 @@ pub(crate) struct AttributeSets<'a> {
 }
 
 impl<'a> AttributeSets<'a> {
-    /// Sets of at most `limit` bytes altogether.
-    pub(crate) fn new(limit: usize) -> Self {
+    /// Sets of records that take `bytes` together; they may take at most `limit`.
+    pub(crate) fn new(bytes: usize, limit: usize) -> Self {
         Self {
             known: HashMap::default(),
             looked: 0,
             found: 0,
             object: Object::default(),
-            values: BinaryColumn::default(),
+            values: BinaryColumn::with_room(bytes),
             limit,
         }
     }
@@ -229,6 +229,11 @@ impl Default for BinaryColumn {
 }
 
 impl BinaryColumn {
+    /// An empty column with memory for so many bytes.
+    fn with_room(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
     fn len(&self) -> usize {
         self.offsets.len() - 1
     }

@@ -111,7 +111,10 @@ impl BlockDecoder for LogDecoder {
         let (mut times, mut levels) = (Vec::with_capacity(records), Vec::with_capacity(records));
         let (mut targets, mut target_keys) = (Labels::default(), Vec::with_capacity(records));
         let (mut messages, mut text, mut length) = (StringViewBuilder::new(), String::new(), 0);
-        let (mut sets, mut set_keys) = (AttributeSets::new(limit), Vec::with_capacity(records));
+        let (mut sets, mut set_keys) = (
+            AttributeSets::new(if wants_properties { message.len() } else { 0 }, limit),
+            Vec::with_capacity(records),
+        );
         for (number, scope) in scopes.iter().enumerate() {
             let target = targets.key(scope.name);
             for record in &scope.records {

@@ -74,7 +74,8 @@ impl BlockDecoder for MeasureDecoder {
         let (mut targets, mut target_keys) = (Labels::default(), Vec::new());
         let (mut names, mut name_keys) = (Names::default(), Vec::new());
         let (mut units, mut unit_keys) = (Labels::default(), Vec::new());
-        let (mut sets, mut set_keys) = (AttributeSets::new(limit), Vec::new());
+        let (mut sets, mut set_keys) =
+            (AttributeSets::new(if wants_properties { message.len() } else { 0 }, limit), Vec::new());
         let (mut without_time, mut repeated) = (0, 0);
         for scope in &scopes {
             let target = targets.key(scope.name);

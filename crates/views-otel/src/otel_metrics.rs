@@ -4,14 +4,14 @@ use crate::attributes::{AttributeList, AttributeSets, BinaryColumn, Labels, corr
 use crate::points::{EXPONENTIAL, Exemplar, KINDS, Metric, Number, Point, SUM, exemplar, metric, point};
 use crate::request::message_of;
 use crate::signal::{METRICS_FORMAT, METRICS_TAG, Signal};
-use crate::spans::{put_attributes, resource_column};
+use crate::spans::{Objects, resource_column};
 use crate::values::hex;
 use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Float64Builder, Int32Array, Int64Array, Int64Builder, ListBuilder,
     TimestampNanosecondArray,
 };
 use belvedere_core::arrow;
-use belvedere_core::jsonb::{Array, Object, float, integer, text};
+use belvedere_core::jsonb::{array, float, integer, text};
 use belvedere_core::prelude::*;
 use belvedere_core::registry::Decoder;
 use std::sync::Arc;
@@ -249,8 +249,9 @@ impl BlockDecoder for PointDecoder {
         let (mut descriptions, mut description_keys) = (Labels::default(), Vec::new());
         let (mut units, mut unit_keys) = (Labels::default(), Vec::new());
         let (mut kinds, mut temporalities) = (Vec::new(), Vec::new());
-        let (mut sets, mut set_keys) = (AttributeSets::new(limit), Vec::new());
-        let mut exemplars = BinaryColumn::default();
+        let (mut sets, mut set_keys) =
+            (AttributeSets::new(if wants_properties { message.len() } else { 0 }, limit), Vec::new());
+        let (mut exemplars, mut members) = (BinaryColumn::default(), Objects::default());
         let (mut without_time, mut repeated) = (0, 0);
         for (number, scope) in scopes.iter().enumerate() {
             let scope_name = scope_names.key(scope.name);
@@ -279,7 +280,7 @@ impl BlockDecoder for PointDecoder {
                         set_keys.push(sets.key(number, scope, &attributes)?);
                     }
                     if wants_exemplars {
-                        push_exemplars(&mut exemplars.bytes, &point.exemplars);
+                        push_exemplars(&mut exemplars.bytes, &point.exemplars, &mut members);
                         exemplars.end(limit)?;
                     }
                 }
@@ -308,24 +309,21 @@ impl BlockDecoder for PointDecoder {
     }
 }
 
-fn push_exemplars(out: &mut Vec<u8>, messages: &[&[u8]]) {
-    let mut array = Array::default();
-    let mut object = Object::default();
-    for message in messages {
+fn push_exemplars<'a>(out: &mut Vec<u8>, messages: &[&'a [u8]], objects: &mut Objects<'a>) {
+    array(out, messages.len(), messages, |out, message| {
         let Exemplar { time, value, span_id, trace_id, attributes } = exemplar(message);
-        object.put("attributes", |out| put_attributes(out, &attributes));
-        object.put("time", |out| integer(out, time as i64));
+        attributes.into_iter().for_each(|attribute| objects.attribute(attribute));
+        objects.outer.put("time", |out| integer(out, time as i64));
         match value {
-            Some(Number::Int(value)) => object.put("value", |out| integer(out, value)),
-            Some(Number::Double(value)) => object.put("value", |out| float(out, value)),
+            Some(Number::Int(value)) => objects.outer.put("value", |out| integer(out, value)),
+            Some(Number::Double(value)) => objects.outer.put("value", |out| float(out, value)),
             None => {}
         }
         for (name, id) in [("span_id", span_id), ("trace_id", trace_id)] {
             if !id.is_empty() {
-                object.put(name, |out| text(out, &hex(id)));
+                objects.outer.put(name, |out| text(out, &hex(id)));
             }
         }
-        array.push(|out| object.finish(out));
-    }
-    array.finish(out);
+        objects.finish(out)
+    });
 }

@@ -12,7 +12,7 @@ use arrow::array::{
 };
 use arrow::buffer::{Buffer, NullBuffer};
 use belvedere_core::arrow;
-use belvedere_core::jsonb::{Array, Entry, Object, integer, text};
+use belvedere_core::jsonb::{Entry, Object, array, integer, text};
 use belvedere_core::prelude::*;
 use std::sync::Arc;
 
@@ -22,9 +22,6 @@ pub(crate) struct SpanDecoder;
 
 const KINDS: [&str; 6] = ["UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"];
 const STATUSES: [&str; 3] = ["UNSET", "OK", "ERROR"];
-
-/// An empty JSONB array.
-const NOTHING: &[u8] = &[0x80, 0, 0, 0];
 
 /// A span's fields, most of them still where they lie.
 #[derive(Debug, Default)]
@@ -126,7 +123,7 @@ impl BlockDecoder for SpanDecoder {
         let count: usize = scopes.iter().map(|scope| scope.records.len()).sum();
         let wants = Wants::of(rows);
 
-        let mut lists = Lists::default();
+        let (mut lists, mut members) = (Lists::default(), Objects::default());
         let (mut trace_ids, mut span_ids) = (Vec::with_capacity(16 * count), Vec::with_capacity(8 * count));
         let (mut parents, mut has_parent) = (Vec::with_capacity(8 * count), Vec::with_capacity(count));
         let (mut starts, mut ends) = (Vec::with_capacity(count), Vec::with_capacity(count));
@@ -134,7 +131,10 @@ impl BlockDecoder for SpanDecoder {
         let (mut names, mut name_keys) = (Labels::default(), Vec::with_capacity(count));
         let (mut kinds, mut statuses) = (Vec::with_capacity(count), Vec::with_capacity(count));
         let (mut messages, mut states) = (StringViewBuilder::new(), StringViewBuilder::new());
-        let (mut sets, mut set_keys) = (AttributeSets::new(limit), Vec::with_capacity(count));
+        let (mut sets, mut set_keys) = (
+            AttributeSets::new(if wants.properties { message.len() } else { 0 }, limit),
+            Vec::with_capacity(count),
+        );
         let (mut events, mut links) = (BinaryColumn::default(), BinaryColumn::default());
         let (mut scope_names, mut scope_keys) = (Labels::default(), Vec::with_capacity(count));
         let mut flags = Vec::with_capacity(count);
@@ -171,11 +171,11 @@ impl BlockDecoder for SpanDecoder {
                     set_keys.push(sets.key(number, scope, &lists.attributes)?);
                 }
                 if wants.events {
-                    push_events(&mut events.bytes, &lists.events);
+                    push_events(&mut events.bytes, &lists.events, &mut members);
                     events.end(limit)?;
                 }
                 if wants.links {
-                    push_links(&mut links.bytes, &lists.links);
+                    push_links(&mut links.bytes, &lists.links, &mut members);
                     links.end(limit)?;
                 }
                 scope_keys.push(scope_key);
@@ -264,80 +264,71 @@ pub(crate) fn resource_column(message: &[u8], count: usize) -> Result<ArrayRef, 
         .map_err(|e| DecodeError::Decoder(e.to_string()))
 }
 
-/// Attributes of an event, a link or an exemplar: those that have a value.
-pub(crate) fn put_attributes(out: &mut Vec<u8>, messages: &[&[u8]]) -> Entry {
-    let mut object = Object::default();
-    for message in messages {
-        let (key, value) = key_value(message);
-        if value != AnyValue::Absent {
-            object.put(key, |out| value.to_jsonb(out));
-        }
-    }
-    object.finish(out)
+/// Objects under construction, used again and again.
+#[derive(Default)]
+pub(crate) struct Objects<'a> {
+    pub(crate) outer: Object<'a>,
+    attributes: Object<'a>,
 }
 
-fn push_events(out: &mut Vec<u8>, messages: &[&[u8]]) {
-    if messages.is_empty() {
-        out.extend_from_slice(NOTHING);
-        return;
+impl<'a> Objects<'a> {
+    /// Adds an attribute of an event, a link or an exemplar, if it has a value.
+    pub(crate) fn attribute(&mut self, message: &'a [u8]) {
+        let (key, value) = key_value(message);
+        if value != AnyValue::Absent {
+            self.attributes.put(key, |out| value.to_jsonb(out));
+        }
     }
-    let mut array = Array::default();
-    let mut event = Object::default();
-    let mut attributes = Vec::new();
-    for message in messages {
+
+    /// Appends the object, its attributes as a member.
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) -> Entry {
+        self.outer.put("attributes", |out| self.attributes.finish(out));
+        self.outer.finish(out)
+    }
+}
+
+fn push_events<'a>(out: &mut Vec<u8>, messages: &[&'a [u8]], objects: &mut Objects<'a>) {
+    array(out, messages.len(), messages, |out, message| {
         let (mut time, mut name, mut dropped) = (0, "", 0);
-        attributes.clear();
         for field in sound(message) {
             match field {
                 (1, v) => time = v.number(),
                 (2, v) => name = text_of(v),
-                (3, v) => attributes.push(v.bytes()),
+                (3, v) => objects.attribute(v.bytes()),
                 (4, v) => dropped = v.number(),
                 _ => {}
             }
         }
-        event.put("attributes", |out| put_attributes(out, &attributes));
-        event.put("name", |out| text(out, name));
-        event.put("time", |out| integer(out, time as i64));
+        objects.outer.put("name", |out| text(out, name));
+        objects.outer.put("time", |out| integer(out, time as i64));
         if dropped > 0 {
-            event.put("dropped_attributes_count", |out| integer(out, dropped as i64));
+            objects.outer.put("dropped_attributes_count", |out| integer(out, dropped as i64));
         }
-        array.push(|out| event.finish(out));
-    }
-    array.finish(out);
+        objects.finish(out)
+    });
 }
 
-fn push_links(out: &mut Vec<u8>, messages: &[&[u8]]) {
-    if messages.is_empty() {
-        out.extend_from_slice(NOTHING);
-        return;
-    }
-    let mut array = Array::default();
-    let mut link = Object::default();
-    let mut attributes = Vec::new();
-    for message in messages {
+fn push_links<'a>(out: &mut Vec<u8>, messages: &[&'a [u8]], objects: &mut Objects<'a>) {
+    array(out, messages.len(), messages, |out, message| {
         let (mut trace_id, mut span_id, mut state, mut dropped) = (&[][..], &[][..], "", 0);
-        attributes.clear();
         for field in sound(message) {
             match field {
                 (1, v) => trace_id = v.bytes(),
                 (2, v) => span_id = v.bytes(),
                 (3, v) => state = text_of(v),
-                (4, v) => attributes.push(v.bytes()),
+                (4, v) => objects.attribute(v.bytes()),
                 (5, v) => dropped = v.number(),
                 _ => {}
             }
         }
-        link.put("attributes", |out| put_attributes(out, &attributes));
-        link.put("span_id", |out| text(out, &hex(span_id)));
-        link.put("trace_id", |out| text(out, &hex(trace_id)));
+        objects.outer.put("span_id", |out| text(out, &hex(span_id)));
+        objects.outer.put("trace_id", |out| text(out, &hex(trace_id)));
         if !state.is_empty() {
-            link.put("trace_state", |out| text(out, state));
+            objects.outer.put("trace_state", |out| text(out, state));
         }
         if dropped > 0 {
-            link.put("dropped_attributes_count", |out| integer(out, dropped as i64));
+            objects.outer.put("dropped_attributes_count", |out| integer(out, dropped as i64));
         }
-        array.push(|out| link.finish(out));
-    }
-    array.finish(out);
+        objects.finish(out)
+    });
 }

@@ -3,7 +3,7 @@
 use crate::proto::{Fields, MAX_NESTING, ProtoError, Value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use belvedere_core::jsonb::{Array, Entry, Object, boolean, float, integer, null, text};
+use belvedere_core::jsonb::{Entry, Object, array, boolean, float, integer, null, text};
 use std::fmt::Write;
 
 /// An attribute's value, or a log's body (`AnyValue`). What is nested is still bytes.
@@ -56,7 +56,7 @@ impl<'a> AnyValue<'a> {
             Self::Int(i) => integer(out, i),
             Self::Double(d) => float(out, d),
             Self::Bytes(bytes) => text(out, &STANDARD.encode(bytes)),
-            Self::Array(message) => array(message, MAX_NESTING, out),
+            Self::Array(message) => array_of(message, MAX_NESTING, out),
             Self::List(message) => object(message, MAX_NESTING, out),
         }
     }
@@ -64,7 +64,7 @@ impl<'a> AnyValue<'a> {
     fn nested_jsonb(self, depth: usize, out: &mut Vec<u8>) -> Entry {
         match (self, depth.checked_sub(1)) {
             (Self::Array(_) | Self::List(_), None) => null(),
-            (Self::Array(message), Some(depth)) => array(message, depth, out),
+            (Self::Array(message), Some(depth)) => array_of(message, depth, out),
             (Self::List(message), Some(depth)) => object(message, depth, out),
             (value, _) => value.to_jsonb(out),
         }
@@ -90,12 +90,11 @@ impl<'a> AnyValue<'a> {
     }
 }
 
-fn array(message: &[u8], depth: usize, out: &mut Vec<u8>) -> Entry {
-    let mut array = Array::default();
-    for (_, value) in sound(message).filter(|(number, _)| *number == 1) {
-        array.push(|out| AnyValue::read(value.bytes()).nested_jsonb(depth, out));
-    }
-    array.finish(out)
+fn array_of(message: &[u8], depth: usize, out: &mut Vec<u8>) -> Entry {
+    let values = || sound(message).filter(|(number, _)| *number == 1);
+    array(out, values().count(), values(), |out, (_, value)| {
+        AnyValue::read(value.bytes()).nested_jsonb(depth, out)
+    })
 }
 
 fn object(message: &[u8], depth: usize, out: &mut Vec<u8>) -> Entry {
