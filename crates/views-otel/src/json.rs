@@ -326,8 +326,12 @@ mod tests {
         assert!(error(&record(r#""flags":1.5"#)).contains("1.5 is no whole number for flags"));
         assert!(error(&record(r#""severityNumber":"LOUD""#)).contains("severityNumber 'LOUD' is not known"));
         assert!(error(r#"{"scopeLogs":[[]]}"#).contains("scopeLogs can't be an array"));
-        let deep = format!("{}{}", r#"{"body":{"arrayValue":{"values":["#.repeat(1), "[".repeat(5000));
-        assert!(!error(&record(&deep[1..])).is_empty());
+        let nested = |depth: usize| {
+            let (open, close) = (r#"{"arrayValue":{"values":["#.repeat(depth), "]}}".repeat(depth));
+            to_message(&RESOURCE_LOGS, &record(&format!(r#""body":{open}{{"intValue":1}}{close}"#)))
+        };
+        assert!(nested(20).is_ok());
+        assert!(nested(5000).unwrap_err().to_string().contains("recursion limit"));
     }
 
     #[test]

@@ -126,18 +126,13 @@ impl BlockDecoder for MeasureDecoder {
                             _ => "sum",
                         };
                         let kind = ("otel.metric.kind", Extra::text(kind));
-                        let of_sum = (metric.kind == SUM).then(|| {
-                            [
-                                (
-                                    "otel.metric.aggregation_temporality",
-                                    Extra::Value(AnyValue::Int(metric.temporality as i64)),
-                                ),
-                                (
-                                    "otel.metric.is_monotonic",
-                                    Extra::Value(AnyValue::Bool(metric.is_monotonic)),
-                                ),
-                            ]
-                        });
+                        let of_sum = (metric.kind == SUM).then_some([
+                            (
+                                "otel.metric.aggregation_temporality",
+                                Extra::Value(AnyValue::Int(metric.temporality as i64)),
+                            ),
+                            ("otel.metric.is_monotonic", Extra::Value(AnyValue::Bool(metric.is_monotonic))),
+                        ]);
                         let extras = changed.chain([kind]).chain(of_sum.into_iter().flatten());
                         sets.own_key(scope, &attributes, extras)?
                     } else {
