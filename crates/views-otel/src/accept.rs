@@ -8,7 +8,8 @@
 //!
 //! One case looks like a redelivery and is none: a client with a coarse clock that sends each record by itself can
 //! send the same bytes twice within a moment. But nobody sends again while still waiting for the answer. So of equal
-//! requests that are under way at the same time, each counts by itself.
+//! requests that are in hand at the same time, each counts by itself. That sees no overlap on the way here, and none
+//! with another server: it saves what it can.
 
 use crate::identity::{Resource, stream, stream_id};
 use crate::proto::{Fields, ProtoError, Value};

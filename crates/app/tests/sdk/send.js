@@ -15,10 +15,8 @@ async function main() {
   const span = tracer.startSpan("outer", { attributes });
   span.addEvent("something", { n: 1 });
   span.end();
-  // equal to the millisecond, and each sent by itself
   const logger = logs.getLogger("sdk");
-  const timestamp = Date.now();
-  for (let i = 0; i < 3; i++) logger.emit({ severityNumber: 13, body: "again", timestamp, observedTimestamp: timestamp });
+  for (let i = 0; i < 3; i++) logger.emit({ severityNumber: 13, body: { sent: i } });
   await traces.forceFlush();
   await logs.forceFlush();
   await traces.shutdown();
