@@ -15,15 +15,15 @@ use crate::identity::{Resource, stream, stream_id};
 use crate::proto::{Fields, ProtoError, Value};
 use crate::request::{Form, Part, RequestError, parts};
 use crate::signal::Signal;
-use belvedere_core::ingest::{AnnouncedBlock, Body, IngestError, IngestionService};
+use belvedere_core::ingest::{AnnouncedBlock, Body, IngestError, IngestLimits, IngestionService};
 use belvedere_core::model::BlockInfo;
 use belvedere_core::time::now;
 use belvedere_core::transit::compress;
 use belvedere_core::wire::{PayloadParts, encode_block};
-use bytes::Bytes;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use uuid::{Uuid, uuid};
 
 const REQUESTS: Uuid = uuid!("7086b95f-e7a6-4cad-94c8-819490531dd8");
@@ -62,38 +62,52 @@ impl Receiver {
         form: Form,
         body: Body,
     ) -> Result<Accepted, IngestError> {
-        let resource_bytes = self.service.limits().announcement_bytes;
-        let (bytes, under_way) = (body.bytes, self.under_way.clone());
+        let limits = self.service.limits().clone();
+        let Body { bytes, reserved } = body;
         let is_large = bytes.len() > LARGE;
-        let work = move || -> Result<_, IngestError> {
-            let turn = UnderWay::enter(&under_way, signal, &bytes);
+        let (request_id, bytes, reserved) =
+            on_a_thread(is_large, move || Ok((request_id(signal, &bytes), bytes, reserved))).await?;
+        // as long as the sender waits, and no longer
+        let turn = UnderWay::enter(&self.under_way, request_id);
+        let ids = turn.ids;
+        let (blocks, rejected, reserved) = on_a_thread(is_large, move || {
             let parts = parts(signal, form, &bytes)?;
             let rejected = parts.iter().map(|part| part.summary.rejected).sum();
             let blocks: Vec<AnnouncedBlock> = parts
                 .iter()
                 .enumerate()
-                .map(|(i, part)| block(signal, part, i, &turn, resource_bytes))
+                .map(|(i, part)| block(signal, part, i, ids, &limits))
                 .collect::<Result<_, _>>()?;
-            Ok((turn, blocks, rejected))
-        };
-        let (turn, blocks, rejected) = if is_large {
-            tokio::task::spawn_blocking(work)
-                .await
-                .map_err(|e| IngestError::Unavailable(format!("the request could not be handled: {e}")))??
-        } else {
-            work()?
-        };
+            Ok((blocks, rejected, reserved))
+        })
+        .await?;
         if !blocks.is_empty() {
-            self.service.insert_blocks(blocks, body.reserved).await?;
+            self.service.insert_blocks(blocks, reserved).await?;
         }
-        drop(turn);
         Ok(Accepted { rejected })
+    }
+}
+
+/// Does work here, or, if it is large, on a thread that may be busy. What it holds is held until it is done, whether
+/// anybody waits or not.
+async fn on_a_thread<T: Send + 'static>(
+    is_large: bool,
+    work: impl FnOnce() -> Result<T, IngestError> + Send + 'static,
+) -> Result<T, IngestError> {
+    match is_large {
+        true => tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|e| IngestError::Unavailable(format!("the request could not be handled: {e}")))?,
+        false => work(),
     }
 }
 
 impl From<RequestError> for IngestError {
     fn from(e: RequestError) -> Self {
-        Self::BadRequest(e.to_string())
+        match e {
+            RequestError::TooMany { .. } => Self::TooLarge(e.to_string()),
+            e => Self::BadRequest(e.to_string()),
+        }
     }
 }
 
@@ -102,23 +116,28 @@ fn block(
     signal: Signal,
     part: &Part,
     index: usize,
-    turn: &Turn,
-    resource_bytes: usize,
+    ids: BlockIds,
+    limits: &IngestLimits,
 ) -> Result<AnnouncedBlock, IngestError> {
     let wrong = |error| RequestError::Protobuf { signal: signal.name(), error };
     let message = resource_message(&part.message).map_err(wrong)?;
-    if message.len() > resource_bytes {
-        return Err(IngestError::TooLarge(format!(
-            "a resource has {} bytes of attributes, at most {resource_bytes} are allowed",
-            message.len()
-        )));
+    let stored = part.as_sent.as_ref().unwrap_or(&part.message);
+    for (what, bytes, limit) in [
+        ("of attributes", message.len(), limits.announcement_bytes),
+        ("with its records", stored.len(), limits.block_bytes),
+    ] {
+        if bytes > limit {
+            return Err(IngestError::TooLarge(format!(
+                "a resource has {bytes} bytes {what}, at most {limit} are allowed"
+            )));
+        }
     }
     let resource = Resource::read(&message).map_err(wrong)?;
     let process_id = resource.process_id();
     let stream_id = stream_id(process_id, signal);
     let (begin_time, end_time) = part.summary.times.unwrap_or_else(|| (now(), now()));
     let info = BlockInfo {
-        block_id: turn.block_id(stream_id, index),
+        block_id: ids.of(stream_id, index),
         stream_id,
         process_id,
         begin_time,
@@ -131,7 +150,7 @@ fn block(
         payload_size: 0,
         insert_time: 0,
     };
-    let objects = compress(part.as_sent.as_ref().unwrap_or(&part.message));
+    let objects = compress(stored);
     let payload = PayloadParts { dependencies: Cow::Borrowed(&[]), objects: objects.into() };
     Ok(AnnouncedBlock {
         process: Arc::new(resource.process(process_id, begin_time)),
@@ -154,40 +173,57 @@ pub(crate) fn resource_message(part: &[u8]) -> Result<Cow<'_, [u8]>, ProtoError>
     Ok(found)
 }
 
-/// Requests that are being handled: for each id the turns that are taken.
+/// What equal requests have in common.
+fn request_id(signal: Signal, body: &[u8]) -> Uuid {
+    // a resource of spans could be one of logs: the signal is part of the request
+    let namespace = Uuid::new_v5(&REQUESTS, signal.name().as_bytes());
+    Uuid::new_v5(&namespace, body)
+}
+
+/// How long after the first of equal requests another one is taken for one of its own: a sender that has given up on
+/// the first waits longer before it sends again.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// Requests that are being handled: for each id when the first one came, and the turns that are taken.
 #[derive(Debug, Default)]
 struct UnderWay {
-    turns: Mutex<HashMap<Uuid, Vec<u32>>>,
+    turns: Mutex<HashMap<Uuid, (Instant, Vec<u32>)>>,
 }
 
 /// One request that is being handled, told apart from equal ones that are at the same time.
 #[derive(Debug)]
 struct Turn {
     under_way: Arc<UnderWay>,
+    ids: BlockIds,
+}
+
+/// The ids of a request's blocks.
+#[derive(Debug, Clone, Copy)]
+struct BlockIds {
     request_id: Uuid,
     turn: u32,
 }
 
 impl UnderWay {
-    fn enter(this: &Arc<Self>, signal: Signal, body: &Bytes) -> Turn {
-        // a resource of spans could be one of logs: the signal is part of the request
-        let namespace = Uuid::new_v5(&REQUESTS, signal.name().as_bytes());
-        let request_id = Uuid::new_v5(&namespace, body);
+    fn enter(this: &Arc<Self>, request_id: Uuid) -> Turn {
         let mut turns = this.locked();
-        let taken = turns.entry(request_id).or_default();
-        let turn = (0..).find(|turn| !taken.contains(turn)).unwrap_or_default();
+        let (first, taken) = turns.entry(request_id).or_insert_with(|| (Instant::now(), Vec::new()));
+        let turn = match first.elapsed() < MOMENT {
+            true => (0..).find(|turn| !taken.contains(turn)).unwrap_or_default(),
+            false => 0,
+        };
         taken.push(turn);
-        Turn { under_way: this.clone(), request_id, turn }
+        Turn { under_way: this.clone(), ids: BlockIds { request_id, turn } }
     }
 
-    fn locked(&self) -> MutexGuard<'_, HashMap<Uuid, Vec<u32>>> {
+    fn locked(&self) -> MutexGuard<'_, HashMap<Uuid, (Instant, Vec<u32>)>> {
         // whole after every single operation on it
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Turn {
-    fn block_id(&self, stream_id: Uuid, index: usize) -> Uuid {
+impl BlockIds {
+    fn of(self, stream_id: Uuid, index: usize) -> Uuid {
         let mut name = Vec::with_capacity(44);
         name.extend_from_slice(stream_id.as_bytes());
         name.extend_from_slice(self.request_id.as_bytes());
@@ -200,10 +236,12 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         let mut turns = self.under_way.locked();
-        if let Some(taken) = turns.get_mut(&self.request_id) {
-            taken.retain(|turn| *turn != self.turn);
+        if let Some((_, taken)) = turns.get_mut(&self.ids.request_id) {
+            if let Some(own) = taken.iter().position(|turn| *turn == self.ids.turn) {
+                taken.swap_remove(own);
+            }
             if taken.is_empty() {
-                turns.remove(&self.request_id);
+                turns.remove(&self.ids.request_id);
             }
         }
     }
@@ -212,8 +250,8 @@ impl Drop for Turn {
 /// The block of a part by itself.
 #[cfg(test)]
 pub(crate) fn block_of(signal: Signal, part: &Part) -> AnnouncedBlock {
-    let turn = UnderWay::enter(&Arc::default(), signal, &part.message);
-    block(signal, part, 0, &turn, usize::MAX).unwrap()
+    let ids = BlockIds { request_id: request_id(signal, &part.message), turn: 0 };
+    block(signal, part, 0, ids, &IngestLimits::default()).unwrap()
 }
 
 #[cfg(test)]
@@ -222,9 +260,9 @@ mod tests {
 
     #[test]
     fn equal_requests_are_one_unless_they_are_under_way_together() {
-        let (under_way, body) = (Arc::new(UnderWay::default()), Bytes::from_static(b"x"));
-        let id = |turn: &Turn| turn.block_id(Uuid::nil(), 0);
-        let enter = |signal| UnderWay::enter(&under_way, signal, &body);
+        let under_way = Arc::new(UnderWay::default());
+        let id = |turn: &Turn| turn.ids.of(Uuid::nil(), 0);
+        let enter = |signal| UnderWay::enter(&under_way, request_id(signal, b"x"));
         let first = enter(Signal::Logs);
         let (first_id, beside) = (id(&first), enter(Signal::Logs));
         assert_ne!(id(&beside), first_id);
@@ -234,7 +272,7 @@ mod tests {
         drop(beside);
         assert_eq!(id(&enter(Signal::Logs)), first_id);
         assert_ne!(id(&enter(Signal::Traces)), first_id);
-        assert_ne!(enter(Signal::Logs).block_id(Uuid::nil(), 1), first_id);
+        assert_ne!(enter(Signal::Logs).ids.of(Uuid::nil(), 1), first_id);
         assert!(under_way.locked().is_empty());
     }
 }

@@ -3,6 +3,7 @@
 use crate::accept::resource_message;
 use crate::identity::Resource;
 use crate::proto::{Fields, ProtoError, Value};
+use crate::request::MAX_MESSAGES;
 use crate::values::{AnyValue, hex, key_value, sound, utf8};
 use arrow::array::{ArrayRef, BinaryArray, DictionaryArray, Int32Array};
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
@@ -36,9 +37,15 @@ pub(crate) struct Scope<'a> {
 /// at most `limit` bytes altogether, whatever a query wants of it.
 pub(crate) fn scopes(message: &[u8], repeated: usize, limit: usize) -> Result<Vec<Scope<'_>>, DecodeError> {
     let mut scopes: Vec<Scope<'_>> = Vec::new();
+    let mut messages = 0;
     for field in Fields::new(message) {
         if let (2, Value::Bytes(scope)) = field.map_err(corrupt)? {
             scopes.push(scope_of(scope).map_err(corrupt)?);
+            messages += 1 + scopes.last().map_or(0, |scope| scope.records.len());
+            // a request with more was not taken
+            if messages > MAX_MESSAGES as usize {
+                return Err(DecodeError::TooLarge { limit });
+            }
         }
     }
     let of_scope = |scope: &Scope<'_>| scope.records.len().saturating_mul(repeated + scope.repeated);

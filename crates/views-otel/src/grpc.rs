@@ -12,7 +12,7 @@ use belvedere_core::axum::body::Body as HttpBody;
 use belvedere_core::axum::extract::{Request, State};
 use belvedere_core::axum::http;
 use belvedere_core::axum::routing::post;
-use belvedere_core::ingest::{Body, IngestError};
+use belvedere_core::ingest::{Body, IngestError, IngestionService};
 use bytes::{Buf, BufMut, Bytes};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -111,8 +111,11 @@ impl UnaryService<Bytes> for Export {
     type Future = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Status>> + Send>>;
 
     fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
-        let (signal, receiver, reserved) = (self.signal, self.receiver.clone(), self.reserved.take());
+        let (signal, receiver, mut reserved) = (self.signal, self.receiver.clone(), self.reserved.take());
         let bytes = request.into_inner();
+        if let Some(reserved) = &mut reserved {
+            IngestionService::keep(reserved, bytes.len());
+        }
         Box::pin(async move {
             receiver.service().note_bytes(bytes.len());
             match receiver.accept(signal, Form::Protobuf, Body { bytes, reserved }).await {

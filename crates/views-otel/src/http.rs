@@ -89,12 +89,19 @@ async fn expanded(service: &IngestionService, codings: Vec<Coding>, body: Body) 
     room = room.saturating_sub(bytes.len()).min(limit);
     loop {
         let (codings, body) = (codings.clone(), bytes.clone());
-        let work = move || expand(&codings, &body, room);
-        let expanded = tokio::task::spawn_blocking(work)
+        // the work goes on if nobody waits for it any more, and so does what is reserved for it
+        let work = move || (expand(&codings, &body, room), reserved);
+        let (expanded, held) = tokio::task::spawn_blocking(work)
             .await
             .map_err(|e| IngestError::Unavailable(format!("the body could not be expanded: {e}")))?;
+        reserved = held;
         match expanded {
-            Ok(bytes) => return Ok(Body { bytes, reserved }),
+            Ok(bytes) => {
+                if let Some(reserved) = &mut reserved {
+                    IngestionService::keep(reserved, bytes.len());
+                }
+                return Ok(Body { bytes, reserved });
+            }
             Err(ExpandError::TooLarge(_)) if room < limit => {
                 // who waits for memory must not hold any
                 drop(reserved.take());

@@ -10,6 +10,7 @@ use crate::values::key_value;
 use belvedere_core::model::{ProcessInfo, StreamInfo, StreamParts};
 use bytes::Bytes;
 use std::borrow::Cow;
+use std::collections::HashMap;
 use uuid::{Uuid, uuid};
 
 const PROCESSES: Uuid = uuid!("80a447b8-fcdd-42a6-a613-f6c8719cd5fe");
@@ -81,6 +82,10 @@ impl<'a> Resource<'a> {
                 let (key, value) = key_value(value.bytes());
                 let mut text = String::new();
                 value.to_text(&mut text);
+                // what PostgreSQL can't take in a text
+                if text.contains('\0') {
+                    text = text.replace('\0', "\u{fffd}");
+                }
                 attributes.push((key, text));
             }
         }
@@ -115,40 +120,30 @@ impl<'a> Resource<'a> {
     /// The process that the resource stands for, if nobody announced it before. `begin_time` is that of the first
     /// events: when it started if the resource does not say.
     pub(crate) fn process(&self, process_id: Uuid, begin_time: i64) -> ProcessInfo {
-        // what PostgreSQL can't take in a text
-        let text = |text: &str| text.replace('\0', "\u{fffd}");
         let (namespace, name) = (self.text("service.namespace"), self.text("service.name"));
         let exe = match namespace {
-            "" => text(name),
-            namespace => text(&format!("{namespace}/{name}")),
+            "" => name.to_owned(),
+            namespace => format!("{namespace}/{name}"),
         };
-        let owner = text(self.first_of(OWNERS));
+        let owner = self.first_of(OWNERS).to_owned();
         let started = match self.text("process.creation.time") {
             "" => self.text("process.start_time"),
             time => time,
         };
         let start_time = belvedere_core::time::parse_rfc3339(started).unwrap_or(begin_time);
-        let mut properties: Vec<(String, String)> = Vec::with_capacity(self.attributes.len());
-        for (key, value) in &self.attributes {
-            let key = property_name(key);
-            match properties.iter_mut().find(|(known, _)| *known == key) {
-                Some(known) => known.1.clone_from(value),
-                None => properties.push((key, value.clone())),
-            }
-        }
         ProcessInfo {
             process_id,
             exe,
             username: owner.clone(),
             realname: owner,
-            computer: text(self.text("host.name")),
-            distro: text(self.text("os.description")),
-            cpu_brand: text(self.text("host.cpu.model.name")),
+            computer: self.text("host.name").to_owned(),
+            distro: self.text("os.description").to_owned(),
+            cpu_brand: self.text("host.cpu.model.name").to_owned(),
             tsc_frequency: 1_000_000_000,
             start_time,
             start_ticks: start_time,
             parent_process_id: None,
-            properties,
+            properties: self.named().map(|(name, value)| (name, value.to_owned())).collect(),
             insert_time: 0,
         }
     }
@@ -156,18 +151,26 @@ impl<'a> Resource<'a> {
     /// Attributes that the announced process does not have, or has with another value: those that do not tell
     /// processes apart may change. Names are those of the process' properties.
     pub(crate) fn unlike(&self, process: &ProcessInfo) -> Vec<(String, &str)> {
-        let known = |name: &str| process.properties.iter().find(|(key, _)| key == name).map(|(_, v)| v);
-        let attributes = self.attributes.iter().map(|(key, value)| (property_name(key), value));
-        attributes
-            .filter(|(name, value)| known(name) != Some(*value))
-            .map(|(name, value)| (name, value.as_str()))
-            .collect()
+        let known: HashMap<&str, &str> =
+            process.properties.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        self.named().filter(|(name, value)| known.get(name.as_str()) != Some(value)).collect()
+    }
+
+    /// The attributes under the names of the process' properties, each once: of several the last one counts.
+    fn named(&self) -> impl Iterator<Item = (String, &str)> {
+        let last: HashMap<&str, usize> =
+            self.attributes.iter().enumerate().map(|(i, (key, _))| (*key, i)).collect();
+        self.attributes
+            .iter()
+            .enumerate()
+            .filter(move |(i, (key, _))| last.get(key) == Some(i))
+            .map(|(_, (key, value))| (property_name(key), value.as_str()))
     }
 }
 
 /// Name of the process' property that holds an attribute of its resource.
 fn property_name(attribute: &str) -> String {
-    format!("otel.resource.{attribute}")
+    format!("otel.resource.{}", attribute.replace('\0', "\u{fffd}"))
 }
 
 fn normal(text: &str) -> Cow<'_, str> {
@@ -226,7 +229,7 @@ mod tests {
             ("service.namespace", "shop"),
             ("process.creation.time", "2026-01-02T03:04:05Z"),
             ("user.name", "ann"),
-            ("host.name", "a\0b"),
+            ("host.name", "a\u{fffd}b"),
         ])
         .process(id, 7);
         assert_eq!((known.exe.as_str(), known.username.as_str()), ("shop/cart", "ann"));

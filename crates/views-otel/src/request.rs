@@ -21,7 +21,14 @@ pub(crate) enum RequestError {
     Protobuf { signal: &'static str, error: ProtoError },
     #[error("the {signal} are not OTLP in JSON: {error}")]
     Json { signal: &'static str, error: String },
+    #[error("the {signal} have more than {limit} {what}: send less in one request")]
+    TooMany { signal: &'static str, what: &'static str, limit: usize },
 }
+
+/// Resources of one request: each becomes a block.
+const MAX_RESOURCES: usize = 10_000;
+/// Messages within a resource, however small: what becomes of each takes some memory.
+pub(crate) const MAX_MESSAGES: u64 = 2_000_000;
 
 /// What a request says of one resource.
 #[derive(Debug)]
@@ -40,6 +47,8 @@ pub(crate) struct Summary {
     pub(crate) records: u64,
     /// Those that will not give a row.
     pub(crate) rejected: u64,
+    /// Scopes, records, points, events, links and exemplars.
+    pub(crate) messages: u64,
     /// Bounds of their times, nanoseconds since the Unix epoch; `None` if none has a time.
     pub(crate) times: Option<(i64, i64)>,
 }
@@ -56,6 +65,20 @@ impl Summary {
 /// Takes a request apart and checks all of it. Parts without records are left out.
 pub(crate) fn parts(signal: Signal, form: Form, body: &Bytes) -> Result<Vec<Part>, RequestError> {
     let mut parts = Vec::new();
+    let mut add = |part: Part| {
+        let name = signal.name();
+        if part.summary.messages > MAX_MESSAGES {
+            let limit = MAX_MESSAGES as usize;
+            return Err(RequestError::TooMany { signal: name, what: "messages of one resource", limit });
+        }
+        if part.summary.records > 0 {
+            parts.push(part);
+        }
+        match parts.len() > MAX_RESOURCES {
+            true => Err(RequestError::TooMany { signal: name, what: "resources", limit: MAX_RESOURCES }),
+            false => Ok(()),
+        }
+    };
     match form {
         Form::Protobuf => {
             let wrong = |error| RequestError::Protobuf { signal: signal.name(), error };
@@ -64,7 +87,7 @@ pub(crate) fn parts(signal: Signal, form: Form, body: &Bytes) -> Result<Vec<Part
                 let Value::Bytes(bytes) = value else { return Err(wrong(ProtoError::WrongKind(1))) };
                 check(signal.of_resource(), bytes).map_err(wrong)?;
                 let summary = summary(signal, bytes).map_err(wrong)?;
-                parts.push(Part { message: body.slice_ref(bytes), as_sent: None, summary });
+                add(Part { message: body.slice_ref(bytes), as_sent: None, summary })?;
             }
         }
         Form::Json => {
@@ -76,11 +99,10 @@ pub(crate) fn parts(signal: Signal, form: Form, body: &Bytes) -> Result<Vec<Part
                 check(signal.of_resource(), &message).map_err(|e| wrong(e.to_string()))?;
                 let summary = summary(signal, &message).map_err(|e| wrong(e.to_string()))?;
                 let as_sent = Some(body.slice_ref(resource.get().as_bytes()));
-                parts.push(Part { message: message.into(), as_sent, summary });
+                add(Part { message: message.into(), as_sent, summary })?;
             }
         }
     }
-    parts.retain(|part| part.summary.records > 0);
     Ok(parts)
 }
 
@@ -113,8 +135,12 @@ fn records(message: &[u8]) -> impl Iterator<Item = Result<&[u8], ProtoError>> {
 
 fn summary(signal: Signal, message: &[u8]) -> Result<Summary, ProtoError> {
     let mut summary = Summary::default();
+    for field in Fields::new(message) {
+        summary.messages += u64::from(field?.0 == 2);
+    }
     for record in records(message) {
         let record = record?;
+        summary.messages += 1;
         match signal {
             Signal::Traces => add_span(&mut summary, record)?,
             Signal::Logs => add_log(&mut summary, record)?,
@@ -132,6 +158,7 @@ fn add_span(summary: &mut Summary, span: &[u8]) -> Result<(), ProtoError> {
             (2, id) => has_ids.1 = id.bytes().len() == 8,
             (7, time) => start = time.number(),
             (8, time) => end = time.number(),
+            (11 | 13, _) => summary.messages += 1,
             _ => {}
         }
     }
@@ -170,15 +197,19 @@ fn add_metric(summary: &mut Summary, metric: &[u8]) -> Result<(), ProtoError> {
         for point in Fields::new(data.bytes()) {
             let (1, point) = point? else { continue };
             summary.records += rows;
+            summary.messages += 1;
             let mut time = 0;
             for field in Fields::new(point.bytes()) {
-                // field 3 of points of all kinds
-                if let (3, value) = field? {
-                    time = value.number();
+                match field? {
+                    // of points of all kinds
+                    (3, value) => time = value.number(),
+                    // exemplars or quantiles, where they are not something smaller
+                    (5 | 6 | 8 | 11, Value::Bytes(_)) => summary.messages += 1,
+                    _ => {}
                 }
             }
             match time {
-                0 => summary.rejected += rows,
+                0 => summary.rejected += 1,
                 time => summary.at(time, time),
             }
         }

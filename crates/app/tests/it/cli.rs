@@ -278,10 +278,15 @@ fn the_example_of_every_view_set_and_a_call_of_every_function_work() {
     let process = one("SELECT process_id AS id FROM processes");
     let thread = one("SELECT stream_id AS id FROM streams WHERE array_has(tags, 'cpu') \
                       AND property_get(properties, 'thread-name') = 'builder-0'");
+    if cfg!(feature = "otel") {
+        let server = place.serve(&[]);
+        replay(&server, &recording(&testdata("recordings/otlp-small.jsonl.gz")));
+        server.stop();
+    }
     for (name, set) in schema["view_sets"].as_object().unwrap() {
         let example = set["example"].as_str().unwrap();
         let rows = place.query(&example.replace("<process id>", &process).replace("<stream id>", &thread));
-        // this program has no network
+        // these programs have no network
         assert_eq!(rows.is_empty(), name == "net_spans", "{name}");
     }
     let sets = place.query("SELECT * FROM list_view_sets()");

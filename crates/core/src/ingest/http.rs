@@ -83,7 +83,9 @@ pub async fn read_body(
     // a body that does not say how long it is may become as long as any
     let limit = service.limits().body_bytes;
     let expected = body.size_hint().exact().map_or(limit, |n| usize::try_from(n).unwrap_or(usize::MAX));
-    let reserved = service.reserve(expected, times).await?;
+    // and one that may become the largest takes no room for what it may expand to
+    let times = if body.size_hint().exact().is_some() { times } else { 1 };
+    let mut reserved = service.reserve(expected, times).await?;
     let mut read = pin!(axum::body::to_bytes(body, limit));
     // a timer wakes a thread: only a body that is not there yet gets one
     let read = match futures::poll!(&mut read) {
@@ -98,6 +100,7 @@ pub async fn read_body(
         Ok(Err(e)) => Err(IngestError::BadRequest(format!("the body could not be read: {e}"))),
         Ok(Ok(bytes)) => {
             service.note_bytes(bytes.len());
+            IngestionService::keep(&mut reserved, bytes.len().saturating_mul(times));
             Ok(Body { bytes, reserved: Some(reserved) })
         }
     }

@@ -6,6 +6,7 @@ use crate::transit::{DecodeError, TransitBlock};
 use crate::wire::{self, BlockRequest, WireError};
 use bytes::Bytes;
 use lru::LruCache;
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -170,6 +171,14 @@ impl IngestionService {
         reserved.num_permits().saturating_mul(UNIT)
     }
 
+    /// Gives back what is not needed of a reservation.
+    pub fn keep(reserved: &mut OwnedSemaphorePermit, bytes: usize) {
+        let needed = bytes / UNIT + 1;
+        if let Some(rest) = reserved.num_permits().checked_sub(needed) {
+            drop(reserved.split(rest));
+        }
+    }
+
     fn check_announcement(&self, body: &[u8]) -> Result<(), IngestError> {
         let (size, limit) = (body.len(), self.limits.announcement_bytes);
         if size > limit {
@@ -216,11 +225,11 @@ impl IngestionService {
         reserved: Option<OwnedSemaphorePermit>,
     ) -> Result<(), IngestError> {
         let mut entries = Vec::with_capacity(blocks.len());
-        let mut new = Vec::new();
+        let mut new = HashSet::new();
         for block in blocks {
             let id = block.stream.stream_id;
             if !new.contains(&id) && self.announced().get(&id).is_none() {
-                new.push(id);
+                new.insert(id);
                 entries.push(Entry::Process(block.process));
                 entries.push(Entry::Stream(block.stream));
             }

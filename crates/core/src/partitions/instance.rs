@@ -1,7 +1,7 @@
 //! A view instance whose rows can be kept in partitions.
 
 use crate::lake::{BlockFilter, NewPartition};
-use crate::model::SeqRange;
+use crate::model::{SeqRange, TRANSIT_FORMAT};
 use crate::registry::{BlockSource, SqlSource, ViewSet};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -38,6 +38,18 @@ pub struct Instance {
     pub(crate) blocks: BlockFilter,
 }
 
+/// The schema hash of a view set whose sources understand blocks of these formats. A program that understands more makes
+/// more rows of the same blocks: its partitions must not be taken for another one's.
+pub(crate) fn hash_of(view_set: &ViewSet, formats: &[String]) -> Vec<u8> {
+    let mut hash = view_set.schema_hash();
+    let others: Vec<&str> = formats.iter().map(String::as_str).filter(|f| *f != TRANSIT_FORMAT).collect();
+    if !others.is_empty() {
+        hash.extend_from_slice(others.join("\n").as_bytes());
+        hash = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, &hash).as_bytes().to_vec();
+    }
+    hash
+}
+
 impl Instance {
     pub(crate) fn new(
         view_set: &'static ViewSet,
@@ -55,7 +67,8 @@ impl Instance {
             Scope::Global => "global".to_owned(),
             Scope::Process(id) | Scope::Stream(id) => id.to_string(),
         };
-        Self { view_set, source, scope, id, schema_hash: view_set.schema_hash(), blocks }
+        let schema_hash = hash_of(view_set, blocks.formats.as_deref().unwrap_or_default());
+        Self { view_set, source, scope, id, schema_hash, blocks }
     }
 
     /// Tags and formats that a view set's block sources understand.

@@ -40,7 +40,7 @@ pub(crate) use chains::{ChainPiece, chains_of};
 pub use check::{CheckReport, Finding};
 pub(crate) use encode::engine_schema_of_files;
 pub use instance::Instance;
-pub(crate) use instance::{RowSource, Scope};
+pub(crate) use instance::{RowSource, Scope, hash_of};
 pub use maintenance::{MaintenanceConfig, Progress};
 pub use retention::{Expired, Keep, Retention};
 pub(crate) use wanted::Wanted;

@@ -1,6 +1,6 @@
 //! Views whose rows are decoded from blocks.
 
-use crate::partitions::{Instance, RowSource, Scope};
+use crate::partitions::{Instance, RowSource, Scope, hash_of};
 use crate::query::{QueryContext, ViewTable};
 use crate::registry::{Decoder, Instances, MakerContext, View, ViewMaker};
 use anyhow::{Context, Result, bail};
@@ -65,7 +65,8 @@ impl ViewMaker for BlockViewMaker {
     }
 
     fn get_schema_hash(&self) -> Vec<u8> {
-        self.context.view_set.schema_hash()
+        let formats = Instance::understood(&self.context.sources).formats.unwrap_or_default();
+        hash_of(self.context.view_set, &formats)
     }
 
     fn get_schema(&self) -> Arc<Schema> {

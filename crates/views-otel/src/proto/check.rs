@@ -36,7 +36,11 @@ fn check_at(message: &'static Message, bytes: &[u8], depth: usize) -> Result<(),
                 field.is_repeated && packed.len() % 8 == 0
             }
             (Kind::Unsigned, Value::Bytes(packed)) => {
-                field.is_repeated && packed.last().is_none_or(|last| *last < 0x80)
+                let mut numbers = Fields::new(packed);
+                while !numbers.rest().is_empty() {
+                    numbers.varint()?;
+                }
+                field.is_repeated
             }
             _ => false,
         };
