@@ -1,5 +1,6 @@
 //! What the tables and functions of one query know.
 
+use super::engine;
 use crate::decode::DecodeLimits;
 use crate::lake::{LakeConnection, LakeError};
 use crate::model::SeqRange;
@@ -7,7 +8,6 @@ use crate::partitions::{Wanted, Workshop};
 use crate::registry::{Assembly, ViewFactory};
 use crate::time::TimeRange;
 use datafusion::error::DataFusionError;
-use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -171,11 +171,8 @@ impl QueryContext {
         options.sql_parser.collect_spans = true;
         // footers of our files are small, and mostly in the cache
         options.execution.parquet.metadata_size_hint = Some(64 << 10);
-        let state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_runtime_env(self.runtime.clone())
-            .with_default_features()
-            .build();
+        let state =
+            engine::session_state().with_config(config).with_runtime_env(self.runtime.clone()).build();
         let session = SessionContext::new_with_state(state);
         let failed = |e: anyhow::Error| DataFusionError::External(e.into());
         for view in self.factory.get_global_views() {

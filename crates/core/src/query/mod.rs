@@ -15,6 +15,7 @@ mod chain_scan;
 mod conditions;
 mod conform;
 mod context;
+mod engine;
 mod error;
 mod feed;
 pub mod functions;
