@@ -1,11 +1,26 @@
-//! `cargo xtask`: chores of this repository.
+//! `cargo xtask`: chores of this repository, each in a module of its own.
 
-use std::process::{Command, ExitCode};
+mod bench;
+mod binary;
+mod cargo;
+mod ci;
+mod features;
+mod new_view;
+mod schema_docs;
+mod scratch;
+mod server;
+mod sizes;
+
+use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
 
-  schema-docs [--check]      write docs/schema from the registrations; with --check only compare
-  bench [--recordings DIR]   run the benchmarks in the release profile";
+  new-view NAME [--no-snapshot]          begin a view crate in crates/NAME, and link it into the binary
+  schema-docs [--check]                  write docs/schema from the registrations; with --check only compare
+  ci [quick]                             everything that must pass: .ci/run
+  features [--profile P] [NAME...]       build the binary with each feature alone, none and all, and try it out
+  sizes [--only NAME,...]                measure what features cost, and write the table in docs/slim.md
+  bench [--recordings DIR]               run the benchmarks in the release profile";
 
 /// Chores fail with a text for people.
 type Outcome = Result<(), String>;
@@ -13,12 +28,14 @@ type Outcome = Result<(), String>;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let outcome = match arguments.as_slice() {
-        ["schema-docs"] => schema_docs(true),
-        ["schema-docs", "--check"] => schema_docs(false),
-        ["bench"] => bench(None),
-        ["bench", "--recordings", directory] => bench(Some(directory)),
-        _ => Err(USAGE.to_owned()),
+    let outcome = match arguments.split_first() {
+        Some((&"new-view", rest)) => new_view::run(rest),
+        Some((&"schema-docs", rest)) => schema_docs::run(rest),
+        Some((&"ci", rest)) => ci::run(rest),
+        Some((&"features", rest)) => features::run(rest),
+        Some((&"sizes", rest)) => sizes::run(rest),
+        Some((&"bench", rest)) => bench::run(rest),
+        _ => misused(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -29,38 +46,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The pages are made and compared by an ordinary test, which writes them if it is told to.
-fn schema_docs(write: bool) -> Outcome {
-    let mut command = cargo();
-    command.args(["test", "--quiet", "--workspace", "--test", "it", "--", "schema_docs"]);
-    if write {
-        command.env("BELVEDERE_WRITE_SCHEMA_DOCS", "1");
-    }
-    run(command)
-}
-
-/// Decoding on one core, and ingestion into a real server.
-fn bench(recordings: Option<&str>) -> Outcome {
-    let mut command = cargo();
-    command.args(["bench", "--workspace", "--bench", "lake", "--bench", "spans", "--bench", "otel"]);
-    if let Some(directory) = recordings {
-        let directory = std::fs::canonicalize(directory).map_err(|e| format!("{directory}: {e}"))?;
-        command.env("BELVEDERE_RECORDINGS", directory);
-    }
-    run(command)
-}
-
-/// The cargo that runs us, in the root of the repository.
-fn cargo() -> Command {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    cargo
-}
-
-fn run(mut command: Command) -> Outcome {
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{command:?} ended with {status}")),
-        Err(e) => Err(format!("{command:?} can't be run: {e}")),
-    }
+/// What there is to be typed, for those who typed something else.
+fn misused() -> Outcome {
+    Err(USAGE.to_owned())
 }

@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Flame(FlameArgs),
     /// List the view sets that are linked into this binary.
     Views(ViewsArgs),
+    /// Say what this program would make again of the partitions in a lake, before it does.
+    Plan(PlanArgs),
     /// Print the documented schema. Needs no lake.
     Schema(SchemaArgs),
 }
@@ -321,12 +323,24 @@ pub(crate) struct ViewsArgs {
 }
 
 #[derive(Debug, Clone, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) lake: LakeArgs,
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Clone, Args)]
 pub(crate) struct SchemaArgs {
     /// Only this view set
     pub(crate) view_set: Option<String>,
     /// How to write it
     #[arg(long, value_enum, default_value_t = SchemaFormat::Md)]
     pub(crate) format: SchemaFormat,
+    /// Write a documentation of everything into a directory: index.md, a page for each view set, schema.json
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["view_set", "format"])]
+    pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -7,21 +7,69 @@
 //! }
 //! ```
 //!
+//! A [`Lake`] embeds in a program, or in a test of one: feed it, and assert on it with SQL.
+//!
+//! ```
+//! # #[cfg(feature = "log")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> anyhow::Result<()> {
+//! use belvedere::Lake;
+//! use belvedere::core::feed::Program;
+//! use belvedere::core::transit::BlockWriter;
+//!
+//! // what a client library would send: here two messages, made by hand
+//! let mut log = BlockWriter::new();
+//! let text = log.dependency_type(BlockWriter::type_record("StaticString", 0, vec![]));
+//! log.event_type(BlockWriter::reference_type("StaticStringRef"));
+//! let message = log.event_type(BlockWriter::type_record("LogStringInteropEventV3", 0, vec![]));
+//! let target: u64 = 1;
+//! log.dependency(text, &[&target.to_le_bytes()[..], b"shop"].concat());
+//! for (time, level, msg) in [(1_000_i64, 4, "open"), (2_000, 2, "the till is stuck")] {
+//!     let begin = [&time.to_le_bytes()[..], &[level], &target.to_le_bytes()].concat();
+//!     log.event(message, &[begin, BlockWriter::coded_text(msg)].concat());
+//! }
+//! let mut program = Program::new("shop");
+//! program.stream("log", [(1_000, 2_000, &log)]);
+//!
+//! let lake = Lake::in_memory().await?;
+//! lake.feed(&program).await?;
+//! let errors = lake.sql("SELECT msg FROM log_entries WHERE level <= 2 AND exe = 'shop'").await?;
+//! assert_eq!(errors[0].num_rows(), 1);
+//! # Ok(())
+//! # }
+//! # #[cfg(not(feature = "log"))]
+//! # fn main() {}
+//! ```
+//!
 //! Invariant: flags, environment variables and ports are known here and nowhere else.
 
 mod args;
 mod commands;
 mod format;
 mod linked;
+mod schema_docs;
 
 pub use belvedere_core as core;
+pub use belvedere_core::Lake;
+pub use linked::Linked;
 
 use args::{Arguments, Command};
 use clap::Parser;
 use std::process::ExitCode;
 
-/// Runs the command line of this process.
+/// Runs the command line of this process, with the view crates that are linked into it.
 pub fn main() -> ExitCode {
+    main_with(&[])
+}
+
+/// The same with view crates that the program names: their names and their `registrations`. What `use my_views as _;` links
+/// needs no name; one that is named and registered nothing is an error, and linkers that drop constructors do no harm.
+///
+/// ```ignore
+/// belvedere::main_with(&[("my-views", my_views::registrations)])
+/// ```
+pub fn main_with(crates: &[Linked]) -> ExitCode {
+    linked::add(crates);
     let arguments = Arguments::parse();
     let default_level = match arguments.command {
         Command::Serve(_) => "info",

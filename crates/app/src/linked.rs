@@ -1,30 +1,51 @@
 //! The view crates in this binary. A crate that nothing refers to would be dropped by the linker in silence.
 
 use belvedere_core::registry::{Assembly, AssemblyError, Registration, linked_unsorted};
+use std::sync::OnceLock;
 
-/// A crate and what it exports as registered.
-type Linked = (&'static str, fn() -> Vec<&'static Registration>);
+/// A crate, and what it exports as registered.
+pub type Linked = (&'static str, fn() -> Vec<&'static Registration>);
 
-/// Every crate that the features ask for, with what it registers.
-const LINKED: &[Linked] = &[
-    ("belvedere-core", belvedere_core::registrations),
-    #[cfg(feature = "log")]
-    ("belvedere-views-log", belvedere_views_log::registrations),
-    #[cfg(feature = "metrics")]
-    ("belvedere-views-metrics", belvedere_views_metrics::registrations),
-    #[cfg(feature = "net")]
-    ("belvedere-views-net", belvedere_views_net::registrations),
-    #[cfg(feature = "otel")]
-    ("belvedere-views-otel", belvedere_views_otel::registrations),
-    #[cfg(feature = "spans")]
-    ("belvedere-views-spans", belvedere_views_spans::registrations),
-];
+/// Names the view crates: `"feature": crate`. The feature's crate is linked, and expected to have registered something.
+macro_rules! linked {
+    ($($feature:literal: $krate:ident,)*) => {
+        /// Every crate that the features ask for, with what it registers.
+        const LINKED: &[Linked] = &[
+            ("belvedere-core", belvedere_core::registrations),
+            $(#[cfg(feature = $feature)] ($krate::CRATE, $krate::registrations),)*
+        ];
+
+        /// Features with a view crate, and whether they were built.
+        #[cfg(test)]
+        const FEATURES: &[(&str, bool)] = &[$(($feature, cfg!(feature = $feature)),)*];
+    };
+}
+
+linked! {
+    "log": belvedere_views_log,
+    "metrics": belvedere_views_metrics,
+    "net": belvedere_views_net,
+    "otel": belvedere_views_otel,
+    "spans": belvedere_views_spans,
+}
+
+/// What the program around this library links beside them.
+static MORE: OnceLock<Vec<Linked>> = OnceLock::new();
+
+/// Adds crates of the program around this library. Once, before anything is asked.
+pub(crate) fn add(crates: &[Linked]) {
+    let _ = MORE.set(crates.to_vec());
+}
+
+fn crates() -> impl Iterator<Item = &'static Linked> {
+    LINKED.iter().chain(MORE.get().into_iter().flatten())
+}
 
 /// Everything that is linked into this program, fit together: what constructors registered, and what the
 /// crates above export, in case a linker dropped their constructors.
 pub(crate) fn assembly() -> Result<Assembly, AssemblyError> {
-    let exported = LINKED.iter().flat_map(|(_, registrations)| registrations());
-    let expected: Vec<&str> = LINKED.iter().map(|(name, _)| *name).collect();
+    let exported = crates().flat_map(|(_, registrations)| registrations());
+    let expected: Vec<&str> = crates().map(|(name, _)| *name).collect();
     Assembly::expecting(linked_unsorted().chain(exported), &expected)
 }
 
@@ -41,35 +62,24 @@ mod tests {
         assert_eq!(registered, exported);
     }
 
+    /// The features that bring a view crate along, by the manifest, are those that are linked when they are built.
     #[test]
     fn the_registry_has_the_crates_of_the_features_that_were_built() {
-        let assembly = assembly().unwrap();
-        let mut expected = BTreeSet::from(["belvedere-core"]);
-        if cfg!(feature = "log") {
-            expected.insert("belvedere-views-log");
-        }
-        if cfg!(feature = "metrics") {
-            expected.insert("belvedere-views-metrics");
-        }
-        if cfg!(feature = "net") {
-            expected.insert("belvedere-views-net");
-        }
-        if cfg!(feature = "otel") {
-            expected.insert("belvedere-views-otel");
-        }
-        if cfg!(feature = "spans") {
-            expected.insert("belvedere-views-spans");
-        }
-        assert_eq!(assembly.crates().keys().copied().collect::<BTreeSet<_>>(), expected);
-        let has = |name: &str| assembly.view_sets().any(|s| s.name == name);
-        assert_eq!(has("log_entries"), cfg!(feature = "log"));
-        assert_eq!(has("measures"), cfg!(feature = "metrics"));
-        assert_eq!(has("net_spans"), cfg!(feature = "net"));
-        assert_eq!(has("otel_spans"), cfg!(feature = "otel"));
-        assert_eq!(has("otel_metrics"), cfg!(feature = "otel"));
-        assert_eq!(assembly.routes().any(|(r, _)| r.name == "otlp"), cfg!(feature = "otel"));
-        assert_eq!(has("thread_spans"), cfg!(feature = "spans"));
-        assert_eq!(has("async_events"), cfg!(feature = "spans"));
-        assert!(has("blocks") && has("processes") && has("streams"));
+        let manifest = include_str!("../Cargo.toml");
+        let crate_of = |line: &'static str| {
+            let (feature, wanted) = line.split_once(" = [\"dep:")?;
+            let name = wanted.strip_suffix("\"]")?;
+            name.contains("views-").then_some((feature, name))
+        };
+        let of_views: Vec<_> = manifest.lines().filter_map(crate_of).collect();
+        assert_eq!(
+            of_views.iter().map(|(feature, _)| *feature).collect::<BTreeSet<_>>(),
+            FEATURES.iter().map(|(feature, _)| *feature).collect::<BTreeSet<_>>(),
+            "a feature with a view crate and the list above go together"
+        );
+        let is_built = |feature| FEATURES.iter().any(|(f, built)| *f == feature && *built);
+        let built = of_views.iter().filter(|(feature, _)| is_built(*feature)).map(|(_, name)| *name);
+        let expected: BTreeSet<&str> = built.chain(["belvedere-core"]).collect();
+        assert_eq!(assembly().unwrap().crates().keys().copied().collect::<BTreeSet<_>>(), expected);
     }
 }

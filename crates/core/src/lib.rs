@@ -35,6 +35,7 @@
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod decode;
+pub mod feed;
 #[cfg(test)]
 mod fixture;
 pub mod ingest;

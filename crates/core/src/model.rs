@@ -12,7 +12,7 @@ pub const TRANSIT_FORMAT: &str = "micromegas-transit";
 pub type Properties = Vec<(String, String)>;
 
 /// One run of an instrumented program.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ProcessInfo {
     /// Random id chosen by the producer.
     pub process_id: Uuid,
@@ -116,7 +116,7 @@ impl StreamInfo {
 }
 
 /// A batch of consecutive events of one stream, without its payload.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BlockInfo {
     /// Random id chosen by the producer; what makes a redelivery recognizable.
     pub block_id: Uuid,

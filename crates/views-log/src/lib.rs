@@ -9,7 +9,13 @@ mod template;
 
 use belvedere_core::registry::Registration;
 
+/// The name that it registers under.
+pub const CRATE: &str = env!("CARGO_PKG_NAME");
+
 /// What this crate registers, as plain values.
 pub fn registrations() -> Vec<&'static Registration> {
     vec![&log_entries::REGISTRATION, &log_stats::REGISTRATION]
 }
+
+#[cfg(test)]
+mod tests;

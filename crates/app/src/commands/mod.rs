@@ -10,6 +10,7 @@ mod fsck;
 mod lake;
 mod maintain;
 mod output;
+mod plan;
 mod query;
 mod schema;
 mod serve;
@@ -39,6 +40,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
         #[cfg(feature = "spans")]
         Command::Flame(args) => flame::flame(args).await,
         Command::Views(args) => views::views(args).await,
+        Command::Plan(args) => plan::plan(args).await,
         Command::Schema(args) => schema::schema(args),
     }
 }

@@ -4,6 +4,7 @@ use super::lake::open_if_there;
 use crate::args::ViewsArgs;
 use crate::format::{Format, RowWriter};
 use crate::linked;
+use crate::schema_docs::hex;
 use anyhow::Result;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use belvedere_core::registry::ViewSet;
@@ -37,8 +38,4 @@ pub(crate) async fn views(args: ViewsArgs) -> Result<()> {
     let mut writer = RowWriter::new(Format::Table, std::io::stdout(), rows.schema())?;
     writer.write(&rows)?;
     writer.finish()
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -2,7 +2,8 @@
 
 use crate::lake::{BlockFilter, NewPartition};
 use crate::model::{SeqRange, TRANSIT_FORMAT};
-use crate::registry::{BlockSource, SqlSource, ViewSet};
+use crate::registry::{BlockSource, Instances, SqlSource, ViewSet};
+use anyhow::{Context, Result, bail};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -12,6 +13,53 @@ pub(crate) enum Scope {
     Global,
     Process(Uuid),
     Stream(Uuid),
+}
+
+impl Scope {
+    /// What an instance id of a view set means; an error if it has no such instance.
+    pub(crate) fn of(set: &ViewSet, instance_id: &str) -> Result<Self> {
+        let id = || {
+            Uuid::try_parse(instance_id).with_context(|| {
+                format!(
+                    "'{instance_id}' is not an instance of {}: a {} id is needed, a UUID",
+                    set.name,
+                    set.instances.kinds().last().unwrap_or(&"process")
+                )
+            })
+        };
+        Ok(match (set.instances, instance_id) {
+            (Instances::Global | Instances::GlobalAndPerProcess, "global") => Self::Global,
+            (Instances::Global, other) => {
+                bail!("{} has the instance 'global' only, there is no '{other}'", set.name)
+            }
+            (Instances::PerProcess | Instances::PerStream, "global") => {
+                bail!(
+                    "{1} has no global instance: name a {0} with view_instance('{1}', '<{0} id>')",
+                    set.instances.kinds().last().unwrap_or(&"process"),
+                    set.name
+                )
+            }
+            (Instances::PerStream, _) => Self::Stream(id()?),
+            (Instances::PerProcess | Instances::GlobalAndPerProcess, _) => Self::Process(id()?),
+        })
+    }
+
+    /// What the instance is one of, as in [`Instances::kinds`]; `None` if it is of everything.
+    pub(crate) fn kind(self) -> Option<&'static str> {
+        match self {
+            Self::Global => None,
+            Self::Process(_) => Some("process"),
+            Self::Stream(_) => Some("stream"),
+        }
+    }
+
+    /// `global`, or an id: lower-case and hyphenated, one spelling for one instance.
+    pub(crate) fn to_id(self) -> String {
+        match self {
+            Self::Global => "global".to_owned(),
+            Self::Process(id) | Self::Stream(id) => id.to_string(),
+        }
+    }
 }
 
 /// How rows are made.
@@ -62,11 +110,7 @@ impl Instance {
             Scope::Process(id) => blocks.process_id = Some(id),
             Scope::Stream(id) => blocks.stream_id = Some(id),
         }
-        // one spelling for one instance
-        let id = match scope {
-            Scope::Global => "global".to_owned(),
-            Scope::Process(id) | Scope::Stream(id) => id.to_string(),
-        };
+        let id = scope.to_id();
         let schema_hash = hash_of(view_set, blocks.formats.as_deref().unwrap_or_default());
         Self { view_set, source, scope, id, schema_hash, blocks }
     }

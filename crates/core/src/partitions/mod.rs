@@ -14,6 +14,7 @@
 //! | `wanted` | what queries would have liked to find |
 //! | `maintenance` | what is to be done, and who does it when |
 //! | `retention`, `sweep` | what goes, and when its files do |
+//! | `plan` | what a program would make again of a lake that others worked on |
 //! | `check` | compares catalogue, objects and contents |
 //!
 //! Invariant: an answer does not depend on which partitions there are.
@@ -29,6 +30,7 @@ mod instance;
 mod maintenance;
 mod merge;
 mod order;
+mod plan;
 mod retention;
 mod sweep;
 #[cfg(test)]
@@ -42,6 +44,7 @@ pub(crate) use encode::engine_schema_of_files;
 pub use instance::Instance;
 pub(crate) use instance::{RowSource, Scope, hash_of};
 pub use maintenance::{MaintenanceConfig, Progress};
+pub use plan::{Kept, Open, PlannedSet};
 pub use retention::{Expired, Keep, Retention};
 pub(crate) use wanted::Wanted;
 pub(crate) use workshop::Workshop;

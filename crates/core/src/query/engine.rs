@@ -21,8 +21,8 @@ pub(super) fn session_state() -> SessionStateBuilder {
         .with_window_functions(all_default_window_functions())
         .with_table_function_list(all_default_table_functions());
     #[cfg(feature = "sql-nested")]
-    let state = state
-        .with_higher_order_functions(datafusion::functions_nested::all_default_higher_order_functions());
+    let state =
+        state.with_higher_order_functions(datafusion::functions_nested::all_default_higher_order_functions());
     state
 }
 

@@ -12,7 +12,7 @@ use crate::decode::ChainTarget;
 use crate::lake::{BlockFilter, BlockSummary, LakeError, PartitionRecord};
 use crate::model::SeqRange;
 use crate::partitions::{Instance, RowSource, Scope, chains_of};
-use crate::registry::{BlockSource, Origin};
+use crate::registry::{BlockSource, Origin, ViewSet};
 use crate::time::TimeRange;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
@@ -249,13 +249,13 @@ impl ViewTable {
 
     /// The query's time range as a condition on rows.
     fn range_predicate(&self) -> Option<Expr> {
-        range_predicate(&self.instance, self.context.range())
+        range_predicate(self.instance.view_set, self.context.range())
     }
 }
 
-/// A time range as a condition on the rows of an instance.
-pub(crate) fn range_predicate(instance: &Instance, range: TimeRange) -> Option<Expr> {
-    let (begin, end) = instance.view_set.event_time_columns()?;
+/// A time range as a condition on the rows of a view set.
+pub(crate) fn range_predicate(view_set: &ViewSet, range: TimeRange) -> Option<Expr> {
+    let (begin, end) = view_set.event_time_columns()?;
     let TimeRange { begin: from, end: to } = range;
     let time = |t| lit(ScalarValue::TimestampNanosecond(Some(t), Some("+00:00".into())));
     let ident = |name: &str| col(datafusion::common::Column::new_unqualified(name));

@@ -67,8 +67,10 @@ impl Assembly {
         assembly.check_routes()?;
         assembly.view_sets = in_order(&view_sets)?;
         for (set, crate_name) in assembly.view_sets.clone() {
-            if let Source::Blocks(source) = &set.source {
-                assembly.add_source(set, *source, crate_name)?;
+            match &set.source {
+                Source::Blocks(source) => assembly.add_source(set, *source, crate_name)?,
+                Source::Query(_) => check_tables(set, crate_name, &view_sets)?,
+                Source::Sql(_) | Source::Maker(_) => {}
             }
         }
         for (registration, crate_name) in others {
@@ -275,6 +277,30 @@ fn check_view_set(set: &'static ViewSet, crate_name: &str) -> Result<(), Assembl
         (0, 0, 0) | (1, 0, 0) | (0, 1, 1) => Ok(()),
         _ => invalid("the time of an event is one instant, or one begin and one end".to_owned()),
     }
+}
+
+/// A query over others needs tables of them: global ones, or those of the same kind of instance.
+fn check_tables(
+    set: &'static ViewSet,
+    crate_name: &str,
+    all: &BTreeMap<&'static str, (&'static ViewSet, &'static str)>,
+) -> Result<(), AssemblyError> {
+    let read = set.depends_on.iter().filter_map(|name| all.get(name)).map(|(set, _)| *set);
+    for read in read.filter(|s| !s.instances.has_global()) {
+        let (kinds, theirs) = (set.instances.kinds(), read.instances.kinds());
+        if let Some(kind) = kinds.iter().find(|kind| !theirs.contains(kind)) {
+            return Err(AssemblyError::Invalid {
+                what: format!("view set '{}'", set.name),
+                crate_name: crate_name.to_owned(),
+                reason: format!(
+                    "it has the instance kind '{kind}' and reads '{}', which has only '{}'; give it the same",
+                    read.name,
+                    theirs.join("', '")
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Orders view sets so that each comes after what it depends on, ties by name.

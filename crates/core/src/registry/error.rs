@@ -21,7 +21,8 @@ pub enum AssemblyError {
     },
     /// Nobody registered what a view set depends on, or what a block source is for.
     #[error(
-        "{dependent} of {crate_name} needs the view set '{missing}', which no linked crate registers{hint}"
+        "{dependent} of {crate_name} needs the view set '{missing}', which no linked crate registers: link the crate \
+         that does, or correct the name{hint}"
     )]
     Missing {
         /// Who needs it.
@@ -34,7 +35,9 @@ pub enum AssemblyError {
         hint: String,
     },
     /// View sets that depend on each other.
-    #[error("view sets depend on each other in a cycle: {0}")]
+    #[error(
+        "view sets depend on each other in a cycle: {0}; take one of them out of the depends_on of the one before it"
+    )]
     Cycle(String),
     /// A crate that was built for another version of the extension surface.
     #[error(

@@ -182,6 +182,7 @@ impl Assembly {
             let maker = match view_set.source {
                 super::Source::Blocks(_) => crate::views::block_view_maker(context),
                 super::Source::Sql(sql) => crate::views::sql_view_maker(context, sql),
+                super::Source::Query(sql) => crate::views::query_view_maker(context, sql),
                 super::Source::Maker(make) => make(context).with_context(failed)?,
             };
             if view_set.instances.has_global() {

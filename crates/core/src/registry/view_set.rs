@@ -63,8 +63,12 @@ impl Instances {
 pub enum Source {
     /// From blocks, by this source and all that others register for the view set.
     Blocks(BlockSource),
-    /// From the rows of other view sets.
+    /// From the rows of other view sets, kept in partitions of its own.
     Sql(SqlSource),
+    /// From the rows of other view sets, by this query, made anew whenever somebody asks. Columns are taken by name.
+    /// A view set without a global table reads those of the same process or stream: in the query of instance
+    /// `'<stream id>'`, a view set of `depends_on` that has tables of streams is the table of that stream.
+    Query(&'static str),
     /// From wherever the maker takes them.
     Maker(fn(MakerContext) -> anyhow::Result<Arc<dyn ViewMaker>>),
 }
@@ -174,6 +178,9 @@ impl ViewSet {
         }
         if let Source::Sql(sql) = &self.source {
             text.push_str(&format!("{}\n{}\n{}\n", sql.extract, sql.merge, sql.sort.join(",")));
+        }
+        if let Source::Query(sql) = &self.source {
+            text.push_str(sql);
         }
         uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, text.as_bytes()).as_bytes().to_vec()
     }

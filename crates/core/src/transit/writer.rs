@@ -86,6 +86,11 @@ impl BlockWriter {
         MemberRecord { is_reference: true, ..Self::member(name, "reference", offset, 8) }
     }
 
+    /// A type of references that stand inside of events which are serialized by hand: an id of 8 bytes.
+    pub fn reference_type(name: &str) -> TypeRecord {
+        TypeRecord { is_reference: true, ..Self::type_record(name, 8, vec![Self::member("id", "u64", 0, 8)]) }
+    }
+
     /// A type; size 0 means variable.
     pub fn type_record(name: &str, size: u64, members: Vec<MemberRecord>) -> TypeRecord {
         TypeRecord { name: name.to_owned(), size, members, is_reference: false }

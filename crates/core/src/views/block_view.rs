@@ -2,12 +2,11 @@
 
 use crate::partitions::{Instance, RowSource, Scope, hash_of};
 use crate::query::{QueryContext, ViewTable};
-use crate::registry::{Decoder, Instances, MakerContext, View, ViewMaker};
-use anyhow::{Context, Result, bail};
+use crate::registry::{Decoder, MakerContext, View, ViewMaker};
+use anyhow::Result;
 use arrow::datatypes::Schema;
 use datafusion::catalog::TableProvider;
 use std::sync::Arc;
-use uuid::Uuid;
 
 #[derive(Debug)]
 struct BlockViewMaker {
@@ -28,30 +27,7 @@ pub(crate) fn block_view_maker(context: MakerContext) -> Arc<dyn ViewMaker> {
 impl ViewMaker for BlockViewMaker {
     fn make_view(&self, view_instance_id: &str) -> Result<Arc<dyn View>> {
         let set = self.context.view_set;
-        let id = || {
-            Uuid::try_parse(view_instance_id).with_context(|| {
-                format!(
-                    "'{view_instance_id}' is not an instance of {}: a {} id is needed, a UUID",
-                    set.name,
-                    set.instances.kinds().last().unwrap_or(&"process")
-                )
-            })
-        };
-        let scope = match (set.instances, view_instance_id) {
-            (Instances::Global | Instances::GlobalAndPerProcess, "global") => Scope::Global,
-            (Instances::Global, other) => {
-                bail!("{} has the instance 'global' only, there is no '{other}'", set.name)
-            }
-            (Instances::PerProcess | Instances::PerStream, "global") => {
-                bail!(
-                    "{1} has no global instance: name a {0} with view_instance('{1}', '<{0} id>')",
-                    set.instances.kinds().last().unwrap_or(&"process"),
-                    set.name
-                )
-            }
-            (Instances::PerStream, _) => Scope::Stream(id()?),
-            (Instances::PerProcess | Instances::GlobalAndPerProcess, _) => Scope::Process(id()?),
-        };
+        let scope = Scope::of(set, view_instance_id)?;
         let sources = &self.context.sources;
         let blocks = Instance::understood(sources);
         // assembly has seen to it that all are of one kind

@@ -40,15 +40,19 @@ struct SqlView {
 pub(crate) fn sql_view_maker(context: MakerContext, sql: SqlSource) -> Arc<dyn ViewMaker> {
     let mut instance =
         Instance::new(context.view_set, RowSource::Sql(sql), Scope::Global, blocks_of(&context));
-    // rows change with what they are made of
-    let mut hashes = instance.schema_hash.clone();
+    instance.schema_hash = hash_with_dependencies(&context);
+    Arc::new(SqlView { instance, sql })
+}
+
+/// The hash of a view set whose rows change with what they are made of.
+pub(super) fn hash_with_dependencies(context: &MakerContext) -> Vec<u8> {
+    let mut hashes = context.view_set.schema_hash();
     for name in context.view_set.depends_on {
         if let Some(maker) = context.dependencies.get_view_sets().get(*name) {
             hashes.extend(maker.get_schema_hash());
         }
     }
-    instance.schema_hash = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, &hashes).as_bytes().to_vec();
-    Arc::new(SqlView { instance, sql })
+    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, &hashes).as_bytes().to_vec()
 }
 
 /// The blocks that what the view reads is made of, as far as that is known.
@@ -163,7 +167,7 @@ async fn query_only(session: &SessionContext, sql: &str) -> EngineResult<DataFra
 }
 
 /// The rows of a view's SQL with the columns of the view set, by name, in the types of the engine.
-async fn frame(
+pub(super) async fn frame(
     session: &SessionContext,
     view_set: &ViewSet,
     sql: &str,
@@ -219,31 +223,45 @@ impl TableProvider for SqlTable {
         coverage.report(&self.instance, &self.context, (0, 0));
         let partials = Partials::new(self.instance.clone(), self.sql, self.context.clone(), coverage);
         session.register_table(PARTIALS, Arc::new(partials))?;
-        let mut rows = frame(&session, self.instance.view_set, self.sql.merge, "merge").await?;
+        let rows = frame(&session, self.instance.view_set, self.sql.merge, "merge").await?;
         // the engine moves down what can be asked of partial rows already
-        let range = range_predicate(&self.instance, self.context.range());
-        if let Some(predicate) = conjunction(filters.iter().cloned().chain(range)) {
-            rows = rows.filter(predicate)?;
-        }
-        let mut schema = self.schema.clone();
-        if let Some(projection) = projection {
-            schema = Arc::new(schema.project(projection)?);
-            if !projection.is_empty() {
-                rows = rows.select(schema.fields().iter().map(|f| ident(f.name())))?;
-            }
-        }
-        if limit.is_some() {
-            rows = rows.limit(0, limit)?;
-        }
-        let plan = rows.create_physical_plan().await?;
-        if schema.fields().is_empty() {
-            // only the number of rows is wanted
-            let none: Vec<(Arc<dyn datafusion::physical_expr::PhysicalExpr>, String)> = Vec::new();
-            let plan = datafusion::physical_plan::projection::ProjectionExec::try_new(none, plan)?;
-            return Ok(Arc::new(plan));
-        }
-        Ok(Arc::new(ConformExec::new(plan, schema)))
+        let range = range_predicate(self.instance.view_set, self.context.range());
+        scan_of(rows, &self.schema, projection, filters.iter().cloned().chain(range), limit).await
     }
+}
+
+/// The plan of a table whose rows are those of a query.
+pub(super) async fn scan_of(
+    mut rows: DataFrame,
+    schema: &SchemaRef,
+    projection: Option<&Vec<usize>>,
+    filters: impl Iterator<Item = Expr>,
+    limit: Option<usize>,
+) -> EngineResult<Arc<dyn ExecutionPlan>> {
+    if let Some(predicate) = conjunction(filters) {
+        rows = rows.filter(predicate)?;
+    }
+    let mut schema = schema.clone();
+    if let Some(projection) = projection {
+        schema = Arc::new(schema.project(projection)?);
+        if !projection.is_empty() {
+            rows = rows.select(schema.fields().iter().map(|f| ident(f.name())))?;
+        }
+    }
+    if limit.is_some() {
+        rows = rows.limit(0, limit)?;
+    }
+    let plan = rows.create_physical_plan().await?;
+    match schema.fields().is_empty() {
+        true => without_columns(plan),
+        false => Ok(Arc::new(ConformExec::new(plan, schema))),
+    }
+}
+
+/// For when only the number of rows is wanted.
+fn without_columns(plan: Arc<dyn ExecutionPlan>) -> EngineResult<Arc<dyn ExecutionPlan>> {
+    let none: Vec<(Arc<dyn datafusion::physical_expr::PhysicalExpr>, String)> = Vec::new();
+    Ok(Arc::new(datafusion::physical_plan::projection::ProjectionExec::try_new(none, plan)?))
 }
 
 /// The partial rows of a view.
@@ -322,10 +340,7 @@ impl TableProvider for Partials {
                 plans.push(Arc::new(ConformExec::new(plan, schema.clone())));
             } else {
                 let plan = rows.create_physical_plan().await?;
-                let none: Vec<(Arc<dyn datafusion::physical_expr::PhysicalExpr>, String)> = Vec::new();
-                plans.push(Arc::new(datafusion::physical_plan::projection::ProjectionExec::try_new(
-                    none, plan,
-                )?));
+                plans.push(without_columns(plan)?);
             }
         }
         if plans.is_empty() {

@@ -1,4 +1,4 @@
-//! The promises of every view set, as tests that any view crate can run over its own.
+//! Partitions are a cache: what is in them changes no answer.
 
 use crate::model::SeqRange;
 use crate::partitions::{Instance, RowSource, Workshop};
@@ -96,4 +96,14 @@ pub async fn rows_do_not_depend_on_partitions(lake: &Lake, view_set: &str, insta
     first.and(second)?;
     same("made again", &live).await?;
     Ok(live.len())
+}
+
+/// Makes partitions of all rows of an instance that is kept.
+pub(super) async fn keep(lake: &Lake, view_set: &str, instance: &str) -> Result<()> {
+    let workshop = lake.context(TimeRange::ALL).workshop();
+    let view = workshop.context.factory().make_view(view_set, instance)?;
+    let kept: Instance = view.instance().context("the view's rows are not kept in partitions")?.clone();
+    let all = SeqRange::new(1, workshop.catalog().last_seq().await?);
+    workshop.fill(&kept, all, &mut |_| ()).await?;
+    Ok(())
 }

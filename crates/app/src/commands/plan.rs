@@ -1,0 +1,66 @@
+//! `belvedere plan`
+
+use super::lake::open_existing;
+use crate::args::PlanArgs;
+use crate::format::RowWriter;
+use anyhow::Result;
+use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
+use belvedere_core::partitions::PlannedSet;
+use indicatif::{HumanBytes, HumanCount};
+use std::sync::Arc;
+
+pub(crate) async fn plan(args: PlanArgs) -> Result<()> {
+    let lake = open_existing(&args.lake).await?;
+    let planned = lake.plan().await;
+    for problem in lake.problems() {
+        eprintln!("warning: {problem}");
+    }
+    lake.close().await;
+    let planned = planned?;
+    let numbers = |f: &dyn Fn(&PlannedSet) -> u64| -> ArrayRef {
+        Arc::new(UInt64Array::from_iter_values(planned.iter().map(f)))
+    };
+    let texts = |f: &dyn Fn(&PlannedSet) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(planned.iter().map(f)))
+    };
+    let rows = RecordBatch::try_from_iter([
+        ("view_set", texts(&|s| s.view_set.clone())),
+        ("valid_partitions", numbers(&|s| s.valid.partitions)),
+        ("valid_bytes", numbers(&|s| s.valid.bytes)),
+        ("stale_partitions", numbers(&|s| s.stale.partitions)),
+        ("stale_bytes", numbers(&|s| s.stale.bytes)),
+        ("blocks_to_decode", numbers(&|s| s.global.blocks)),
+        ("bytes_to_decode", numbers(&|s| s.global.bytes)),
+        ("blocks_on_demand", numbers(&|s| s.on_demand.blocks)),
+        ("bytes_on_demand", numbers(&|s| s.on_demand.bytes)),
+        ("what", texts(&what)),
+    ])?;
+    let mut writer = RowWriter::new(args.format, std::io::stdout(), rows.schema())?;
+    writer.write(&rows)?;
+    writer.finish()?;
+    let sum = |f: &dyn Fn(&PlannedSet) -> u64| planned.iter().map(f).sum::<u64>();
+    eprintln!(
+        "{} blocks ({}) would be decoded in the background, {} ({}) when somebody asks; {} partitions ({}) would not be \
+         read any more",
+        HumanCount(sum(&|s| s.global.blocks)),
+        HumanBytes(sum(&|s| s.global.bytes)),
+        HumanCount(sum(&|s| s.on_demand.blocks)),
+        HumanBytes(sum(&|s| s.on_demand.bytes)),
+        HumanCount(sum(&|s| s.stale.partitions)),
+        HumanBytes(sum(&|s| s.stale.bytes)),
+    );
+    Ok(())
+}
+
+/// In words.
+fn what(set: &PlannedSet) -> String {
+    let is_open = set.global.blocks > 0 || set.on_demand.blocks > 0;
+    let text = match (set.is_known, set.stale.partitions > 0, is_open) {
+        (false, _, _) => "not in this binary: left as it is",
+        (true, true, true) => "changed: would be made again",
+        (true, true, false) => "changed: was made again already",
+        (true, false, true) => "not all of it is made yet",
+        (true, false, false) => "up to date",
+    };
+    text.to_owned()
+}

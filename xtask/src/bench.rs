@@ -1,0 +1,19 @@
+//! `bench`: decoding on one core, and ingestion into a real server.
+
+use crate::cargo::{cargo, run as run_to_end};
+use crate::{Outcome, misused};
+
+/// Runs the benchmarks, with recordings of real clients if there are some.
+pub(crate) fn run(arguments: &[&str]) -> Outcome {
+    let mut command = cargo();
+    command.args(["bench", "--workspace", "--bench", "lake", "--bench", "spans", "--bench", "otel"]);
+    match arguments {
+        [] => {}
+        ["--recordings", directory] => {
+            let directory = std::fs::canonicalize(directory).map_err(|e| format!("{directory}: {e}"))?;
+            command.env("BELVEDERE_RECORDINGS", directory);
+        }
+        _ => return misused(),
+    }
+    run_to_end(command)
+}

@@ -1,0 +1,128 @@
+//! The binary with a choice of features: which there are, how it is built, how it is run.
+
+use crate::cargo::{cargo, read, root, target_directory};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Which features a binary is built with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Features {
+    /// These alone; none, if there are none here.
+    Only(Vec<String>),
+    /// What is shipped.
+    Default,
+    /// Every one.
+    All,
+}
+
+impl Features {
+    /// What cargo is told.
+    pub(crate) fn flags(&self) -> Vec<String> {
+        match self {
+            Self::Only(names) => {
+                let mut flags = vec!["--no-default-features".to_owned()];
+                if !names.is_empty() {
+                    flags.extend(["--features".to_owned(), names.join(",")]);
+                }
+                flags
+            }
+            Self::Default => Vec::new(),
+            Self::All => vec!["--all-features".to_owned()],
+        }
+    }
+}
+
+/// The features that the binary can have, in the order of its manifest.
+pub(crate) fn features() -> Result<Vec<String>, String> {
+    let path = root().join("crates/app/Cargo.toml");
+    match features_of(&read(&path)?) {
+        names if names.is_empty() => Err(format!("{} has no features", path.display())),
+        names => Ok(names),
+    }
+}
+
+/// The names in the section `[features]` of a manifest, without `default`.
+fn features_of(manifest: &str) -> Vec<String> {
+    let lines = manifest.lines().skip_while(|line| line.trim() != "[features]").skip(1);
+    let lines = lines.take_while(|line| !line.starts_with('['));
+    let names = lines.filter_map(|line| Some(line.split_once('=')?.0.trim()));
+    let is_name = |name: &&str| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    };
+    names.filter(is_name).filter(|name| *name != "default").map(str::to_owned).collect()
+}
+
+/// A binary that was built.
+#[derive(Debug)]
+pub(crate) struct Built {
+    /// Where it is, until another one is built.
+    pub(crate) path: PathBuf,
+    /// How long that took.
+    pub(crate) time: Duration,
+    /// How many crates had not been compiled before.
+    pub(crate) compiled: usize,
+}
+
+/// Builds the binary with these features in this profile. What cargo says is passed on.
+pub(crate) fn build(features: &Features, profile: &str) -> Result<Built, String> {
+    let mut command = cargo();
+    command.args(["build", "-p", "belvedere", "--bin", "belvedere", "--locked", "--profile", profile]);
+    command.args(features.flags()).stdin(Stdio::null()).stderr(Stdio::piped());
+    let begin = Instant::now();
+    let mut child = command.spawn().map_err(|e| format!("{command:?} can't be run: {e}"))?;
+    let mut compiled = 0;
+    if let Some(said) = child.stderr.take() {
+        for line in BufReader::new(said).lines().map_while(Result::ok) {
+            compiled += usize::from(line.trim_start().starts_with("Compiling "));
+            eprintln!("{line}");
+        }
+    }
+    let status = child.wait().map_err(|e| format!("{command:?} got lost: {e}"))?;
+    let time = begin.elapsed();
+    if !status.success() {
+        return Err(format!("{command:?} ended with {status}"));
+    }
+    // cargo's name of the directory of its profiles for development
+    let directory = match profile {
+        "dev" | "test" => "debug",
+        "bench" => "release",
+        other => other,
+    };
+    let name = format!("belvedere{}", std::env::consts::EXE_SUFFIX);
+    Ok(Built { path: target_directory().join(directory).join(name), time, compiled })
+}
+
+/// A command line of a binary, without what our own environment would tell it of lakes.
+pub(crate) fn command(binary: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary);
+    command.args(arguments).stdin(Stdio::null());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("BELVEDERE_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_are_the_names_of_their_section_and_default_is_none() {
+        let manifest = "[package]\nname = \"a\"\n\n[features]\ndefault = [\n    \"log\",\n]\n# a = comment\n\
+                        log = [\"dep:views-log\"]\nsql-math = []\n\n[dependencies]\nserde = \"1\"\n";
+        assert_eq!(features_of(manifest), ["log", "sql-math"]);
+        assert_eq!(features_of("[package]\n"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_choice_without_features_leaves_out_the_default_ones() {
+        assert_eq!(Features::Only(vec![]).flags(), ["--no-default-features"]);
+        let two = Features::Only(vec!["log".to_owned(), "net".to_owned()]);
+        assert_eq!(two.flags(), ["--no-default-features", "--features", "log,net"]);
+        assert_eq!(Features::Default.flags(), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,55 @@
+//! Programs that chores run, cargo above all, and where things are.
+
+use crate::Outcome;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The root of the repository.
+pub(crate) fn root() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_owned()
+}
+
+/// The cargo that runs us, in the root of the repository.
+pub(crate) fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root());
+    cargo
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_directory() -> PathBuf {
+    // cargo takes a relative one from where it runs, which is the root
+    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
+/// Runs a program to its end, with our own input and output.
+pub(crate) fn run(mut command: Command) -> Outcome {
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{command:?} ended with {status}")),
+        Err(e) => Err(format!("{command:?} can't be run: {e}")),
+    }
+}
+
+/// What a program writes to its standard output.
+pub(crate) fn output(mut command: Command) -> Result<String, String> {
+    let output = command.output().map_err(|e| format!("{command:?} can't be run: {e}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{command:?} ended with {}: {}", output.status, said.trim_end()));
+    }
+    String::from_utf8(output.stdout).map_err(|_| format!("{command:?} wrote something that is no text"))
+}
+
+/// The text of a file of the repository.
+pub(crate) fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|e| format!("{} can't be read: {e}", path.display()))
+}
+
+/// Writes a file, and the directories that it is in.
+pub(crate) fn write(path: &Path, text: &str) -> Outcome {
+    let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    made.and_then(|()| std::fs::write(path, text))
+        .map_err(|e| format!("{} can't be written: {e}", path.display()))
+}

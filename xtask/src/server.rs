@@ -1,0 +1,130 @@
+//! A server of the binary under test.
+
+use crate::Outcome;
+use crate::binary::command;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// A server that does not answer for so long is broken.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server that runs, and is killed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    /// What it says, and when.
+    lines: Receiver<(Instant, String)>,
+    address: Option<SocketAddr>,
+    ready_after: Duration,
+}
+
+impl Server {
+    /// Starts a server on a lake and a free port, and waits until it listens.
+    pub(crate) fn start(binary: &Path, lake: &Path) -> Result<Self, String> {
+        let lake = lake.display().to_string();
+        let arguments = ["--http", "127.0.0.1:0", "--otlp-http", "off", "--otlp-grpc", "off"];
+        let mut command = command(binary, &["serve", "--lake", &lake]);
+        command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped());
+        let begin = Instant::now();
+        let mut child = command.spawn().map_err(|e| format!("{command:?} can't be run: {e}"))?;
+        let (sender, lines) = channel();
+        if let Some(said) = child.stderr.take() {
+            // to the end, whoever listens: a server whose pipe is full would stop
+            std::thread::spawn(move || {
+                for line in BufReader::new(said).lines().map_while(Result::ok) {
+                    let _ = sender.send((Instant::now(), line));
+                }
+            });
+        }
+        let mut server = Self { child, lines, address: None, ready_after: Duration::ZERO };
+        let mut said = String::new();
+        while let Some((at, line)) = server.next_line(PATIENCE.saturating_sub(begin.elapsed()))? {
+            if let Some(address) = line.strip_prefix("listening http ") {
+                let address = address.trim().parse();
+                server.address = Some(address.map_err(|e| format!("the server's '{line}': {e}"))?);
+                server.ready_after = at - begin;
+                return Ok(server);
+            }
+            said.push_str(&line);
+            said.push('\n');
+        }
+        Err(format!("the server does not listen. It said:\n{said}"))
+    }
+
+    /// The next line that the server says; `None` if it ends or says nothing meanwhile.
+    fn next_line(&self, within: Duration) -> Result<Option<(Instant, String)>, String> {
+        match self.lines.recv_timeout(within) {
+            Ok(line) => Ok(Some(line)),
+            Err(RecvTimeoutError::Timeout) => Err(format!("the server says nothing for {within:.0?}")),
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+        }
+    }
+
+    /// From its start until it listened.
+    pub(crate) fn ready_after(&self) -> Duration {
+        self.ready_after
+    }
+
+    /// The memory that it has resident, in bytes, when it has been idle for a while. `None` where nobody says.
+    pub(crate) fn idle_memory(&self, after: Duration) -> Result<Option<u64>, String> {
+        let end = Instant::now() + after;
+        loop {
+            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => return Err("the server ended by itself".to_owned()),
+            }
+        }
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        Ok(status.ok().and_then(|status| resident(&status)))
+    }
+
+    /// Asks whether it is alive.
+    pub(crate) fn check_health(&self) -> Outcome {
+        let address = self.address.ok_or("the server has no address")?;
+        let answer = get(address, "/health").map_err(|e| format!("{address}/health: {e}"))?;
+        let status = answer.lines().next().unwrap_or_default();
+        match status.split(' ').nth(1) {
+            Some("200") => Ok(()),
+            _ => Err(format!("{address}/health answered '{status}'")),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // it may have ended by itself
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// The resident memory in bytes that a `/proc/PID/status` tells of.
+fn resident(status: &str) -> Option<u64> {
+    let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(kilobytes.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resident_memory_is_read_in_bytes() {
+        assert_eq!(resident("VmPeak:\t  9 kB\nVmRSS:\t   25600 kB\nThreads:\t7\n"), Some(25 << 20));
+        assert_eq!(resident("Threads:\t7\n"), None);
+    }
+}
