@@ -65,8 +65,7 @@ fn choices(features: Vec<String>) -> Vec<(String, Features)> {
 fn try_out(binary: &Path, features: &Features) -> Outcome {
     let scratch = Scratch::new()?;
     let lake = scratch.path().join("lake");
-    let (lake_shown, none) =
-        (lake.display().to_string(), scratch.path().join("none").display().to_string());
+    let (lake_shown, none) = (lake.display().to_string(), scratch.path().join("none").display().to_string());
     let ask = |arguments: &[&str]| output(command(binary, arguments));
 
     let version = ask(&["--version"])?;
@@ -91,7 +90,8 @@ fn check_view_sets(schema: &str, features: &Features) -> Outcome {
         Features::Only(names) => names.iter().any(|name| name == feature),
         Features::Default | Features::All => true,
     };
-    let of_features = VIEW_SETS.iter().flat_map(|(feature, sets)| sets.iter().map(|s| (*s, is_chosen(feature))));
+    let of_features =
+        VIEW_SETS.iter().flat_map(|(feature, sets)| sets.iter().map(|s| (*s, is_chosen(feature))));
     for (set, is_expected) in OWN.iter().map(|set| (*set, true)).chain(of_features) {
         match (is_expected, found.contains(&set)) {
             (true, false) => return Err(format!("it has no view set {set}, only {}", found.join(", "))),
@@ -149,7 +149,10 @@ mod tests {
 
     #[test]
     fn view_sets_are_the_keys_of_their_object_and_nothing_else() {
-        assert_eq!(view_sets(SCHEMA), ["blocks", "log_entries", "log_stats", "processes", "pulse", "streams"]);
+        assert_eq!(
+            view_sets(SCHEMA),
+            ["blocks", "log_entries", "log_stats", "processes", "pulse", "streams"]
+        );
         assert_eq!(view_sets("{\n  \"view_sets\": {}\n}\n"), Vec::<&str>::new());
     }
 

@@ -42,7 +42,7 @@ impl Server {
         }
         let mut server = Self { child, lines, address: None, ready_after: Duration::ZERO };
         let mut said = String::new();
-        while let Some((at, line)) = server.next_line(PATIENCE.saturating_sub(begin.elapsed()))? {
+        while let Ok((at, line)) = server.lines.recv_timeout(PATIENCE.saturating_sub(begin.elapsed())) {
             if let Some(address) = line.strip_prefix("listening http ") {
                 let address = address.trim().parse();
                 server.address = Some(address.map_err(|e| format!("the server's '{line}': {e}"))?);
@@ -52,16 +52,7 @@ impl Server {
             said.push_str(&line);
             said.push('\n');
         }
-        Err(format!("the server does not listen. It said:\n{said}"))
-    }
-
-    /// The next line that the server says; `None` if it ends or says nothing meanwhile.
-    fn next_line(&self, within: Duration) -> Result<Option<(Instant, String)>, String> {
-        match self.lines.recv_timeout(within) {
-            Ok(line) => Ok(Some(line)),
-            Err(RecvTimeoutError::Timeout) => Err(format!("the server says nothing for {within:.0?}")),
-            Err(RecvTimeoutError::Disconnected) => Ok(None),
-        }
+        Err(format!("the server ended, or did not listen within {PATIENCE:.0?}. It said:\n{said}"))
     }
 
     /// From its start until it listened.

@@ -53,6 +53,11 @@ pub use belvedere_core as core;
 pub use belvedere_core::Lake;
 pub use linked::Linked;
 
+/// The guide for authors of view crates: what it shows compiles.
+#[cfg(all(doctest, feature = "spans", feature = "log"))]
+#[doc = include_str!("../../../docs/view-crates.md")]
+mod guide {}
+
 use args::{Arguments, Command};
 use clap::Parser;
 use std::process::ExitCode;

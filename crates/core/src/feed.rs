@@ -5,7 +5,7 @@ use crate::model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
 use crate::query::Lake;
 use crate::time::SECOND;
 use crate::transit::{BlockWriter, compress};
-use crate::wire::{BlockRequest, PayloadParts, encode_block};
+use crate::wire::{BlockRequest, PayloadParts, encode_block, encode_types};
 use std::borrow::Cow;
 use uuid::Uuid;
 
@@ -95,6 +95,8 @@ impl Program {
         StreamParts {
             stream_id: Uuid::new_v5(&process_id, format!("{tag} {}", self.streams.len()).as_bytes()),
             process_id,
+            dependencies_metadata: encode_types(&[]).into(),
+            objects_metadata: encode_types(&[]).into(),
             tags: vec![tag.to_owned()],
             format: format.to_owned(),
             ..StreamParts::default()

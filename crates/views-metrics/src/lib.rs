@@ -14,3 +14,6 @@ pub const CRATE: &str = env!("CARGO_PKG_NAME");
 pub fn registrations() -> Vec<&'static Registration> {
     vec![&measures::REGISTRATION]
 }
+
+#[cfg(test)]
+mod tests;

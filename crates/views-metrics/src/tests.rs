@@ -35,12 +35,8 @@ fn block(numbers: Range<usize>) -> BlockWriter {
     let set = writer.dependency_type(BlockWriter::type_record("PropertySetDependency", 0, vec![]));
     let pair = vec![reference("name", 0), reference("value", 8)];
     writer.dependency_type(BlockWriter::type_record("Property", 16, pair));
-    let members = vec![
-        member("id", "u64", 0, 8),
-        reference("target", 8),
-        reference("name", 16),
-        reference("unit", 24),
-    ];
+    let members =
+        vec![member("id", "u64", 0, 8), reference("target", 8), reference("name", 16), reference("unit", 24)];
     let metric = writer.dependency_type(BlockWriter::type_record("MetricMetadataDependency", 32, members));
     for (name, value) in TYPES {
         let members = vec![

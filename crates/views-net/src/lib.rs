@@ -16,4 +16,6 @@ pub fn registrations() -> Vec<&'static Registration> {
 }
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod tests;

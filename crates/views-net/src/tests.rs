@@ -42,21 +42,7 @@ async fn shown(events: &[(&str, u64)]) -> String {
         writer.event(type_, &[i as u64 * 10, 7, *bits].map(u64::to_le_bytes).concat());
     }
     let (process_id, stream_id) = (Uuid::new_v4(), Uuid::new_v4());
-    let process = ProcessInfo {
-        process_id,
-        exe: String::new(),
-        username: String::new(),
-        realname: String::new(),
-        computer: String::new(),
-        distro: String::new(),
-        cpu_brand: String::new(),
-        tsc_frequency: 1_000_000_000,
-        start_time: 0,
-        start_ticks: 0,
-        parent_process_id: None,
-        properties: Vec::new(),
-        insert_time: 0,
-    };
+    let process = ProcessInfo { process_id, tsc_frequency: 1_000_000_000, ..ProcessInfo::default() };
     let (dependencies_metadata, objects_metadata) = writer.metadata();
     let stream = StreamParts {
         stream_id,
@@ -71,14 +57,10 @@ async fn shown(events: &[(&str, u64)]) -> String {
         block_id: Uuid::new_v4(),
         stream_id,
         process_id,
-        begin_time: 0,
-        begin_ticks: 0,
         end_time: 1000,
         end_ticks: 1000,
         nb_objects: writer.count(),
-        object_offset: 0,
-        payload_size: 0,
-        insert_time: 0,
+        ..BlockInfo::default()
     };
     let registrations = belvedere_core::registrations().into_iter().chain(crate::registrations());
     let assembly = Assembly::new(registrations).unwrap();

@@ -53,7 +53,8 @@ fn sample(signal: Signal, count: usize, record: fn(usize) -> Value) -> Program {
 
 fn span(i: usize) -> Value {
     let start = START + 1000 * i as i64;
-    let (trace_id, span_id) = (|number| format!("{number:032x}"), |number| format!("{number:016x}"));
+    let (trace_id, span_id) =
+        (|number: usize| format!("{number:032x}"), |number: usize| format!("{number:016x}"));
     let first = i / 4 * 4;
     json!({
         "traceId": trace_id(1 + i / 4),
@@ -69,9 +70,11 @@ fn span(i: usize) -> Value {
             {"key": "items", "value": {"arrayValue": {"values": [{"stringValue": "tea"}, {"boolValue": true}]}}},
         ],
         "droppedEventsCount": i % 2,
-        "events": [
-            {"timeUnixNano": start + 100, "name": "paid", "attributes": [{"key": "sum", "value": {"doubleValue": 1.5}}]},
-        ],
+        "events": [{
+            "timeUnixNano": start + 100,
+            "name": "paid",
+            "attributes": [{"key": "sum", "value": {"doubleValue": 1.5}}],
+        }],
         "links": [{"traceId": trace_id(2 + i), "spanId": span_id(2 + i)}],
         "status": {"code": i % 3, "message": (i % 3 == 2).then_some("there is no tea")},
     })
@@ -97,10 +100,9 @@ fn metric(i: usize) -> Value {
             "exponentialHistogram",
             json!({"count": 3, "scale": -1, "zeroCount": 1, "positive": {"offset": -2, "bucketCounts": [1, 1]}}),
         ),
-        _ => (
-            "summary",
-            json!({"count": 3, "sum": 4.5, "quantileValues": [{"quantile": 0.5, "value": 1.5}]}),
-        ),
+        _ => {
+            ("summary", json!({"count": 3, "sum": 4.5, "quantileValues": [{"quantile": 0.5, "value": 1.5}]}))
+        }
     };
     point["timeUnixNano"] = json!(time);
     point["attributes"] = json!([{"key": "order", "value": {"stringValue": format!("order {i}")}}]);

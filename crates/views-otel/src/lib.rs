@@ -5,6 +5,8 @@
 
 mod accept;
 mod attributes;
+#[cfg(test)]
+mod conformance;
 mod encoding;
 mod grpc;
 mod http;

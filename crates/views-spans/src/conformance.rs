@@ -60,7 +60,8 @@ fn block(events: Range<usize>) -> BlockWriter {
         reference("file", 16),
         member("line", "u32", 24, 4),
     ];
-    let location = writer.dependency_type(BlockWriter::type_record("SpanLocationRecord", 32, members.clone()));
+    let location =
+        writer.dependency_type(BlockWriter::type_record("SpanLocationRecord", 32, members.clone()));
     members.push(reference("name", 32));
     let place = writer.dependency_type(BlockWriter::type_record("SpanRecord", 40, members));
     for (name, _) in EVENTS {
@@ -83,7 +84,7 @@ fn block(events: Range<usize>) -> BlockWriter {
         writer.dependency(text, &named(id, name));
     }
     writer.dependency(location, &[4_u64, 1, 2, 40].map(u64::to_le_bytes).concat());
-    // a name, a place of that name, and a property with it, for each of the names that the block begins or ends with too
+    // of each name in turns that the block has a part of: the text, a place with that name, a property with that value
     let id_of = |name: u64| 10 + 3 * name;
     let turns = events.start / EVENTS.len()..events.end.div_ceil(EVENTS.len());
     for name in 4 * turns.start as u64..4 * turns.end as u64 {

@@ -13,6 +13,8 @@ pub mod thread_spans;
 pub mod trace;
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod tests;
 
 use belvedere_core::registry::Registration;

@@ -139,17 +139,9 @@ fn sent(events: &[Event], cuts: &[usize], frequency: i64) -> Sent {
     let process = ProcessInfo {
         process_id: Uuid::new_v4(),
         exe: "game".to_owned(),
-        username: String::new(),
-        realname: String::new(),
-        computer: String::new(),
-        distro: String::new(),
-        cpu_brand: String::new(),
         tsc_frequency: frequency,
         start_time: START,
-        start_ticks: 0,
-        parent_process_id: None,
-        properties: Vec::new(),
-        insert_time: 0,
+        ..ProcessInfo::default()
     };
     let (empty, _) = writer();
     let (dependencies_metadata, objects_metadata) = empty.metadata();
@@ -188,8 +180,7 @@ fn sent(events: &[Event], cuts: &[usize], frequency: i64) -> Sent {
             end_ticks,
             nb_objects: (piece[1] - piece[0]) as i32,
             object_offset: piece[0] as i64,
-            payload_size: 0,
-            insert_time: 0,
+            ..BlockInfo::default()
         };
         blocks.push(encode_block(info, &writer.payload()));
     }

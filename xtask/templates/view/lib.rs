@@ -7,6 +7,9 @@ pub mod {{set}};
 
 use belvedere_core::registry::Registration;
 
+/// The name that it registers under.
+pub const CRATE: &str = env!("CARGO_PKG_NAME");
+
 /// What this crate registers, as plain values.
 pub fn registrations() -> Vec<&'static Registration> {
     vec![&{{set}}::REGISTRATION]

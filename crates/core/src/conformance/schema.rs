@@ -1,8 +1,11 @@
 //! The schema is what was agreed, and the documentation's example works.
 
+use super::damage::LIMIT;
 use super::{SOME, Subject, is_along_streams, texts};
+use crate::feed::Block;
 use crate::registry::Source;
 use crate::time::TimeRange;
+use crate::transit::decompress;
 use anyhow::{Context, Result, bail, ensure};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -68,7 +71,7 @@ struct Snapshot {
 
 impl Snapshot {
     async fn of(subject: &Subject) -> Result<Self> {
-        let program = (subject.sample)(SOME);
+        let mut program = (subject.sample)(SOME);
         let set = subject.view_set(&subject.assembly()?)?;
         let mut schema = String::new();
         for c in set.columns {
@@ -87,8 +90,14 @@ impl Snapshot {
             Source::Blocks(_) | Source::Maker(_) => {}
         }
         let mut sent = Vec::new();
-        for block in program.blocks() {
-            sent.extend_from_slice(&block.body);
+        for Block { info, payload } in program.raw_blocks() {
+            sent.extend_from_slice(info.block_id.as_bytes());
+            // what was sent, not how well it was compressed
+            for part in [&payload.dependencies, &payload.objects] {
+                if !part.is_empty() {
+                    sent.extend(decompress(part, LIMIT, "sample")?);
+                }
+            }
         }
         let lake = subject.fed_with(&program).await?;
         let mut rows = String::new();

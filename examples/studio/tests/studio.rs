@@ -1,0 +1,145 @@
+//! The program of this distribution, fed with what a real client sent.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+const STUDIO: &str = env!("CARGO_BIN_EXE_studio");
+
+fn testdata(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/recordings").join(name)
+}
+
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts the server; it and its address.
+fn serve(lake: &Path) -> (Server, String) {
+    let child = Command::new(STUDIO)
+        .args(["serve", "--http", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0", "--lake"])
+        .arg(lake)
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut server = Server(child.unwrap());
+    let lines = BufReader::new(server.0.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let mut lines = lines.skip_while(|line| !line.starts_with("listening http"));
+    let address = lines.next().unwrap().rsplit(' ').next().unwrap().to_owned();
+    // what it says later must be read too
+    std::thread::spawn(move || lines.count());
+    (server, address)
+}
+
+/// Sends all requests of a recording.
+fn replay(address: &str, name: &str) {
+    let recording = flate2::read::GzDecoder::new(File::open(testdata(name)).unwrap());
+    for line in BufReader::new(recording).lines() {
+        let request: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        let body = STANDARD.decode(request["body_b64"].as_str().unwrap()).unwrap();
+        let mut connection = TcpStream::connect(address).unwrap();
+        let path = request["path"].as_str().unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: studio\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        connection.write_all(&[head.as_bytes(), &body].concat()).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+    }
+}
+
+fn query(lake: &Path, sql: &str) -> Vec<Value> {
+    let output = Command::new(STUDIO).args(["query", sql, "--format", "ndjson", "--lake"]).arg(lake).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn it_has_the_two_crates_that_it_links_and_its_own() {
+    let output = Command::new(STUDIO).args(["schema", "--format", "json"]).output().unwrap();
+    let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let sets: Vec<&String> = schema["view_sets"].as_object().unwrap().keys().collect();
+    let expected = [
+        "async_events",
+        "blocks",
+        "frame_times",
+        "images",
+        "log_entries",
+        "log_stats",
+        "processes",
+        "streams",
+        "thread_spans",
+    ];
+    assert_eq!(sets, expected);
+    let functions = schema["functions"].as_array().unwrap();
+    assert!(functions.iter().any(|f| f["name"] == "image_size" && f["crate"] == "views-images"));
+
+    let docs = tempfile::tempdir().unwrap();
+    let made = Command::new(STUDIO).args(["schema", "--output"]).arg(docs.path()).status().unwrap();
+    assert!(made.success());
+    let page = std::fs::read_to_string(docs.path().join("images.md")).unwrap();
+    assert!(page.contains("| `data` | Binary |  | the encoded picture |"), "{page}");
+    assert!(page.contains("| `image_size(data)` |"), "{page}");
+    let index = std::fs::read_to_string(docs.path().join("index.md")).unwrap();
+    assert!(index.contains("thread_spans --> frame_times"), "{index}");
+}
+
+#[test]
+fn an_address_for_a_part_that_it_does_not_contain_is_no_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_server, address) = serve(directory.path());
+    assert!(address.starts_with("127.0.0.1:"));
+}
+
+#[test]
+fn pictures_of_real_clients_are_those_that_were_taken() {
+    for name in ["native-small", "native-old"] {
+        let directory = tempfile::tempdir().unwrap();
+        let lake = directory.path();
+        let (server, address) = serve(lake);
+        replay(&address, &format!("{name}.jsonl.gz"));
+        drop(server);
+        let truth: Value =
+            serde_json::from_reader(File::open(testdata(&format!("{name}.truth.json"))).unwrap()).unwrap();
+        let process = &truth["processes"][0];
+        let id = process["process"]["process_id"].as_str().unwrap();
+        let rows = query(lake, &format!("SELECT * FROM view_instance('images', '{id}') ORDER BY time"));
+        let taken = process["images"].as_array().unwrap();
+        assert_eq!(rows.len(), taken.len(), "{name}");
+        for (row, taken) in rows.iter().zip(taken) {
+            let data = STANDARD.decode(row["data"].as_str().unwrap()).unwrap();
+            assert_eq!((&row["name"], &row["format"]), (&taken["name"], &taken["format"]));
+            assert_eq!(row["size"], taken["bytes"]);
+            assert_eq!(data.len() as u64, taken["bytes"].as_u64().unwrap());
+            assert_eq!(data.iter().map(|b| u64::from(*b)).sum::<u64>(), taken["byte_sum"].as_u64().unwrap());
+        }
+        // threads have frames
+        let threads =
+            "SELECT stream_id FROM streams WHERE array_to_string(tags, ',') LIKE '%cpu%' ORDER BY 1";
+        let mut frames = 0;
+        for stream in query(lake, threads) {
+            let stream = stream["stream_id"].as_str().unwrap();
+            let sql = format!(
+                "SELECT count(*) AS n FROM view_instance('frame_times', '{stream}') WHERE milliseconds >= 0"
+            );
+            frames += query(lake, &sql)[0]["n"].as_i64().unwrap();
+        }
+        assert_eq!(frames, process["thread_spans_by_depth"][0].as_i64().unwrap(), "{name}");
+    }
+}
