@@ -20,7 +20,7 @@ register_view_set! {
         depends_on: &["thread_spans"],
         source: Source::Query(
             "SELECT name, \"begin\", \"end\", duration / 1e6 AS milliseconds, \
-             CAST(\"begin\" AS BIGINT) / 1e6 - lag(CAST(\"end\" AS BIGINT)) OVER (ORDER BY \"begin\") / 1e6 AS gap \
+             (CAST(\"begin\" AS BIGINT) - lag(CAST(\"end\" AS BIGINT)) OVER (ORDER BY \"begin\")) / 1e6 AS gap \
              FROM thread_spans WHERE depth = 1",
         ),
         version: 1,
