@@ -5,7 +5,7 @@ const RESERVED: &str = "\
     abstract alloc all and any array as asc async await become between box break by case cast const continue \
     core create crate cross decoder desc distinct do drop dyn else end enum except exists extern false fetch \
     final fn for from full gen group having if impl in inner insert intersect into is join lateral left let \
-    like limit loop macro match mod move mut natural not null of offset on or order outer override partition \
+    like limit loop macro match mod move mut natural none not null of offset on or order outer override partials partition \
     priv proc pub ref return right select self set static std struct super table test tests then tokio trait \
     true try type typeof union unnest unsafe unsized update use using values view virtual when where while \
     window with xtask yield";

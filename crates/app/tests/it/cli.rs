@@ -293,3 +293,27 @@ fn the_example_of_every_view_set_and_a_call_of_every_function_work() {
     assert_eq!(sets.len(), schema["view_sets"].as_object().unwrap().len());
     assert_eq!(place.query("SELECT * FROM block_faults()").len(), 0);
 }
+
+#[test]
+fn a_plan_says_what_is_to_be_decoded_until_it_is() {
+    let place = small_lake();
+    let plan = || -> Vec<Value> {
+        let output = place.command("plan").args(["--format", "ndjson"]).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && said.contains("would be decoded in the background"), "{said}");
+        let rows = String::from_utf8(output.stdout).unwrap();
+        rows.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let kept = |rows: &[Value]| rows.iter().filter(|r| r["open_blocks"] != 0).count();
+    let before = plan();
+    assert_eq!(
+        kept(&before) > 0,
+        cfg!(any(feature = "log", feature = "metrics", feature = "spans")),
+        "{before:?}"
+    );
+    assert!(place.command("maintain").arg("--once").output().unwrap().status.success());
+    for set in plan() {
+        assert_eq!((&set["open_blocks"], &set["what"]), (&0.into(), &"up to date".into()), "{set}");
+        assert_eq!(set["stale_partitions"], 0, "{set}");
+    }
+}

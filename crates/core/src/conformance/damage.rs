@@ -25,10 +25,7 @@ pub async fn empty_blocks_give_no_rows(subject: &Subject) -> Result<()> {
     let lake = subject.fed_with(&program).await?;
     for table in subject.tables(&lake, &program)? {
         let rows = table.rows(&lake).await?;
-        ensure!(
-            !subject.is_of_payloads()? || rows.rows.is_empty(),
-            "{table} has rows of empty blocks: {rows:?}"
-        );
+        ensure!(!subject.is_decoded()? || rows.rows.is_empty(), "{table} has rows of empty blocks: {rows:?}");
     }
     ensure!(
         faults(&lake).await?.is_empty(),
@@ -53,7 +50,7 @@ pub async fn damaged_blocks_cost_their_own_rows(subject: &Subject) -> Result<()>
         let (found, expected) = (table.rows(&lake).await?, table.rows(&alone).await?);
         if table.instance != "global" {
             ensure_same(&found, &expected, &format!("{table}, beside damaged blocks of others"))?;
-        } else if subject.is_of_payloads()? {
+        } else if subject.is_decoded()? {
             let lost = expected.rows.iter().find(|row| found.rows.binary_search(row).is_err());
             ensure!(lost.is_none(), "{table} lost a row to other programs' damaged blocks: {lost:?}");
         }

@@ -184,6 +184,12 @@ impl Subject {
         Ok(tables.map(|instance| Table { view_set, instance }).collect())
     }
 
+    /// Whether it is decoded from blocks: its rows are of one block, or stream, and of no other.
+    fn is_decoded(&self) -> Result<bool> {
+        let set = self.view_set(&self.assembly()?)?;
+        Ok(matches!(set.source, crate::registry::Source::Blocks(_)))
+    }
+
     /// Whether its rows come from payloads, its own or those of what it reads.
     fn is_of_payloads(&self) -> Result<bool> {
         let assembly = self.assembly()?;
@@ -204,7 +210,13 @@ impl Subject {
 
 /// Ids of the tables of a view set that can have rows of a program: every one there is of it.
 fn instances(view_set: &ViewSet, subject: &Subject, program: &Program) -> Vec<String> {
-    let sources: Vec<BlockSource> = subject.assembly().map(|a| a.sources(view_set.name)).unwrap_or_default();
+    let sources: Vec<BlockSource> = match (subject.assembly(), &view_set.source) {
+        (Ok(assembly), crate::registry::Source::Query(_)) => {
+            view_set.depends_on.iter().flat_map(|name| assembly.sources(name)).collect()
+        }
+        (Ok(assembly), _) => assembly.sources(view_set.name),
+        (Err(_), _) => Vec::new(),
+    };
     let mut ids = Vec::new();
     for kind in view_set.instances.kinds() {
         match *kind {

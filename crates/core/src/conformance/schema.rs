@@ -89,9 +89,13 @@ impl Snapshot {
             Source::Blocks(_) if is_along_streams(subject)? => schema.push_str("decoded along streams\n"),
             Source::Blocks(_) | Source::Maker(_) => {}
         }
-        let mut sent = Vec::new();
+        // rows follow from these; other ones say nothing about the view set
+        let assembly = subject.assembly()?;
+        let read = assembly.view_sets().filter(|s| set.depends_on.contains(&s.name));
+        let versions: Vec<(&str, u32)> = read.map(|s| (s.name, s.version)).collect();
+        let mut sent = format!("{versions:?} {:?} {:?}", program.process, program.streams()).into_bytes();
         for Block { info, payload } in program.raw_blocks() {
-            sent.extend_from_slice(info.block_id.as_bytes());
+            sent.extend(format!("{info:?}").into_bytes());
             // what was sent, not how well it was compressed
             for part in [&payload.dependencies, &payload.objects] {
                 if !part.is_empty() {

@@ -1,9 +1,10 @@
 //! What a program would do to the partitions of a lake that others have worked on, before it does it.
 
-use super::instance::Instance;
+use super::instance::{Instance, RowSource};
 use crate::lake::{Catalog, LakeError, NewPartition};
 use crate::model::SeqRange;
 use crate::query::Lake;
+use crate::registry::Source;
 use crate::time::TimeRange;
 use anyhow::Result;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,8 @@ pub struct PlannedSet {
     pub view_set: String,
     /// Whether this program has it; without it its partitions stay as they are and nobody reads them.
     pub is_known: bool,
+    /// Whether its rows are decoded from blocks. Otherwise they are made of the rows of others, which are counted there.
+    pub is_decoded: bool,
     /// Partitions that hold what this program would make.
     pub valid: Kept,
     /// Partitions that were made by another version of the view set, or of one that it reads: they are not read.
@@ -98,7 +101,13 @@ impl Lake {
         let mut planned = Vec::new();
         for set in context.assembly().view_sets() {
             if let Some(found) = sets.remove(set.name) {
-                planned.push(PlannedSet { view_set: set.name.to_owned(), is_known: true, ..found });
+                let is_decoded = matches!(set.source, Source::Blocks(_));
+                planned.push(PlannedSet {
+                    view_set: set.name.to_owned(),
+                    is_known: true,
+                    is_decoded,
+                    ..found
+                });
             }
         }
         planned.extend(sets.into_iter().map(|(view_set, found)| PlannedSet { view_set, ..found }));
@@ -110,8 +119,18 @@ impl Lake {
 async fn open(catalog: &Catalog, instance: &Instance, all: SeqRange) -> Result<Open, LakeError> {
     let partitions =
         catalog.partitions_of(instance.view_set.name, &instance.id, &instance.schema_hash).await?;
+    let mut open = Open::default();
+    if !matches!(instance.source, RowSource::Chains(_)) {
+        for gap in all.without(partitions.iter().map(|p| p.content.seqs)) {
+            let found = catalog.summary(&instance.blocks_in(gap)).await?;
+            open.blocks += found.blocks.unsigned_abs();
+            open.bytes += found.payload_bytes.unsigned_abs();
+        }
+        return Ok(open);
+    }
+    // along streams each covers a part of a stream; that late blocks may break a chain is not looked into
     let total = catalog.summary(&instance.blocks_in(all)).await?;
-    let mut open = Open { blocks: total.blocks.unsigned_abs(), bytes: total.payload_bytes.unsigned_abs() };
+    open = Open { blocks: total.blocks.unsigned_abs(), bytes: total.payload_bytes.unsigned_abs() };
     for partition in &partitions {
         let covered = catalog.summary(&instance.blocks_of(&partition.content)).await?;
         open.blocks = open.blocks.saturating_sub(covered.blocks.unsigned_abs());
@@ -127,7 +146,7 @@ mod tests {
     use crate::fixture::{TICK_STATS, TICKS, block, insert, process};
     use crate::lake::LakeOptions;
     use crate::partitions::Retention;
-    use crate::registry::{API_VERSION, Assembly, Item, Registration, Source, ViewSet};
+    use crate::registry::{API_VERSION, Assembly, Item, Registration, ViewSet};
     use uuid::Uuid;
 
     /// The ticks of a later release.
@@ -177,6 +196,7 @@ mod tests {
         let planned = by_name(&next).await;
         assert_eq!(planned["ticks"].stale, after["ticks"].valid);
         assert_eq!(planned["ticks"].global, before["ticks"].global);
+        assert!(planned["ticks"].is_decoded && !planned["tick_stats"].is_decoded);
         assert_eq!((planned["tick_stats"].stale.partitions, planned["tick_stats"].global.blocks), (1, 2));
         next.close().await;
 

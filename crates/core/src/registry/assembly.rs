@@ -69,8 +69,9 @@ impl Assembly {
         for (set, crate_name) in assembly.view_sets.clone() {
             match &set.source {
                 Source::Blocks(source) => assembly.add_source(set, *source, crate_name)?,
-                Source::Query(_) => check_tables(set, crate_name, &view_sets)?,
-                Source::Sql(_) | Source::Maker(_) => {}
+                Source::Query(sql) => check_query(set, sql, crate_name, &view_sets)?,
+                Source::Sql(_) => check_kept(set, crate_name, &view_sets)?,
+                Source::Maker(_) => {}
             }
         }
         for (registration, crate_name) in others {
@@ -251,6 +252,9 @@ fn check_view_set(set: &'static ViewSet, crate_name: &str) -> Result<(), Assembl
     if set.name.is_empty() || set.about.is_empty() || set.columns.is_empty() {
         return invalid("a name, a description and columns are needed".to_owned());
     }
+    if set.name == crate::views::PARTIALS {
+        return invalid("that is what the merge of a view calls its rows".to_owned());
+    }
     // it becomes a folder in the object store and a table in SQL
     if !set.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
         return invalid("a name has lower-case letters, digits and '_' only".to_owned());
@@ -279,28 +283,70 @@ fn check_view_set(set: &'static ViewSet, crate_name: &str) -> Result<(), Assembl
     }
 }
 
-/// A query over others needs tables of them: global ones, or those of the same kind of instance.
-fn check_tables(
+/// All view sets, by name, with the crates that register them.
+type ByName = BTreeMap<&'static str, (&'static ViewSet, &'static str)>;
+
+fn unusable(set: &ViewSet, crate_name: &str, reason: String) -> AssemblyError {
+    AssemblyError::Invalid {
+        what: format!("view set '{}'", set.name),
+        crate_name: crate_name.to_owned(),
+        reason,
+    }
+}
+
+/// A query over others says which they are, since its rows change with theirs, and needs tables of them: global ones, or
+/// those of the same kind of instance.
+fn check_query(
     set: &'static ViewSet,
+    sql: &str,
     crate_name: &str,
-    all: &BTreeMap<&'static str, (&'static ViewSet, &'static str)>,
+    all: &ByName,
 ) -> Result<(), AssemblyError> {
-    let read = set.depends_on.iter().filter_map(|name| all.get(name)).map(|(set, _)| *set);
-    for read in read.filter(|s| !s.instances.has_global()) {
-        let (kinds, theirs) = (set.instances.kinds(), read.instances.kinds());
+    let failed = |reason| Err(unusable(set, crate_name, reason));
+    let tables = match crate::views::tables_of(sql) {
+        Ok(tables) => tables,
+        Err(e) => return failed(format!("its query can't be read: {e:#}")),
+    };
+    let unsaid =
+        |table: &&String| all.contains_key(table.as_str()) && !set.depends_on.contains(&table.as_str());
+    if let Some(table) = tables.iter().find(unsaid) {
+        return failed(format!("its query reads '{table}': name it in depends_on"));
+    }
+    let read = || set.depends_on.iter().filter_map(|name| all.get(name)).map(|(set, _)| *set);
+    let kinds = set.instances.kinds();
+    for read in read().filter(|s| !s.instances.has_global()) {
+        let theirs = read.instances.kinds();
         if let Some(kind) = kinds.iter().find(|kind| !theirs.contains(kind)) {
-            return Err(AssemblyError::Invalid {
-                what: format!("view set '{}'", set.name),
-                crate_name: crate_name.to_owned(),
-                reason: format!(
-                    "it has the instance kind '{kind}' and reads '{}', which has only '{}'; give it the same",
-                    read.name,
-                    theirs.join("', '")
-                ),
-            });
+            return failed(format!(
+                "it has the instance kind '{kind}' and reads '{}', which has only '{}'; give it the same",
+                read.name,
+                theirs.join("', '")
+            ));
         }
     }
-    Ok(())
+    let is_alone = |kind: &&&str| **kind != "global" && !read().any(|s| s.instances.kinds().contains(kind));
+    match kinds.iter().find(is_alone) {
+        Some(kind) => failed(format!(
+            "it has the instance kind '{kind}', and nothing that it reads has: every instance would be the same"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// What is kept for some blocks must be the rows of these blocks.
+fn check_kept(set: &'static ViewSet, crate_name: &str, all: &ByName) -> Result<(), AssemblyError> {
+    let read = set.depends_on.iter().filter_map(|name| all.get(name)).map(|(set, _)| *set);
+    match read.into_iter().find(|s| matches!(s.source, Source::Query(_))) {
+        Some(read) => Err(unusable(
+            set,
+            crate_name,
+            format!(
+                "it is kept in parts, and '{}' is made anew at each query: read what that reads",
+                read.name
+            ),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// Orders view sets so that each comes after what it depends on, ties by name.

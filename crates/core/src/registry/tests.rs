@@ -50,6 +50,36 @@ fn view_set_of(
     registration(crate_name, Item::ViewSet(set))
 }
 
+/// A query over `b`.
+fn query(instances: Instances, depends_on: &'static [&'static str]) -> &'static Registration {
+    let set = ViewSet {
+        name: "a",
+        about: "a test",
+        columns: COLUMNS,
+        instances,
+        depends_on,
+        source: Source::Query("SELECT * FROM b"),
+        version: 1,
+        example: "SELECT 1",
+    };
+    registration("zoo", Item::ViewSet(set))
+}
+
+/// `b`, which has tables of streams.
+fn of_streams() -> &'static Registration {
+    let set = ViewSet {
+        name: "b",
+        about: "a test",
+        columns: COLUMNS,
+        instances: Instances::PerStream,
+        depends_on: &[],
+        source: Source::Blocks(BlockSource::transit("test", &Nothing(&["time"]))),
+        version: 1,
+        example: "SELECT 1",
+    };
+    registration("farm", Item::ViewSet(set))
+}
+
 fn names(assembly: &Assembly) -> Vec<&'static str> {
     assembly.view_sets().map(|s| s.name).collect()
 }
@@ -173,6 +203,34 @@ fn registrations_that_do_not_fit_together_say_who_has_to_change_what() {
                 }),
             )]),
         ),
+        ("query over tables of another kind", with(&[query(Instances::PerProcess, &["b"]), of_streams()])),
+        ("query of a kind that nothing has", with(&[query(Instances::PerStream, &["blocks"])])),
+        ("query that does not say what it reads", with(&[query(Instances::PerStream, &[]), of_streams()])),
+        (
+            "kept over what is not kept",
+            with(&[
+                query(Instances::PerStream, &["b"]),
+                of_streams(),
+                registration(
+                    "zoo",
+                    Item::ViewSet(ViewSet {
+                        name: "c",
+                        about: "a test",
+                        columns: COLUMNS,
+                        instances: Instances::Global,
+                        depends_on: &["a"],
+                        source: Source::Sql(SqlSource {
+                            extract: "SELECT * FROM a",
+                            merge: "SELECT * FROM partials",
+                            sort: &["time"],
+                        }),
+                        version: 1,
+                        example: "SELECT 1",
+                    }),
+                ),
+            ]),
+        ),
+        ("name of the engine's", with(&[view_set("zoo", "partials", &[])])),
         ("unknown column", with(&[view_set_of("zoo", "a", &[], COLUMNS, &["time", "size"])])),
         ("column of core", with(&[view_set_of("zoo", "a", &[], COLUMNS, &["time", "process_id"])])),
         ("forgotten column", with(&[view_set_of("zoo", "a", &[], COLUMNS, &[])])),

@@ -16,5 +16,5 @@ mod user_views;
 pub(crate) use block_view::block_view_maker;
 pub use paged::{GlobalViewMaker, Page, PagedSource, PagedTable};
 pub(crate) use query_view::query_view_maker;
-pub(crate) use sql_view::{extract, merge, sql_view_maker};
-pub(crate) use user_views::Views;
+pub(crate) use sql_view::{PARTIALS, extract, merge, sql_view_maker};
+pub(crate) use user_views::{Views, tables_of};

@@ -35,7 +35,7 @@ crate::register_view_set! {
         source: Source::Maker(|context| Ok(GlobalViewMaker::new(context, Streams))),
         version: 1,
         example: "SELECT stream_id, property_get(properties, 'thread-name') AS thread \
-                  FROM streams WHERE array_has(tags, 'cpu')",
+                  FROM streams WHERE format = 'micromegas-transit'",
     }
 }
 

@@ -278,6 +278,11 @@ impl Definition {
         let mut depends_on = Vec::new();
         for table in tables_of(&self.extract)? {
             match assembly.view_sets().find(|s| s.name == table) {
+                Some(set) if matches!(set.source, Source::Query(_)) => {
+                    bail!(
+                        "'{table}' is made anew at each query and can't be kept in parts: read what it reads"
+                    )
+                }
                 Some(set) => depends_on.push(set.name),
                 None => bail!("'{table}' is no view set: only view sets can be read, by their names"),
             }
@@ -338,7 +343,7 @@ impl Definition {
 }
 
 /// Names of the tables that a query reads, sorted; those that it defines itself left out.
-fn tables_of(sql: &str) -> Result<Vec<String>> {
+pub(crate) fn tables_of(sql: &str) -> Result<Vec<String>> {
     let statements = Parser::parse_sql(&GenericDialect {}, sql)?;
     let [Statement::Query(query)] = statements.as_slice() else { bail!("one SQL query is needed") };
     let name = |name: String| name.trim_matches('"').to_owned();
