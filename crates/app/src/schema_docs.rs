@@ -25,7 +25,7 @@ fn index(assembly: &Assembly) -> String {
             .to_owned();
     for (set, crate_name) in assembly.view_sets_with_crates() {
         let kinds = set.instances.kinds().join(", ");
-        let _ = writeln!(text, "| [{0}]({0}.md) | {1} | {kinds} | {crate_name} |", set.name, set.about);
+        let _ = writeln!(text, "| [{0}]({0}.md) | {1} | {kinds} | {crate_name} |", set.name, cell(set.about));
     }
     text.push_str("\nFunctions that crates bring along: [SQL functions](sql-functions.md). ");
     text.push_str("Everything as JSON: [schema.json](schema.json).\n\n");
@@ -83,7 +83,8 @@ pub(crate) fn view_set(assembly: &Assembly, set: &ViewSet, crate_name: &str) -> 
     for c in set.columns {
         let null = if c.nullable { "yes" } else { "" };
         let time = if c.event_time == EventTime::None { "" } else { " (event time)" };
-        let _ = writeln!(text, "| `{}` | {} | {null} | {}{time} |", c.name, c.column_type.to_text(), c.about);
+        let (of_type, about) = (c.column_type.to_text(), cell(c.about));
+        let _ = writeln!(text, "| `{}` | {of_type} | {null} | {about}{time} |", c.name);
     }
     let _ = writeln!(text, "\n```sql\n{}\n```", set.example);
     if let Source::Sql(sql) = &set.source {
@@ -101,7 +102,7 @@ pub(crate) fn view_set(assembly: &Assembly, set: &ViewSet, crate_name: &str) -> 
     if !own.is_empty() {
         let _ = writeln!(text, "\nFunctions of {crate_name}:\n\n| function | what it gives |\n| --- | --- |");
         for f in own {
-            let _ = writeln!(text, "| `{}` | {} |", f.signature, f.about);
+            let _ = writeln!(text, "| `{}` | {} |", cell(f.signature), cell(f.about));
         }
     }
     text
@@ -119,10 +120,15 @@ pub(crate) fn functions(assembly: &Assembly) -> String {
             .to_owned();
     for (functions, crate_name) in assembly.functions() {
         for f in functions.docs {
-            let _ = writeln!(text, "| `{}` | {} | {crate_name} |", f.signature, f.about);
+            let _ = writeln!(text, "| `{}` | {} | {crate_name} |", cell(f.signature), cell(f.about));
         }
     }
     text
+}
+
+/// A text that stands in a table.
+fn cell(text: &str) -> String {
+    text.replace('|', "\\|")
 }
 
 /// Everything, or one view set, as JSON with a line break at the end.

@@ -60,7 +60,7 @@ fn span(i: usize) -> Value {
         "traceId": trace_id(1 + i / 4),
         "spanId": span_id(1 + i),
         "parentSpanId": (i != first).then(|| span_id(1 + first)),
-        "traceState": (i % 5 == 0).then_some("vendor=1"),
+        "traceState": i.is_multiple_of(5).then_some("vendor=1"),
         "name": format!("order {i}"),
         "kind": i % 6,
         "startTimeUnixNano": start,
@@ -111,6 +111,6 @@ fn metric(i: usize) -> Value {
         "name": format!("metric {i}"),
         "description": "made up",
         "unit": "1",
-        kind: {"dataPoints": [point], "aggregationTemporality": 1 + i % 2, "isMonotonic": i % 2 == 0},
+        kind: {"dataPoints": [point], "aggregationTemporality": 1 + i % 2, "isMonotonic": i.is_multiple_of(2)},
     })
 }

@@ -43,7 +43,7 @@ fn ticks(count: usize) -> Program {
                         &[time.to_le_bytes(), (i as i64).to_le_bytes(), id.to_le_bytes()].concat(),
                     );
                 }
-                let last = of_block(block).last().unwrap_or_default();
+                let last = of_block(block).next_back().unwrap_or_default();
                 (1000 * of_block(block).next().unwrap_or_default() as i64, 1000 * last as i64, writer)
             })
             .collect();
