@@ -64,7 +64,8 @@ async fn lake(directory: &std::path::Path) -> (Lake, Router) {
     let lake = Lake::open(directory).await.unwrap();
     let service = Arc::new(IngestionService::new(lake.connection().clone(), IngestLimits::default()));
     let routes = lake.assembly().routes().find(|(routes, _)| routes.name == "otlp").unwrap().0;
-    (lake, (routes.make)(service))
+    let belvedere::core::registry::MakeRoutes::Ingest(make) = routes.make else { unreachable!() };
+    (lake, make(service))
 }
 
 /// Sends requests to the routes, `at_once` at a time.

@@ -20,6 +20,7 @@
 //!
 //! | room | what it knows |
 //! | --- | --- |
+//! | [`access`] | who asks, and what they may |
 //! | [`ingest`] | protocols' requests, limits, answers |
 //! | [`wire`] | the CBOR envelopes of native clients |
 //! | [`lake`] | durable storage: catalogue, objects, group commit |
@@ -32,6 +33,7 @@
 //!
 //! A view crate starts with `use belvedere_core::prelude::*;`.
 
+pub mod access;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod decode;
@@ -64,8 +66,8 @@ pub use inventory;
 pub mod prelude {
     pub use crate::decode::{BlockDecoder, BlockReader, ChainDecoder, DecodeError, Rows};
     pub use crate::registry::{
-        BlockSource, BlockSourceRegistration, Column, FunctionDoc, FunctionSet, Functions, Instances, Routes,
-        Source, SqlSource, ViewSet,
+        BlockSource, BlockSourceRegistration, Column, FunctionDoc, FunctionSet, Functions, Instances,
+        MakeRoutes, Routes, Source, SqlSource, ViewSet,
     };
     pub use crate::transit::{PropertyDictionary, TextColumn, TextDictionary};
     pub use crate::{register_block_source, register_functions, register_routes, register_view_set};

@@ -11,6 +11,8 @@ use belvedere_core::Lake;
 use belvedere_core::ingest::{IngestLimits, IngestionService};
 use belvedere_core::lake::LakeConnection;
 use belvedere_core::partitions::MaintenanceConfig;
+use belvedere_core::query::QueryService;
+use belvedere_core::registry::MakeRoutes;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -132,11 +134,17 @@ impl Server {
                 .collect();
             tracing::info!("{name} {version} registered the view sets {}", sets.join(", "));
         }
+        let ingestion =
+            limits.map(|limits| Arc::new(IngestionService::new(lake.connection().clone(), limits)));
+        let queries = Arc::new(QueryService::new(lake.clone()));
         let mut protocols = Vec::new();
-        if let Some(limits) = limits {
-            let service = Arc::new(IngestionService::new(lake.connection().clone(), limits));
-            for (routes, _) in assembly.routes() {
-                protocols.push((routes.listeners, (routes.make)(service.clone())));
+        for (routes, _) in assembly.routes() {
+            match (routes.make, &ingestion) {
+                (MakeRoutes::Ingest(make), Some(service)) => {
+                    protocols.push((routes.listeners, make(service.clone())))
+                }
+                (MakeRoutes::Ingest(_), None) => {}
+                (MakeRoutes::Query(make), _) => protocols.push((routes.listeners, make(queries.clone()))),
             }
         }
         let router = |name: &str| {

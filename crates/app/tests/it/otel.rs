@@ -579,7 +579,8 @@ fn frame(message: &[u8]) -> Vec<u8> {
 fn routes(lake: &Lake, limits: IngestLimits) -> Router {
     let service = IngestionService::new(lake.connection().clone(), limits);
     let routes = lake.assembly().routes().find(|(routes, _)| routes.name == "otlp").unwrap().0;
-    (routes.make)(std::sync::Arc::new(service))
+    let belvedere::core::registry::MakeRoutes::Ingest(make) = routes.make else { unreachable!() };
+    make(std::sync::Arc::new(service))
 }
 
 /// A lake in memory with the recording.

@@ -4,7 +4,7 @@
 //! clients drop the data. Whatever is the server's fault is 503, which clients try again.
 
 use super::{Body, IngestError, IngestionService};
-use crate::registry::Routes;
+use crate::registry::{MakeRoutes, Routes};
 use axum::Router;
 use axum::body::HttpBody;
 use axum::extract::{Request, State};
@@ -21,13 +21,13 @@ crate::register_routes! {
         about: "CBOR over HTTP, as the native client libraries send it: POST /ingestion/insert_process, \
                 /ingestion/insert_stream, /ingestion/insert_block",
         listeners: &["http"],
-        make: |service| {
+        make: MakeRoutes::Ingest(|service| {
             Router::new()
                 .route("/ingestion/insert_process", post(insert_process))
                 .route("/ingestion/insert_stream", post(insert_stream))
                 .route("/ingestion/insert_block", post(insert_block))
                 .with_state(service)
-        },
+        }),
     }
 }
 

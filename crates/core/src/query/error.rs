@@ -1,5 +1,6 @@
 //! Whose fault it is that a query failed.
 
+use crate::access::Refused;
 use crate::lake::LakeError;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
@@ -14,6 +15,18 @@ pub enum QueryError {
     /// The query wants more than it is allowed: narrow it, or raise the limit.
     #[error("the query needs more than it is allowed: {0}")]
     Resources(String),
+    /// Whoever asks may not have that: ask an administrator.
+    #[error("{0}")]
+    Rights(String),
+    /// It took longer than it may: narrow it, or raise the limit.
+    #[error("{0}")]
+    TooLong(String),
+    /// Somebody ended it.
+    #[error("{0}")]
+    Cancelled(String),
+    /// This is SQL, but not for here.
+    #[error("{0}")]
+    Unsupported(String),
     /// The lake failed: trying again may help.
     #[error("the lake failed: {0}")]
     Internal(String),
@@ -34,6 +47,12 @@ impl From<DataFusionError> for QueryError {
             | DataFusionError::ExecutionJoin(_) => Self::Internal(text),
             _ => Self::Sql(text),
         }
+    }
+}
+
+impl From<Refused> for QueryError {
+    fn from(refused: Refused) -> Self {
+        Self::Rights(refused.to_string())
     }
 }
 

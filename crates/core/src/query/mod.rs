@@ -23,6 +23,7 @@ mod lake;
 mod output;
 mod partition_scan;
 mod range_cache;
+mod service;
 mod view_table;
 
 pub(crate) use block_scan::note_fault;
@@ -35,4 +36,5 @@ pub use error::QueryError;
 pub use lake::{Lake, LakeConfig, QueryResult};
 pub use output::{documented, documented_schema, is_jsonb};
 pub(crate) use partition_scan::{PartitionScan, SIDE_BY_SIDE, runs};
+pub use service::{Answer, AnswerTypes, ClientInfo, Description, QueryRequest, QueryService};
 pub(crate) use view_table::{Coverage, ViewTable, external, range_predicate};

@@ -1,7 +1,7 @@
 //! SQL functions and routes that crates bring along.
 
 use crate::ingest::IngestionService;
-use crate::query::QueryContext;
+use crate::query::{QueryContext, QueryService};
 use axum::Router;
 use datafusion::catalog::TableFunctionImpl;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
@@ -38,7 +38,7 @@ pub struct FunctionSet {
     pub tables: Vec<(&'static str, Arc<dyn TableFunctionImpl>)>,
 }
 
-/// HTTP routes of one crate.
+/// HTTP or gRPC routes of one crate.
 #[derive(Debug)]
 pub struct Routes {
     /// Name of the protocol.
@@ -49,5 +49,14 @@ pub struct Routes {
     /// it has no address for are left out.
     pub listeners: &'static [&'static str],
     /// Makes the router.
-    pub make: fn(Arc<IngestionService>) -> Router,
+    pub make: MakeRoutes,
+}
+
+/// Makes a router around the service that it is for.
+#[derive(Debug, Clone, Copy)]
+pub enum MakeRoutes {
+    /// Takes what programs send: callers need the right to send.
+    Ingest(fn(Arc<IngestionService>) -> Router),
+    /// Answers queries: callers need the right to read.
+    Query(fn(Arc<QueryService>) -> Router),
 }

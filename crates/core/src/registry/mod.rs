@@ -18,7 +18,7 @@ pub use column::{Column, ColumnType, EventTime, Origin};
 pub(crate) use column::{DOCUMENTED_TYPE, JSONB};
 pub use error::AssemblyError;
 pub use factory::{MakerContext, View, ViewFactory, ViewMaker, default_view_factory};
-pub use functions::{FunctionDoc, FunctionSet, Functions, Routes};
+pub use functions::{FunctionDoc, FunctionSet, Functions, MakeRoutes, Routes};
 pub use view_set::{BlockSource, BlockSourceRegistration, Decoder, Instances, Source, SqlSource, ViewSet};
 
 #[cfg(test)]

@@ -264,7 +264,7 @@ fn registrations_that_do_not_fit_together_say_who_has_to_change_what() {
                     name: "x",
                     about: "x",
                     listeners: &["http"],
-                    make: |_| axum::Router::new(),
+                    make: MakeRoutes::Ingest(|_| axum::Router::new()),
                 }),
             }))]),
         ),

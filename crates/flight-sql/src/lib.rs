@@ -1,0 +1,1 @@
+//! FlightSQL: how other programs ask a lake.
