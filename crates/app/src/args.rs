@@ -2,6 +2,7 @@
 
 use crate::format::Format;
 use belvedere_core::partitions::{Keep, Retention};
+use belvedere_core::query::QueryLimits;
 use clap::{Args, Parser, Subcommand};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -98,9 +99,12 @@ pub(crate) struct ServeArgs {
     /// Listen off loopback although anybody who reaches the address can send and ask
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// What this process does: ingest (takes what programs send), maintain (makes partitions, deletes what expired)
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Role::Ingest, Role::Maintain])]
+    /// What this process does: ingest (takes what programs send), query (answers SQL), maintain (makes partitions,
+    /// deletes what expired)
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Role::Ingest, Role::Query, Role::Maintain])]
     pub(crate) roles: Vec<Role>,
+    #[command(flatten)]
+    pub(crate) queries: QueryLimitArgs,
     #[command(flatten)]
     pub(crate) keep: KeepArgs,
     /// Largest request body, in MiB
@@ -109,6 +113,37 @@ pub(crate) struct ServeArgs {
     /// Request bodies that are handled at once, in MiB; more wait
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_pending: u64,
+}
+
+/// What queries by other programs may use.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct QueryLimitArgs {
+    /// Queries that run at once; others wait, and callers take turns [default: 4 for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_queries: Option<u64>,
+    /// Queries that wait for their turn; more are refused
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) max_waiting: usize,
+    /// Memory for one query, in MiB; what can spill to disk does so beyond, the rest fails [default: a quarter of --memory]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) query_memory: Option<u64>,
+    /// How long a query may take, until its last row is taken
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = age)]
+    pub(crate) query_time: Duration,
+}
+
+impl QueryLimitArgs {
+    /// What that means for a service of a lake with that many MiB of memory.
+    pub(crate) fn limits(&self, memory: usize) -> QueryLimits {
+        let usual = QueryLimits::default();
+        let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        QueryLimits {
+            memory_bytes: self.query_memory.map_or(memory / 4, count).max(1).saturating_mul(1 << 20),
+            time: self.query_time,
+            concurrent: self.max_queries.map_or(usual.concurrent, count),
+            waiting: self.max_waiting,
+        }
+    }
 }
 
 /// Where a part of a server listens, if it does.
@@ -137,6 +172,8 @@ impl std::str::FromStr for ListenAt {
 pub(crate) enum Role {
     /// Take what instrumented processes send
     Ingest,
+    /// Answer SQL
+    Query,
     /// Make partitions in the background
     Maintain,
 }

@@ -44,6 +44,7 @@
 //! Invariant: flags, environment variables and ports are known here and nowhere else.
 
 mod args;
+mod background;
 mod commands;
 mod format;
 mod linked;

@@ -121,7 +121,7 @@ impl Caller {
 }
 
 /// Somebody may not do what they asked for.
-#[derive(Debug, Error, Clone, PartialEq, Eq)]
+#[derive(Debug, Error, Clone, PartialEq, Eq, Hash)]
 #[error("'{name}' lacks the right '{}': an administrator can make a key that has it, 'belvedere keys create'", right.name())]
 pub struct Refused {
     name: String,

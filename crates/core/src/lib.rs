@@ -64,6 +64,7 @@ pub use inventory;
 
 /// What a view crate needs.
 pub mod prelude {
+    pub use crate::access::Right;
     pub use crate::decode::{BlockDecoder, BlockReader, ChainDecoder, DecodeError, Rows};
     pub use crate::registry::{
         BlockSource, BlockSourceRegistration, Column, FunctionDoc, FunctionSet, Functions, Instances,
@@ -80,6 +81,8 @@ pub fn registrations() -> Vec<&'static registry::Registration> {
         &views::processes::REGISTRATION,
         &views::streams::REGISTRATION,
         &query::functions::REGISTRATION,
+        &query::functions::denials::REGISTRATION,
+        &query::functions::queries::REGISTRATION,
         &ingest::NATIVE_ROUTES,
     ]
 }

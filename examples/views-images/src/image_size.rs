@@ -14,6 +14,7 @@ register_functions! {
             name: "image_size",
             signature: "image_size(data)",
             about: "Width and height of an encoded picture in pixels, as '640x480'; NULL if it is no PNG.",
+            needs: Right::Read,
         }],
         make: |_| FunctionSet {
             scalars: vec![create_udf(

@@ -10,6 +10,7 @@ use belvedere_core::Lake;
 use belvedere_core::ingest::IngestLimits;
 use belvedere_core::lake::BlockFilter;
 use belvedere_core::partitions::MaintenanceConfig;
+use belvedere_core::query::QueryLimits;
 use belvedere_core::time::TimeRange;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -63,6 +64,7 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
         lake.clone(),
         vec![("http", listener)],
         Some(IngestLimits::default()),
+        Some(QueryLimits::default()),
         Some(MaintenanceConfig::default()),
     )?;
     let url = format!("http://{}", address);

@@ -2,6 +2,7 @@
 
 use super::lake::open;
 use crate::args::{ListenAt, Role, ServeArgs};
+use crate::background::Threads;
 use anyhow::{Context, Result, bail};
 use axum::Router;
 use axum::http::{StatusCode, header};
@@ -11,7 +12,7 @@ use belvedere_core::Lake;
 use belvedere_core::ingest::{IngestLimits, IngestionService};
 use belvedere_core::lake::LakeConnection;
 use belvedere_core::partitions::MaintenanceConfig;
-use belvedere_core::query::QueryService;
+use belvedere_core::query::{QueryLimits, QueryService};
 use belvedere_core::registry::MakeRoutes;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +21,9 @@ use tokio::net::TcpListener;
 
 /// How long requests under way may take when the server is told to stop.
 const GRACE: Duration = Duration::from_secs(25);
+/// How much queries give way to those who send, and background work to both.
+const QUERY_NICE: i32 = 5;
+const MAINTENANCE_NICE: i32 = 10;
 
 pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     if args.flight_sql.is_some() {
@@ -46,7 +50,8 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     let lake = open(&args.lake).await?;
     let upkeep = has(Role::Maintain)
         .then(|| MaintenanceConfig { retention: args.keep.retention(), ..MaintenanceConfig::default() });
-    let server = Server::start(lake, listeners, has(Role::Ingest).then_some(limits), upkeep)?;
+    let queries = has(Role::Query).then(|| args.queries.limits(args.lake.memory));
+    let server = Server::start(lake, listeners, has(Role::Ingest).then_some(limits), queries, upkeep)?;
     // who reads the next lines may ask to stop at once
     let stop = stopped();
     for line in server.addresses() {
@@ -112,6 +117,8 @@ pub(crate) struct Server {
     pub(crate) lake: Lake,
     /// By the name of the address.
     listeners: Vec<(&'static str, TcpListener, Router)>,
+    /// Where queries run.
+    query_threads: Option<Threads>,
     /// What background work is to be done, if any.
     upkeep: Option<MaintenanceConfig>,
 }
@@ -123,6 +130,7 @@ impl Server {
         lake: Lake,
         listeners: Vec<(&'static str, TcpListener)>,
         limits: Option<IngestLimits>,
+        queries: Option<QueryLimits>,
         upkeep: Option<MaintenanceConfig>,
     ) -> Result<Self> {
         let assembly = lake.assembly();
@@ -136,16 +144,21 @@ impl Server {
         }
         let ingestion =
             limits.map(|limits| Arc::new(IngestionService::new(lake.connection().clone(), limits)));
-        let queries = Arc::new(QueryService::new(lake.clone()));
+        let (query_threads, queries) = match queries {
+            Some(limits) => {
+                let runtime = Threads::start("query", lake.query_threads(), QUERY_NICE)?;
+                let service = QueryService::new(lake.clone(), limits, runtime.handle().clone());
+                (Some(runtime), Some(Arc::new(service)))
+            }
+            None => (None, None),
+        };
         let mut protocols = Vec::new();
         for (routes, _) in assembly.routes() {
-            match (routes.make, &ingestion) {
-                (MakeRoutes::Ingest(make), Some(service)) => {
-                    protocols.push((routes.listeners, make(service.clone())))
-                }
-                (MakeRoutes::Ingest(_), None) => {}
-                (MakeRoutes::Query(make), _) => protocols.push((routes.listeners, make(queries.clone()))),
-            }
+            let router = match routes.make {
+                MakeRoutes::Ingest(make) => ingestion.clone().map(make),
+                MakeRoutes::Query(make) => queries.clone().map(make),
+            };
+            protocols.extend(router.map(|router| (routes.listeners, router)));
         }
         let router = |name: &str| {
             let own = match name {
@@ -157,7 +170,7 @@ impl Server {
         };
         let listeners =
             listeners.into_iter().map(|(name, listener)| (name, listener, router(name))).collect();
-        Ok(Self { lake, listeners, upkeep })
+        Ok(Self { lake, listeners, query_threads, upkeep })
     }
 
     /// The addresses that were really bound, each behind its name.
@@ -208,6 +221,7 @@ impl Server {
         if let Some(background) = background {
             background.stop().await;
         }
+        drop(self.query_threads);
         self.lake.close().await;
         Ok(())
     }
@@ -215,27 +229,22 @@ impl Server {
 
 /// Background work, on threads of its own: requests are not to wait behind it.
 struct Background {
-    runtime: tokio::runtime::Runtime,
+    threads: Threads,
     work: tokio::task::JoinHandle<()>,
 }
 
 impl Background {
     fn start(lake: Lake, config: MaintenanceConfig) -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(lake.background_threads())
-            .thread_name("maintenance")
-            .enable_all()
-            .build()
-            .context("threads for background work could not be started")?;
-        let work = runtime.spawn(async move { lake.run_maintenance(&config).await });
-        Ok(Self { runtime, work })
+        let threads = Threads::start("maintenance", lake.background_threads(), MAINTENANCE_NICE)?;
+        let work = threads.handle().spawn(async move { lake.run_maintenance(&config).await });
+        Ok(Self { threads, work })
     }
 
     /// What is not published yet is made again some other time.
     async fn stop(self) {
         self.work.abort();
         let _ = self.work.await;
-        self.runtime.shutdown_background();
+        drop(self.threads);
     }
 }
 

@@ -10,6 +10,8 @@ use prometheus_client::registry::Registry;
 type RequestLabels = [(&'static str, String); 2];
 /// Label of a view set.
 type ViewSetLabel = [(&'static str, String); 1];
+/// Label of how something ended.
+type OutcomeLabel = [(&'static str, String); 1];
 /// Labels of a view set and a reason.
 type ReasonLabels = [(&'static str, String); 2];
 
@@ -29,6 +31,10 @@ pub struct Metrics {
     pub(crate) commit_seconds: Histogram,
     /// Queries that began.
     pub(crate) queries: Counter,
+    /// Queries of callers that came to an end, by outcome.
+    pub(crate) queries_ended: Family<OutcomeLabel, Counter>,
+    /// From the arrival of a caller's query to its end.
+    pub(crate) query_seconds: Histogram,
     /// Blocks read for queries, by view set.
     pub(crate) blocks_decoded: Family<ViewSetLabel, Counter>,
     /// Blocks that could not be read, by view set; counted at each attempt.
@@ -55,6 +61,8 @@ impl Default for Metrics {
             blocks_repeated: Counter::default(),
             commit_seconds: Histogram::new(exponential_buckets(0.000_5, 2.0, 16)),
             queries: Counter::default(),
+            queries_ended: Family::default(),
+            query_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 20)),
             blocks_decoded: Family::default(),
             blocks_unreadable: Family::default(),
             events_ignored: Family::default(),
@@ -75,6 +83,16 @@ impl Default for Metrics {
             m.commit_seconds.clone(),
         );
         registry.register("queries", "Queries begun", m.queries.clone());
+        registry.register(
+            "queries_ended",
+            "Queries of callers that came to an end: ok, error, or incomplete when the client went away",
+            m.queries_ended.clone(),
+        );
+        registry.register(
+            "query_seconds",
+            "Seconds from the arrival of a caller's query to its end",
+            m.query_seconds.clone(),
+        );
         registry.register("blocks_decoded", "Blocks read for queries, by view set", m.blocks_decoded.clone());
         registry.register(
             "blocks_unreadable",
@@ -113,6 +131,12 @@ impl Metrics {
             let labels = [("view_set", view_set.to_owned()), ("reason", (*reason).to_owned())];
             self.events_ignored.get_or_create(&labels).inc_by(*events);
         }
+    }
+
+    /// Counts a query that came to its end.
+    pub(crate) fn note_query(&self, outcome: &'static str, took: std::time::Duration) {
+        self.queries_ended.get_or_create(&[("outcome", outcome.to_owned())]).inc();
+        self.query_seconds.observe(took.as_secs_f64());
     }
 
     /// All counters in the text format that Prometheus reads.

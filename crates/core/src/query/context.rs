@@ -1,14 +1,18 @@
 //! What the tables and functions of one query know.
 
+use super::denials::Denials;
 use super::engine;
+use super::refused::{RefusedTable, refused_scalar};
+use super::running::{RunningQueries, RunningQuery};
+use crate::access::Caller;
 use crate::decode::DecodeLimits;
 use crate::lake::{LakeConnection, LakeError};
 use crate::model::SeqRange;
 use crate::partitions::{Wanted, Workshop};
-use crate::registry::{Assembly, ViewFactory};
+use crate::registry::{Assembly, Functions, ViewFactory};
 use crate::time::TimeRange;
 use datafusion::error::DataFusionError;
-use datafusion::execution::runtime_env::RuntimeEnv;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,6 +46,12 @@ pub struct QueryContext {
     pub(super) wanted: Arc<Wanted>,
     /// What functions that change partitions work with.
     pub(super) upkeep: Upkeep,
+    /// Who asks.
+    pub(super) caller: Arc<Caller>,
+    /// All queries of this program.
+    pub(super) running: Arc<RunningQueries>,
+    /// The rules that keep queries away.
+    pub(super) denials: Arc<Denials>,
 }
 
 impl QueryContext {
@@ -67,6 +77,9 @@ impl QueryContext {
             decoders: Arc::new(Semaphore::new(1)),
             wanted: Arc::default(),
             upkeep: Upkeep { threads: Arc::new(Semaphore::new(1)), grace: 0, memory_bytes: 0 },
+            caller: Caller::anybody(),
+            running: Arc::default(),
+            denials: Arc::default(),
         }
     }
 
@@ -88,6 +101,15 @@ impl QueryContext {
     /// Memory and disk for queries.
     pub fn runtime(&self) -> &Arc<RuntimeEnv> {
         &self.runtime
+    }
+
+    /// Who asks.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    pub(crate) fn running(&self) -> &RunningQueries {
+        &self.running
     }
 
     /// The range of event time that the query is about.
@@ -129,6 +151,20 @@ impl QueryContext {
         };
         let upkeep = &self.upkeep;
         Workshop::new(unlimited, upkeep.threads.clone(), upkeep.grace, upkeep.memory_bytes)
+    }
+
+    /// The same for that caller.
+    #[must_use]
+    pub(super) fn asked_by(self, caller: Arc<Caller>) -> Self {
+        Self { caller, ..self }
+    }
+
+    /// The same for a query that others see running, with its own memory.
+    pub(super) fn of_query(self, query: &RunningQuery) -> Result<Self, DataFusionError> {
+        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
+            .with_memory_pool(query.memory.clone())
+            .build_arc()?;
+        Ok(Self { runtime, report: query.report.clone(), caller: query.caller.clone(), ..self })
     }
 
     /// The same for another range of event time.
@@ -179,18 +215,33 @@ impl QueryContext {
             session.register_table(view.get_view_set_name(), view.table(self).map_err(failed)?)?;
         }
         for (functions, _) in self.assembly.functions() {
-            let set = (functions.make)(self);
-            for scalar in set.scalars {
-                session.register_udf(scalar);
-            }
-            for aggregate in set.aggregates {
-                session.register_udaf(aggregate);
-            }
-            for (name, table) in set.tables {
-                session.register_udtf(name, table);
-            }
+            self.register(functions, &session);
         }
         Ok(session)
+    }
+
+    /// The functions of one crate; in place of those that the caller may not use, some that say so.
+    fn register(&self, functions: &Functions, session: &SessionContext) {
+        let refused = |name: &str| {
+            let doc = functions.docs.iter().find(|doc| doc.name == name)?;
+            self.caller.check(doc.needs).err()
+        };
+        let set = (functions.make)(self);
+        for scalar in set.scalars {
+            match refused(scalar.name()) {
+                Some(refused) => session.register_udf(refused_scalar(scalar.name(), refused)),
+                None => session.register_udf(scalar),
+            }
+        }
+        for aggregate in set.aggregates {
+            session.register_udaf(aggregate);
+        }
+        for (name, table) in set.tables {
+            match refused(name) {
+                Some(refused) => session.register_udtf(name, Arc::new(RefusedTable(refused))),
+                None => session.register_udtf(name, table),
+            }
+        }
     }
 }
 

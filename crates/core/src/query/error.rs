@@ -21,6 +21,9 @@ pub enum QueryError {
     /// It took longer than it may: narrow it, or raise the limit.
     #[error("{0}")]
     TooLong(String),
+    /// A rule forbids it: ask an administrator to take the rule away.
+    #[error("{0}")]
+    Denied(String),
     /// Somebody ended it.
     #[error("{0}")]
     Cancelled(String),
@@ -37,6 +40,10 @@ impl From<DataFusionError> for QueryError {
         let text = in_our_words(&error);
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => Self::Resources(text),
+            DataFusionError::NotImplemented(_) => Self::Unsupported(text),
+            DataFusionError::External(cause) if cause.downcast_ref::<Refused>().is_some() => {
+                Self::Rights(text)
+            }
             DataFusionError::External(cause) if cause.downcast_ref::<LakeError>().is_some() => {
                 Self::Internal(text)
             }
@@ -75,7 +82,13 @@ fn in_our_words(error: &DataFusionError) -> String {
     }
     let text = error.strip_backtrace().replace("'datafusion.public.", "'");
     let mut words = text.as_str();
-    for prefix in ["Error during planning: ", "Schema error: ", "External error: ", "Execution error: "] {
+    for prefix in [
+        "Error during planning: ",
+        "Schema error: ",
+        "External error: ",
+        "Execution error: ",
+        "Resources exhausted: ",
+    ] {
         words = words.trim_start_matches(prefix);
     }
     words.to_owned()

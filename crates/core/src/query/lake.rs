@@ -1,10 +1,14 @@
 //! The lake as one value: feed it, ask it.
 
 use super::context::{ScanPlan, Upkeep};
-use super::output::split;
+use super::denials::Denials;
+use super::memory::{LakeMemory, QueryMemory};
+use super::output::{answer_schema, split};
 use super::partition_scan::STORE;
 use super::range_cache::RangeCache;
-use super::{QueryContext, QueryError, QueryReport, documented, documented_schema};
+use super::running::RunningQueries;
+use super::{AnswerTypes, Description, QueryContext, QueryError, QueryReport, QueryRequest, documented};
+use crate::access::Caller;
 use crate::decode::DecodeLimits;
 use crate::lake::{LakeConnection, LakeOptions};
 use crate::model::SeqRange;
@@ -14,17 +18,18 @@ use crate::time::TimeRange;
 use crate::views::Views;
 use anyhow::{Context, Result};
 use arrow::array::{RecordBatch, StringArray};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::ParamValues;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::prelude::SQLOptions;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::{DataFrame, SQLOptions};
 use futures::{StreamExt, TryStreamExt};
 use std::path::Path;
 use std::sync::Arc;
@@ -78,6 +83,9 @@ pub struct Lake {
     decoders: Arc<Semaphore>,
     wanted: Arc<Wanted>,
     upkeep: Upkeep,
+    memory: Arc<LakeMemory>,
+    running: Arc<RunningQueries>,
+    denials: Arc<Denials>,
 }
 
 /// The answer to a query, on its way.
@@ -88,6 +96,23 @@ pub struct QueryResult {
     pub rows: SendableRecordBatchStream,
     /// What the query did; complete when the last row has been taken.
     pub report: Arc<QueryReport>,
+    /// How the rows are made.
+    pub(super) plan: Option<Arc<dyn ExecutionPlan>>,
+}
+
+/// A statement, and how its answer is to be.
+pub(super) struct Statement<'a> {
+    pub(super) sql: &'a str,
+    pub(super) parameters: Option<&'a ParamValues>,
+    pub(super) limit: Option<usize>,
+    pub(super) types: AnswerTypes,
+}
+
+impl<'a> Statement<'a> {
+    pub(super) fn of(request: &'a QueryRequest) -> Self {
+        let QueryRequest { sql, parameters, limit, types, .. } = request;
+        Self { sql, parameters: parameters.as_ref(), limit: *limit, types: *types }
+    }
 }
 
 impl Lake {
@@ -109,9 +134,10 @@ impl Lake {
 
     /// Opens a lake with these views and limits.
     pub async fn assemble(options: &LakeOptions, assembly: Assembly, config: LakeConfig) -> Result<Self> {
+        let memory = LakeMemory::new(config.memory_bytes);
         let caches = CacheManagerConfig::default().with_metadata_cache_limit(config.footer_cache_bytes);
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(config.memory_bytes)))
+            .with_memory_pool(Arc::new(QueryMemory::new(memory.clone(), config.memory_bytes)))
             .with_cache_manager(caches)
             .with_disk_manager_builder(
                 DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory),
@@ -136,6 +162,9 @@ impl Lake {
                 grace: i64::try_from(config.grace.as_nanos()).unwrap_or(i64::MAX),
                 memory_bytes: config.memory_bytes,
             },
+            memory,
+            running: Arc::default(),
+            denials: Arc::default(),
             config,
         })
     }
@@ -153,15 +182,40 @@ impl Lake {
     /// Begins to answer a query about events in `range`. Only queries: statements that would change
     /// something are refused.
     pub async fn query(&self, sql: &str, range: TimeRange) -> Result<QueryResult, QueryError> {
-        self.connection.metrics().queries.inc();
-        self.views.refresh().await;
-        let context = self.context(range);
-        let report = context.report.clone();
+        let statement = Statement { sql, parameters: None, limit: None, types: AnswerTypes::Documented };
+        self.answer(&self.context(range), &statement).await
+    }
+
+    /// Plans a statement, without running it.
+    pub(super) async fn describe(
+        &self,
+        context: &QueryContext,
+        statement: &Statement<'_>,
+    ) -> Result<Description, QueryError> {
+        let frame = self.frame(context, statement).await?;
+        let mut parameters: Vec<(String, Option<DataType>)> =
+            frame.logical_plan().get_parameter_types()?.into_iter().collect();
+        // $2 before $10
+        parameters.sort_by(|(a, _), (b, _)| (a.len(), a).cmp(&(b.len(), b)));
+        let parameters = parameters
+            .into_iter()
+            .map(|(name, data_type)| Field::new(name, data_type.unwrap_or(DataType::Utf8), true));
+        Ok(Description {
+            schema: answer_schema(frame.schema().as_arrow(), statement.types),
+            parameters: Arc::new(Schema::new(parameters.collect::<Vec<_>>())),
+        })
+    }
+
+    async fn frame(
+        &self,
+        context: &QueryContext,
+        statement: &Statement<'_>,
+    ) -> Result<DataFrame, QueryError> {
         let session = context.session()?;
         // no DDL, no DML, no SET: and so no way to the host's files
         let options =
             SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        let frame = session.sql_with_options(sql, options).await.map_err(|e| {
+        let mut frame = session.sql_with_options(statement.sql, options).await.map_err(|e| {
             let error = QueryError::from(e);
             match (error, self.views.problems().first()) {
                 // it may be just that view that is missing
@@ -169,19 +223,40 @@ impl Lake {
                 (error, _) => error,
             }
         })?;
+        if let Some(parameters) = statement.parameters {
+            frame = frame.with_param_values(parameters.clone())?;
+        }
+        if let Some(limit) = statement.limit {
+            frame = frame.limit(0, Some(limit))?;
+        }
+        Ok(frame)
+    }
+
+    /// Begins to answer a statement.
+    pub(super) async fn answer(
+        &self,
+        context: &QueryContext,
+        statement: &Statement<'_>,
+    ) -> Result<QueryResult, QueryError> {
+        self.connection.metrics().queries.inc();
+        self.views.refresh().await;
+        let report = context.report.clone();
+        let frame = self.frame(context, statement).await?;
         let is_explain = matches!(frame.logical_plan(), LogicalPlan::Explain(_));
-        let mut engine_rows = frame.execute_stream().await?;
+        let task = Arc::new(frame.task_ctx());
+        let plan = frame.create_physical_plan().await?;
+        let mut engine_rows = execute_stream(plan.clone(), task)?;
         if is_explain {
             engine_rows = with_scans(engine_rows, &report.scans())?;
         }
-        let schema = documented_schema(&engine_rows.schema());
+        let schema = answer_schema(&engine_rows.schema(), statement.types);
         let to = schema.clone();
         let rows = engine_rows
             .map_ok(|batch| futures::stream::iter(split(batch)).map(Ok::<_, DataFusionError>))
             .try_flatten()
             .map(move |batch: Result<RecordBatch, DataFusionError>| Ok(documented(&batch?, &to)?));
         let rows = Box::pin(RecordBatchStreamAdapter::new(schema.clone(), rows));
-        Ok(QueryResult { schema, rows, report })
+        Ok(QueryResult { schema, rows, report, plan: Some(plan) })
     }
 
     /// All rows of the answer to a query about the whole lake: for tests and small answers.
@@ -213,6 +288,9 @@ impl Lake {
             decoders: self.decoders.clone(),
             wanted: self.wanted.clone(),
             upkeep: self.upkeep.clone(),
+            caller: Caller::anybody(),
+            running: self.running.clone(),
+            denials: self.denials.clone(),
         }
     }
 
@@ -226,9 +304,22 @@ impl Lake {
         self.context(TimeRange::ALL).workshop().expire(retention, true).await
     }
 
+    /// Threads that queries take at most.
+    pub fn query_threads(&self) -> usize {
+        self.config.threads.max(1)
+    }
+
     /// Threads that background work takes at most.
     pub fn background_threads(&self) -> usize {
         self.config.background_threads.max(1)
+    }
+
+    pub(super) fn memory(&self) -> &Arc<LakeMemory> {
+        &self.memory
+    }
+
+    pub(super) fn running(&self) -> &RunningQueries {
+        &self.running
     }
 
     pub(crate) fn views(&self) -> &Views {

@@ -1,5 +1,6 @@
 //! What leaves the engine: columns in their documented types.
 
+use super::AnswerTypes;
 use crate::registry::{DOCUMENTED_TYPE, JSONB};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
@@ -11,6 +12,34 @@ use std::sync::Arc;
 /// engine in the plain types that everybody reads.
 pub fn documented_schema(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(schema.fields().iter().map(|f| documented_field(f)).collect::<Vec<_>>()))
+}
+
+/// The schema that an answer leaves with in these types.
+pub(super) fn answer_schema(schema: &Schema, types: AnswerTypes) -> SchemaRef {
+    let documented = documented_schema(schema);
+    match types {
+        AnswerTypes::Documented => documented,
+        AnswerTypes::Plain => Arc::new(Schema::new(
+            documented
+                .fields()
+                .iter()
+                .map(|field| field.as_ref().clone().with_data_type(without_dictionaries(field.data_type())))
+                .collect::<Vec<_>>(),
+        )),
+    }
+}
+
+fn without_dictionaries(data_type: &DataType) -> DataType {
+    let item = |field: &Arc<Field>| {
+        Arc::new(field.as_ref().clone().with_data_type(without_dictionaries(field.data_type())))
+    };
+    match data_type {
+        DataType::Dictionary(_, values) => without_dictionaries(&plain(values)),
+        DataType::List(field) => DataType::List(item(field)),
+        DataType::LargeList(field) => DataType::LargeList(item(field)),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(item).collect()),
+        other => other.clone(),
+    }
 }
 
 /// The rows of an answer in the types of [`documented_schema`].

@@ -1,5 +1,6 @@
 //! SQL functions and routes that crates bring along.
 
+use crate::access::Right;
 use crate::ingest::IngestionService;
 use crate::query::{QueryContext, QueryService};
 use axum::Router;
@@ -25,6 +26,8 @@ pub struct FunctionDoc {
     pub signature: &'static str,
     /// What it gives, and when NULL.
     pub about: &'static str,
+    /// What a caller must be allowed to do: to read, or to administer if it changes the lake.
+    pub needs: Right,
 }
 
 /// The functions themselves.

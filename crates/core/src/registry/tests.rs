@@ -249,7 +249,12 @@ fn registrations_that_do_not_fit_together_say_who_has_to_change_what() {
             with(&[registration(
                 "zoo",
                 Item::Functions(Functions {
-                    docs: &[FunctionDoc { name: "property_get", signature: "", about: "" }],
+                    docs: &[FunctionDoc {
+                        name: "property_get",
+                        signature: "",
+                        about: "",
+                        needs: crate::access::Right::Read,
+                    }],
                     make: |_| FunctionSet::default(),
                 }),
             )]),

@@ -17,6 +17,7 @@ register_functions! {
                 signature: "perfetto_trace_chunks('process id', 'types', begin, end)",
                 about: "Table: a Perfetto trace of a process from begin to end, in pieces: chunk_data in the order of \
                         chunk_id, which counts from 0, is a file for ui.perfetto.dev. types is thread, async or both.",
+                needs: Right::Read,
             },
             FunctionDoc {
                 name: "process_spans",
@@ -24,6 +25,7 @@ register_functions! {
                 about: "Table: the spans of all threads of a process (types thread), of its asynchronous work (async), \
                         or both, with the columns of thread_spans behind stream_id and thread_name. Asynchronous work \
                         whose begin or end is missing is not there; its thread_name is async and its stream_id empty.",
+                needs: Right::Read,
             },
         ],
         make: |context: &QueryContext| FunctionSet {

@@ -8,6 +8,7 @@
 //!
 //! Invariant: a process, a stream or a block that is sent again changes nothing; only retention takes away.
 
+mod denials;
 mod garbage;
 mod open;
 mod partitions;
@@ -16,6 +17,7 @@ mod retention;
 mod statement;
 mod write;
 
+pub use denials::Denial;
 pub use open::Database;
 pub(crate) use partitions::SectionBlocks;
 pub use partitions::{ChainSection, CoveredRange, NewPartition, PartitionRecord};

@@ -3,11 +3,14 @@
 pub mod arguments;
 mod block_faults;
 mod change_partitions;
+pub(crate) mod denials;
 mod list_partitions;
 mod list_view_sets;
 mod property_get;
+pub(crate) mod queries;
 mod view_instance;
 
+use crate::access::Right;
 use crate::registry::{FunctionDoc, FunctionSet, Functions};
 use change_partitions::{Change, ChangePartitions};
 use std::sync::Arc;
@@ -20,6 +23,7 @@ crate::register_functions! {
                 signature: "block_faults()",
                 about: "Table: blocks that a view set could not read when a query wanted them, and why; their \
                         rows are missing from answers. At most the first 10,000.",
+                needs: Right::Read,
             },
             FunctionDoc {
                 name: "list_partitions",
@@ -27,40 +31,47 @@ crate::register_functions! {
                 about: "Table: the partitions of the lake: view set, instance, times, rows and bytes, the file, and \
                         which blocks each covers (begin_seq to end_seq, both inclusive; of rows that are made along a \
                         stream, those of stream_id from begin_object to before end_object).",
+                needs: Right::Read,
             },
             FunctionDoc {
                 name: "list_view_sets",
                 signature: "list_view_sets()",
                 about: "Table: the view sets of this program, their schema hashes and the crates they come from.",
+                needs: Right::Read,
             },
             FunctionDoc {
                 name: "materialize_partitions",
                 signature: "materialize_partitions('view set', begin, end, seconds)",
                 about: "Table: makes partitions of the global instance for the blocks received from begin to before end, \
                         in steps of that many seconds, where there are none; a line for each step.",
+                needs: Right::Administer,
             },
             FunctionDoc {
                 name: "property_get",
                 signature: "property_get(properties, name)",
                 about: "The value of a property as text; NULL if there is none. Names are compared without \
                         regard to ASCII case. Takes properties in every shape that the lake has them in.",
+                needs: Right::Read,
             },
             FunctionDoc {
                 name: "regenerate_partitions",
                 signature: "regenerate_partitions('view set', begin, end, seconds)",
                 about: "Table: retires the partitions of the global instance in that range of insert time and makes them \
                         again; a line for each step. Fails if blocks that a partition was made of are gone.",
+                needs: Right::Administer,
             },
             FunctionDoc {
                 name: "retire_partitions",
                 signature: "retire_partitions('view set', 'instance', begin, end)",
                 about: "Table: takes away the partitions whose blocks were all received in that range, both ends \
                         inclusive; a line for each. Their rows are made of the blocks again when a query wants them.",
+                needs: Right::Administer,
             },
             FunctionDoc {
                 name: "view_instance",
                 signature: "view_instance('view set', 'instance')",
                 about: "Table: one instance of a view set; the instance is 'global', a process id or a stream id.",
+                needs: Right::Read,
             },
         ],
         make: |context| FunctionSet {

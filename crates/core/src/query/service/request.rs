@@ -1,12 +1,11 @@
-//! The service behind every protocol that queries come by.
+//! A question, and what its answer is made of.
 
-use super::{Lake, QueryError, QueryReport};
-use crate::access::{Caller, Right};
+use crate::access::Caller;
+use crate::query::{QueryError, QueryReport};
 use crate::time::TimeRange;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::ParamValues;
-use futures::StreamExt;
 use futures::stream::BoxStream;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -50,6 +49,8 @@ pub struct ClientInfo {
 /// A question.
 #[derive(Debug, Clone)]
 pub struct QueryRequest {
+    /// A name for it that was told before, if one was; of several queries of that name the first one keeps it.
+    pub query_id: Option<Uuid>,
     /// One query.
     pub sql: String,
     /// Values of `$1` or `$name` in it.
@@ -70,6 +71,7 @@ impl QueryRequest {
     /// A query about the whole lake.
     pub fn new(sql: impl Into<String>, caller: Arc<Caller>) -> Self {
         Self {
+            query_id: None,
             sql: sql.into(),
             parameters: None,
             range: TimeRange::ALL,
@@ -101,37 +103,4 @@ pub struct Description {
     /// Its parameters in order of their names (`$1` before `$2`), nullable; those whose type can't be inferred are
     /// texts.
     pub parameters: SchemaRef,
-}
-
-/// Answers queries.
-#[derive(Debug)]
-pub struct QueryService {
-    lake: Lake,
-}
-
-impl QueryService {
-    /// Asks this lake.
-    pub fn new(lake: Lake) -> Self {
-        Self { lake }
-    }
-
-    /// The lake.
-    pub fn lake(&self) -> &Lake {
-        &self.lake
-    }
-
-    /// Begins to answer.
-    pub async fn run(&self, request: QueryRequest) -> Result<Answer, QueryError> {
-        request.caller.check(Right::Read)?;
-        let result = self.lake.query(&request.sql, request.range).await?;
-        let rows = result.rows.map(|batch| Ok(batch?)).boxed();
-        Ok(Answer { query_id: Uuid::new_v4(), schema: result.schema, rows, report: result.report })
-    }
-
-    /// Plans a statement without running it.
-    pub async fn describe(&self, request: &QueryRequest) -> Result<Description, QueryError> {
-        request.caller.check(Right::Read)?;
-        let result = self.lake.query(&request.sql, request.range).await?;
-        Ok(Description { schema: result.schema, parameters: Arc::new(arrow::datatypes::Schema::empty()) })
-    }
 }

@@ -1,0 +1,259 @@
+//! `deny_queries(condition, reason)`, `list_query_denials()`, `remove_query_denial(rule_id)`
+
+use super::arguments::text;
+use crate::access::Right;
+use crate::lake::Denial;
+use crate::query::QueryContext;
+use crate::query::denials::{MOST_RULES, condition};
+use crate::registry::{FunctionDoc, FunctionSet, Functions};
+use crate::time::now;
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, TimestampNanosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use async_trait::async_trait;
+use datafusion::catalog::streaming::StreamingTable;
+use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::async_udf::{AsyncScalarUDF, AsyncScalarUDFImpl};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::PartitionStream;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use uuid::Uuid;
+
+crate::register_functions! {
+    Functions {
+        docs: &[
+            FunctionDoc {
+                name: "deny_queries",
+                signature: "deny_queries('condition', 'reason')",
+                about: "Table: from now on (within 10 seconds on other servers) queries that meet the condition are refused \
+                        with that reason; msg is the id of the rule. The condition is SQL over user_id, email, \
+                        service_account, client, agent, entrypoint, session, notebook, cell, client_ip, sql and sql_hash, \
+                        all texts.",
+                needs: Right::Administer,
+            },
+            FunctionDoc {
+                name: "list_query_denials",
+                signature: "list_query_denials()",
+                about: "Table: the rules that keep queries away, the oldest first, and when each did last.",
+                needs: Right::Administer,
+            },
+            FunctionDoc {
+                name: "remove_query_denial",
+                signature: "remove_query_denial(rule_id)",
+                about: "Takes a rule away that keeps queries away. Says whether there was one, as a text that starts with \
+                        SUCCESS or ERROR.",
+                needs: Right::Administer,
+            },
+        ],
+        make: |context| FunctionSet {
+            scalars: vec![
+                AsyncScalarUDF::new(Arc::new(Remove {
+                    context: context.clone(),
+                    signature: Signature::uniform(1, vec![DataType::Utf8], Volatility::Volatile),
+                }))
+                .into_scalar_udf(),
+            ],
+            aggregates: Vec::new(),
+            tables: vec![
+                ("deny_queries", Arc::new(Deny(context.clone()))),
+                ("list_query_denials", Arc::new(List(context.clone()))),
+            ],
+        },
+    }
+}
+
+fn time_type() -> DataType {
+    DataType::Timestamp(TimeUnit::Nanosecond, Some("+00:00".into()))
+}
+
+fn times(times: impl IntoIterator<Item = Option<i64>>) -> ArrayRef {
+    Arc::new(TimestampNanosecondArray::from_iter(times).with_timezone("+00:00"))
+}
+
+#[derive(Debug)]
+struct Deny(QueryContext);
+
+impl TableFunctionImpl for Deny {
+    fn call_with_args(&self, args: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
+        let [match_expr, reason] = args.exprs() else {
+            return Err(DataFusionError::Plan(
+                "deny_queries takes a condition and a reason, both in quotes".to_owned(),
+            ));
+        };
+        let (match_expr, reason) = (text(match_expr, "condition")?, text(reason, "reason")?);
+        condition(&match_expr)?;
+        if reason.trim().is_empty() {
+            return Err(DataFusionError::Plan(
+                "a reason is needed: whoever is refused will read it".to_owned(),
+            ));
+        }
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("time", time_type(), false),
+            Field::new("msg", DataType::Utf8, false),
+        ]));
+        let denial = Denial {
+            rule_id: Uuid::new_v4(),
+            created: now(),
+            created_by: self.0.caller().name.clone(),
+            reason,
+            match_expr,
+            last_hit: None,
+        };
+        let rule = NewRule { context: self.0.clone(), denial, schema: schema.clone() };
+        Ok(Arc::new(StreamingTable::try_new(schema, vec![Arc::new(rule)])?))
+    }
+}
+
+#[derive(Debug)]
+struct NewRule {
+    context: QueryContext,
+    denial: Denial,
+    schema: SchemaRef,
+}
+
+impl PartitionStream for NewRule {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let (context, denial, schema) = (self.context.clone(), self.denial.clone(), self.schema.clone());
+        let row = async move {
+            let catalog = context.connection().catalog();
+            let failed = |e| DataFusionError::External(Box::new(e));
+            if catalog.denials().await.map_err(failed)?.len() >= MOST_RULES {
+                return Err(DataFusionError::Plan(format!(
+                    "there are {MOST_RULES} rules already: take some away with remove_query_denial"
+                )));
+            }
+            catalog.insert_denial(&denial).await.map_err(failed)?;
+            context.denials().forget();
+            let id = StringArray::from(vec![denial.rule_id.to_string()]);
+            Ok(RecordBatch::try_new(schema, vec![times([Some(now())]), Arc::new(id)])?)
+        };
+        Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), futures::stream::once(row)))
+    }
+}
+
+#[derive(Debug)]
+struct List(QueryContext);
+
+impl TableFunctionImpl for List {
+    fn call_with_args(&self, _: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
+        let schema = Arc::new(Schema::new(vec![
+            Field::new("rule_id", DataType::Utf8, false),
+            Field::new("created_at", time_type(), false),
+            Field::new("created_by", DataType::Utf8, false),
+            Field::new("reason", DataType::Utf8, false),
+            Field::new("match_expr", DataType::Utf8, false),
+            Field::new("last_hit_at", time_type(), true),
+        ]));
+        let rules = Rules { context: self.0.clone(), schema: schema.clone() };
+        Ok(Arc::new(StreamingTable::try_new(schema, vec![Arc::new(rules)])?))
+    }
+}
+
+#[derive(Debug)]
+struct Rules {
+    context: QueryContext,
+    schema: SchemaRef,
+}
+
+impl PartitionStream for Rules {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let (context, schema) = (self.context.clone(), self.schema.clone());
+        let rows = async move {
+            let rules = context.connection().catalog().denials().await;
+            let rules = rules.map_err(|e| DataFusionError::External(Box::new(e)))?;
+            let texts = |f: fn(&Denial) -> &str| -> ArrayRef {
+                Arc::new(StringArray::from_iter_values(rules.iter().map(f)))
+            };
+            let ids = rules.iter().map(|rule| rule.rule_id.to_string());
+            let columns = vec![
+                Arc::new(StringArray::from_iter_values(ids)) as ArrayRef,
+                times(rules.iter().map(|rule| Some(rule.created))),
+                texts(|rule| &rule.created_by),
+                texts(|rule| &rule.reason),
+                texts(|rule| &rule.match_expr),
+                times(rules.iter().map(|rule| rule.last_hit)),
+            ];
+            Ok(RecordBatch::try_new(schema, columns)?)
+        };
+        Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), futures::stream::once(rows)))
+    }
+}
+
+#[derive(Debug)]
+struct Remove {
+    context: QueryContext,
+    signature: Signature,
+}
+
+// within one query there is one of it
+impl PartialEq for Remove {
+    fn eq(&self, other: &Self) -> bool {
+        self.signature == other.signature
+    }
+}
+
+impl Eq for Remove {}
+
+impl Hash for Remove {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.signature.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Remove {
+    fn name(&self) -> &str {
+        "remove_query_denial"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        Err(DataFusionError::Internal("remove_query_denial waits for the lake".to_owned()))
+    }
+}
+
+#[async_trait]
+impl AsyncScalarUDFImpl for Remove {
+    async fn invoke_async_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let ids = args.args.first().map(|ids| ids.to_array(args.number_rows)).transpose()?;
+        let mut said = Vec::with_capacity(args.number_rows);
+        for id in ids.iter().flat_map(|ids| ids.as_string::<i32>().iter()) {
+            said.push(match id {
+                Some(id) => Some(self.remove(id).await?),
+                None => None,
+            });
+        }
+        Ok(ColumnarValue::Array(Arc::new(StringArray::from(said))))
+    }
+}
+
+impl Remove {
+    async fn remove(&self, id: &str) -> Result<String> {
+        let Ok(rule_id) = Uuid::try_parse(id) else {
+            return Ok(format!("ERROR: '{id}' is not a valid rule id"));
+        };
+        let removed = self.context.connection().catalog().remove_denial(rule_id).await;
+        self.context.denials().forget();
+        Ok(match removed.map_err(|e| DataFusionError::External(Box::new(e)))? {
+            true => format!("SUCCESS: removed rule {rule_id}"),
+            false => format!("ERROR: no such rule: {rule_id}"),
+        })
+    }
+}

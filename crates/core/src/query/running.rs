@@ -1,0 +1,122 @@
+//! The queries that there are: what `list_queries()` lists and `cancel_query` ends.
+
+use super::memory::QueryMemory;
+use super::{ClientInfo, QueryReport};
+use crate::access::{Caller, Right};
+use crate::time::{TimeRange, now};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// A query from its arrival to its end.
+#[derive(Debug)]
+pub(crate) struct RunningQuery {
+    pub(crate) id: Uuid,
+    pub(crate) sql: String,
+    pub(crate) range: TimeRange,
+    pub(crate) limit: Option<usize>,
+    pub(crate) caller: Arc<Caller>,
+    pub(crate) client: ClientInfo,
+    pub(crate) arrived: Instant,
+    /// Nanoseconds since the Unix epoch.
+    pub(crate) arrived_at: i64,
+    /// Its turn has come.
+    pub(crate) is_running: AtomicBool,
+    /// Rows that were handed over.
+    pub(crate) rows: AtomicU64,
+    pub(crate) report: Arc<QueryReport>,
+    pub(crate) memory: Arc<QueryMemory>,
+    /// Who wants it to end.
+    cancelled: watch::Sender<Option<String>>,
+}
+
+impl RunningQuery {
+    pub(crate) fn new(
+        id: Uuid,
+        sql: String,
+        (range, limit): (TimeRange, Option<usize>),
+        (caller, client): (Arc<Caller>, ClientInfo),
+        memory: Arc<QueryMemory>,
+    ) -> Self {
+        Self {
+            id,
+            sql,
+            range,
+            limit,
+            caller,
+            client,
+            arrived: Instant::now(),
+            arrived_at: now(),
+            is_running: AtomicBool::new(false),
+            rows: AtomicU64::new(0),
+            report: Arc::default(),
+            memory,
+            cancelled: watch::Sender::new(None),
+        }
+    }
+
+    /// Whoever asks: the user that a service speaks for, or the caller.
+    pub(crate) fn user(&self) -> &str {
+        self.client.user_id.as_deref().unwrap_or(&self.caller.name)
+    }
+
+    /// Waits until somebody wants it to end, and says who.
+    pub(crate) async fn cancelled(&self) -> String {
+        let mut cancelled = self.cancelled.subscribe();
+        let by = cancelled.wait_for(Option::is_some).await.map(|by| by.clone()).ok().flatten();
+        match by {
+            Some(by) => by,
+            // not met: the sender lives as long as `self`
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct RunningQueries {
+    by_id: Mutex<BTreeMap<Uuid, Arc<RunningQuery>>>,
+}
+
+impl RunningQueries {
+    fn by_id(&self) -> MutexGuard<'_, BTreeMap<Uuid, Arc<RunningQuery>>> {
+        // every change is a single operation
+        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a query of this name is there.
+    pub(crate) fn has(&self, id: Uuid) -> bool {
+        self.by_id().contains_key(&id)
+    }
+
+    pub(crate) fn add(&self, query: Arc<RunningQuery>) {
+        self.by_id().insert(query.id, query);
+    }
+
+    pub(crate) fn remove(&self, id: Uuid) {
+        self.by_id().remove(&id);
+    }
+
+    /// Those that this caller may know of, the oldest first: the own ones, all for administrators.
+    pub(crate) fn seen_by(&self, caller: &Caller) -> Vec<Arc<RunningQuery>> {
+        let mut queries: Vec<_> = self.by_id().values().filter(|q| is_theirs(q, caller)).cloned().collect();
+        queries.sort_by_key(|query| query.arrived);
+        queries
+    }
+
+    /// Ends a query of the caller, or anybody's for administrators. False if there is none that they may know of.
+    pub(crate) fn cancel(&self, id: Uuid, caller: &Caller) -> bool {
+        let query = self.by_id().get(&id).filter(|q| is_theirs(q, caller)).cloned();
+        if let Some(query) = &query {
+            query.cancelled.send_replace(Some(caller.name.clone()));
+        }
+        query.is_some()
+    }
+}
+
+fn is_theirs(query: &RunningQuery, caller: &Caller) -> bool {
+    caller.rights.has(Right::Administer) || query.caller.name == caller.name
+}
