@@ -8,7 +8,8 @@ use super::engine;
 use super::running::RunningQuery;
 use super::{QueryContext, QueryError};
 use crate::access::Right;
-use crate::lake::{Denial, LakeConnection};
+use crate::lake::{DenialRecord, LakeConnection};
+use crate::time::now;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::DFSchema;
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 /// How long a server goes on with the rules that it knows.
 const FRESH: Duration = Duration::from_secs(10);
 /// Rules that hold at once.
-pub(super) const MOST_RULES: usize = 100;
+pub(super) const MOST_RULES: u32 = 100;
 /// Functions that an administrator can use whatever rules there are: a rule must not keep itself.
 const ALWAYS: [&str; 3] = ["deny_queries", "list_query_denials", "remove_query_denial"];
 
@@ -34,7 +35,7 @@ pub(crate) struct Denials {
 
 #[derive(Debug)]
 struct Rule {
-    denial: Denial,
+    denial: DenialRecord,
     condition: Arc<dyn PhysicalExpr>,
 }
 
@@ -50,8 +51,8 @@ impl Denials {
         let Some(rule) = rules.iter().find(|rule| rule.is_met(&row)) else {
             return Ok(());
         };
-        let Denial { rule_id, reason, .. } = &rule.denial;
-        if let Err(e) = lake.catalog().touch_denial(*rule_id).await {
+        let DenialRecord { rule_id, reason, .. } = &rule.denial;
+        if let Err(e) = lake.catalog().touch_denial(*rule_id, now()).await {
             tracing::warn!("that rule {rule_id} denied a query can't be written down: {e}");
         }
         Err(QueryError::Denied(format!(
@@ -74,15 +75,13 @@ impl Denials {
             // one looks, the others go on with what is known
             *looked = Some(Instant::now());
         }
-        match lake.catalog().denials().await {
+        match lake.catalog().denials(MOST_RULES).await {
             Ok(denials) => {
-                let rules = denials.into_iter().take(MOST_RULES).filter_map(|denial| {
-                    match condition(&denial.match_expr) {
-                        Ok(condition) => Some(Rule { denial, condition }),
-                        Err(e) => {
-                            tracing::warn!("rule {} is passed over: {e}", denial.rule_id);
-                            None
-                        }
+                let rules = denials.into_iter().filter_map(|denial| match condition(&denial.match_expr) {
+                    Ok(condition) => Some(Rule { denial, condition }),
+                    Err(e) => {
+                        tracing::warn!("rule {} is passed over: {e}", denial.rule_id);
+                        None
                     }
                 });
                 *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules.collect());

@@ -10,6 +10,7 @@
 
 mod denials;
 mod garbage;
+mod keys;
 mod open;
 mod partitions;
 mod read;
@@ -17,7 +18,8 @@ mod retention;
 mod statement;
 mod write;
 
-pub use denials::Denial;
+pub use denials::DenialRecord;
+pub use keys::KeyRecord;
 pub use open::Database;
 pub(crate) use partitions::SectionBlocks;
 pub use partitions::{ChainSection, CoveredRange, NewPartition, PartitionRecord};

@@ -2,7 +2,7 @@
 
 use super::arguments::text;
 use crate::access::Right;
-use crate::lake::Denial;
+use crate::lake::DenialRecord;
 use crate::query::QueryContext;
 use crate::query::denials::{MOST_RULES, condition};
 use crate::registry::{FunctionDoc, FunctionSet, Functions};
@@ -94,7 +94,7 @@ impl TableFunctionImpl for Deny {
             Field::new("time", time_type(), false),
             Field::new("msg", DataType::Utf8, false),
         ]));
-        let denial = Denial {
+        let denial = DenialRecord {
             rule_id: Uuid::new_v4(),
             created: now(),
             created_by: self.0.caller().name.clone(),
@@ -110,7 +110,7 @@ impl TableFunctionImpl for Deny {
 #[derive(Debug)]
 struct NewRule {
     context: QueryContext,
-    denial: Denial,
+    denial: DenialRecord,
     schema: SchemaRef,
 }
 
@@ -124,7 +124,7 @@ impl PartitionStream for NewRule {
         let row = async move {
             let catalog = context.connection().catalog();
             let failed = |e| DataFusionError::External(Box::new(e));
-            if catalog.denials().await.map_err(failed)?.len() >= MOST_RULES {
+            if catalog.denials(MOST_RULES).await.map_err(failed)?.len() >= MOST_RULES as usize {
                 return Err(DataFusionError::Plan(format!(
                     "there are {MOST_RULES} rules already: take some away with remove_query_denial"
                 )));
@@ -170,9 +170,9 @@ impl PartitionStream for Rules {
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
         let (context, schema) = (self.context.clone(), self.schema.clone());
         let rows = async move {
-            let rules = context.connection().catalog().denials().await;
+            let rules = context.connection().catalog().denials(MOST_RULES).await;
             let rules = rules.map_err(|e| DataFusionError::External(Box::new(e)))?;
-            let texts = |f: fn(&Denial) -> &str| -> ArrayRef {
+            let texts = |f: fn(&DenialRecord) -> &str| -> ArrayRef {
                 Arc::new(StringArray::from_iter_values(rules.iter().map(f)))
             };
             let ids = rules.iter().map(|rule| rule.rule_id.to_string());
@@ -249,7 +249,7 @@ impl Remove {
         let Ok(rule_id) = Uuid::try_parse(id) else {
             return Ok(format!("ERROR: '{id}' is not a valid rule id"));
         };
-        let removed = self.context.connection().catalog().remove_denial(rule_id).await;
+        let removed = self.context.connection().catalog().delete_denial(rule_id).await;
         self.context.denials().forget();
         Ok(match removed.map_err(|e| DataFusionError::External(Box::new(e)))? {
             true => format!("SUCCESS: removed rule {rule_id}"),
