@@ -8,6 +8,8 @@
 mod common;
 #[path = "../tests/it/flight.rs"]
 mod flight;
+#[path = "../tests/it/sending.rs"]
+mod sending;
 #[path = "../tests/it/support.rs"]
 mod support;
 
@@ -18,10 +20,11 @@ use belvedere::core::time::TimeRange;
 use common::{feed, find};
 use flight::{Client, serve};
 use futures::TryStreamExt;
+use sending::{Stop, p99, send_until};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use support::{Place, Request, Server, p99, recording, replay, send_until, testdata, with_fresh_ids};
+use support::{Place, Request, Server, recording, replay, testdata, with_fresh_ids};
 
 /// Rows that are asked for.
 const ROWS: i64 = 10_000_000;
@@ -114,17 +117,8 @@ async fn transport() {
     lake.close().await;
 }
 
-/// Tells those who send and ask to stop, also when one of them fails.
-struct Stop<'a>(&'a AtomicBool);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// One round of several senders: how long each request waited, the quickest first.
-fn sending(server: &Server, recorded: &[Request]) -> Vec<Duration> {
+fn send_a_round(server: &Server, recorded: &[Request]) -> Vec<Duration> {
     let stop = AtomicBool::new(false);
     let mut latencies: Vec<Duration> = std::thread::scope(|scope| {
         let senders: Vec<_> =
@@ -153,14 +147,14 @@ fn ingestion(runtime: &tokio::runtime::Runtime) {
         format!("SELECT time, msg FROM log_entries WHERE {exe} AND level <= 3 ORDER BY time DESC LIMIT 100"),
     ];
     let hungry = format!(
-        "SELECT CAST(sum(n) AS BIGINT) FROM (SELECT row_number() OVER (ORDER BY a.msg || b.msg || a.msg || b.msg) AS n \
-         FROM (SELECT msg FROM log_entries WHERE {exe} LIMIT 10000) a \
-         CROSS JOIN (SELECT msg FROM log_entries WHERE {exe} LIMIT 200) b)"
+        "SELECT CAST(sum(n) AS BIGINT) FROM (SELECT row_number() OVER (ORDER BY text) AS n FROM \
+         (SELECT a.msg || b.msg || a.msg || b.msg AS text FROM (SELECT msg FROM log_entries WHERE {exe} LIMIT 10000) a \
+          CROSS JOIN (SELECT msg FROM log_entries WHERE {exe} LIMIT 200) b))"
     );
     let address = server.flight_sql.clone();
     let mut ratios = Vec::new();
     for _ in 0..ROUNDS {
-        let alone = sending(&server, &recorded);
+        let alone = send_a_round(&server, &recorded);
         let stop = Arc::new(AtomicBool::new(false));
         let answered = Arc::new(AtomicUsize::new(0));
         let queries: Vec<_> = (0..QUERIES)
@@ -182,7 +176,7 @@ fn ingestion(runtime: &tokio::runtime::Runtime) {
                 })
             })
             .collect();
-        let beside = sending(&server, &recorded);
+        let beside = send_a_round(&server, &recorded);
         stop.store(true, Ordering::Relaxed);
         for query in queries {
             runtime.block_on(query).unwrap();

@@ -136,6 +136,18 @@ def a_prepared_query_tells_its_columns_and_parameters_and_is_asked_again(subject
 
 
 @check
+def where_an_answer_is_can_be_handed_on(subject):
+    with subject.connect() as connection, connection.cursor() as cursor:
+        places, _ = cursor.adbc_execute_partitions(LOGS_BY_LEVEL)
+        rows = []
+        with connection.adbc_clone() as other, other.cursor() as reader:
+            for place in places:
+                reader.adbc_read_partition(place)
+                rows += reader.fetchall()
+        same(dict(rows), counted(subject))
+
+
+@check
 def the_server_tells_what_it_is(subject):
     with subject.connect() as connection:
         info = connection.adbc_get_info()

@@ -1,13 +1,14 @@
 //! Many queries at once, one of them wanting far more memory than it may, while programs go on sending.
 
 use crate::flight::{Client, Refusal};
-use crate::support::{Place, p99, recording, replay, send_until, testdata, with_fresh_ids};
+use crate::sending::{Stop, p99, send_until};
+use crate::support::{Place, recording, replay, testdata, with_fresh_ids};
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use arrow::util::display::array_value_to_string;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tonic::Code;
 
@@ -30,15 +31,6 @@ async fn pairs(client: &mut Client, sql: &str) -> Result<BTreeMap<String, i64>, 
         }
     }
     Ok(found)
-}
-
-/// Tells those who send to stop, whatever happens to those who ask.
-struct Stop<'a>(&'a AtomicBool);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 #[test]
@@ -80,7 +72,8 @@ fn one_hungry_query_of_many_harms_neither_the_others_nor_those_who_send() {
         ),
         (
             format!(
-                "SELECT level, count(*) FROM (SELECT level, msg FROM log_entries WHERE {ours} ORDER BY msg) GROUP BY level"
+                "SELECT level, count(*) FROM (SELECT level, process_id FROM log_entries WHERE {ours}) l \
+                 JOIN processes p ON p.process_id = l.process_id GROUP BY level"
             ),
             by_level.clone(),
         ),
@@ -88,10 +81,10 @@ fn one_hungry_query_of_many_harms_neither_the_others_nor_those_who_send() {
     // each message with seventy-five others, in long texts that have to be sorted: about 180 MB
     let rows = by_level.values().sum::<i64>() * 75;
     let hungry = format!(
-        "SELECT 'rows', CAST(sum(n % 7) AS BIGINT) FROM (SELECT row_number() OVER \
-         (ORDER BY a.msg || b.msg || a.msg || b.msg || a.msg || b.msg) AS n \
-         FROM (SELECT msg FROM log_entries WHERE {ours}) a \
-         CROSS JOIN (SELECT msg FROM log_entries WHERE {ours} LIMIT 75) b)"
+        "SELECT 'rows', CAST(sum(n % 7) AS BIGINT) FROM (SELECT row_number() OVER (ORDER BY text) AS n FROM \
+         (SELECT a.msg || b.msg || a.msg || b.msg || a.msg || b.msg AS text \
+          FROM (SELECT msg FROM log_entries WHERE {ours}) a \
+          CROSS JOIN (SELECT msg FROM log_entries WHERE {ours} LIMIT 75) b))"
     );
     let right: i64 = (1..=rows).map(|n| n % 7).sum();
 

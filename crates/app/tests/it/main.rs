@@ -17,6 +17,8 @@ mod load;
 mod otel;
 mod partitions;
 mod schema_docs;
+#[cfg(all(feature = "flight-sql", feature = "log", feature = "metrics"))]
+mod sending;
 #[cfg(all(feature = "spans", feature = "net", feature = "log", feature = "metrics"))]
 mod spans;
 mod sql;

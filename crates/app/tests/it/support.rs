@@ -10,9 +10,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The binary under test.
@@ -337,28 +336,6 @@ pub fn replay(server: &Server, requests: &[Request]) -> Vec<u16> {
         }
     }
     statuses
-}
-
-/// Sends a recording over and over, each time as other processes, until it is told to stop or has sent so many requests:
-/// how long each waited for its 200, the quickest first.
-pub fn send_until(server: &Server, recorded: &[Request], stop: &AtomicBool, enough: usize) -> Vec<Duration> {
-    let mut connection = server.connect();
-    let mut latencies = Vec::new();
-    while !stop.load(Ordering::Relaxed) && latencies.len() < enough {
-        for request in with_fresh_ids(recorded) {
-            let began = Instant::now();
-            let (status, body) = connection.post(&request.path, &request.body);
-            latencies.push(began.elapsed());
-            assert_eq!(status, 200, "{}: {body}", request.path);
-        }
-    }
-    latencies.sort();
-    latencies
-}
-
-/// What all but one in a hundred waited for at most.
-pub fn p99(sorted: &[Duration]) -> Duration {
-    sorted.get(sorted.len() * 99 / 100).copied().unwrap_or_default()
 }
 
 /// The id that makes a request what it is, by its route.
