@@ -1,4 +1,4 @@
-//! `bench`: decoding on one core, and ingestion into a real server.
+//! `bench`: decoding on one core, ingestion into a real server, and queries over the network.
 
 use crate::cargo::{cargo, run as run_to_end};
 use crate::{Outcome, misused};
@@ -6,7 +6,8 @@ use crate::{Outcome, misused};
 /// Runs the benchmarks, with recordings of real clients if there are some.
 pub(crate) fn run(arguments: &[&str]) -> Outcome {
     let mut command = cargo();
-    command.args(["bench", "--workspace", "--bench", "lake", "--bench", "spans", "--bench", "otel"]);
+    command.args(["bench", "--workspace"]);
+    command.args(["lake", "spans", "otel", "queries"].iter().flat_map(|name| ["--bench", name]));
     match arguments {
         [] => {}
         ["--recordings", directory] => {

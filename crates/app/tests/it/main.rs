@@ -5,12 +5,20 @@
 mod bad;
 mod cli;
 mod client;
+#[cfg(feature = "flight-sql")]
+mod clients;
 mod durability;
+#[cfg(feature = "flight-sql")]
+mod flight;
 mod golden;
+#[cfg(all(feature = "flight-sql", feature = "log", feature = "metrics"))]
+mod load;
 #[cfg(all(feature = "otel", feature = "log", feature = "metrics"))]
 mod otel;
 mod partitions;
 mod schema_docs;
+#[cfg(all(feature = "flight-sql", feature = "log", feature = "metrics"))]
+mod sending;
 #[cfg(all(feature = "spans", feature = "net", feature = "log", feature = "metrics"))]
 mod spans;
 mod sql;

@@ -1,39 +1,66 @@
 //! SQL behaviour, in files that can be completed automatically: `tests/sql/*.slt`, asked of a lake with the
-//! smallest recording. `BELVEDERE_COMPLETE_SQL=1 cargo test` writes the answers.
+//! smallest recording, in this process and over FlightSQL. `BELVEDERE_COMPLETE_SQL=1 cargo test` writes the answers.
 
+use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use belvedere::core::Lake;
-use belvedere::core::query::QueryError;
 use belvedere::core::wire;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
-struct Engine(Lake);
+/// Who is asked.
+enum Engine {
+    InProcess(Lake),
+    #[cfg(feature = "flight-sql")]
+    FlightSql(crate::flight::Client),
+}
+
+/// What was said instead of an answer.
+#[derive(Debug)]
+struct Refusal(String);
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 #[async_trait::async_trait]
 impl AsyncDB for Engine {
-    type Error = QueryError;
+    type Error = Refusal;
     type ColumnType = DefaultColumnType;
 
-    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, QueryError> {
-        let batches = self.0.sql(sql).await?;
-        let options = FormatOptions::default().with_null("NULL").with_timestamp_tz_format(Some("%+"));
-        let mut rows = Vec::new();
-        let mut types = Vec::new();
-        for batch in &batches {
-            types = vec![DefaultColumnType::Any; batch.num_columns()];
-            let columns: Vec<ArrayFormatter> =
-                batch.columns().iter().map(|c| ArrayFormatter::try_new(c, &options).unwrap()).collect();
-            for i in 0..batch.num_rows() {
-                let texts = columns.iter().map(|c| c.value(i).to_string());
-                // an empty value could not be told from no value
-                rows.push(texts.map(|t| if t.is_empty() { "(empty)".to_owned() } else { t }).collect());
-            }
-        }
-        Ok(DBOutput::Rows { types, rows })
+    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, Refusal> {
+        let batches = match self {
+            Self::InProcess(lake) => lake.sql(sql).await.map_err(|e| Refusal(e.to_string()))?,
+            #[cfg(feature = "flight-sql")]
+            Self::FlightSql(client) => client.ask(sql).await.map_err(|e| Refusal(e.to_string()))?,
+        };
+        Ok(printed(&batches))
     }
 
     async fn shutdown(&mut self) {}
+}
+
+/// What `.slt` files say of an answer: the texts of its values.
+fn printed(batches: &[RecordBatch]) -> DBOutput<DefaultColumnType> {
+    let options = FormatOptions::default().with_null("NULL").with_timestamp_tz_format(Some("%+"));
+    let mut rows = Vec::new();
+    let mut types = Vec::new();
+    for batch in batches {
+        types = vec![DefaultColumnType::Any; batch.num_columns()];
+        let columns: Vec<ArrayFormatter> =
+            batch.columns().iter().map(|c| ArrayFormatter::try_new(c, &options).unwrap()).collect();
+        for i in 0..batch.num_rows() {
+            let texts = columns.iter().map(|c| c.value(i).to_string());
+            // an empty value could not be told from no value
+            rows.push(texts.map(|t| if t.is_empty() { "(empty)".to_owned() } else { t }).collect());
+        }
+    }
+    DBOutput::Rows { types, rows }
 }
 
 async fn lake() -> Lake {
@@ -51,14 +78,15 @@ async fn lake() -> Lake {
     lake
 }
 
-#[tokio::test]
-async fn sql_files_give_the_answers_that_stand_in_them() {
+/// The files, each with the lake that it is about.
+async fn files() -> Vec<(PathBuf, Lake)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sql");
     let mut files: Vec<_> = std::fs::read_dir(directory).unwrap().map(|e| e.unwrap().path()).collect();
     files.retain(|f| f.extension().is_some_and(|e| e == "slt"));
     files.sort();
     assert!(!files.is_empty());
     let native = lake().await;
+    let mut found = Vec::new();
     for file in files {
         let lake = match file.ends_with("otel.slt") {
             #[cfg(all(feature = "otel", feature = "log", feature = "metrics"))]
@@ -67,7 +95,15 @@ async fn sql_files_give_the_answers_that_stand_in_them() {
             true => continue,
             false => native.clone(),
         };
-        let mut runner = Runner::new(|| async { Ok(Engine(lake.clone())) });
+        found.push((file, lake));
+    }
+    found
+}
+
+#[tokio::test]
+async fn sql_files_give_the_answers_that_stand_in_them() {
+    for (file, lake) in files().await {
+        let mut runner = Runner::new(|| async { Ok(Engine::InProcess(lake.clone())) });
         if std::env::var_os("BELVEDERE_COMPLETE_SQL").is_some() {
             let validate = sqllogictest::default_validator;
             let columns = sqllogictest::default_column_validator;
@@ -76,5 +112,15 @@ async fn sql_files_give_the_answers_that_stand_in_them() {
         } else {
             runner.run_file_async(&file).await.unwrap();
         }
+    }
+}
+
+#[cfg(feature = "flight-sql")]
+#[tokio::test(flavor = "multi_thread")]
+async fn sql_files_give_the_same_answers_over_flight_sql() {
+    for (file, lake) in files().await {
+        let address = crate::flight::serve(&lake).await;
+        let connect = || async { Ok(Engine::FlightSql(crate::flight::Client::connect(&address).await)) };
+        Runner::new(connect).run_file_async(&file).await.unwrap();
     }
 }

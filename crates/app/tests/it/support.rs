@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -125,18 +126,23 @@ impl Place {
                 }
             }
         });
-        let wait_for = |wanted: &str| loop {
-            let (name, address) = listening.recv_timeout(PATIENCE).expect("the server does not listen");
-            if name == wanted {
-                break address;
-            }
-        };
-        let address = wait_for("http");
-        let [otlp_http, otlp_grpc] = match cfg!(feature = "otel") {
-            true => ["otlp-http", "otlp-grpc"].map(wait_for),
-            false => [String::new(), String::new()],
-        };
-        Server { child, address, otlp_http, otlp_grpc }
+        let mut wanted = vec!["http"];
+        if cfg!(feature = "otel") {
+            wanted.extend(["otlp-http", "otlp-grpc"]);
+        }
+        if flags.contains(&"--flight-sql") {
+            wanted.push("flight-sql");
+        }
+        let mut addresses = HashMap::new();
+        while let Some(missing) = wanted.iter().find(|name| !addresses.contains_key(**name)) {
+            let heard = listening.recv_timeout(PATIENCE);
+            let (name, address) = heard.unwrap_or_else(|_| panic!("the server does not listen {missing}"));
+            addresses.insert(name, address);
+        }
+        let mut address_of = |name: &str| addresses.remove(name).unwrap_or_default();
+        let (address, flight_sql) = (address_of("http"), address_of("flight-sql"));
+        let [otlp_http, otlp_grpc] = ["otlp-http", "otlp-grpc"].map(address_of);
+        Server { child, address, flight_sql, otlp_http, otlp_grpc }
     }
 
     /// Asks one query; the rows as JSON objects.
@@ -170,6 +176,8 @@ impl Place {
 pub struct Server {
     child: Child,
     pub address: String,
+    /// Empty if nobody asked for it with `--flight-sql`.
+    pub flight_sql: String,
     /// Empty if it was built without.
     pub otlp_http: String,
     /// Empty if it was built without.
@@ -345,7 +353,7 @@ pub fn main_id(request: &Request) -> Option<uuid::Uuid> {
 /// The same requests with new process, stream and block ids.
 pub fn with_fresh_ids(requests: &[Request]) -> Vec<Request> {
     use belvedere::core::wire;
-    let mut ids = std::collections::HashMap::new();
+    let mut ids = HashMap::new();
     let mut fresh = |old: uuid::Uuid| *ids.entry(old).or_insert_with(uuid::Uuid::new_v4);
     let mut renamed = Vec::with_capacity(requests.len());
     for request in requests {

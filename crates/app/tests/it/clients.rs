@@ -1,0 +1,48 @@
+//! Published clients, unmodified, against the real server. `BELVEDERE_TEST_CLIENTS` names a Python interpreter that has
+//! them: `micromegas`, `adbc-driver-flightsql`, `pyarrow`.
+
+use crate::support::{Place, recording, replay, testdata};
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::Command;
+
+/// Runs a script of checks on a server of its own with the smallest recording; it says itself what must hold.
+fn check(script: &str) {
+    let Some(python) = std::env::var_os("BELVEDERE_TEST_CLIENTS") else {
+        eprintln!("skipped: published clients (BELVEDERE_TEST_CLIENTS is not set)");
+        return;
+    };
+    let place = Place::new();
+    // partitions are only made when a check makes them
+    let server = place.serve(&["--flight-sql", "127.0.0.1:0", "--roles", "ingest,query"]);
+    let statuses = replay(&server, &recording(&testdata("recordings/native-small.jsonl.gz")));
+    assert!(statuses.iter().all(|s| *s == 200));
+    let script_path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
+    let mut arguments: Vec<OsString> = vec![
+        "-B".into(),
+        script_path.into(),
+        format!("grpc://{}", server.flight_sql).into(),
+        testdata("recordings/native-small.truth.json").into(),
+    ];
+    if script == "micromegas_client.py" {
+        arguments.extend(["--catalogue".into(), place.directory.path().join("catalog.sqlite").into()]);
+    }
+    let output = Command::new(python).args(&arguments).output().unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    eprintln!("{stdout}");
+    assert!(output.status.success(), "{script}: {}\n{stdout}\n{stderr}", output.status);
+    assert!(stdout.lines().count() > 5, "{script} checked nothing:\n{stdout}\n{stderr}");
+    server.stop();
+}
+
+#[test]
+#[cfg(all(feature = "log", feature = "metrics", feature = "spans"))]
+fn every_method_and_tool_of_the_published_python_client_works() {
+    check("micromegas_client.py");
+}
+
+#[test]
+#[cfg(all(feature = "log", feature = "metrics"))]
+fn drivers_and_data_sources_that_know_only_flight_sql_work() {
+    check("adbc_client.py");
+}
