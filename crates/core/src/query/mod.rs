@@ -12,6 +12,7 @@ mod tests;
 
 mod block_scan;
 mod chain_scan;
+mod client;
 mod conditions;
 mod conform;
 mod context;
@@ -29,6 +30,7 @@ mod view_table;
 
 pub(crate) use block_scan::note_fault;
 pub(crate) use chain_scan::chain_feed;
+pub use client::client_info;
 pub use conditions::Conditions;
 pub use conform::conformed;
 pub(crate) use conform::{ConformExec, conform};
