@@ -80,6 +80,7 @@ pub fn registrations() -> Vec<&'static registry::Registration> {
         &views::processes::REGISTRATION,
         &views::streams::REGISTRATION,
         &query::functions::REGISTRATION,
+        &query::QUERY_ROUTES,
         &ingest::NATIVE_ROUTES,
     ]
 }
