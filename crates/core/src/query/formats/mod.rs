@@ -87,8 +87,7 @@ impl<W: Write + Send> RowWriter<W> {
             Format::Csv => Writer::Csv(Box::new(csv::CsvWriter::new(output, &schema)?)),
             Format::Arrow => Writer::Arrow(StreamWriter::try_new(output, &schema)?),
             Format::Parquet => {
-                let properties =
-                    WriterProperties::builder().set_max_row_group_bytes(Some(ROW_GROUP)).build();
+                let properties = WriterProperties::builder().set_max_row_group_bytes(Some(ROW_GROUP)).build();
                 Writer::Parquet(Box::new(ArrowWriter::try_new(output, schema, Some(properties))?))
             }
         }))

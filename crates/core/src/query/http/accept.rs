@@ -13,7 +13,8 @@ pub(super) fn negotiate(headers: &HeaderMap) -> Option<Format> {
     }
     let rated = Format::ALL.into_iter().enumerate().filter_map(|(order, format)| {
         // what is said most exactly of a format counts
-        let fits = wishes.iter().enumerate().filter_map(|(place, wish)| Some((wish.fit(format)?, place, wish)));
+        let fits =
+            wishes.iter().enumerate().filter_map(|(place, wish)| Some((wish.fit(format)?, place, wish)));
         let (fit, place, wish) = fits.max_by_key(|(fit, place, _)| (*fit, Reverse(*place)))?;
         // of two that are wanted as much, the one that was named
         (wish.quality > 0).then_some(((wish.quality, fit, Reverse(place), Reverse(order)), format))

@@ -50,7 +50,10 @@ impl HttpError {
 
     /// None of the formats is wanted.
     pub(super) fn not_acceptable() -> Self {
-        Self::refused(StatusCode::NOT_ACCEPTABLE, "none of the media types in 'Accept' can be answered with: see 'acceptable'")
+        Self::refused(
+            StatusCode::NOT_ACCEPTABLE,
+            "none of the media types in 'Accept' can be answered with: see 'acceptable'",
+        )
     }
 
     /// The same, of a query that has a name already.

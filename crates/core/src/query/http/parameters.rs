@@ -35,7 +35,9 @@ fn scalar(name: &str, value: Value) -> Result<ScalarValue, HttpError> {
             let integer = number.as_i64().map(|n| ScalarValue::Int64(Some(n)));
             let integer = integer.or_else(|| number.as_u64().map(|n| ScalarValue::UInt64(Some(n))));
             let any = integer.or_else(|| number.as_f64().map(|n| ScalarValue::Float64(Some(n))));
-            any.ok_or_else(|| HttpError::bad_request(format!("parameter {name} is a number that is too large: {number}")))
+            any.ok_or_else(|| {
+                HttpError::bad_request(format!("parameter {name} is a number that is too large: {number}"))
+            })
         }
         Value::Array(_) | Value::Object(_) => Err(HttpError::bad_request(format!(
             "parameter {name} has to be a text, a number, true, false or null: for a list, use one parameter for each value"

@@ -102,10 +102,12 @@ impl Question {
     }
 
     fn from_text(body: &[u8], query: &QueryString) -> Result<Self, HttpError> {
-        let sql = std::str::from_utf8(body)
-            .map_err(|e| HttpError::bad_request(format!("the query is not UTF-8 after byte {}", e.valid_up_to())))?;
+        let sql = std::str::from_utf8(body).map_err(|e| {
+            HttpError::bad_request(format!("the query is not UTF-8 after byte {}", e.valid_up_to()))
+        })?;
         let limit = query.limit.as_deref().map(|text| {
-            text.parse().map_err(|_| HttpError::bad_request(format!("'limit' is not a number of rows: '{text}'")))
+            text.parse()
+                .map_err(|_| HttpError::bad_request(format!("'limit' is not a number of rows: '{text}'")))
         });
         let range =
             TimeRange { begin: bound("begin", query.begin.clone())?, end: bound("end", query.end.clone())? };
@@ -156,9 +158,10 @@ pub(super) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, 
         return Err(too_large());
     }
     match tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, BODY)).await {
-        Err(_) => {
-            Err(HttpError::refused(StatusCode::REQUEST_TIMEOUT, "the body took too long to arrive: send it again"))
-        }
+        Err(_) => Err(HttpError::refused(
+            StatusCode::REQUEST_TIMEOUT,
+            "the body took too long to arrive: send it again",
+        )),
         Ok(Err(e)) if is_length_limit(&e) => Err(too_large()),
         Ok(Err(e)) => Err(HttpError::bad_request(format!("the body could not be read: {e}"))),
         Ok(Ok(bytes)) => Ok(bytes),
@@ -180,7 +183,10 @@ mod tests {
         let range = |json| read(&json).unwrap().range;
         let day = Some(86_400 * SECOND);
         assert_eq!(range(json!({"sql": "", "begin": "1970-01-02"})), TimeRange { begin: day, end: None });
-        assert_eq!(range(json!({"sql": "", "end": "1970-01-02T01:00:00+01:00"})), TimeRange { begin: None, end: day });
+        assert_eq!(
+            range(json!({"sql": "", "end": "1970-01-02T01:00:00+01:00"})),
+            TimeRange { begin: None, end: day }
+        );
         assert_eq!(range(json!({"sql": ""})), TimeRange::ALL);
         let error = read(&json!({"sql": "", "end": "now"})).unwrap_err();
         assert!(error.to_string().starts_with("'end' can't be used"), "{error}");
