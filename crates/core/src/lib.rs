@@ -83,6 +83,7 @@ pub fn registrations() -> Vec<&'static registry::Registration> {
         &query::functions::REGISTRATION,
         &query::functions::denials::REGISTRATION,
         &query::functions::queries::REGISTRATION,
+        &query::QUERY_ROUTES,
         &ingest::NATIVE_ROUTES,
     ]
 }

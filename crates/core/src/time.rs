@@ -32,6 +32,11 @@ pub fn parse_rfc3339(text: &str) -> Result<i64, TimeError> {
     time.timestamp_nanos_opt().ok_or_else(|| TimeError::Range(text.to_owned()))
 }
 
+/// Parses the bound of a range: RFC 3339, or a day, which stands for its first instant in UTC.
+pub fn parse_bound(text: &str) -> Result<i64, TimeError> {
+    parse_rfc3339(text).or_else(|e| parse_rfc3339(&format!("{text}T00:00:00Z")).map_err(|_| e))
+}
+
 /// RFC 3339 in UTC with nine fractional digits.
 pub fn to_rfc3339(nanoseconds: i64) -> String {
     DateTime::<Utc>::from_timestamp_nanos(nanoseconds).to_rfc3339_opts(SecondsFormat::Nanos, true)
@@ -220,6 +225,13 @@ mod tests {
     fn halves_round_away_from_zero_and_their_lower_neighbours_do_not() {
         assert_eq!([round(0.5), round(-0.5), round(1.5), round(2.5)], [1, -1, 2, 3]);
         assert_eq!(round(0.499_999_999_999_999_94), 0);
+    }
+
+    #[test]
+    fn a_day_stands_for_its_first_instant() {
+        assert_eq!(parse_bound("1970-01-02"), Ok(86_400 * SECOND));
+        assert_eq!(parse_bound("1970-01-02T00:00:01+00:00"), Ok(86_401 * SECOND));
+        assert_eq!(parse_bound("monday"), Err(TimeError::Syntax("monday".to_owned())));
     }
 
     #[test]

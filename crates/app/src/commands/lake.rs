@@ -4,7 +4,7 @@ use crate::args::{LakeArgs, RangeArgs};
 use crate::linked;
 use anyhow::{Context, Result, anyhow};
 use belvedere_core::lake::{Database, LakeConnection, LakeOptions};
-use belvedere_core::time::{TimeError, TimeRange, parse_rfc3339};
+use belvedere_core::time::{TimeRange, parse_bound};
 use belvedere_core::{Lake, LakeConfig};
 use std::sync::Arc;
 
@@ -67,12 +67,7 @@ fn options(args: &LakeArgs) -> Result<LakeOptions> {
 /// The range of event time that the flags ask for.
 pub(crate) fn range(args: &RangeArgs) -> Result<TimeRange> {
     let bound = |text: &Option<String>, flag: &str| {
-        text.as_deref().map(parse_time).transpose().with_context(|| format!("--{flag} can't be used"))
+        text.as_deref().map(parse_bound).transpose().with_context(|| format!("--{flag} can't be used"))
     };
     Ok(TimeRange { begin: bound(&args.begin, "begin")?, end: bound(&args.end, "end")? })
-}
-
-/// RFC 3339, or a day, which stands for its first instant in UTC.
-fn parse_time(text: &str) -> Result<i64, TimeError> {
-    parse_rfc3339(text).or_else(|e| parse_rfc3339(&format!("{text}T00:00:00Z")).map_err(|_| e))
 }

@@ -1,13 +1,11 @@
-//! How rows are written.
+//! How rows are written: tables here, what other programs read as core writes it for everybody.
 
-mod json;
-mod text;
+mod table;
 
 use anyhow::Result;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use arrow::ipc::writer::StreamWriter;
-use parquet::arrow::ArrowWriter;
+use belvedere_core::query::formats;
 use std::io::Write;
 use std::path::Path;
 
@@ -49,45 +47,34 @@ impl Format {
 
 /// Writes the rows of one answer, as they come, in bounded memory.
 pub(crate) enum RowWriter<W: Write + Send> {
-    Table(text::TableWriter<W>),
-    Json(json::JsonWriter<W>),
-    Csv(Box<text::CsvWriter<W>>),
-    Arrow(StreamWriter<W>),
-    Parquet(Box<ArrowWriter<W>>),
+    Table(table::TableWriter<W>),
+    Data(formats::RowWriter<W>),
 }
 
 impl<W: Write + Send> RowWriter<W> {
     pub(crate) fn new(format: Format, output: W, schema: SchemaRef) -> Result<Self> {
-        Ok(match format {
-            Format::Table => Self::Table(text::TableWriter::new(output, schema)),
-            Format::Json => Self::Json(json::JsonWriter::new(output, true)),
-            Format::Ndjson => Self::Json(json::JsonWriter::new(output, false)),
-            Format::Csv => Self::Csv(Box::new(text::CsvWriter::new(output, &schema)?)),
-            Format::Arrow => Self::Arrow(StreamWriter::try_new(output, &schema)?),
-            Format::Parquet => Self::Parquet(Box::new(ArrowWriter::try_new(output, schema, None)?)),
-        })
+        let format = match format {
+            Format::Table => return Ok(Self::Table(table::TableWriter::new(output, schema))),
+            Format::Json => formats::Format::Json,
+            Format::Ndjson => formats::Format::Ndjson,
+            Format::Csv => formats::Format::Csv,
+            Format::Arrow => formats::Format::Arrow,
+            Format::Parquet => formats::Format::Parquet,
+        };
+        formats::RowWriter::new(format, output, schema).map(Self::Data)
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         match self {
             Self::Table(w) => w.write(batch),
-            Self::Json(w) => w.write(batch),
-            Self::Csv(w) => w.write(batch),
-            Self::Arrow(w) => Ok(w.write(batch)?),
-            Self::Parquet(w) => Ok(w.write(batch)?),
+            Self::Data(w) => w.write(batch),
         }
     }
 
     pub(crate) fn finish(self) -> Result<()> {
         match self {
             Self::Table(w) => w.finish(),
-            Self::Json(w) => w.finish(),
-            Self::Csv(w) => w.finish(),
-            Self::Arrow(mut w) => {
-                w.finish()?;
-                Ok(w.get_mut().flush()?)
-            }
-            Self::Parquet(w) => Ok(w.into_inner()?.flush()?),
+            Self::Data(w) => w.finish(),
         }
     }
 }

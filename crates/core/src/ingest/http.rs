@@ -106,7 +106,8 @@ pub async fn read_body(
     }
 }
 
-fn is_length_limit(error: &axum::Error) -> bool {
+/// Whether reading a body failed because it has more bytes than it may.
+pub(crate) fn is_length_limit(error: &axum::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(e) = cause {
         if e.to_string() == "length limit exceeded" {

@@ -3,5 +3,6 @@
 mod http;
 mod service;
 
+pub(crate) use http::is_length_limit;
 pub use http::{REGISTRATION as NATIVE_ROUTES, read_body};
 pub use service::{AnnouncedBlock, Body, IngestError, IngestLimits, IngestionService};

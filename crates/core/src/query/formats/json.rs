@@ -1,6 +1,7 @@
 //! JSON: times as RFC 3339 with nanoseconds in UTC, binary as base64, lists and structs as JSON, numbers as
 //! numbers; what JSON can't say (NaN, infinities) is null.
 
+use super::TIME_FORMAT;
 use anyhow::Result;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, FieldRef};
@@ -12,8 +13,6 @@ use base64::engine::general_purpose::STANDARD;
 use std::io::Write;
 use std::sync::Arc;
 
-const TIME: &str = "%Y-%m-%dT%H:%M:%S%.9fZ";
-
 pub(crate) enum JsonWriter<W: Write> {
     Array(Writer<W, JsonArray>),
     Lines(Writer<W, LineDelimited>),
@@ -23,8 +22,8 @@ impl<W: Write> JsonWriter<W> {
     pub(crate) fn new(output: W, is_array: bool) -> Self {
         let builder = WriterBuilder::new()
             .with_explicit_nulls(true)
-            .with_timestamp_format(TIME.to_owned())
-            .with_timestamp_tz_format(TIME.to_owned())
+            .with_timestamp_format(TIME_FORMAT.to_owned())
+            .with_timestamp_tz_format(TIME_FORMAT.to_owned())
             .with_encoder_factory(Arc::new(Base64));
         if is_array { Self::Array(builder.build(output)) } else { Self::Lines(builder.build(output)) }
     }

@@ -1,63 +1,17 @@
-//! Tables and CSV. JSONB columns are shown as the JSON that they are.
+//! CSV, and the columns of texts that stand for what has no form in it. JSONB columns are shown as the JSON that they
+//! are.
 
+use super::TIME_FORMAT;
 use super::json::JsonWriter;
+use crate::properties::jsonb_to_json;
+use crate::query::is_jsonb;
 use anyhow::Result;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::cast;
 use arrow::csv::WriterBuilder;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use arrow::util::display::FormatOptions;
-use arrow::util::pretty::pretty_format_batches_with_options;
-use belvedere_core::properties::jsonb_to_json;
-use belvedere_core::query::is_jsonb;
 use std::io::Write;
 use std::sync::Arc;
-
-const TIME: &str = "%Y-%m-%dT%H:%M:%S%.9fZ";
-/// Rows of one table: a longer answer becomes several, so that widths can be told without reading all of it.
-const TABLE_ROWS: usize = 1000;
-/// Characters of a text in a table.
-const CELL: usize = 200;
-
-pub(crate) struct TableWriter<W> {
-    output: W,
-    schema: SchemaRef,
-    waiting: Vec<RecordBatch>,
-    rows: usize,
-    has_written: bool,
-}
-
-impl<W: Write> TableWriter<W> {
-    pub(crate) fn new(output: W, schema: SchemaRef) -> Self {
-        Self { output, schema: readable_schema(&schema), waiting: Vec::new(), rows: 0, has_written: false }
-    }
-
-    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.rows += batch.num_rows();
-        self.waiting.push(in_cells(&readable(batch, &self.schema)?)?);
-        if self.rows >= TABLE_ROWS { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        let options =
-            FormatOptions::default().with_timestamp_format(Some(TIME)).with_timestamp_tz_format(Some(TIME));
-        if self.waiting.is_empty() {
-            self.waiting.push(RecordBatch::new_empty(self.schema.clone()));
-        }
-        writeln!(self.output, "{}", pretty_format_batches_with_options(&self.waiting, &options)?)?;
-        self.waiting.clear();
-        self.rows = 0;
-        self.has_written = true;
-        Ok(())
-    }
-
-    pub(crate) fn finish(mut self) -> Result<()> {
-        if self.rows > 0 || !self.has_written {
-            self.flush()?;
-        }
-        Ok(self.output.flush()?)
-    }
-}
 
 pub(crate) struct CsvWriter<W: Write> {
     writer: arrow::csv::Writer<W>,
@@ -68,8 +22,8 @@ impl<W: Write> CsvWriter<W> {
     pub(crate) fn new(output: W, schema: &Schema) -> Result<Self> {
         let writer = WriterBuilder::new()
             .with_header(true)
-            .with_timestamp_format(TIME.to_owned())
-            .with_timestamp_tz_format(TIME.to_owned())
+            .with_timestamp_format(TIME_FORMAT.to_owned())
+            .with_timestamp_tz_format(TIME_FORMAT.to_owned())
             .build(output);
         let mut writer = Self { writer, schema: readable_schema(schema) };
         // the header stands there even if no row follows
@@ -95,7 +49,8 @@ fn is_nested(data_type: &DataType) -> bool {
     matches!(data_type, DataType::List(_) | DataType::Struct(_) | DataType::LargeList(_) | DataType::Map(..))
 }
 
-fn readable_schema(schema: &Schema) -> SchemaRef {
+/// The columns with which rows are shown as text: JSONB, lists and structs become columns of texts.
+pub fn readable_schema(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| {
         if is_readable(field) {
             field.as_ref().clone()
@@ -106,7 +61,8 @@ fn readable_schema(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-fn readable(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+/// Rows in the columns of [`readable_schema`].
+pub fn readable(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let columns = batch
         .columns()
         .iter()
@@ -123,25 +79,6 @@ fn readable(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
         .collect::<Result<Vec<_>>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options)?)
-}
-
-/// Texts as they fit into the cells of a table: on one line, and cut when they are long. The other formats
-/// have them whole.
-fn in_cells(batch: &RecordBatch) -> Result<RecordBatch> {
-    let columns = batch.columns().iter().map(|column| -> ArrayRef {
-        match column.as_string_opt::<i32>() {
-            Some(texts) => Arc::new(texts.iter().map(|text| text.map(cell)).collect::<StringArray>()),
-            None => column.clone(),
-        }
-    });
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    Ok(RecordBatch::try_new_with_options(batch.schema(), columns.collect(), &options)?)
-}
-
-fn cell(text: &str) -> String {
-    let cut = text.char_indices().nth(CELL).map_or(text.len(), |(i, _)| i);
-    let ellipsis = if cut < text.len() { "…" } else { "" };
-    format!("{}{ellipsis}", text[..cut].replace('\n', "␤").replace(char::is_control, " "))
 }
 
 fn json_texts(column: &ArrayRef) -> Result<ArrayRef> {

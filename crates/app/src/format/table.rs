@@ -1,0 +1,75 @@
+//! Tables, for people.
+
+use anyhow::Result;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
+use arrow::datatypes::SchemaRef;
+use arrow::util::display::FormatOptions;
+use arrow::util::pretty::pretty_format_batches_with_options;
+use belvedere_core::query::formats::{TIME_FORMAT, readable, readable_schema};
+use std::io::Write;
+use std::sync::Arc;
+
+/// Rows of one table: a longer answer becomes several, so that widths can be told without reading all of it.
+const TABLE_ROWS: usize = 1000;
+/// Characters of a text in a table.
+const CELL: usize = 200;
+
+pub(crate) struct TableWriter<W> {
+    output: W,
+    schema: SchemaRef,
+    waiting: Vec<RecordBatch>,
+    rows: usize,
+    has_written: bool,
+}
+
+impl<W: Write> TableWriter<W> {
+    pub(crate) fn new(output: W, schema: SchemaRef) -> Self {
+        Self { output, schema: readable_schema(&schema), waiting: Vec::new(), rows: 0, has_written: false }
+    }
+
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.rows += batch.num_rows();
+        self.waiting.push(in_cells(&readable(batch, &self.schema)?)?);
+        if self.rows >= TABLE_ROWS { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let options = FormatOptions::default()
+            .with_timestamp_format(Some(TIME_FORMAT))
+            .with_timestamp_tz_format(Some(TIME_FORMAT));
+        if self.waiting.is_empty() {
+            self.waiting.push(RecordBatch::new_empty(self.schema.clone()));
+        }
+        writeln!(self.output, "{}", pretty_format_batches_with_options(&self.waiting, &options)?)?;
+        self.waiting.clear();
+        self.rows = 0;
+        self.has_written = true;
+        Ok(())
+    }
+
+    pub(crate) fn finish(mut self) -> Result<()> {
+        if self.rows > 0 || !self.has_written {
+            self.flush()?;
+        }
+        Ok(self.output.flush()?)
+    }
+}
+
+/// Texts as they fit into the cells of a table: on one line, and cut when they are long. The other formats
+/// have them whole.
+fn in_cells(batch: &RecordBatch) -> Result<RecordBatch> {
+    let columns = batch.columns().iter().map(|column| -> ArrayRef {
+        match column.as_string_opt::<i32>() {
+            Some(texts) => Arc::new(texts.iter().map(|text| text.map(cell)).collect::<StringArray>()),
+            None => column.clone(),
+        }
+    });
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(batch.schema(), columns.collect(), &options)?)
+}
+
+fn cell(text: &str) -> String {
+    let cut = text.char_indices().nth(CELL).map_or(text.len(), |(i, _)| i);
+    let ellipsis = if cut < text.len() { "…" } else { "" };
+    format!("{}{ellipsis}", text[..cut].replace('\n', "␤").replace(char::is_control, " "))
+}
