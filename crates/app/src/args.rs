@@ -93,9 +93,9 @@ pub(crate) struct ServeArgs {
     /// Address for HTTP: ingestion, /health, /ready, /metrics. Port 0 picks a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
     pub(crate) http: SocketAddr,
-    /// Address for FlightSQL (not in this version)
+    /// Address for FlightSQL, or 'off' [default: 127.0.0.1:50051 if nobody has it]
     #[arg(long, value_name = "ADDR")]
-    pub(crate) flight_sql: Option<SocketAddr>,
+    pub(crate) flight_sql: Option<ListenAt>,
     /// Address for OTLP over HTTP, or 'off' [default: 127.0.0.1:4318 if nobody has it]
     #[arg(long, value_name = "ADDR")]
     pub(crate) otlp_http: Option<ListenAt>,

@@ -22,6 +22,7 @@ macro_rules! linked {
 }
 
 linked! {
+    "flight-sql": belvedere_flight_sql,
     "log": belvedere_views_log,
     "metrics": belvedere_views_metrics,
     "net": belvedere_views_net,
@@ -68,8 +69,8 @@ mod tests {
         let manifest = include_str!("../Cargo.toml");
         let crate_of = |line: &'static str| {
             let (feature, wanted) = line.split_once(" = [\"dep:")?;
-            let name = wanted.strip_suffix("\"]")?;
-            name.contains("views-").then_some((feature, name))
+            let (name, rest) = wanted.split_once('"')?;
+            (name.contains("views-") || rest.contains("/server")).then_some((feature, name))
         };
         let of_views: Vec<_> = manifest.lines().filter_map(crate_of).collect();
         assert_eq!(

@@ -26,9 +26,6 @@ const QUERY_NICE: i32 = 5;
 const MAINTENANCE_NICE: i32 = 10;
 
 pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
-    if args.flight_sql.is_some() {
-        eprintln!("not built: flight-sql");
-    }
     check_address(args.http, args.insecure)?;
     let limits = IngestLimits {
         body_bytes: (args.max_body as usize) << 20,
@@ -46,6 +43,9 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
                 listeners.push((name, listener));
             }
         }
+    }
+    if let Some(listener) = listen_too("flight-sql", args.flight_sql, 50051, args.insecure).await? {
+        listeners.push(("flight-sql", listener));
     }
     let lake = open(&args.lake).await?;
     let upkeep = has(Role::Maintain)

@@ -15,6 +15,7 @@ mod tests;
 mod catalog;
 mod commit;
 mod connection;
+mod halves;
 mod metrics;
 mod objects;
 mod record;

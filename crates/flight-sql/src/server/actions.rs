@@ -1,0 +1,159 @@
+//! Actions, and the handshake.
+
+use super::headers::Asker;
+use super::service::FlightSql;
+use super::ticket::{self, Statement};
+use arrow_flight::sql::{
+    ActionCancelQueryRequest, ActionCancelQueryResult, ActionClosePreparedStatementRequest,
+    ActionCreatePreparedStatementRequest, Any, Command, ProstMessageExt,
+};
+use arrow_flight::{
+    Action, ActionType, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightInfo,
+    HandshakeResponse,
+};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use prost::Message;
+use tonic::metadata::{AsciiMetadataValue, MetadataMap};
+use tonic::{Response, Status};
+use uuid::Uuid;
+
+/// The actions that there are, with what is said of them.
+const ACTIONS: [(&str, &str); 4] = [
+    ("CreatePreparedStatement", "Plans a query that is to be run later, with values for its parameters"),
+    ("ClosePreparedStatement", "Ends the use of a prepared statement"),
+    ("CancelFlightInfo", "Ends a query, by what GetFlightInfo said of it"),
+    ("CancelQuery", "The same in the words of older clients"),
+];
+
+/// The actions that there are.
+pub(super) fn all() -> impl Iterator<Item = ActionType> {
+    ACTIONS
+        .into_iter()
+        .map(|(name, about)| ActionType { r#type: name.to_owned(), description: about.to_owned() })
+}
+
+/// What is said to whoever wants a transaction.
+pub(super) fn no_transactions() -> Status {
+    Status::unimplemented(
+        "there are no transactions: every query sees all that was acknowledged before it began",
+    )
+}
+
+impl FlightSql {
+    /// Does what an action says; the body of its result, if it has one.
+    pub(super) async fn action(&self, action: Action, asker: &Asker) -> Result<Option<Vec<u8>>, Status> {
+        match action.r#type.as_str() {
+            "CreatePreparedStatement" => {
+                let request: ActionCreatePreparedStatementRequest = unpack(&action)?;
+                if request.transaction_id.is_some_and(|id| !id.is_empty()) {
+                    return Err(no_transactions());
+                }
+                Ok(Some(self.prepare(request.query, asker).await?.as_any().encode_to_vec()))
+            }
+            "ClosePreparedStatement" => {
+                unpack::<ActionClosePreparedStatementRequest>(&action)?;
+                Ok(None)
+            }
+            "CancelFlightInfo" => {
+                let request = CancelFlightInfoRequest::decode(&*action.body).map_err(|e| unreadable(&e))?;
+                let status = self.cancel(request.info, asker)?;
+                Ok(Some(CancelFlightInfoResult::new(status).encode_to_vec()))
+            }
+            "CancelQuery" => {
+                let request: ActionCancelQueryRequest = unpack(&action)?;
+                let info = FlightInfo::decode(&*request.info).map_err(|e| unreadable(&e))?;
+                // the older enumeration has the same numbers
+                let result = self.cancel(Some(info), asker)? as i32;
+                Ok(Some(ActionCancelQueryResult { result }.as_any().encode_to_vec()))
+            }
+            "BeginTransaction" | "EndTransaction" | "BeginSavepoint" | "EndSavepoint" => {
+                Err(no_transactions())
+            }
+            "CreatePreparedSubstraitPlan" => {
+                Err(Status::unimplemented("Substrait plans are not supported: send the query as SQL"))
+            }
+            other => Err(Status::unimplemented(format!(
+                "the action '{other}' is not supported: ListActions tells which are"
+            ))),
+        }
+    }
+
+    /// Ends the query whose id is in the ticket of its info, or beside it.
+    fn cancel(&self, info: Option<FlightInfo>, asker: &Asker) -> Result<CancelStatus, Status> {
+        let query_id = info.as_ref().and_then(query_id).ok_or_else(|| {
+            Status::invalid_argument(
+                "no query can be told from this: send what GetFlightInfo gave for a statement",
+            )
+        })?;
+        Ok(match self.queries().cancel(query_id, &asker.caller) {
+            true => CancelStatus::Cancelled,
+            // it has not begun, is over, or is somebody else's
+            false => CancelStatus::NotCancellable,
+        })
+    }
+}
+
+fn query_id(info: &FlightInfo) -> Option<Uuid> {
+    let in_ticket = info.endpoint.iter().find_map(|endpoint| {
+        match ticket::of_ticket(&endpoint.ticket.as_ref()?.ticket).ok()? {
+            Command::TicketStatementQuery(ticket) => {
+                Statement::of_handle(&ticket.statement_handle).ok()?.query_id()
+            }
+            _ => None,
+        }
+    });
+    in_ticket.or_else(|| Uuid::try_parse_ascii(&info.app_metadata).ok())
+}
+
+fn unpack<M: ProstMessageExt>(action: &Action) -> Result<M, Status> {
+    let any = Any::decode(&*action.body).map_err(|e| unreadable(&e))?;
+    let message = any
+        .unpack::<M>()
+        .map_err(|e| Status::invalid_argument(format!("the action's body can't be read: {e}")))?;
+    message.ok_or_else(|| {
+        Status::invalid_argument(format!(
+            "the body of the action '{}' is a '{}', but '{}' is expected",
+            action.r#type,
+            any.type_url,
+            M::type_url()
+        ))
+    })
+}
+
+fn unreadable(error: &prost::DecodeError) -> Status {
+    Status::invalid_argument(format!("the action's body can't be read: {error}"))
+}
+
+/// Answers a user and a password, which is the API key, with the token to send from now on: the key again. Who may
+/// come in was found out before, at the door.
+pub(super) fn handshake(
+    headers: &MetadataMap,
+) -> Result<Response<BoxStream<'static, Result<HandshakeResponse, Status>>>, Status> {
+    let token = headers.get("authorization").and_then(|value| token(value.to_str().ok()?));
+    let payload = token.clone().unwrap_or_default().into();
+    let answer = HandshakeResponse { protocol_version: 0, payload };
+    let mut response = Response::new(futures::stream::iter([Ok(answer)]).boxed());
+    if let Some(token) = token {
+        let bearer: AsciiMetadataValue = format!("Bearer {token}").parse().map_err(|_| {
+            Status::invalid_argument("the password has characters that no key has: send the key as password")
+        })?;
+        response.metadata_mut().insert("authorization", bearer);
+    }
+    Ok(response)
+}
+
+/// The password of basic authentication, or the token that is shown already.
+fn token(authorization: &str) -> Option<String> {
+    let (scheme, value) = authorization.split_once(' ')?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        return Some(value.trim().to_owned());
+    }
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = String::from_utf8(BASE64_STANDARD.decode(value.trim()).ok()?).ok()?;
+    pair.split_once(':').map(|(_, password)| password.to_owned())
+}

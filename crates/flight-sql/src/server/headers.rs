@@ -1,0 +1,151 @@
+//! What the headers of a request say: who asks, by what, and how the answer is wanted.
+
+use belvedere_core::access::Caller;
+use belvedere_core::axum::extract::ConnectInfo;
+use belvedere_core::query::ClientInfo;
+use belvedere_core::time::{TimeRange, parse_rfc3339};
+use percent_encoding::percent_decode_str;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use tonic::metadata::MetadataMap;
+use tonic::{Request, Status};
+
+/// What a request says beside its message.
+#[derive(Debug, Clone)]
+pub(super) struct Asker {
+    pub(super) caller: Arc<Caller>,
+    pub(super) client: ClientInfo,
+    pub(super) wishes: Wishes,
+}
+
+/// How an answer is wanted, as far as headers say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Wishes {
+    /// Event times, each bound alone.
+    pub(super) range: TimeRange,
+    /// Rows at most.
+    pub(super) limit: Option<u64>,
+    /// Whether dictionaries stay dictionaries.
+    pub(super) keeps_dictionaries: Option<bool>,
+}
+
+/// Reads the headers of a request. One without a caller came past the door.
+pub(super) fn asker<T>(request: &Request<T>) -> Result<Asker, Status> {
+    let caller = request.extensions().get::<Arc<Caller>>().cloned().ok_or_else(|| {
+        Status::unauthenticated("nobody is known to have sent this: send 'authorization: Bearer KEY'")
+    })?;
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+    let headers = request.metadata();
+    Ok(Asker { caller, client: client(headers, peer), wishes: wishes(headers)? })
+}
+
+fn wishes(headers: &MetadataMap) -> Result<Wishes, Status> {
+    let bound = |name: &str| {
+        let parse = |text: String| {
+            parse_rfc3339(&text).map_err(|e| {
+                Status::invalid_argument(format!("Unable to parse {name} as a rfc3339 datetime: {e}"))
+            })
+        };
+        text(headers, name).map(parse).transpose()
+    };
+    let limit = text(headers, "limit").map(|text| {
+        text.parse::<u64>().map_err(|e| {
+            Status::invalid_argument(format!("error parsing limit: '{text}' is not a number of rows: {e}"))
+        })
+    });
+    Ok(Wishes {
+        range: TimeRange { begin: bound("query_range_begin")?, end: bound("query_range_end")? },
+        limit: limit.transpose()?,
+        keeps_dictionaries: text(headers, "preserve_dictionary")
+            .map(|text| text.eq_ignore_ascii_case("true")),
+    })
+}
+
+fn client(headers: &MetadataMap, peer: Option<IpAddr>) -> ClientInfo {
+    let decoded = |name| {
+        let text = text(headers, name)?;
+        let text = percent_decode_str(&text).decode_utf8_lossy();
+        Some(text.chars().filter(|c| !c.is_control()).collect::<String>()).filter(|text| !text.is_empty())
+    };
+    ClientInfo {
+        client: text(headers, "x-client-type"),
+        agent: text(headers, "x-client-agent"),
+        entrypoint: text(headers, "x-client-entrypoint"),
+        session: text(headers, "x-client-session"),
+        notebook: text(headers, "x-client-notebook"),
+        cell: text(headers, "x-client-cell"),
+        user_id: decoded("x-user-id"),
+        user_email: decoded("x-user-email"),
+        user_name: decoded("x-user-name"),
+        address: address(headers).or(peer),
+    }
+}
+
+/// The address that the last proxy saw: each appends to what it was sent, and only the last is ours.
+fn address(headers: &MetadataMap) -> Option<IpAddr> {
+    let lines = headers.get_all("x-forwarded-for");
+    let last = lines.iter().last().map(|line| printable(line.as_encoded_bytes()));
+    let forwarded = last.and_then(|line| line.rsplit(',').next()?.trim().parse().ok());
+    forwarded.or_else(|| text(headers, "x-real-ip")?.parse().ok())
+}
+
+/// A header's printable characters; nothing and spaces are as good as no header.
+fn text(headers: &MetadataMap, name: &str) -> Option<String> {
+    let text = printable(headers.get(name)?.as_encoded_bytes());
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn printable(bytes: &[u8]) -> String {
+    bytes.iter().filter(|b| matches!(b, b' '..=b'~')).map(|b| char::from(*b)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> MetadataMap {
+        let mut headers = MetadataMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn each_bound_works_alone_and_an_empty_one_is_none() {
+        let both = headers(&[("query_range_begin", "2026-01-01T00:00:00Z"), ("query_range_end", "")]);
+        let range = wishes(&both).unwrap().range;
+        assert_eq!(range, TimeRange { begin: Some(1_767_225_600_000_000_000), end: None });
+    }
+
+    #[test]
+    fn what_cannot_be_parsed_is_refused_in_known_words() {
+        let message = |name, value| wishes(&headers(&[(name, value)])).unwrap_err().message().to_owned();
+        assert!(
+            message("query_range_end", "soon")
+                .starts_with("Unable to parse query_range_end as a rfc3339 datetime: ")
+        );
+        assert!(message("limit", "-1").starts_with("error parsing limit: "));
+    }
+
+    #[test]
+    fn only_the_word_true_keeps_dictionaries() {
+        let of = |value| wishes(&headers(&[("preserve_dictionary", value)])).unwrap().keeps_dictionaries;
+        assert_eq!([of("TRUE"), of("1"), of("")], [Some(true), Some(false), None]);
+    }
+
+    #[test]
+    fn users_are_decoded_and_the_last_proxy_says_where_they_are() {
+        let headers = headers(&[
+            ("x-user-name", "Ada%20L%C3%B6velace%0A"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x-forwarded-for", "10.0.0.2, 10.0.0.3"),
+            ("x-real-ip", "10.0.0.4"),
+        ]);
+        let client = client(&headers, None);
+        assert_eq!(client.user_name.as_deref(), Some("Ada Lövelace"));
+        assert_eq!(client.address, Some("10.0.0.3".parse().unwrap()));
+        assert_eq!(client.client, None);
+    }
+}

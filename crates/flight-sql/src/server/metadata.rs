@@ -1,0 +1,181 @@
+//! What tools ask about tables.
+//!
+//! Catalogue and schema are those of `information_schema.tables`, so that the names tools put together work in SQL:
+//! `datafusion.public.log_entries`. The reference server has empty names there; an empty name in a filter is therefore
+//! taken as no filter.
+//!
+//! Every table is of the type `table`. Grafana asks for `BASE TABLE` and `table`, other tools for `TABLE`: in a filter
+//! all three mean the same, in whatever case. `VIEW` means none: tools that list views beside tables would show all
+//! of them twice.
+
+use super::service::{FlightSql, unsupported};
+use super::types::plain_schema;
+use super::{keys, sql_info, status};
+use arrow_flight::error::FlightError;
+use arrow_flight::sql::metadata::{
+    GetCatalogsBuilder, GetDbSchemasBuilder, GetTableTypesBuilder, GetTablesBuilder, XdbcTypeInfo,
+    XdbcTypeInfoDataBuilder,
+};
+use arrow_flight::sql::{
+    Command, CommandGetDbSchemas, CommandGetTables, Nullable, Searchable, XdbcDataType,
+};
+use belvedere_core::arrow::array::RecordBatch;
+use belvedere_core::arrow::datatypes::{Field, Schema};
+use belvedere_core::registry::{Assembly, View};
+use belvedere_core::time::TimeRange;
+use tonic::Status;
+
+/// As the engine calls them.
+const CATALOG: &str = "datafusion";
+const SCHEMA: &str = "public";
+const TABLE: &str = "table";
+
+/// Metadata of a field in which the protocol has a column's description.
+const REMARKS: &str = "ARROW:FLIGHT:SQL:REMARKS";
+
+impl FlightSql {
+    /// The answer to a command that asks about the lake and runs no query.
+    pub(super) fn metadata(&self, command: Command) -> Result<RecordBatch, Status> {
+        let batch = match command {
+            Command::CommandGetCatalogs(_) => {
+                let mut catalogs = GetCatalogsBuilder::new();
+                catalogs.append(CATALOG);
+                catalogs.build()
+            }
+            Command::CommandGetDbSchemas(command) => schemas(command),
+            Command::CommandGetTables(command) => self.tables(command),
+            Command::CommandGetTableTypes(_) => {
+                let mut types = GetTableTypesBuilder::new();
+                types.append(TABLE);
+                types.build()
+            }
+            Command::CommandGetSqlInfo(command) => {
+                let context = self.queries().lake().context(TimeRange::ALL);
+                let session = context.session().map_err(status::unencodable)?;
+                sql_info::of(&session.state()).and_then(|infos| infos.record_batch(command.info))
+            }
+            Command::CommandGetXdbcTypeInfo(command) => types(command.data_type),
+            Command::CommandGetPrimaryKeys(_) => Ok(keys::no_primary_keys()),
+            Command::CommandGetExportedKeys(_)
+            | Command::CommandGetImportedKeys(_)
+            | Command::CommandGetCrossReference(_) => Ok(keys::no_foreign_keys()),
+            other => return Err(unsupported(&other)),
+        };
+        batch.map_err(status::unencodable)
+    }
+
+    fn tables(&self, command: CommandGetTables) -> Result<RecordBatch, FlightError> {
+        let is_asked_for = command.table_types.is_empty()
+            || command.table_types.iter().any(|t| {
+                ["table", "base table"].iter().any(|name| t.trim().eq_ignore_ascii_case(name))
+            });
+        let mut tables = GetTablesBuilder::new(
+            some(command.catalog),
+            some(command.db_schema_filter_pattern),
+            command.table_name_filter_pattern,
+            Vec::<String>::new(),
+            command.include_schema,
+        );
+        if is_asked_for {
+            let context = self.queries().lake().context(TimeRange::ALL);
+            for view in context.factory().get_global_views() {
+                let schema = described(view.as_ref(), context.assembly());
+                tables.append(CATALOG, SCHEMA, view.get_view_set_name(), TABLE, &schema)?;
+            }
+        }
+        tables.build()
+    }
+}
+
+fn schemas(command: CommandGetDbSchemas) -> Result<RecordBatch, FlightError> {
+    let mut schemas =
+        GetDbSchemasBuilder::new(some(command.catalog), some(command.db_schema_filter_pattern));
+    schemas.append(CATALOG, SCHEMA);
+    schemas.build()
+}
+
+fn some(filter: Option<String>) -> Option<String> {
+    filter.filter(|text| !text.is_empty())
+}
+
+/// The types that clients get without asking for dictionaries, with what is documented of each column.
+fn described(view: &dyn View, assembly: &Assembly) -> Schema {
+    let schema = plain_schema(&view.get_schema());
+    let set = assembly.view_sets().find(|set| set.name == view.get_view_set_name());
+    let fields: Vec<Field> = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            let mut metadata = field.metadata().clone();
+            let column = set.and_then(|set| set.columns.iter().find(|c| c.name == field.name()));
+            if let Some(column) = column {
+                metadata.insert(REMARKS.to_owned(), column.about.to_owned());
+            }
+            Field::clone(field).with_metadata(metadata)
+        })
+        .collect();
+    Schema::new(fields)
+}
+
+/// The types that columns have, as ODBC and JDBC know them.
+fn types(only: Option<i32>) -> Result<RecordBatch, FlightError> {
+    use XdbcDataType::{
+        XdbcBigint, XdbcBit, XdbcDate, XdbcDouble, XdbcInteger, XdbcReal, XdbcSmallint, XdbcTimestamp,
+        XdbcTinyint, XdbcVarbinary, XdbcVarchar,
+    };
+    let numbers = [
+        ("TINYINT", XdbcTinyint, 8),
+        ("SMALLINT", XdbcSmallint, 16),
+        ("INTEGER", XdbcInteger, 32),
+        ("BIGINT", XdbcBigint, 64),
+        ("REAL", XdbcReal, 24),
+        ("DOUBLE", XdbcDouble, 53),
+    ];
+    let others = [
+        ("VARCHAR", XdbcVarchar, None),
+        ("VARBINARY", XdbcVarbinary, None),
+        ("TIMESTAMP", XdbcTimestamp, Some(29)),
+        ("DATE", XdbcDate, Some(10)),
+        ("BOOLEAN", XdbcBit, Some(1)),
+    ];
+    let mut builder = XdbcTypeInfoDataBuilder::new();
+    for (name, data_type, bits) in numbers {
+        builder.append(XdbcTypeInfo {
+            unsigned_attribute: Some(false),
+            num_prec_radix: Some(2),
+            ..type_of(name, data_type, Some(bits), None)
+        });
+    }
+    for (name, data_type, size) in others {
+        let quote = (data_type != XdbcBit).then_some("'");
+        builder.append(XdbcTypeInfo {
+            case_sensitive: data_type == XdbcVarchar,
+            ..type_of(name, data_type, size, quote)
+        });
+    }
+    builder.build()?.record_batch(only)
+}
+
+fn type_of(name: &str, data_type: XdbcDataType, size: Option<i32>, quote: Option<&str>) -> XdbcTypeInfo {
+    XdbcTypeInfo {
+        type_name: name.to_owned(),
+        data_type,
+        column_size: size,
+        literal_prefix: quote.map(str::to_owned),
+        literal_suffix: quote.map(str::to_owned),
+        create_params: None,
+        nullable: Nullable::NullabilityNullable,
+        case_sensitive: false,
+        searchable: Searchable::Full,
+        unsigned_attribute: None,
+        fixed_prec_scale: false,
+        auto_increment: Some(false),
+        local_type_name: Some(name.to_owned()),
+        minimum_scale: None,
+        maximum_scale: None,
+        sql_data_type: data_type,
+        datetime_subcode: None,
+        num_prec_radix: None,
+        interval_precision: None,
+    }
+}

@@ -1,0 +1,71 @@
+//! Rows on their way to a client.
+
+use super::status;
+use arrow_flight::FlightData;
+use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder};
+use arrow_flight::error::FlightError;
+use belvedere_core::arrow::array::RecordBatch;
+use belvedere_core::query::Answer;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt, TryStreamExt};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tonic::Status;
+
+/// What DoGet gives.
+pub(super) type DataStream = BoxStream<'static, Result<FlightData, Status>>;
+
+/// Messages that are encoded ahead of what the client has taken; each has about 2 MiB.
+const AHEAD: usize = 4;
+
+/// An answer as messages. Dropping the stream ends the query.
+pub(super) fn of_answer(answer: Answer, keeps_dictionaries: bool) -> DataStream {
+    let Answer { query_id, schema, rows, .. } = answer;
+    let rows = rows.map_err(move |e| FlightError::from(status::of_query(&e, Some(query_id))));
+    let handling = match keeps_dictionaries {
+        true => DictionaryHandling::Resend,
+        false => DictionaryHandling::Hydrate,
+    };
+    let messages = FlightDataEncoderBuilder::new()
+        .with_schema(schema)
+        .with_dictionary_handling(handling)
+        .build(rows)
+        .map_err(Status::from);
+    ahead(messages)
+}
+
+/// One batch as messages.
+pub(super) fn of_batch(batch: RecordBatch) -> DataStream {
+    FlightDataEncoderBuilder::new()
+        .with_schema(batch.schema())
+        .build(futures::stream::iter([Ok(batch)]))
+        .map_err(Status::from)
+        .boxed()
+}
+
+/// The same stream, running on a task of its own. Encoding costs as much as many a query: so it goes on while a
+/// connection's task writes what came before to the network, and connections don't wait for each other's queries.
+fn ahead(mut messages: impl Stream<Item = Result<FlightData, Status>> + Send + Unpin + 'static) -> DataStream {
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    // aborts its task when it is dropped, also while that waits for rows
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        while let Some(message) = messages.next().await {
+            if sender.send(message).await.is_err() {
+                return;
+            }
+        }
+    });
+    let taken = futures::stream::unfold((receiver, task), |(mut receiver, mut task)| async move {
+        let message = match receiver.recv().await {
+            Some(message) => message,
+            // an end that is none must not look like one
+            None => match task.join_next().await? {
+                Ok(()) => return None,
+                Err(e) => Err(Status::internal(format!("the query failed: {e}"))),
+            },
+        };
+        Some((message, (receiver, task)))
+    });
+    taken.boxed()
+}

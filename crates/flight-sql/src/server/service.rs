@@ -1,0 +1,211 @@
+//! The calls of Flight, and what each of them means in FlightSQL.
+
+use super::headers::{Asker, asker};
+use super::statement::info;
+use super::ticket::{self, Statement};
+use super::{actions, rows, status};
+use arrow_flight::decode::FlightRecordBatchStream;
+use arrow_flight::error::FlightError;
+use arrow_flight::flight_service_server::FlightService;
+use arrow_flight::sql::{Command, CommandStatementQuery, DoPutUpdateResult};
+use arrow_flight::{
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest,
+    HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+};
+use belvedere_core::access::Right;
+use belvedere_core::query::QueryService;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use prost::Message;
+use std::sync::Arc;
+use tonic::{Request, Response, Status, Streaming};
+
+/// What calls give.
+type Messages<T> = BoxStream<'static, Result<T, Status>>;
+
+/// Answers FlightSQL.
+///
+/// It is Flight's own trait that is implemented: that of `arrow_flight::sql::server` takes no tickets that are not
+/// wrapped, has no way to answer GetSchema, and lists actions that are not there.
+#[derive(Debug)]
+pub(super) struct FlightSql {
+    queries: Arc<QueryService>,
+}
+
+impl FlightSql {
+    pub(super) fn new(queries: Arc<QueryService>) -> Self {
+        Self { queries }
+    }
+
+    pub(super) fn queries(&self) -> &QueryService {
+        &self.queries
+    }
+
+    async fn info(
+        &self,
+        command: Command,
+        asker: &Asker,
+        descriptor: FlightDescriptor,
+    ) -> Result<FlightInfo, Status> {
+        match command {
+            Command::CommandStatementQuery(command) => {
+                self.statement_info(of_command(command)?, asker, descriptor).await
+            }
+            Command::CommandPreparedStatementQuery(command) => {
+                let statement = Statement::of_handle(&command.prepared_statement_handle)?;
+                self.statement_info(statement, asker, descriptor).await
+            }
+            command => {
+                asker.caller.check(Right::Read).map_err(|e| status::of_refusal(&e))?;
+                // the command is its own ticket
+                let schema = self.metadata(command)?.schema();
+                info(&schema, descriptor.cmd.clone(), descriptor)
+            }
+        }
+    }
+}
+
+fn of_command(command: CommandStatementQuery) -> Result<Statement, Status> {
+    if command.transaction_id.is_some_and(|id| !id.is_empty()) {
+        return Err(actions::no_transactions());
+    }
+    Ok(Statement::of_text(command.query))
+}
+
+/// What can't be done, in a client's words.
+pub(super) fn unsupported(command: &Command) -> Status {
+    let name = command.type_url().rsplit(['.', '/']).next().unwrap_or_default();
+    Status::unimplemented(match command {
+        Command::CommandStatementUpdate(_) | Command::CommandPreparedStatementUpdate(_) => {
+            "statements that change something are not supported: ask by a query".to_owned()
+        }
+        Command::CommandStatementSubstraitPlan(_) => {
+            "Substrait plans are not supported: send the query as SQL".to_owned()
+        }
+        _ => format!("the command '{name}' is not supported here"),
+    })
+}
+
+fn one<T: Send + 'static>(message: T) -> Messages<T> {
+    stream::iter([Ok(message)]).boxed()
+}
+
+#[tonic::async_trait]
+impl FlightService for FlightSql {
+    type HandshakeStream = Messages<HandshakeResponse>;
+    type ListFlightsStream = Messages<FlightInfo>;
+    type DoGetStream = Messages<FlightData>;
+    type DoPutStream = Messages<PutResult>;
+    type DoExchangeStream = Messages<FlightData>;
+    type DoActionStream = Messages<arrow_flight::Result>;
+    type ListActionsStream = Messages<ActionType>;
+
+    async fn handshake(
+        &self,
+        request: Request<Streaming<HandshakeRequest>>,
+    ) -> Result<Response<Self::HandshakeStream>, Status> {
+        asker(&request)?;
+        actions::handshake(request.metadata())
+    }
+
+    async fn get_flight_info(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        let asker = asker(&request)?;
+        let descriptor = request.into_inner();
+        let command = ticket::of_descriptor(&descriptor.cmd)?;
+        Ok(Response::new(self.info(command, &asker, descriptor).await?))
+    }
+
+    async fn get_schema(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<SchemaResult>, Status> {
+        let asker = asker(&request)?;
+        let descriptor = request.into_inner();
+        let command = ticket::of_descriptor(&descriptor.cmd)?;
+        let schema = self.info(command, &asker, descriptor).await?.schema;
+        Ok(Response::new(SchemaResult { schema }))
+    }
+
+    async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
+        let asker = asker(&request)?;
+        let statement = match ticket::of_ticket(&request.get_ref().ticket)? {
+            Command::TicketStatementQuery(ticket) => Statement::of_handle(&ticket.statement_handle)?,
+            Command::CommandStatementQuery(command) => of_command(command)?,
+            Command::CommandPreparedStatementQuery(command) => {
+                Statement::of_handle(&command.prepared_statement_handle)?
+            }
+            command => {
+                asker.caller.check(Right::Read).map_err(|e| status::of_refusal(&e))?;
+                return Ok(Response::new(rows::of_batch(self.metadata(command)?)));
+            }
+        };
+        Ok(Response::new(self.statement_rows(statement, &asker).await?))
+    }
+
+    async fn do_put(
+        &self,
+        request: Request<Streaming<FlightData>>,
+    ) -> Result<Response<Self::DoPutStream>, Status> {
+        let asker = asker(&request)?;
+        let mut messages = request.into_inner();
+        let first = messages.message().await?;
+        let (Some(first), Some(descriptor)) =
+            (first.as_ref(), first.as_ref().and_then(|first| first.flight_descriptor.as_ref()))
+        else {
+            return Err(Status::invalid_argument("the first message of DoPut has no descriptor: send one"));
+        };
+        let command = ticket::of_descriptor(&descriptor.cmd)?;
+        let first = stream::iter([Ok(first.clone())]);
+        let batches =
+            FlightRecordBatchStream::new_from_flight_data(first.chain(messages).map_err(FlightError::from));
+        let app_metadata = match command {
+            Command::CommandStatementIngest(command) => {
+                let record_count = self.ingest(&command, &asker, batches).await?;
+                DoPutUpdateResult { record_count }.encode_to_vec()
+            }
+            Command::CommandPreparedStatementQuery(command) => {
+                self.bind(&command.prepared_statement_handle, &asker, batches).await?.encode_to_vec()
+            }
+            command => return Err(unsupported(&command)),
+        };
+        Ok(Response::new(one(PutResult { app_metadata: app_metadata.into() })))
+    }
+
+    async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
+        let asker = asker(&request)?;
+        let results = match self.action(request.into_inner(), &asker).await? {
+            Some(body) => one(arrow_flight::Result::new(body)),
+            None => stream::empty().boxed(),
+        };
+        Ok(Response::new(results))
+    }
+
+    async fn list_actions(
+        &self,
+        request: Request<Empty>,
+    ) -> Result<Response<Self::ListActionsStream>, Status> {
+        asker(&request)?;
+        Ok(Response::new(stream::iter(actions::all().map(Ok)).boxed()))
+    }
+
+    async fn list_flights(
+        &self,
+        _: Request<Criteria>,
+    ) -> Result<Response<Self::ListFlightsStream>, Status> {
+        Err(Status::unimplemented("there is no list of flights: tables are listed by CommandGetTables"))
+    }
+
+    async fn poll_flight_info(&self, _: Request<FlightDescriptor>) -> Result<Response<PollInfo>, Status> {
+        Err(Status::unimplemented("queries are not polled for: GetFlightInfo answers at once"))
+    }
+
+    async fn do_exchange(
+        &self,
+        _: Request<Streaming<FlightData>>,
+    ) -> Result<Response<Self::DoExchangeStream>, Status> {
+        Err(Status::unimplemented("nothing is exchanged here: DoGet gives rows, DoPut takes them"))
+    }
+}

@@ -1,0 +1,91 @@
+//! Statements: what they give, and running them.
+
+use super::headers::Asker;
+use super::rows::{self, DataStream};
+use super::service::FlightSql;
+use super::ticket::Statement;
+use super::types::plain_schema;
+use super::{arguments, placeholders, status};
+use arrow_flight::sql::{ProstMessageExt, TicketStatementQuery};
+use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, Ticket};
+use belvedere_core::arrow::datatypes::SchemaRef;
+use belvedere_core::query::{AnswerTypes, Description, QueryRequest};
+use belvedere_core::time::TimeRange;
+use prost::Message;
+use tonic::Status;
+use uuid::Uuid;
+
+impl FlightSql {
+    /// Plans a statement and says where its rows are: behind one ticket, which has all that the headers said.
+    pub(super) async fn statement_info(
+        &self,
+        statement: Statement,
+        asker: &Asker,
+        descriptor: FlightDescriptor,
+    ) -> Result<FlightInfo, Status> {
+        let query_id = Uuid::new_v4();
+        let mut statement = statement.with(&asker.wishes);
+        let schema = self.describe(&statement, asker).await?.schema;
+        statement.query_id = query_id.as_bytes().to_vec().into();
+        let ticket = TicketStatementQuery { statement_handle: statement.to_handle() };
+        let info = info(&schema, ticket.as_any().encode_to_vec(), descriptor)?;
+        Ok(info.with_app_metadata(query_id.to_string()))
+    }
+
+    /// Runs a statement.
+    pub(super) async fn statement_rows(
+        &self,
+        statement: Statement,
+        asker: &Asker,
+    ) -> Result<DataStream, Status> {
+        let statement = statement.with(&asker.wishes);
+        let request = request(&statement, asker)?;
+        let query_id = request.query_id;
+        let keeps_dictionaries = request.types == AnswerTypes::Documented;
+        let answer = self.queries().run(request).await.map_err(|e| status::of_query(&e, query_id))?;
+        Ok(rows::of_answer(answer, keeps_dictionaries))
+    }
+
+    /// What a statement gives, in the types in which it will leave, and takes.
+    pub(super) async fn describe(
+        &self,
+        statement: &Statement,
+        asker: &Asker,
+    ) -> Result<Description, Status> {
+        let request = request(statement, asker)?;
+        let described = self.queries().describe(&request).await.map_err(|e| status::of_query(&e, None))?;
+        Ok(match request.types {
+            AnswerTypes::Documented => described,
+            AnswerTypes::Plain => Description { schema: plain_schema(&described.schema), ..described },
+        })
+    }
+}
+
+/// The question that a statement is, with nothing more from headers.
+fn request(statement: &Statement, asker: &Asker) -> Result<QueryRequest, Status> {
+    let sql = placeholders::numbered_placeholders(&statement.sql);
+    let parameters = arguments::values(&statement.parameters, &sql)?;
+    Ok(QueryRequest {
+        parameters,
+        range: TimeRange { begin: statement.begin, end: statement.end },
+        limit: statement.limit.map(|rows| usize::try_from(rows).unwrap_or(usize::MAX)),
+        types: match statement.keeps_dictionaries {
+            Some(true) => AnswerTypes::Documented,
+            _ => AnswerTypes::Plain,
+        },
+        client: asker.client.clone(),
+        query_id: statement.query_id(),
+        ..QueryRequest::new(sql, asker.caller.clone())
+    })
+}
+
+/// Rows of that schema behind one ticket. The descriptor is echoed: PyArrow does not take an answer without.
+pub(super) fn info(
+    schema: &SchemaRef,
+    ticket: impl Into<bytes::Bytes>,
+    descriptor: FlightDescriptor,
+) -> Result<FlightInfo, Status> {
+    let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(ticket));
+    let info = FlightInfo::new().try_with_schema(schema).map_err(status::unencodable)?;
+    Ok(info.with_endpoint(endpoint).with_descriptor(descriptor))
+}
