@@ -16,9 +16,7 @@ use arrow_flight::sql::metadata::{
     GetCatalogsBuilder, GetDbSchemasBuilder, GetTableTypesBuilder, GetTablesBuilder, XdbcTypeInfo,
     XdbcTypeInfoDataBuilder,
 };
-use arrow_flight::sql::{
-    Command, CommandGetDbSchemas, CommandGetTables, Nullable, Searchable, XdbcDataType,
-};
+use arrow_flight::sql::{Command, CommandGetDbSchemas, CommandGetTables, Nullable, Searchable, XdbcDataType};
 use belvedere_core::arrow::array::RecordBatch;
 use belvedere_core::arrow::datatypes::{Field, Schema};
 use belvedere_core::registry::{Assembly, View};
@@ -66,9 +64,10 @@ impl FlightSql {
 
     fn tables(&self, command: CommandGetTables) -> Result<RecordBatch, FlightError> {
         let is_asked_for = command.table_types.is_empty()
-            || command.table_types.iter().any(|t| {
-                ["table", "base table"].iter().any(|name| t.trim().eq_ignore_ascii_case(name))
-            });
+            || command
+                .table_types
+                .iter()
+                .any(|t| ["table", "base table"].iter().any(|name| t.trim().eq_ignore_ascii_case(name)));
         let mut tables = GetTablesBuilder::new(
             some(command.catalog),
             some(command.db_schema_filter_pattern),
@@ -88,8 +87,7 @@ impl FlightSql {
 }
 
 fn schemas(command: CommandGetDbSchemas) -> Result<RecordBatch, FlightError> {
-    let mut schemas =
-        GetDbSchemasBuilder::new(some(command.catalog), some(command.db_schema_filter_pattern));
+    let mut schemas = GetDbSchemasBuilder::new(some(command.catalog), some(command.db_schema_filter_pattern));
     schemas.append(CATALOG, SCHEMA);
     schemas.build()
 }

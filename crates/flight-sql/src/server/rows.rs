@@ -45,7 +45,9 @@ pub(super) fn of_batch(batch: RecordBatch) -> DataStream {
 
 /// The same stream, running on a task of its own. Encoding costs as much as many a query: so it goes on while a
 /// connection's task writes what came before to the network, and connections don't wait for each other's queries.
-fn ahead(mut messages: impl Stream<Item = Result<FlightData, Status>> + Send + Unpin + 'static) -> DataStream {
+fn ahead(
+    mut messages: impl Stream<Item = Result<FlightData, Status>> + Send + Unpin + 'static,
+) -> DataStream {
     let (sender, receiver) = mpsc::channel(AHEAD);
     // aborts its task when it is dropped, also while that waits for rows
     let mut task = JoinSet::new();

@@ -65,8 +65,6 @@ pub struct QueryRequest {
     pub caller: Arc<Caller>,
     /// By what.
     pub client: ClientInfo,
-    /// The id to run under, so that it can be cancelled by who chose it; a new one if there is none.
-    pub query_id: Option<Uuid>,
 }
 
 impl QueryRequest {
@@ -81,7 +79,6 @@ impl QueryRequest {
             types: AnswerTypes::default(),
             caller,
             client: ClientInfo::default(),
-            query_id: None,
         }
     }
 }

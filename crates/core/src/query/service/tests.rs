@@ -125,7 +125,8 @@ async fn a_query_that_wants_too_much_memory_spills_or_says_so_and_others_are_rig
                   value) AS n FROM generate_series(1, 2000000))";
     let spilled = text(&service, sorted).await;
     assert!(spilled.contains("2000000"), "{spilled}");
-    let texts = "(SELECT concat('a long text for each of many rows ', value) AS t FROM generate_series(1, 3000000))";
+    let texts =
+        "(SELECT concat('a long text for each of many rows ', value) AS t FROM generate_series(1, 3000000))";
     let greedy = format!("SELECT count(*) FROM {texts} a JOIN {texts} b ON a.t = b.t");
     let error = rows(&service, QueryRequest::new(greedy, Caller::anybody())).await.unwrap_err();
     let QueryError::Resources(why) = &error else { panic!("{error}") };
