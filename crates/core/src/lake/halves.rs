@@ -49,10 +49,9 @@ impl LakeConnection {
         self.store().put(&key.as_str().into(), PutPayload::from(bytes)).await?;
         self.make_durable(&key).await?;
         // who comes second sees both; if both come at once both do, and the block is inserted twice, which is once
-        let (Some(announcement), Some(payload)) = (
-            self.half(Half::Announcement, block_id).await?,
-            self.half(Half::Payload, block_id).await?,
-        ) else {
+        let (Some(announcement), Some(payload)) =
+            (self.half(Half::Announcement, block_id).await?, self.half(Half::Payload, block_id).await?)
+        else {
             return Ok(());
         };
         let damaged = |e: WireError| LakeError::Corrupt(format!("half of block {block_id}: {e}"));

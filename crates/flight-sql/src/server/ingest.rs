@@ -42,9 +42,10 @@ impl FlightSql {
         asker: &Asker,
         mut batches: FlightRecordBatchStream,
     ) -> Result<i64, Status> {
-        asker.caller.check(Right::Administer).map_err(|e| {
-            Status::permission_denied(format!("bulk_ingest requires admin privileges: {e}"))
-        })?;
+        asker
+            .caller
+            .check(Right::Administer)
+            .map_err(|e| Status::permission_denied(format!("bulk_ingest requires admin privileges: {e}")))?;
         let table = match command.table.as_str() {
             "processes" => Table::Processes,
             "streams" => Table::Streams,

@@ -13,12 +13,9 @@ use super::types::plain_schema;
 use super::{keys, sql_info, status};
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::metadata::{
-    GetCatalogsBuilder, GetDbSchemasBuilder, GetTableTypesBuilder, GetTablesBuilder, XdbcTypeInfo,
-    XdbcTypeInfoDataBuilder,
+    GetCatalogsBuilder, GetDbSchemasBuilder, GetTablesBuilder, XdbcTypeInfo, XdbcTypeInfoDataBuilder,
 };
-use arrow_flight::sql::{
-    Command, CommandGetDbSchemas, CommandGetTables, Nullable, Searchable, XdbcDataType,
-};
+use arrow_flight::sql::{Command, CommandGetDbSchemas, CommandGetTables, Nullable, Searchable, XdbcDataType};
 use belvedere_core::arrow::array::RecordBatch;
 use belvedere_core::arrow::datatypes::{Field, Schema};
 use belvedere_core::registry::{Assembly, View};
@@ -44,8 +41,8 @@ impl FlightSql {
             }
             Command::CommandGetDbSchemas(command) => schemas(command),
             Command::CommandGetTables(command) => self.tables(command),
-            Command::CommandGetTableTypes(_) => {
-                let mut types = GetTableTypesBuilder::new();
+            Command::CommandGetTableTypes(command) => {
+                let mut types = command.into_builder();
                 types.append(TABLE);
                 types.build()
             }
@@ -66,9 +63,10 @@ impl FlightSql {
 
     fn tables(&self, command: CommandGetTables) -> Result<RecordBatch, FlightError> {
         let is_asked_for = command.table_types.is_empty()
-            || command.table_types.iter().any(|t| {
-                ["table", "base table"].iter().any(|name| t.trim().eq_ignore_ascii_case(name))
-            });
+            || command
+                .table_types
+                .iter()
+                .any(|t| ["table", "base table"].iter().any(|name| t.trim().eq_ignore_ascii_case(name)));
         let mut tables = GetTablesBuilder::new(
             some(command.catalog),
             some(command.db_schema_filter_pattern),
@@ -88,8 +86,7 @@ impl FlightSql {
 }
 
 fn schemas(command: CommandGetDbSchemas) -> Result<RecordBatch, FlightError> {
-    let mut schemas =
-        GetDbSchemasBuilder::new(some(command.catalog), some(command.db_schema_filter_pattern));
+    let mut schemas = GetDbSchemasBuilder::new(some(command.catalog), some(command.db_schema_filter_pattern));
     schemas.append(CATALOG, SCHEMA);
     schemas.build()
 }

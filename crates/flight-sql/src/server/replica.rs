@@ -5,9 +5,7 @@ use belvedere_core::arrow::array::{
     TimestampNanosecondArray,
 };
 use belvedere_core::arrow::compute::cast;
-use belvedere_core::arrow::datatypes::{
-    DataType, Field, Int64Type, TimeUnit, TimestampNanosecondType,
-};
+use belvedere_core::arrow::datatypes::{DataType, Field, Int64Type, TimeUnit, TimestampNanosecondType};
 use belvedere_core::model::{BlockInfo, ProcessInfo, Properties, StreamInfo, StreamParts};
 use belvedere_core::properties::{jsonb_to_json, list_type};
 use belvedere_core::wire::{decode_types, encode_types, split_payload};

@@ -118,10 +118,7 @@ impl FlightService for FlightSql {
         Ok(Response::new(self.info(command, &asker, descriptor).await?))
     }
 
-    async fn get_schema(
-        &self,
-        request: Request<FlightDescriptor>,
-    ) -> Result<Response<SchemaResult>, Status> {
+    async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
         let asker = asker(&request)?;
         let descriptor = request.into_inner();
         let command = ticket::of_descriptor(&descriptor.cmd)?;
@@ -191,10 +188,7 @@ impl FlightService for FlightSql {
         Ok(Response::new(stream::iter(actions::all().map(Ok)).boxed()))
     }
 
-    async fn list_flights(
-        &self,
-        _: Request<Criteria>,
-    ) -> Result<Response<Self::ListFlightsStream>, Status> {
+    async fn list_flights(&self, _: Request<Criteria>) -> Result<Response<Self::ListFlightsStream>, Status> {
         Err(Status::unimplemented("there is no list of flights: tables are listed by CommandGetTables"))
     }
 

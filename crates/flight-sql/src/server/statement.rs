@@ -47,11 +47,7 @@ impl FlightSql {
     }
 
     /// What a statement gives, in the types in which it will leave, and takes.
-    pub(super) async fn describe(
-        &self,
-        statement: &Statement,
-        asker: &Asker,
-    ) -> Result<Description, Status> {
+    pub(super) async fn describe(&self, statement: &Statement, asker: &Asker) -> Result<Description, Status> {
         let request = request(statement, asker)?;
         let described = self.queries().describe(&request).await.map_err(|e| status::of_query(&e, None))?;
         Ok(match request.types {

@@ -49,7 +49,9 @@ impl Statement {
                 .map_err(|e| Status::invalid_argument(format!("the ticket is not one of this server: {e}")));
         }
         let text = std::str::from_utf8(handle).map_err(|e| {
-            Status::invalid_argument(format!("the ticket is neither SQL in UTF-8 nor one of this server: {e}"))
+            Status::invalid_argument(format!(
+                "the ticket is neither SQL in UTF-8 nor one of this server: {e}"
+            ))
         })?;
         Ok(Self::of_text(text))
     }
