@@ -56,7 +56,7 @@ async fn a_copy_has_the_same_rows_whichever_half_of_a_block_came_first() {
         }
         for sql in [
             "SELECT exe, property_get(properties, 'shift') AS shift, start_time FROM processes",
-            "SELECT stream_id, array_to_string(tags, ',') AS tags, format FROM streams",
+            "SELECT stream_id, tags, format FROM streams",
             "SELECT block_id, begin_time, end_time, nb_objects, payload_size FROM blocks ORDER BY begin_time",
         ] {
             let (expected, found) =
