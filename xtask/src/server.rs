@@ -26,7 +26,8 @@ impl Server {
     /// Starts a server on a lake and a free port, and waits until it listens.
     pub(crate) fn start(binary: &Path, lake: &Path) -> Result<Self, String> {
         let lake = lake.display().to_string();
-        let arguments = ["--http", "127.0.0.1:0", "--otlp-http", "off", "--otlp-grpc", "off"];
+        let arguments =
+            ["--http", "127.0.0.1:0", "--otlp-http", "off", "--otlp-grpc", "off", "--flight-sql", "off"];
         let mut command = command(binary, &["serve", "--lake", &lake]);
         command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped());
         let begin = Instant::now();

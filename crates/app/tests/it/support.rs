@@ -93,7 +93,8 @@ impl Place {
 
     /// Starts a server with more flags.
     pub fn serve(&self, flags: &[&str]) -> Server {
-        self.serve_exactly(&[&["--otlp-http", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0"], flags].concat())
+        let elsewhere = ["--otlp-http", "--otlp-grpc", "--flight-sql"].map(|flag| [flag, "127.0.0.1:0"]);
+        self.serve_exactly(&[elsewhere.as_flattened(), flags].concat())
     }
 
     /// Starts a server where SDKs of OpenTelemetry send by default, or, if another program listens there, elsewhere.

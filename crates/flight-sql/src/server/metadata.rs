@@ -13,8 +13,7 @@ use super::types::plain_schema;
 use super::{keys, sql_info, status};
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::metadata::{
-    GetCatalogsBuilder, GetDbSchemasBuilder, GetTableTypesBuilder, GetTablesBuilder, XdbcTypeInfo,
-    XdbcTypeInfoDataBuilder,
+    GetCatalogsBuilder, GetDbSchemasBuilder, GetTablesBuilder, XdbcTypeInfo, XdbcTypeInfoDataBuilder,
 };
 use arrow_flight::sql::{Command, CommandGetDbSchemas, CommandGetTables, Nullable, Searchable, XdbcDataType};
 use belvedere_core::arrow::array::RecordBatch;
@@ -42,8 +41,8 @@ impl FlightSql {
             }
             Command::CommandGetDbSchemas(command) => schemas(command),
             Command::CommandGetTables(command) => self.tables(command),
-            Command::CommandGetTableTypes(_) => {
-                let mut types = GetTableTypesBuilder::new();
+            Command::CommandGetTableTypes(command) => {
+                let mut types = command.into_builder();
                 types.append(TABLE);
                 types.build()
             }
