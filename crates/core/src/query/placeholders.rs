@@ -119,7 +119,7 @@ mod tests {
                     .collect();
                 prop_assert_eq!(words(&numbered), Some(expected));
             } else {
-                prop_assert_eq!(numbered, sql);
+                prop_assert_eq!(numbered.as_ref(), sql.as_str());
             }
         }
 
