@@ -8,7 +8,9 @@
 //!
 //! Invariant: a process, a stream or a block that is sent again changes nothing; only retention takes away.
 
+mod denials;
 mod garbage;
+mod keys;
 mod open;
 mod partitions;
 mod read;
@@ -16,6 +18,8 @@ mod retention;
 mod statement;
 mod write;
 
+pub use denials::DenialRecord;
+pub use keys::KeyRecord;
 pub use open::Database;
 pub(crate) use partitions::SectionBlocks;
 pub use partitions::{ChainSection, CoveredRange, NewPartition, PartitionRecord};

@@ -3,6 +3,10 @@
 //! Who a caller is, is found out by whoever listens: it puts an `Arc<Caller>` into the extensions of each request.
 //! What has none there is refused. Rooms that do something for a caller ask [`Caller::check`].
 
+mod keys;
+
+pub use keys::{ApiKey, KEY_PATIENCE, KeyError, Keys, Secret};
+
 use std::sync::Arc;
 use thiserror::Error;
 
