@@ -1,5 +1,9 @@
 //! What users type. Parsing only: what it means is resolved in [`crate::commands`].
 
+mod access;
+
+pub(crate) use access::{AccessArgs, CreateKeyArgs, KeysAction, KeysArgs, ListKeysArgs, RevokeKeyArgs};
+
 use crate::format::Format;
 use belvedere_core::partitions::{Keep, Retention};
 use clap::{Args, Parser, Subcommand};
@@ -53,6 +57,8 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Print the documented schema. Needs no lake.
     Schema(SchemaArgs),
+    /// Make, list and revoke the keys of those who send to a server and ask it.
+    Keys(KeysArgs),
 }
 
 /// Where the lake is.
@@ -95,9 +101,8 @@ pub(crate) struct ServeArgs {
     /// Address for OTLP over gRPC, or 'off' [default: 127.0.0.1:4317 if nobody has it]
     #[arg(long, value_name = "ADDR")]
     pub(crate) otlp_grpc: Option<ListenAt>,
-    /// Listen off loopback although anybody who reaches the address can send and ask
-    #[arg(long)]
-    pub(crate) insecure: bool,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
     /// What this process does: ingest (takes what programs send), maintain (makes partitions, deletes what expired)
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Role::Ingest, Role::Maintain])]
     pub(crate) roles: Vec<Role>,

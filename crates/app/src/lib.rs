@@ -43,10 +43,12 @@
 //!
 //! Invariant: flags, environment variables and ports are known here and nowhere else.
 
+mod access;
 mod args;
 mod commands;
 mod format;
 mod linked;
+mod listener;
 mod schema_docs;
 
 pub use belvedere_core as core;

@@ -2,10 +2,11 @@
 
 use crate::args::{LakeArgs, RangeArgs};
 use crate::linked;
-use anyhow::{Context, Result, bail};
-use belvedere_core::lake::{Database, LakeOptions};
+use anyhow::{Context, Result, anyhow};
+use belvedere_core::lake::{Database, LakeConnection, LakeOptions};
 use belvedere_core::time::{TimeError, TimeRange, parse_rfc3339};
 use belvedere_core::{Lake, LakeConfig};
+use std::sync::Arc;
 
 /// Opens the lake, making it if it is not there.
 pub(crate) async fn open(args: &LakeArgs) -> Result<Lake> {
@@ -31,11 +32,24 @@ pub(crate) async fn open_if_there(args: &LakeArgs) -> Result<Option<Lake>> {
 pub(crate) async fn open_existing(args: &LakeArgs) -> Result<Lake> {
     match open_if_there(args).await? {
         Some(lake) => Ok(lake),
-        None => bail!(
-            "there is no lake in {0}: 'belvedere serve --lake {0}' makes one, 'belvedere demo' shows one",
-            args.lake.display()
-        ),
+        None => Err(no_lake(args)),
     }
+}
+
+/// The same without any notion of views.
+pub(crate) async fn connect_existing(args: &LakeArgs) -> Result<Arc<LakeConnection>> {
+    let options = options(args)?;
+    match &options.database {
+        Database::Sqlite(path) if !path.exists() => Err(no_lake(args)),
+        _ => Ok(LakeConnection::open(&options).await?),
+    }
+}
+
+fn no_lake(args: &LakeArgs) -> anyhow::Error {
+    anyhow!(
+        "there is no lake in {0}: 'belvedere serve --lake {0}' makes one, 'belvedere demo' shows one",
+        args.lake.display()
+    )
 }
 
 fn options(args: &LakeArgs) -> Result<LakeOptions> {

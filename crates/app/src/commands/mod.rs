@@ -7,6 +7,7 @@ mod demo_program;
 #[cfg(feature = "spans")]
 mod flame;
 mod fsck;
+mod keys;
 mod lake;
 mod maintain;
 mod output;
@@ -42,5 +43,6 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
         Command::Views(args) => views::views(args).await,
         Command::Plan(args) => plan::plan(args).await,
         Command::Schema(args) => schema::schema(args),
+        Command::Keys(args) => keys::keys(args).await,
     }
 }

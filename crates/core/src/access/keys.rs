@@ -83,7 +83,7 @@ impl ApiKey {
     }
 
     fn read(record: KeyRecord) -> Result<Self, LakeError> {
-        let rights = record.rights.parse().map_err(|e| {
+        let rights = record.rights.parse::<Rights>().map_err(|e| {
             LakeError::Corrupt(format!("the rights of the key '{}' can't be read: {e}", record.name))
         })?;
         let KeyRecord { key_id, name, created, expires, revoked, last_used, .. } = record;

@@ -1,0 +1,69 @@
+//! What a request shows of who sent it.
+
+use axum::http::{HeaderMap, header};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+/// Longer ones are not looked at.
+const LONGEST: usize = 16 << 10;
+
+/// The key or token of a request: `Bearer KEY`, or `Basic` with the key as password and any user name, for clients
+/// that know nothing else. `None` if there is none, or more than one.
+pub(super) fn credential(headers: &HeaderMap) -> Option<String> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next()?;
+    if values.next().is_some() || value.len() > LONGEST {
+        return None;
+    }
+    let (scheme, rest) = value.to_str().ok()?.trim().split_once(' ')?;
+    let rest = rest.trim();
+    if scheme.eq_ignore_ascii_case("bearer") {
+        Some(rest.to_owned())
+    } else if scheme.eq_ignore_ascii_case("basic") {
+        let decoded = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
+        let (_, password) = decoded.split_once(':')?;
+        Some(password.to_owned())
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn shown(values: &[&str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(header::AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+        }
+        credential(&headers)
+    }
+
+    #[test]
+    fn a_key_is_shown_as_bearer_or_as_password() {
+        assert_eq!(shown(&["Bearer abc"]).as_deref(), Some("abc"));
+        assert_eq!(shown(&["bearer  abc "]).as_deref(), Some("abc"));
+        let basic = format!("Basic {}", STANDARD.encode("somebody:a:b"));
+        assert_eq!(shown(&[&basic]).as_deref(), Some("a:b"));
+    }
+
+    #[test]
+    fn anything_else_shows_nothing() {
+        let no_password = format!("Basic {}", STANDARD.encode("abc"));
+        let long = format!("Bearer {}", "a".repeat(LONGEST));
+        for values in [
+            &[][..],
+            &[""],
+            &["abc"],
+            &["Digest abc"],
+            &["Basic %%%"],
+            &[&no_password],
+            &[&long],
+            &["Bearer abc", "Bearer def"],
+        ] {
+            assert_eq!(shown(values), None, "{values:.1?}");
+        }
+    }
+}

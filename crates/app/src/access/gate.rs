@@ -1,0 +1,152 @@
+//! What stands before every router.
+
+use super::Authenticator;
+use super::credential::credential;
+use super::refusal::Refusal;
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, Method, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use belvedere_core::access::{Caller, Right};
+use std::sync::Arc;
+
+/// Lets in whom an authenticator knows, or everybody if there is none.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Gate {
+    authenticator: Option<Arc<Authenticator>>,
+}
+
+impl Gate {
+    /// Asks everybody.
+    pub(crate) fn asking(authenticator: Authenticator) -> Self {
+        Self { authenticator: Some(Arc::new(authenticator)) }
+    }
+
+    /// Whether anybody is asked.
+    pub(crate) fn is_asking(&self) -> bool {
+        self.authenticator.is_some()
+    }
+
+    /// The router for those who have a right.
+    pub(crate) fn guard(&self, router: Router, right: Right) -> Router {
+        router.layer(from_fn_with_state((self.clone(), right), pass))
+    }
+
+    async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Refusal> {
+        let Some(authenticator) = &self.authenticator else { return Ok(Caller::anybody()) };
+        let credential = credential(headers).ok_or(Refusal::Unknown)?;
+        match authenticator.authenticate(&credential).await {
+            Ok(Some(caller)) => Ok(caller),
+            Ok(None) => Err(Refusal::Unknown),
+            Err(_) => Err(Refusal::Unavailable),
+        }
+    }
+}
+
+async fn pass(State((gate, right)): State<(Gate, Right)>, mut request: Request, next: Next) -> Response {
+    remove_claims(request.headers_mut());
+    if is_probe(&request) {
+        return next.run(request).await;
+    }
+    let caller = match gate.caller(request.headers()).await {
+        Ok(caller) => caller.check(right).map_err(Refusal::Forbidden).map(|()| caller),
+        Err(refusal) => Err(refusal),
+    };
+    match caller {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(refusal) => {
+            tracing::debug!(path = request.uri().path(), ?right, "refused: {refusal:?}");
+            refusal.answer(request.headers())
+        }
+    }
+}
+
+/// Whether it asks a protocol for its health, which everybody may. What counts is the route, which the program wrote,
+/// and not the address, which the caller did.
+fn is_probe(request: &Request) -> bool {
+    let route = request.extensions().get::<MatchedPath>();
+    request.method() == Method::GET && route.is_some_and(|route| route.as_str().ends_with("/health"))
+}
+
+/// Takes away what only an authentication in front of others may say, and keeps secrets out of what is logged.
+fn remove_claims(headers: &mut HeaderMap) {
+    let claims: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with("x-auth-")).cloned().collect();
+    for name in claims {
+        headers.remove(name);
+    }
+    if let Some(value) = headers.get_mut(header::AUTHORIZATION) {
+        value.set_sensitive(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Extension;
+    use axum::body::{Body, to_bytes};
+    use axum::routing::{get, post};
+    use belvedere_core::access::Keys;
+    use belvedere_core::lake::{LakeConnection, LakeOptions};
+    use tower::ServiceExt;
+
+    async fn name(Extension(caller): Extension<Arc<Caller>>, headers: HeaderMap) -> String {
+        assert!(headers.keys().all(|name| !name.as_str().starts_with("x-auth-")));
+        caller.name.clone()
+    }
+
+    fn routes() -> Router {
+        Router::new()
+            .route("/name", post(name))
+            .route("/part/health", get(async || "well"))
+            .route("/any/{*path}", get(name))
+            .fallback(name)
+    }
+
+    async fn ask(router: &Router, method: &str, path: &str, key: Option<&str>) -> (u16, String) {
+        let mut request = axum::http::Request::builder().method(method).uri(path);
+        request = request.header("x-auth-is-admin", "true").header("X-Auth-Subject", "root");
+        if let Some(key) = key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), 1 << 16).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_router_is_reached_with_the_right_and_with_nothing_less() {
+        let connection = LakeConnection::open(&LakeOptions::in_memory()).await.unwrap();
+        let keys = Keys::new(connection);
+        let (_, reader) = keys.create("reader", "read".parse().unwrap(), None).await.unwrap();
+        let (_, sender) = keys.create("sender", "send".parse().unwrap(), None).await.unwrap();
+        let authenticator = Authenticator::new(
+            keys,
+            #[cfg(feature = "oidc")]
+            None,
+        );
+        let router = Gate::asking(authenticator).guard(routes(), Right::Read);
+        assert_eq!(ask(&router, "POST", "/name", Some(reader.reveal())).await, (200, "reader".to_owned()));
+        let (status, body) = ask(&router, "POST", "/name", Some(sender.reveal())).await;
+        assert!(status == 403 && body.contains("'sender' lacks the right 'read'"), "{status} {body}");
+        for path in ["/name", "/any/x", "/any/x/health", "/any/health", "/nothing", "/health", "//part/health"] {
+            for method in ["GET", "POST"] {
+                assert_eq!(ask(&router, method, path, None).await.0, 401, "{method} {path}");
+                assert_eq!(ask(&router, method, path, Some("bvk_no")).await.0, 401, "{method} {path}");
+            }
+        }
+        assert_eq!(ask(&router, "GET", "/part/health", None).await, (200, "well".to_owned()));
+        assert_eq!(ask(&router, "POST", "/part/health", None).await.0, 401);
+    }
+
+    #[tokio::test]
+    async fn where_nobody_is_asked_everybody_is_anonymous_whatever_they_claim() {
+        let router = Gate::default().guard(routes(), Right::Administer);
+        assert_eq!(ask(&router, "POST", "/name", Some("root")).await, (200, "anonymous".to_owned()));
+    }
+}

@@ -1,0 +1,101 @@
+//! Who may use what this program serves.
+//!
+//! Invariant: a request reaches a protocol only with the caller in its extensions, and only if that one has the right.
+//! Invariant: what a request itself says of who sent it (`x-auth-…`) reaches nobody.
+
+mod authenticator;
+mod credential;
+mod gate;
+#[cfg(feature = "oidc")]
+mod oidc;
+mod refusal;
+#[cfg(feature = "tls")]
+mod tls;
+
+pub(crate) use authenticator::Authenticator;
+pub(crate) use gate::Gate;
+#[cfg(feature = "oidc")]
+pub(crate) use oidc::{Oidc, OidcConfig};
+#[cfg(feature = "tls")]
+pub(crate) use tls::acceptor;
+
+use crate::args::AccessArgs;
+use crate::listener::Tls;
+use anyhow::{Result, bail};
+use belvedere_core::access::Keys;
+use belvedere_core::lake::LakeConnection;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+/// How a server is protected.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Security {
+    /// Who gets in.
+    pub(crate) gate: Gate,
+    /// What connections are encrypted with, if they are.
+    pub(crate) tls: Option<Tls>,
+}
+
+/// Whether callers are asked who they are.
+pub(crate) fn is_asked(args: &AccessArgs, addresses: &[SocketAddr]) -> bool {
+    args.require_keys || args.has_provider() || (is_reachable(addresses) && !args.insecure)
+}
+
+/// Whether other machines reach one of the addresses.
+fn is_reachable(addresses: &[SocketAddr]) -> bool {
+    addresses.iter().any(|address| !address.ip().is_loopback())
+}
+
+/// Reads certificates before anything else is begun.
+pub(crate) fn tls(args: &AccessArgs) -> Result<Option<Tls>> {
+    #[cfg(feature = "tls")]
+    if let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) {
+        return acceptor(certificate, key).map(Some);
+    }
+    let _ = args;
+    Ok(None)
+}
+
+/// The gate of a server with these addresses over a lake, or why there can be none.
+pub(crate) async fn gate(
+    args: &AccessArgs,
+    addresses: &[SocketAddr],
+    connection: &Arc<LakeConnection>,
+    lake: &Path,
+) -> Result<Gate> {
+    if !is_asked(args, addresses) {
+        return Ok(Gate::default());
+    }
+    let keys = Keys::new(connection.clone());
+    if !args.has_provider() && !keys.is_any_live().await? {
+        let why = match is_reachable(addresses) {
+            true => "other machines reach this server",
+            false => "callers are asked for keys",
+        };
+        bail!(
+            "{why}, and the lake has no key that counts: make one, \
+             'belvedere keys create NAME --rights read,send --lake {}' (or start with --insecure to let everybody in)",
+            lake.display()
+        );
+    }
+    #[cfg(feature = "oidc")]
+    let authenticator = {
+        let oidc = match OidcConfig::from_args(args) {
+            Some(config) => Some(Oidc::start(config?).await?),
+            None => None,
+        };
+        Authenticator::new(keys, oidc)
+    };
+    #[cfg(not(feature = "oidc"))]
+    let authenticator = Authenticator::new(keys);
+    Ok(Gate::asking(authenticator))
+}
+
+/// What to say of a server that is reachable and whose connections anybody on the way can read.
+pub(crate) fn warning(security: &Security, addresses: &[SocketAddr]) -> Option<&'static str> {
+    (is_reachable(addresses) && security.gate.is_asking() && security.tls.is_none()).then_some(
+        "warning: keys travel in clear text: start with --tls-cert and --tls-key, or let something in front of this \
+         server speak TLS",
+    )
+}

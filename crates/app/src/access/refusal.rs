@@ -1,0 +1,105 @@
+//! How a request is refused: as HTTP, or in the words of gRPC.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use belvedere_core::access::Refused;
+use std::fmt::Write;
+
+/// Why a request goes no further.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// Nothing was shown, or nothing that counts: which of both is not told.
+    Unknown,
+    /// Whoever it is may not do this.
+    Forbidden(Refused),
+    /// It can't be told now.
+    Unavailable,
+}
+
+impl Refusal {
+    fn text(&self) -> String {
+        match self {
+            Self::Unknown => "a key that counts is needed: 'Authorization: Bearer KEY'".to_owned(),
+            Self::Forbidden(refused) => refused.to_string(),
+            Self::Unavailable => "who you are can't be found out now: try again".to_owned(),
+        }
+    }
+
+    /// The answer to a request with these headers.
+    pub(super) fn answer(&self, request: &HeaderMap) -> Response {
+        match is_grpc(request) {
+            true => self.grpc(),
+            false => self.http(),
+        }
+    }
+
+    fn http(&self) -> Response {
+        let text = format!("{}\n", self.text());
+        match self {
+            Self::Unknown => {
+                (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], text).into_response()
+            }
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, text).into_response(),
+            Self::Unavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], text).into_response()
+            }
+        }
+    }
+
+    /// A response of trailers only: they stand among the headers.
+    fn grpc(&self) -> Response {
+        let code = match self {
+            Self::Unknown => "16",
+            Self::Forbidden(_) => "7",
+            Self::Unavailable => "14",
+        };
+        let mut response = Response::new(Body::empty());
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert("grpc-status", HeaderValue::from_static(code));
+        if let Ok(message) = HeaderValue::from_str(&percent_encoded(&self.text())) {
+            headers.insert("grpc-message", message);
+        }
+        response
+    }
+}
+
+/// Whether a request is gRPC's.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// As gRPC wants messages: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b' '..=b'~' if byte != b'%' => encoded.push(char::from(byte)),
+            // writing to a string never fails
+            _ => drop(write!(encoded, "%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_grpc_stay_printable() {
+        assert_eq!(percent_encoded("100 % für\n"), "100 %25 f%C3%BCr%0A");
+    }
+
+    #[test]
+    fn grpc_is_refused_with_trailers_only() {
+        let mut request = HeaderMap::new();
+        assert_eq!(Refusal::Unknown.answer(&request).status(), 401);
+        request.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc+proto"));
+        for (refusal, code) in [(Refusal::Unknown, "16"), (Refusal::Unavailable, "14")] {
+            let response = refusal.answer(&request);
+            assert_eq!((response.status(), &response.headers()["grpc-status"]), (StatusCode::OK, &HeaderValue::from_static(code)));
+        }
+    }
+}
