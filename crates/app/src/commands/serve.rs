@@ -1,13 +1,16 @@
 //! `belvedere serve`
 
 use super::lake::open;
+use crate::access::{self, Security};
 use crate::args::{ListenAt, Role, ServeArgs};
-use anyhow::{Context, Result, bail};
+use crate::listener::{self, ConnectionLimits};
+use anyhow::{Context, Result};
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use belvedere_core::Lake;
+use belvedere_core::access::Right;
 use belvedere_core::ingest::{IngestLimits, IngestionService};
 use belvedere_core::lake::LakeConnection;
 use belvedere_core::partitions::MaintenanceConfig;
@@ -25,7 +28,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     if args.flight_sql.is_some() {
         eprintln!("not built: flight-sql");
     }
-    check_address(args.http, args.insecure)?;
+    let tls = access::tls(&args.access)?;
     let limits = IngestLimits {
         body_bytes: (args.max_body as usize) << 20,
         block_bytes: args.lake.max_block << 20,
@@ -38,15 +41,27 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     if has(Role::Ingest) {
         for (name, wanted, port) in [("otlp-http", args.otlp_http, 4318), ("otlp-grpc", args.otlp_grpc, 4317)]
         {
-            if let Some(listener) = listen_too(name, wanted, port, args.insecure).await? {
+            if let Some(listener) = listen_too(name, wanted, port).await? {
                 listeners.push((name, listener));
             }
         }
     }
+    let addresses =
+        listeners.iter().map(|(_, listener)| listener.local_addr()).collect::<Result<Vec<_>, _>>()?;
     let lake = open(&args.lake).await?;
+    let security = match access::gate(&args.access, &addresses, lake.connection(), &args.lake.lake).await {
+        Ok(gate) => Security { gate, tls },
+        Err(e) => {
+            lake.close().await;
+            return Err(e);
+        }
+    };
+    if let Some(warning) = access::warning(&security, &addresses) {
+        eprintln!("{warning}");
+    }
     let upkeep = has(Role::Maintain)
         .then(|| MaintenanceConfig { retention: args.keep.retention(), ..MaintenanceConfig::default() });
-    let server = Server::start(lake, listeners, has(Role::Ingest).then_some(limits), upkeep)?;
+    let server = Server::start(lake, listeners, has(Role::Ingest).then_some(limits), upkeep, security)?;
     // who reads the next lines may ask to stop at once
     let stop = stopped();
     for line in server.addresses() {
@@ -61,7 +76,6 @@ async fn listen_too(
     name: &'static str,
     wanted: Option<ListenAt>,
     port: u16,
-    is_insecure: bool,
 ) -> Result<Option<TcpListener>> {
     if !crate::linked::assembly()?.routes().any(|(routes, _)| routes.listeners.contains(&name)) {
         if matches!(wanted, Some(ListenAt::Address(_))) {
@@ -71,10 +85,7 @@ async fn listen_too(
     }
     match wanted {
         Some(ListenAt::Off) => Ok(None),
-        Some(ListenAt::Address(address)) => {
-            check_address(address, is_insecure)?;
-            listen(name, address).await.map(Some)
-        }
+        Some(ListenAt::Address(address)) => listen(name, address).await.map(Some),
         None => match TcpListener::bind(("127.0.0.1", port)).await {
             Ok(listener) => Ok(Some(listener)),
             Err(e) => {
@@ -85,17 +96,6 @@ async fn listen_too(
             }
         },
     }
-}
-
-/// Whoever reaches the address can send to the lake: so only this machine may, unless that is wanted.
-pub(crate) fn check_address(address: SocketAddr, is_insecure: bool) -> Result<()> {
-    if !address.ip().is_loopback() && !is_insecure {
-        bail!(
-            "{address} is reachable from other machines, and anybody there could send to the lake: \
-             listen on loopback, or start 'belvedere serve' with --insecure"
-        );
-    }
-    Ok(())
 }
 
 /// Binds an address, with a hint if it is taken.
@@ -114,6 +114,7 @@ pub(crate) struct Server {
     listeners: Vec<(&'static str, TcpListener, Router)>,
     /// What background work is to be done, if any.
     upkeep: Option<MaintenanceConfig>,
+    security: Security,
 }
 
 impl Server {
@@ -124,6 +125,7 @@ impl Server {
         listeners: Vec<(&'static str, TcpListener)>,
         limits: Option<IngestLimits>,
         upkeep: Option<MaintenanceConfig>,
+        security: Security,
     ) -> Result<Self> {
         let assembly = lake.assembly();
         for (name, version) in assembly.crates() {
@@ -141,15 +143,20 @@ impl Server {
         for (routes, _) in assembly.routes() {
             match (routes.make, &ingestion) {
                 (MakeRoutes::Ingest(make), Some(service)) => {
-                    protocols.push((routes.listeners, make(service.clone())))
+                    let router = security.gate.guard(make(service.clone()), Right::Send);
+                    protocols.push((routes.listeners, router));
                 }
                 (MakeRoutes::Ingest(_), None) => {}
-                (MakeRoutes::Query(make), _) => protocols.push((routes.listeners, make(queries.clone()))),
+                (MakeRoutes::Query(make), _) => {
+                    let router = security.gate.guard(make(queries.clone()), Right::Read);
+                    protocols.push((routes.listeners, router));
+                }
             }
         }
         let router = |name: &str| {
             let own = match name {
-                "http" => probes(lake.connection().clone()),
+                "http" => probes(lake.connection().clone())
+                    .merge(security.gate.guard(metrics(lake.connection().clone()), Right::Read)),
                 _ => Router::new(),
             };
             let here = protocols.iter().filter(|(listeners, _)| listeners.contains(&name));
@@ -157,7 +164,7 @@ impl Server {
         };
         let listeners =
             listeners.into_iter().map(|(name, listener)| (name, listener, router(name))).collect();
-        Ok(Self { lake, listeners, upkeep })
+        Ok(Self { lake, listeners, upkeep, security })
     }
 
     /// The addresses that were really bound, each behind its name.
@@ -179,7 +186,8 @@ impl Server {
         let mut serving = tokio::task::JoinSet::new();
         for (_, listener, router) in self.listeners {
             let stop = asked_to_stop(stopped.clone());
-            serving.spawn(axum::serve(listener, router).with_graceful_shutdown(stop).into_future());
+            let (tls, limits) = (self.security.tls.clone(), ConnectionLimits::default());
+            serving.spawn(listener::serve(listener, router, tls, limits, stop));
         }
         let stop = tokio::spawn(async move {
             stop.await;
@@ -196,7 +204,7 @@ impl Server {
         };
         let all_served = async {
             while let Some(served) = serving.join_next().await {
-                served.context("serving HTTP")?.context("serving HTTP")?;
+                served.context("serving HTTP")?;
             }
             anyhow::Ok(())
         };
@@ -259,9 +267,9 @@ pub(crate) fn stopped() -> impl Future<Output = ()> + Send + 'static {
     }
 }
 
-/// `/`: what this is. `/health`: the process lives. `/ready`: database and objects answer. `/metrics`: Prometheus text.
+/// What everybody may ask: `/`: what this is. `/health`: the process lives. `/ready`: database and objects answer.
 fn probes(lake: Arc<LakeConnection>) -> Router {
-    let readiness = Arc::new(Readiness { lake: lake.clone(), last_success: Mutex::new(None) });
+    let readiness = Arc::new(Readiness { lake, last_success: Mutex::new(None) });
     Router::new()
         .route("/", get(|| async { concat!("belvedere ", env!("CARGO_PKG_VERSION"), "\n") }))
         .route("/health", get(|| async { StatusCode::OK }))
@@ -272,13 +280,17 @@ fn probes(lake: Arc<LakeConnection>) -> Router {
                 async move { readiness.answer().await }
             }),
         )
-        .route(
-            "/metrics",
-            get(move || async move {
-                let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-                ([(header::CONTENT_TYPE, content_type)], lake.metrics().to_text())
-            }),
-        )
+}
+
+/// `/metrics`: Prometheus text.
+fn metrics(lake: Arc<LakeConnection>) -> Router {
+    Router::new().route(
+        "/metrics",
+        get(move || async move {
+            let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, content_type)], lake.metrics().to_text())
+        }),
+    )
 }
 
 struct Readiness {
@@ -297,7 +309,11 @@ impl Readiness {
                 *self.last_success.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
                 StatusCode::OK.into_response()
             }
-            Ok(Err(e)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{e}\n")).into_response(),
+            // what is behind the server is not for everybody to know
+            Ok(Err(e)) => {
+                tracing::warn!("not ready: {e}");
+                (StatusCode::SERVICE_UNAVAILABLE, "the lake can't be used\n").into_response()
+            }
             Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the lake does not answer\n").into_response(),
         }
     }
