@@ -72,11 +72,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
 
 /// Binds an address of a protocol that a crate brings along. The usual one, if nobody asked for another, may be
 /// taken: by another lake's server, or by a collector.
-async fn listen_too(
-    name: &'static str,
-    wanted: Option<ListenAt>,
-    port: u16,
-) -> Result<Option<TcpListener>> {
+async fn listen_too(name: &'static str, wanted: Option<ListenAt>, port: u16) -> Result<Option<TcpListener>> {
     if !crate::linked::assembly()?.routes().any(|(routes, _)| routes.listeners.contains(&name)) {
         if matches!(wanted, Some(ListenAt::Address(_))) {
             eprintln!("not built: {name}");

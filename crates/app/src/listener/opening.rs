@@ -62,11 +62,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Opening<I> {
 }
 
 impl<I: AsyncWrite + Unpin> AsyncWrite for Opening<I> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().inner).poll_write(context, bytes)
     }
 

@@ -20,7 +20,13 @@ struct Running {
 async fn start(limits: ConnectionLimits) -> Running {
     let router = Router::new()
         .route("/", get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.ip().to_string()))
-        .route("/slow", get(async || { sleep(2 * SHORT).await; "done" }))
+        .route(
+            "/slow",
+            get(async || {
+                sleep(2 * SHORT).await;
+                "done"
+            }),
+        )
         .route("/echo", post(async |body: axum::body::Bytes| body));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -63,7 +69,9 @@ async fn requests_know_where_they_come_from() {
 #[tokio::test]
 async fn who_says_nothing_or_stops_amid_a_head_loses_the_connection() {
     let server = start(hasty()).await;
-    for begin in [&b""[..], b"P", b"PRI * HTTP/2.0\r\n\r\nSM", b"G", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\na: "] {
+    for begin in
+        [&b""[..], b"P", b"PRI * HTTP/2.0\r\n\r\nSM", b"G", b"GET / HTTP/1.1\r\n", b"GET / HTTP/1.1\r\na: "]
+    {
         let answer = rest(server.connect(begin).await).await;
         assert!(!answer.contains("200"), "{answer}");
     }

@@ -95,7 +95,9 @@ impl ApiKey {
 #[derive(Debug, Error)]
 pub enum KeyError {
     /// The name is none.
-    #[error("'{0}' can't be the name of a key: 1 to {LONGEST_NAME} printable characters are needed, and not an id")]
+    #[error(
+        "'{0}' can't be the name of a key: 1 to {LONGEST_NAME} printable characters are needed, and not an id"
+    )]
     Name(String),
     /// A live key has the name.
     #[error("there is a key '{0}' already: choose another name, or revoke it, 'belvedere keys revoke'")]

@@ -21,8 +21,8 @@ mod record;
 mod recovery;
 
 pub use catalog::{
-    BlockFilter, BlockRecord, BlockSummary, Catalog, ChainSection, CoveredRange, Database, DenialRecord, KeyRecord,
-    NewPartition, PartitionRecord, ProcessActivity, ProcessFilter, StreamFilter,
+    BlockFilter, BlockRecord, BlockSummary, Catalog, ChainSection, CoveredRange, Database, DenialRecord,
+    KeyRecord, NewPartition, PartitionRecord, ProcessActivity, ProcessFilter, StreamFilter,
 };
 pub(crate) use catalog::{ChainKey, ExpiredBlocks, SectionBlocks};
 pub use connection::{LakeConnection, LakeOptions};
