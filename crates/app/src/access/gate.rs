@@ -134,7 +134,9 @@ mod tests {
         assert_eq!(ask(&router, "POST", "/name", Some(reader.reveal())).await, (200, "reader".to_owned()));
         let (status, body) = ask(&router, "POST", "/name", Some(sender.reveal())).await;
         assert!(status == 403 && body.contains("'sender' lacks the right 'read'"), "{status} {body}");
-        for path in ["/name", "/any/x", "/any/x/health", "/any/health", "/nothing", "/health", "//part/health"] {
+        for path in
+            ["/name", "/any/x", "/any/x/health", "/any/health", "/nothing", "/health", "//part/health"]
+        {
             for method in ["GET", "POST"] {
                 assert_eq!(ask(&router, method, path, None).await.0, 401, "{method} {path}");
                 assert_eq!(ask(&router, method, path, Some("bvk_no")).await.0, 401, "{method} {path}");

@@ -99,7 +99,10 @@ mod tests {
         request.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc+proto"));
         for (refusal, code) in [(Refusal::Unknown, "16"), (Refusal::Unavailable, "14")] {
             let response = refusal.answer(&request);
-            assert_eq!((response.status(), &response.headers()["grpc-status"]), (StatusCode::OK, &HeaderValue::from_static(code)));
+            assert_eq!(
+                (response.status(), &response.headers()["grpc-status"]),
+                (StatusCode::OK, &HeaderValue::from_static(code))
+            );
         }
     }
 }

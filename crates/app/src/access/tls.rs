@@ -12,9 +12,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// What answers handshakes with the certificates of one file and the private key of another.
 pub(crate) fn acceptor(certificates: &Path, key: &Path) -> Result<Tls> {
-    let read = |path: &Path| {
-        std::fs::read(path).with_context(|| format!("{} can't be read", path.display()))
-    };
+    let read = |path: &Path| std::fs::read(path).with_context(|| format!("{} can't be read", path.display()));
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&read(certificates)?)
         .collect::<Result<_, _>>()
         .map_err(|e| not_pem(certificates, &e))?;
@@ -38,7 +36,11 @@ pub(crate) fn acceptor(certificates: &Path, key: &Path) -> Result<Tls> {
         .with_no_client_auth()
         .with_single_cert(chain, private)
         .with_context(|| {
-            format!("the certificate {} and the key {} can't be used together", certificates.display(), key.display())
+            format!(
+                "the certificate {} and the key {} can't be used together",
+                certificates.display(),
+                key.display()
+            )
         })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)).into())

@@ -2,7 +2,8 @@
 
 use super::lake::open;
 use super::query::answer;
-use super::serve::{Server, check_address, listen, stopped};
+use super::serve::{Server, listen, stopped};
+use crate::access::Security;
 use crate::args::DemoArgs;
 use crate::format::Format;
 use anyhow::{Context, Result, bail};
@@ -49,7 +50,12 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
     let began = belvedere_core::time::now();
     let listener = match args.http {
         Some(address) => {
-            check_address(address, false)?;
+            if !address.ip().is_loopback() {
+                bail!(
+                    "other machines would reach {address}, and the demo asks nobody for keys: listen on loopback, or \
+                     start 'belvedere serve'"
+                );
+            }
             listen("http", address).await?
         }
         // nobody asked for the usual port
@@ -66,6 +72,7 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
         Some(IngestLimits::default()),
         Some(QueryLimits::default()),
         Some(MaintenanceConfig::default()),
+        Security::default(),
     )?;
     let url = format!("http://{}", address);
     eprintln!("listening http {}", address);

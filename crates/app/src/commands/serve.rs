@@ -1,14 +1,17 @@
 //! `belvedere serve`
 
 use super::lake::open;
+use crate::access::{self, Security};
 use crate::args::{ListenAt, Role, ServeArgs};
 use crate::background::Threads;
-use anyhow::{Context, Result, bail};
+use crate::listener::{self, ConnectionLimits};
+use anyhow::{Context, Result};
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use belvedere_core::Lake;
+use belvedere_core::access::Right;
 use belvedere_core::ingest::{IngestLimits, IngestionService};
 use belvedere_core::lake::LakeConnection;
 use belvedere_core::partitions::MaintenanceConfig;
@@ -26,7 +29,7 @@ const QUERY_NICE: i32 = 5;
 const MAINTENANCE_NICE: i32 = 10;
 
 pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
-    check_address(args.http, args.insecure)?;
+    let tls = access::tls(&args.access)?;
     let limits = IngestLimits {
         body_bytes: (args.max_body as usize) << 20,
         block_bytes: args.lake.max_block << 20,
@@ -39,19 +42,34 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     if has(Role::Ingest) {
         for (name, wanted, port) in [("otlp-http", args.otlp_http, 4318), ("otlp-grpc", args.otlp_grpc, 4317)]
         {
-            if let Some(listener) = listen_too(name, wanted, port, args.insecure).await? {
+            if let Some(listener) = listen_too(name, wanted, port).await? {
                 listeners.push((name, listener));
             }
         }
     }
-    if let Some(listener) = listen_too("flight-sql", args.flight_sql, 50051, args.insecure).await? {
+    if has(Role::Query)
+        && let Some(listener) = listen_too("flight-sql", args.flight_sql, 50051).await?
+    {
         listeners.push(("flight-sql", listener));
     }
+    let addresses =
+        listeners.iter().map(|(_, listener)| listener.local_addr()).collect::<Result<Vec<_>, _>>()?;
     let lake = open(&args.lake).await?;
+    let security = match access::gate(&args.access, &addresses, lake.connection(), &args.lake.lake).await {
+        Ok(gate) => Security { gate, tls },
+        Err(e) => {
+            lake.close().await;
+            return Err(e);
+        }
+    };
+    if let Some(warning) = access::warning(&security, &addresses) {
+        eprintln!("{warning}");
+    }
     let upkeep = has(Role::Maintain)
         .then(|| MaintenanceConfig { retention: args.keep.retention(), ..MaintenanceConfig::default() });
     let queries = has(Role::Query).then(|| args.queries.limits(args.lake.memory));
-    let server = Server::start(lake, listeners, has(Role::Ingest).then_some(limits), queries, upkeep)?;
+    let server =
+        Server::start(lake, listeners, has(Role::Ingest).then_some(limits), queries, upkeep, security)?;
     // who reads the next lines may ask to stop at once
     let stop = stopped();
     for line in server.addresses() {
@@ -62,12 +80,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
 
 /// Binds an address of a protocol that a crate brings along. The usual one, if nobody asked for another, may be
 /// taken: by another lake's server, or by a collector.
-async fn listen_too(
-    name: &'static str,
-    wanted: Option<ListenAt>,
-    port: u16,
-    is_insecure: bool,
-) -> Result<Option<TcpListener>> {
+async fn listen_too(name: &'static str, wanted: Option<ListenAt>, port: u16) -> Result<Option<TcpListener>> {
     if !crate::linked::assembly()?.routes().any(|(routes, _)| routes.listeners.contains(&name)) {
         if matches!(wanted, Some(ListenAt::Address(_))) {
             eprintln!("not built: {name}");
@@ -76,10 +89,7 @@ async fn listen_too(
     }
     match wanted {
         Some(ListenAt::Off) => Ok(None),
-        Some(ListenAt::Address(address)) => {
-            check_address(address, is_insecure)?;
-            listen(name, address).await.map(Some)
-        }
+        Some(ListenAt::Address(address)) => listen(name, address).await.map(Some),
         None => match TcpListener::bind(("127.0.0.1", port)).await {
             Ok(listener) => Ok(Some(listener)),
             Err(e) => {
@@ -90,17 +100,6 @@ async fn listen_too(
             }
         },
     }
-}
-
-/// Whoever reaches the address can send to the lake: so only this machine may, unless that is wanted.
-pub(crate) fn check_address(address: SocketAddr, is_insecure: bool) -> Result<()> {
-    if !address.ip().is_loopback() && !is_insecure {
-        bail!(
-            "{address} is reachable from other machines, and anybody there could send to the lake: \
-             listen on loopback, or start 'belvedere serve' with --insecure"
-        );
-    }
-    Ok(())
 }
 
 /// Binds an address, with a hint if it is taken.
@@ -121,6 +120,7 @@ pub(crate) struct Server {
     query_threads: Option<Threads>,
     /// What background work is to be done, if any.
     upkeep: Option<MaintenanceConfig>,
+    security: Security,
 }
 
 impl Server {
@@ -132,6 +132,7 @@ impl Server {
         limits: Option<IngestLimits>,
         queries: Option<QueryLimits>,
         upkeep: Option<MaintenanceConfig>,
+        security: Security,
     ) -> Result<Self> {
         let assembly = lake.assembly();
         for (name, version) in assembly.crates() {
@@ -155,14 +156,19 @@ impl Server {
         let mut protocols = Vec::new();
         for (routes, _) in assembly.routes() {
             let router = match routes.make {
-                MakeRoutes::Ingest(make) => ingestion.clone().map(make),
-                MakeRoutes::Query(make) => queries.clone().map(make),
+                MakeRoutes::Ingest(make) => {
+                    ingestion.clone().map(|service| security.gate.guard(make(service), Right::Send))
+                }
+                MakeRoutes::Query(make) => {
+                    queries.clone().map(|service| security.gate.guard(make(service), Right::Read))
+                }
             };
             protocols.extend(router.map(|router| (routes.listeners, router)));
         }
         let router = |name: &str| {
             let own = match name {
-                "http" => probes(lake.connection().clone()),
+                "http" => probes(lake.connection().clone())
+                    .merge(security.gate.guard(metrics(lake.connection().clone()), Right::Read)),
                 _ => Router::new(),
             };
             let here = protocols.iter().filter(|(listeners, _)| listeners.contains(&name));
@@ -170,7 +176,7 @@ impl Server {
         };
         let listeners =
             listeners.into_iter().map(|(name, listener)| (name, listener, router(name))).collect();
-        Ok(Self { lake, listeners, query_threads, upkeep })
+        Ok(Self { lake, listeners, query_threads, upkeep, security })
     }
 
     /// The addresses that were really bound, each behind its name.
@@ -192,7 +198,8 @@ impl Server {
         let mut serving = tokio::task::JoinSet::new();
         for (_, listener, router) in self.listeners {
             let stop = asked_to_stop(stopped.clone());
-            serving.spawn(axum::serve(listener, router).with_graceful_shutdown(stop).into_future());
+            let (tls, limits) = (self.security.tls.clone(), ConnectionLimits::default());
+            serving.spawn(listener::serve(listener, router, tls, limits, stop));
         }
         let stop = tokio::spawn(async move {
             stop.await;
@@ -209,7 +216,7 @@ impl Server {
         };
         let all_served = async {
             while let Some(served) = serving.join_next().await {
-                served.context("serving HTTP")?.context("serving HTTP")?;
+                served.context("serving HTTP")?;
             }
             anyhow::Ok(())
         };
@@ -268,9 +275,9 @@ pub(crate) fn stopped() -> impl Future<Output = ()> + Send + 'static {
     }
 }
 
-/// `/`: what this is. `/health`: the process lives. `/ready`: database and objects answer. `/metrics`: Prometheus text.
+/// What everybody may ask: `/`: what this is. `/health`: the process lives. `/ready`: database and objects answer.
 fn probes(lake: Arc<LakeConnection>) -> Router {
-    let readiness = Arc::new(Readiness { lake: lake.clone(), last_success: Mutex::new(None) });
+    let readiness = Arc::new(Readiness { lake, last_success: Mutex::new(None) });
     Router::new()
         .route("/", get(|| async { concat!("belvedere ", env!("CARGO_PKG_VERSION"), "\n") }))
         .route("/health", get(|| async { StatusCode::OK }))
@@ -281,13 +288,17 @@ fn probes(lake: Arc<LakeConnection>) -> Router {
                 async move { readiness.answer().await }
             }),
         )
-        .route(
-            "/metrics",
-            get(move || async move {
-                let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-                ([(header::CONTENT_TYPE, content_type)], lake.metrics().to_text())
-            }),
-        )
+}
+
+/// `/metrics`: Prometheus text.
+fn metrics(lake: Arc<LakeConnection>) -> Router {
+    Router::new().route(
+        "/metrics",
+        get(move || async move {
+            let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, content_type)], lake.metrics().to_text())
+        }),
+    )
 }
 
 struct Readiness {
@@ -306,7 +317,11 @@ impl Readiness {
                 *self.last_success.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
                 StatusCode::OK.into_response()
             }
-            Ok(Err(e)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{e}\n")).into_response(),
+            // what is behind the server is not for everybody to know
+            Ok(Err(e)) => {
+                tracing::warn!("not ready: {e}");
+                (StatusCode::SERVICE_UNAVAILABLE, "the lake can't be used\n").into_response()
+            }
             Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the lake does not answer\n").into_response(),
         }
     }

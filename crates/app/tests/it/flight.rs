@@ -6,7 +6,7 @@ use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use belvedere::core::Lake;
 use belvedere::core::access::Caller;
-use belvedere::core::query::QueryService;
+use belvedere::core::query::{QueryLimits, QueryService};
 use belvedere::core::registry::MakeRoutes;
 use futures::StreamExt;
 use std::fmt;
@@ -81,7 +81,12 @@ impl Client {
 pub async fn serve(lake: &Lake) -> String {
     let routes = lake.assembly().routes().find(|(routes, _)| routes.name == "flight-sql").unwrap().0;
     let MakeRoutes::Query(make) = routes.make else { panic!("FlightSQL is for queries") };
-    let router = make(Arc::new(QueryService::new(lake.clone()))).layer(axum::Extension(Caller::anybody()));
+    let router = make(Arc::new(QueryService::new(
+        lake.clone(),
+        QueryLimits::default(),
+        tokio::runtime::Handle::current(),
+    )))
+    .layer(axum::Extension(Caller::anybody()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });

@@ -44,7 +44,7 @@ pub use context::{Fault, QueryContext, QueryReport, ScanPlan};
 pub use error::QueryError;
 pub use http::REGISTRATION as QUERY_ROUTES;
 pub use lake::{Lake, LakeConfig, QueryResult};
-pub use output::{documented, documented_schema, is_jsonb};
+pub use output::{documented, documented_schema, is_jsonb, plain_schema};
 pub(crate) use partition_scan::{PartitionScan, SIDE_BY_SIDE, runs};
 pub use placeholders::numbered_placeholders;
 pub use service::{Answer, AnswerTypes, ClientInfo, Description, QueryLimits, QueryRequest, QueryService};

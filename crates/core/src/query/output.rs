@@ -4,7 +4,7 @@ use super::AnswerTypes;
 use crate::registry::{DOCUMENTED_TYPE, JSONB};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use std::sync::Arc;
 
@@ -19,27 +19,30 @@ pub(super) fn answer_schema(schema: &Schema, types: AnswerTypes) -> SchemaRef {
     let documented = documented_schema(schema);
     match types {
         AnswerTypes::Documented => documented,
-        AnswerTypes::Plain => Arc::new(Schema::new(
-            documented
-                .fields()
-                .iter()
-                .map(|field| field.as_ref().clone().with_data_type(without_dictionaries(field.data_type())))
-                .collect::<Vec<_>>(),
-        )),
+        AnswerTypes::Plain => plain_schema(&documented),
     }
 }
 
-fn without_dictionaries(data_type: &DataType) -> DataType {
-    let item = |field: &Arc<Field>| {
-        Arc::new(field.as_ref().clone().with_data_type(without_dictionaries(field.data_type())))
-    };
-    match data_type {
-        DataType::Dictionary(_, values) => without_dictionaries(&plain(values)),
-        DataType::List(field) => DataType::List(item(field)),
-        DataType::LargeList(field) => DataType::LargeList(item(field)),
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(item).collect()),
-        other => other.clone(),
+/// The schema with values in the place of dictionaries of them, also inside of lists and structs: for clients that
+/// know no dictionaries.
+pub fn plain_schema(schema: &Schema) -> SchemaRef {
+    let fields: Fields = schema.fields().iter().map(without_dictionaries).collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+fn without_dictionaries(field: &FieldRef) -> FieldRef {
+    fn of(data_type: &DataType) -> DataType {
+        match data_type {
+            DataType::Dictionary(_, values) => of(&plain(values)),
+            DataType::List(item) => DataType::List(without_dictionaries(item)),
+            DataType::LargeList(item) => DataType::LargeList(without_dictionaries(item)),
+            DataType::FixedSizeList(item, size) => DataType::FixedSizeList(without_dictionaries(item), *size),
+            DataType::Map(entries, is_sorted) => DataType::Map(without_dictionaries(entries), *is_sorted),
+            DataType::Struct(fields) => DataType::Struct(fields.iter().map(without_dictionaries).collect()),
+            other => other.clone(),
+        }
     }
+    Arc::new(field.as_ref().clone().with_data_type(of(field.data_type())))
 }
 
 /// The rows of an answer in the types of [`documented_schema`].

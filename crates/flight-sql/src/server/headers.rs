@@ -2,10 +2,9 @@
 
 use belvedere_core::access::Caller;
 use belvedere_core::axum::extract::ConnectInfo;
-use belvedere_core::query::ClientInfo;
+use belvedere_core::query::{ClientInfo, client_info};
 use belvedere_core::time::{TimeRange, parse_rfc3339};
-use percent_encoding::percent_decode_str;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
@@ -36,7 +35,7 @@ pub(super) fn asker<T>(request: &Request<T>) -> Result<Asker, Status> {
     })?;
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     let headers = request.metadata();
-    Ok(Asker { caller, client: client(headers, peer), wishes: wishes(headers)? })
+    Ok(Asker { caller, client: client_info(headers.as_ref(), peer), wishes: wishes(headers)? })
 }
 
 fn wishes(headers: &MetadataMap) -> Result<Wishes, Status> {
@@ -59,34 +58,6 @@ fn wishes(headers: &MetadataMap) -> Result<Wishes, Status> {
         keeps_dictionaries: text(headers, "preserve_dictionary")
             .map(|text| text.eq_ignore_ascii_case("true")),
     })
-}
-
-fn client(headers: &MetadataMap, peer: Option<IpAddr>) -> ClientInfo {
-    let decoded = |name| {
-        let text = text(headers, name)?;
-        let text = percent_decode_str(&text).decode_utf8_lossy();
-        Some(text.chars().filter(|c| !c.is_control()).collect::<String>()).filter(|text| !text.is_empty())
-    };
-    ClientInfo {
-        client: text(headers, "x-client-type"),
-        agent: text(headers, "x-client-agent"),
-        entrypoint: text(headers, "x-client-entrypoint"),
-        session: text(headers, "x-client-session"),
-        notebook: text(headers, "x-client-notebook"),
-        cell: text(headers, "x-client-cell"),
-        user_id: decoded("x-user-id"),
-        user_email: decoded("x-user-email"),
-        user_name: decoded("x-user-name"),
-        address: address(headers).or(peer),
-    }
-}
-
-/// The address that the last proxy saw: each appends to what it was sent, and only the last is ours.
-fn address(headers: &MetadataMap) -> Option<IpAddr> {
-    let lines = headers.get_all("x-forwarded-for");
-    let last = lines.iter().last().map(|line| printable(line.as_encoded_bytes()));
-    let forwarded = last.and_then(|line| line.rsplit(',').next()?.trim().parse().ok());
-    forwarded.or_else(|| text(headers, "x-real-ip")?.parse().ok())
 }
 
 /// A header's printable characters; nothing and spaces are as good as no header.
@@ -133,19 +104,5 @@ mod tests {
     fn only_the_word_true_keeps_dictionaries() {
         let of = |value| wishes(&headers(&[("preserve_dictionary", value)])).unwrap().keeps_dictionaries;
         assert_eq!([of("TRUE"), of("1"), of("")], [Some(true), Some(false), None]);
-    }
-
-    #[test]
-    fn users_are_decoded_and_the_last_proxy_says_where_they_are() {
-        let headers = headers(&[
-            ("x-user-name", "Ada%20L%C3%B6velace%0A"),
-            ("x-forwarded-for", "10.0.0.1"),
-            ("x-forwarded-for", "10.0.0.2, 10.0.0.3"),
-            ("x-real-ip", "10.0.0.4"),
-        ]);
-        let client = client(&headers, None);
-        assert_eq!(client.user_name.as_deref(), Some("Ada Lövelace"));
-        assert_eq!(client.address, Some("10.0.0.3".parse().unwrap()));
-        assert_eq!(client.client, None);
     }
 }

@@ -9,7 +9,7 @@
 //! of them twice.
 
 use super::service::{FlightSql, unsupported};
-use super::types::plain_schema;
+use belvedere_core::query::plain_schema;
 use super::{keys, sql_info, status};
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::metadata::{

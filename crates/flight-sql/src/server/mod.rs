@@ -21,7 +21,6 @@ mod sql_info;
 mod statement;
 mod status;
 mod ticket;
-mod types;
 
 #[cfg(test)]
 mod tests;

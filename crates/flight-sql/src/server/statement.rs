@@ -4,12 +4,11 @@ use super::headers::Asker;
 use super::rows::{self, DataStream};
 use super::service::FlightSql;
 use super::ticket::Statement;
-use super::types::plain_schema;
-use super::{arguments, placeholders, status};
+use super::{arguments, status};
 use arrow_flight::sql::{ProstMessageExt, TicketStatementQuery};
 use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, Ticket};
 use belvedere_core::arrow::datatypes::SchemaRef;
-use belvedere_core::query::{AnswerTypes, Description, QueryRequest};
+use belvedere_core::query::{AnswerTypes, Description, QueryRequest, numbered_placeholders};
 use belvedere_core::time::TimeRange;
 use prost::Message;
 use tonic::Status;
@@ -49,17 +48,13 @@ impl FlightSql {
     /// What a statement gives, in the types in which it will leave, and takes.
     pub(super) async fn describe(&self, statement: &Statement, asker: &Asker) -> Result<Description, Status> {
         let request = request(statement, asker)?;
-        let described = self.queries().describe(&request).await.map_err(|e| status::of_query(&e, None))?;
-        Ok(match request.types {
-            AnswerTypes::Documented => described,
-            AnswerTypes::Plain => Description { schema: plain_schema(&described.schema), ..described },
-        })
+        self.queries().describe(&request).await.map_err(|e| status::of_query(&e, None))
     }
 }
 
 /// The question that a statement is, with nothing more from headers.
 fn request(statement: &Statement, asker: &Asker) -> Result<QueryRequest, Status> {
-    let sql = placeholders::numbered_placeholders(&statement.sql);
+    let sql = numbered_placeholders(&statement.sql);
     let parameters = arguments::values(&statement.parameters, &sql)?;
     Ok(QueryRequest {
         parameters,

@@ -12,7 +12,7 @@ pub(super) fn of_query(error: &QueryError, query_id: Option<Uuid>) -> Status {
     let code = match error {
         QueryError::Sql(_) => Code::InvalidArgument,
         QueryError::Rights(_) => Code::PermissionDenied,
-        QueryError::Resources(_) => Code::ResourceExhausted,
+        QueryError::Resources(_) | QueryError::Denied(_) => Code::ResourceExhausted,
         QueryError::TooLong(_) => Code::DeadlineExceeded,
         QueryError::Cancelled(_) => Code::Cancelled,
         QueryError::Unsupported(_) => Code::Unimplemented,

@@ -86,6 +86,7 @@ impl From<QueryError> for HttpError {
         let (status, kind) = match &error {
             QueryError::Sql(_) => (StatusCode::BAD_REQUEST, "sql"),
             QueryError::Rights(_) => (StatusCode::FORBIDDEN, "rights"),
+            QueryError::Denied(_) => (StatusCode::TOO_MANY_REQUESTS, "denied"),
             QueryError::Resources(_) => (StatusCode::TOO_MANY_REQUESTS, "resources"),
             QueryError::TooLong(_) => (StatusCode::GATEWAY_TIMEOUT, "too_long"),
             QueryError::Cancelled(_) => (StatusCode::CONFLICT, "cancelled"),
@@ -130,6 +131,7 @@ mod tests {
         for (error, status, kind) in [
             (QueryError::Sql(text("a")), 400, "sql"),
             (QueryError::Rights(text("a")), 403, "rights"),
+            (QueryError::Denied(text("a")), 429, "denied"),
             (QueryError::Resources(text("a")), 429, "resources"),
             (QueryError::TooLong(text("a")), 504, "too_long"),
             (QueryError::Cancelled(text("a")), 409, "cancelled"),

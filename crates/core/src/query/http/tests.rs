@@ -1,6 +1,6 @@
 //! The routes as a client sees them, over a lake with ticks.
 
-use super::super::QueryService;
+use super::super::{QueryLimits, QueryService};
 use super::super::formats::Format;
 use super::request::{BODY, QueryString, Question};
 use super::{DESCRIPTION, GATEWAY_HEALTH, GATEWAY_QUERY, OPENAPI, QUERY, gateway, router};
@@ -25,7 +25,7 @@ async fn routes(ticks: i64) -> Router {
     lake.feed(&Program::new("'; DROP TABLE ticks")).await.unwrap();
     let numbers: Vec<(i64, i64)> = (0..ticks).map(|i| (i * 1_000, i)).collect();
     insert(&lake, process(Uuid::nil(), 1_000), block(Uuid::nil(), Uuid::new_v4(), &numbers, 1_000)).await;
-    router(Arc::new(QueryService::new(lake)))
+    router(Arc::new(QueryService::new(lake, QueryLimits::default(), tokio::runtime::Handle::current())))
 }
 
 struct Reply {

@@ -18,7 +18,7 @@ use belvedere_core::arrow::compute::{cast, concat_batches};
 use belvedere_core::arrow::datatypes::DataType;
 use belvedere_core::axum;
 use belvedere_core::feed::{Payload, Program};
-use belvedere_core::query::QueryService;
+use belvedere_core::query::{QueryLimits, QueryService};
 use belvedere_core::time::SECOND;
 use futures::TryStreamExt;
 use std::sync::Arc;
@@ -31,7 +31,11 @@ pub(super) type Client = FlightSqlServiceClient<Channel>;
 pub(super) async fn client_of(lake: &Lake, caller: Option<Arc<Caller>>) -> Client {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let mut router = router(Arc::new(QueryService::new(lake.clone())));
+    let mut router = router(Arc::new(QueryService::new(
+        lake.clone(),
+        QueryLimits::default(),
+        tokio::runtime::Handle::current(),
+    )));
     if let Some(caller) = caller {
         router = router.layer(axum::Extension(caller));
     }
