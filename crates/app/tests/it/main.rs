@@ -11,6 +11,7 @@ mod golden;
 mod otel;
 mod partitions;
 mod schema_docs;
+mod security;
 #[cfg(all(feature = "spans", feature = "net", feature = "log", feature = "metrics"))]
 mod spans;
 mod sql;
