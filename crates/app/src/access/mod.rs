@@ -82,7 +82,7 @@ pub(crate) async fn gate(
     #[cfg(feature = "oidc")]
     let authenticator = {
         let oidc = match OidcConfig::from_args(args) {
-            Some(config) => Some(Oidc::start(config?).await?),
+            Some(config) => Some(Oidc::start(config).await?),
             None => None,
         };
         Authenticator::new(keys, oidc)

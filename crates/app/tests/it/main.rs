@@ -17,6 +17,7 @@ mod load;
 mod otel;
 mod partitions;
 mod schema_docs;
+mod security;
 #[cfg(all(feature = "flight-sql", feature = "log", feature = "metrics"))]
 mod sending;
 #[cfg(all(feature = "spans", feature = "net", feature = "log", feature = "metrics"))]

@@ -9,7 +9,6 @@
 //! of them twice.
 
 use super::service::{FlightSql, unsupported};
-use belvedere_core::query::plain_schema;
 use super::{keys, sql_info, status};
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::metadata::{
@@ -18,6 +17,7 @@ use arrow_flight::sql::metadata::{
 use arrow_flight::sql::{Command, CommandGetDbSchemas, CommandGetTables, Nullable, Searchable, XdbcDataType};
 use belvedere_core::arrow::array::RecordBatch;
 use belvedere_core::arrow::datatypes::{Field, Schema};
+use belvedere_core::query::plain_schema;
 use belvedere_core::registry::{Assembly, View};
 use belvedere_core::time::TimeRange;
 use tonic::Status;

@@ -1,7 +1,7 @@
 //! The routes as a client sees them, over a lake with ticks.
 
-use super::super::{QueryLimits, QueryService};
 use super::super::formats::Format;
+use super::super::{QueryLimits, QueryService};
 use super::request::{BODY, QueryString, Question};
 use super::{DESCRIPTION, GATEWAY_HEALTH, GATEWAY_QUERY, OPENAPI, QUERY, gateway, router};
 use crate::access::{Caller, Right, Rights};
