@@ -30,12 +30,22 @@ pub fn numbered_placeholders(sql: &str) -> Cow<'_, str> {
                     numbered.push(' ');
                 }
                 numbered.push('$');
-                if name.len() == 1 {
-                    count += 1;
-                    numbered.push_str(&count.to_string());
-                    if characters.peek().copied().is_some_and(joins) {
-                        numbered.push(' ');
+                match &name[1..] {
+                    "" => {
+                        count += 1;
+                        numbered.push_str(&count.to_string());
                     }
+                    number => {
+                        numbered.push_str(number);
+                        // these are written
+                        for _ in number.chars() {
+                            characters.next();
+                            at.column += 1;
+                        }
+                    }
+                }
+                if characters.peek().copied().is_some_and(joins) {
+                    numbered.push(' ');
                 }
                 next_place = places.next();
             }
@@ -87,6 +97,7 @@ mod tests {
         assert_eq!(numbered_placeholders("LIMIT?"), "LIMIT $1");
         assert_eq!(numbered_placeholders("SELECT ?AS a"), "SELECT $1 AS a");
         assert_eq!(numbered_placeholders("SELECT ??"), "SELECT $1 $2");
+        assert_eq!(numbered_placeholders("SELECT ?12AS a, ?"), "SELECT $12 AS a, $1");
         assert_eq!(numbered_placeholders("SELECT ?||?"), "SELECT $1||$2");
     }
 

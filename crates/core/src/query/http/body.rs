@@ -210,6 +210,39 @@ mod tests {
         }
     }
 
+    /// All that a client reads from a connection.
+    async fn over_a_connection(rows: Vec<Result<RecordBatch, QueryError>>) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let rows = Arc::new(rows);
+        let routes = axum::Router::new().route(
+            "/",
+            axum::routing::get(move || {
+                let rows = rows.as_ref().clone();
+                async move { send(answer(futures::stream::iter(rows).boxed()), Format::Ndjson).await }
+            }),
+        );
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(axum::serve(listener, routes).into_future());
+        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = "GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n";
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut read = Vec::new();
+        // a connection that is cut off may end with an error
+        let _ = client.read_to_end(&mut read).await;
+        server.abort();
+        String::from_utf8(read).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_client_reads_why_it_was_cut_off_and_no_proper_end() {
+        let whole = over_a_connection(vec![Ok(batch())]).await;
+        assert!(whole.ends_with("0\r\n\r\n"), "{whole}");
+        let cut = over_a_connection(vec![Ok(batch()), Err(QueryError::TooLong("too slow".to_owned()))]).await;
+        assert!(cut.contains("\"kind\":\"too_long\""), "{cut}");
+        assert!(!cut.ends_with("0\r\n\r\n"), "{cut}");
+    }
+
     #[tokio::test]
     async fn what_fails_at_once_is_an_error_and_no_answer() {
         let rows = futures::stream::iter([Err(QueryError::Resources("too large".to_owned()))]).boxed();
