@@ -24,7 +24,8 @@ async fn routes(ticks: i64) -> Router {
     let lake = lake().await;
     lake.feed(&Program::new("'; DROP TABLE ticks")).await.unwrap();
     let numbers: Vec<(i64, i64)> = (0..ticks).map(|i| (i * 1_000, i)).collect();
-    insert(&lake, process(Uuid::nil(), 1_000), block(Uuid::nil(), Uuid::new_v4(), &numbers, 1_000)).await;
+    let id = Uuid::from_u128(1);
+    insert(&lake, process(id, 1_000), block(id, Uuid::from_u128(2), &numbers, 1_000)).await;
     router(Arc::new(QueryService::new(lake, QueryLimits::default(), tokio::runtime::Handle::current())))
 }
 
