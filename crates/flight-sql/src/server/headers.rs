@@ -84,7 +84,7 @@ fn client(headers: &MetadataMap, peer: Option<IpAddr>) -> ClientInfo {
 /// The address that the last proxy saw: each appends to what it was sent, and only the last is ours.
 fn address(headers: &MetadataMap) -> Option<IpAddr> {
     let lines = headers.get_all("x-forwarded-for");
-    let last = lines.iter().last().map(|line| printable(line.as_encoded_bytes()));
+    let last = lines.iter().next_back().map(|line| printable(line.as_encoded_bytes()));
     let forwarded = last.and_then(|line| line.rsplit(',').next()?.trim().parse().ok());
     forwarded.or_else(|| text(headers, "x-real-ip")?.parse().ok())
 }
