@@ -75,29 +75,33 @@ fn ahead(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Poll;
 
     #[tokio::test]
     async fn a_stream_that_is_dropped_ends_what_feeds_it_and_nothing_runs_far_ahead() {
-        let made = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let made = Arc::new(AtomicUsize::new(0));
         let (alive, mut ended) = mpsc::channel::<()>(1);
         let counter = made.clone();
         let messages = futures::stream::repeat_with(move || {
             let _held = &alive;
-            counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            counter.fetch_add(1, Ordering::Relaxed);
             Ok(FlightData::default())
         });
         let mut taken = ahead(messages);
         assert!(taken.next().await.is_some());
         tokio::task::yield_now().await;
-        assert!(made.load(std::sync::atomic::Ordering::Relaxed) <= AHEAD + 3);
+        assert!(made.load(Ordering::Relaxed) <= AHEAD + 3);
         drop(taken);
         assert!(ended.recv().await.is_none(), "the task is gone, with all that it held");
     }
 
     #[tokio::test]
     async fn a_failure_inside_is_no_end() {
-        let messages = futures::stream::iter([Ok(FlightData::default())])
-            .chain(futures::stream::once(async { panic!("a bug") }));
+        let broken =
+            futures::stream::poll_fn(|_| -> Poll<Option<Result<FlightData, Status>>> { panic!("a bug") });
+        let messages = futures::stream::iter([Ok(FlightData::default())]).chain(broken);
         let taken: Vec<_> = ahead(messages.boxed()).collect().await;
         assert_eq!(taken.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false]);
     }
