@@ -93,7 +93,8 @@ impl Place {
 
     /// Starts a server with more flags.
     pub fn serve(&self, flags: &[&str]) -> Server {
-        self.serve_exactly(&[&["--otlp-http", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0"], flags].concat())
+        let elsewhere = ["--otlp-http", "--otlp-grpc", "--flight-sql"].map(|flag| [flag, "127.0.0.1:0"]);
+        self.serve_exactly(&[elsewhere.as_flattened(), flags].concat())
     }
 
     /// Starts a server where SDKs of OpenTelemetry send by default, or, if another program listens there, elsewhere.
@@ -130,7 +131,7 @@ impl Place {
         if cfg!(feature = "otel") {
             wanted.extend(["otlp-http", "otlp-grpc"]);
         }
-        if flags.contains(&"--flight-sql") {
+        if cfg!(feature = "flight-sql") && flags.contains(&"--flight-sql") {
             wanted.push("flight-sql");
         }
         let mut addresses = HashMap::new();
@@ -176,7 +177,7 @@ impl Place {
 pub struct Server {
     child: Child,
     pub address: String,
-    /// Empty if nobody asked for it with `--flight-sql`.
+    /// Empty if it was built without.
     pub flight_sql: String,
     /// Empty if it was built without.
     pub otlp_http: String,
