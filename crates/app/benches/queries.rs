@@ -135,8 +135,7 @@ fn send_a_round(server: &Server, recorded: &[Request]) -> Vec<Duration> {
 /// What senders wait, with and without queries that go on all the time, one of which wants more than it may.
 fn ingestion(runtime: &tokio::runtime::Runtime) {
     let place = Place::new();
-    let flags = ["--flight-sql", "127.0.0.1:0", "--query-memory", "64", "--max-queries", "64"];
-    let server = place.serve(&flags);
+    let server = place.serve(&["--query-memory", "64", "--max-queries", "64"]);
     let asked_about = recording(&find("native-medium", "native-old"));
     replay(&server, &asked_about);
     let recorded = recording(&testdata("recordings/net-small.jsonl.gz"));

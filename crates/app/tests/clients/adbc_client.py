@@ -247,10 +247,11 @@ def a_query_is_cancelled(subject):
 
 @check
 def a_million_rows_come_complete(subject):
-    sql = ("SELECT a.time, a.msg, a.level, b.target FROM log_entries a CROSS JOIN log_entries b "
-           "CROSS JOIN (SELECT 1 FROM log_entries LIMIT 30)")
+    some = "(SELECT time, msg, level, target FROM log_entries ORDER BY time, msg LIMIT {})"
+    sql = (f"SELECT a.time, a.msg, a.level, b.target FROM {some.format(150)} a CROSS JOIN {some.format(150)} b "
+           f"CROSS JOIN {some.format(50)} c")
     [(rows, level, size)] = subject.rows(f"SELECT count(*), sum(level), sum(octet_length(msg)) FROM ({sql})")
-    assert rows > 1_000_000, rows
+    same(rows, 150 * 150 * 50)
     with subject.connect() as connection, connection.cursor() as cursor:
         found = [0, 0, 0]
         for batch in cursor.execute(sql).fetch_record_batch():

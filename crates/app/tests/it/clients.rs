@@ -14,7 +14,7 @@ fn check(script: &str) {
     };
     let place = Place::new();
     // partitions are only made when a check makes them
-    let server = place.serve(&["--flight-sql", "127.0.0.1:0", "--roles", "ingest,query"]);
+    let server = place.serve(&["--roles", "ingest,query"]);
     let statuses = replay(&server, &recording(&testdata("recordings/native-small.jsonl.gz")));
     assert!(statuses.iter().all(|s| *s == 200));
     let script_path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);

@@ -36,9 +36,8 @@ async fn pairs(client: &mut Client, sql: &str) -> Result<BTreeMap<String, i64>, 
 #[test]
 fn one_hungry_query_of_many_harms_neither_the_others_nor_those_who_send() {
     let place = Place::new();
-    let flags = ["--flight-sql", "127.0.0.1:0", "--roles", "ingest,query"];
-    let limits = ["--query-memory", MEMORY, "--max-queries", "64"];
-    let server = place.serve(&[&flags[..], &limits[..]].concat());
+    let limits = ["--query-memory", MEMORY, "--max-queries", "64", "--roles", "ingest,query"];
+    let server = place.serve(&limits);
     let recorded = recording(&testdata("recordings/native-small.jsonl.gz"));
     for _ in 0..COPIES {
         assert!(replay(&server, &with_fresh_ids(&recorded)).iter().all(|s| *s == 200));

@@ -131,7 +131,7 @@ impl Place {
         if cfg!(feature = "otel") {
             wanted.extend(["otlp-http", "otlp-grpc"]);
         }
-        if flags.contains(&"--flight-sql") {
+        if cfg!(feature = "flight-sql") && flags.contains(&"--flight-sql") {
             wanted.push("flight-sql");
         }
         let mut addresses = HashMap::new();
@@ -177,7 +177,7 @@ impl Place {
 pub struct Server {
     child: Child,
     pub address: String,
-    /// Empty if nobody asked for it with `--flight-sql`.
+    /// Empty if it was built without.
     pub flight_sql: String,
     /// Empty if it was built without.
     pub otlp_http: String,
