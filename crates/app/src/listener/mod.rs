@@ -60,6 +60,7 @@ pub(crate) struct ConnectionLimits {
     /// Connections at once; more wait to be taken.
     pub(crate) connections: usize,
     /// How long a TLS handshake may take.
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "there are no handshakes"))]
     pub(crate) handshake: Duration,
     /// How long the head of a request may take, from when it could have begun: so, how long a connection may idle.
     pub(crate) head: Duration,

@@ -18,6 +18,10 @@ struct Running {
 }
 
 async fn start(limits: ConnectionLimits) -> Running {
+    start_with(limits, None).await
+}
+
+async fn start_with(limits: ConnectionLimits, tls: Option<Tls>) -> Running {
     let router = Router::new()
         .route("/", get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.ip().to_string()))
         .route(
@@ -31,7 +35,7 @@ async fn start(limits: ConnectionLimits) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let serving = tokio::spawn(serve(listener, router, None, limits, async {
+    let serving = tokio::spawn(serve(listener, router, tls, limits, async {
         let _ = stopped.await;
     }));
     Running { address, stop, serving }
@@ -138,5 +142,29 @@ async fn what_is_under_way_comes_to_its_end_and_what_idles_does_not_delay_the_st
     assert!(answer.ends_with("done"), "{answer}");
     served.unwrap().unwrap();
     assert!(TcpStream::connect(server.address).await.is_err());
+    drop(silent);
+}
+
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn who_does_not_shake_hands_loses_the_connection_and_delays_no_stop() {
+    let directory = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (directory.path().join("certificate"), directory.path().join("key"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let tls = crate::access::acceptor(&certificate, &key).unwrap();
+    let server = start_with(ConnectionLimits { handshake: SHORT, ..hasty() }, Some(tls.clone())).await;
+    // the second is the beginning of a handshake
+    for begin in [&b""[..], b"\x16\x03\x01\x02\x00\x01", ASK] {
+        let answer = rest(server.connect(begin).await).await;
+        assert!(!answer.contains("200"), "{answer}");
+    }
+    let patient = ConnectionLimits { handshake: Duration::from_secs(600), ..ConnectionLimits::default() };
+    let server = start_with(patient, Some(tls)).await;
+    let silent = server.connect(b"").await;
+    sleep(SHORT / 2).await;
+    server.stop.send(()).unwrap();
+    timeout(PATIENCE, server.serving).await.unwrap().unwrap();
     drop(silent);
 }

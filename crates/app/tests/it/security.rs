@@ -292,6 +292,9 @@ mod grpc {
     }
 }
 
+#[cfg(feature = "flight-sql")]
+mod flight_sql;
+
 #[cfg(feature = "tls")]
 mod tls;
 

@@ -107,10 +107,12 @@ async fn a_new_key_is_asked_for_when_a_token_names_it_but_not_often() {
     sleep(SHORT + SHORT / 2).await;
     assert!(knows(&oidc, &new.token(&provider, "a", 600)).await);
     assert_eq!(provider.asked(), 2);
+    let began = Instant::now();
     for i in 0..50 {
         assert!(!knows(&oidc, &stranger.token(&provider, &i.to_string(), 600)).await);
     }
-    assert!(provider.asked() < 10, "{}", provider.asked());
+    let allowed = 3 + (began.elapsed().as_millis() / SHORT.as_millis()) as usize;
+    assert!(provider.asked() <= allowed, "{} {allowed}", provider.asked());
 }
 
 #[tokio::test]

@@ -115,7 +115,8 @@ fn tokens_let_in_beside_keys_and_may_no_more_than_said() {
 #[test]
 fn tokens_that_are_old_early_for_others_or_of_others_are_refused() {
     let provider = Provider::start();
-    let server = serve(&provider, &Place::new(), &[]);
+    let place = Place::new();
+    let server = serve(&provider, &place, &[]);
     let now = belvedere::core::time::now() / 1_000_000_000;
     for changes in [
         json!({"exp": now - 60}),
@@ -142,7 +143,8 @@ fn tokens_that_are_old_early_for_others_or_of_others_are_refused() {
 #[test]
 fn tokens_that_are_not_signed_by_the_provider_are_refused() {
     let provider = Provider::start();
-    let server = serve(&provider, &Place::new(), &[]);
+    let place = Place::new();
+    let server = serve(&provider, &place, &[]);
     let claims = provider.claims(json!({}));
     let good = provider.sign(Algorithm::RS256, Some("rsa"), &claims);
     let parts: Vec<&str> = good.split('.').collect();
