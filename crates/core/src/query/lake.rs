@@ -4,7 +4,7 @@ use super::context::{ScanPlan, Upkeep};
 use super::output::split;
 use super::partition_scan::STORE;
 use super::range_cache::RangeCache;
-use super::{QueryContext, QueryError, QueryReport, documented, documented_schema};
+use super::{QueryContext, QueryError, QueryReport, documented, documented_schema, information_schema};
 use crate::decode::DecodeLimits;
 use crate::lake::{LakeConnection, LakeOptions};
 use crate::model::SeqRange;
@@ -158,6 +158,7 @@ impl Lake {
         let context = self.context(range);
         let report = context.report.clone();
         let session = context.session()?;
+        let sql = &*information_schema::with_descriptions(sql, context.assembly());
         // no DDL, no DML, no SET: and so no way to the host's files
         let options =
             SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);

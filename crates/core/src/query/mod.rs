@@ -19,6 +19,7 @@ mod engine;
 mod error;
 mod feed;
 pub mod functions;
+mod information_schema;
 mod lake;
 mod output;
 mod partition_scan;
