@@ -1,5 +1,7 @@
 //! FlightSQL: how other programs ask a lake.
 
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "server")]
 pub mod server;
 

@@ -1,9 +1,9 @@
 //! What the tables and functions of one query know.
 
 use super::denials::Denials;
-use super::engine;
 use super::refused::{RefusedTable, refused_scalar};
 use super::running::{RunningQueries, RunningQuery};
+use super::{engine, information_schema};
 use crate::access::Caller;
 use crate::decode::DecodeLimits;
 use crate::lake::{LakeConnection, LakeError};
@@ -201,8 +201,9 @@ impl QueryContext {
     /// A session of the engine in which the tables and functions of this context are there: for functions that are
     /// SQL over views.
     pub fn session(&self) -> Result<SessionContext, DataFusionError> {
+        // the engine's own information_schema would stand before ours
         let mut config =
-            SessionConfig::new().with_information_schema(true).with_target_partitions(self.threads.max(1));
+            SessionConfig::new().with_information_schema(false).with_target_partitions(self.threads.max(1));
         let options = config.options_mut();
         options.sql_parser.collect_spans = true;
         // footers of our files are small, and mostly in the cache
@@ -217,6 +218,7 @@ impl QueryContext {
         for (functions, _) in self.assembly.functions() {
             self.register(functions, &session);
         }
+        information_schema::register(&session, &self.assembly)?;
         Ok(session)
     }
 

@@ -7,7 +7,10 @@ use super::output::{answer_schema, split};
 use super::partition_scan::STORE;
 use super::range_cache::RangeCache;
 use super::running::RunningQueries;
-use super::{AnswerTypes, Description, QueryContext, QueryError, QueryReport, QueryRequest, documented};
+use super::{
+    AnswerTypes, Description, QueryContext, QueryError, QueryReport, QueryRequest, documented,
+    information_schema,
+};
 use crate::access::Caller;
 use crate::decode::DecodeLimits;
 use crate::lake::{LakeConnection, LakeOptions};
@@ -212,10 +215,11 @@ impl Lake {
         statement: &Statement<'_>,
     ) -> Result<DataFrame, QueryError> {
         let session = context.session()?;
+        let sql = &*information_schema::with_descriptions(statement.sql, context.assembly());
         // no DDL, no DML, no SET: and so no way to the host's files
         let options =
             SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        let mut frame = session.sql_with_options(statement.sql, options).await.map_err(|e| {
+        let mut frame = session.sql_with_options(sql, options).await.map_err(|e| {
             let error = QueryError::from(e);
             match (error, self.views.problems().first()) {
                 // it may be just that view that is missing

@@ -23,6 +23,7 @@ mod feed;
 pub mod formats;
 pub mod functions;
 mod http;
+mod information_schema;
 mod lake;
 mod memory;
 mod output;

@@ -39,6 +39,7 @@ impl FlightSql {
     ) -> Result<DataStream, Status> {
         let statement = statement.with(&asker.wishes);
         let request = request(&statement, asker)?;
+        // also an error that comes before the query runs names it
         let query_id = request.query_id;
         let keeps_dictionaries = request.types == AnswerTypes::Documented;
         let answer = self.queries().run(request).await.map_err(|e| status::of_query(&e, query_id))?;
@@ -48,7 +49,7 @@ impl FlightSql {
     /// What a statement gives, in the types in which it will leave, and takes.
     pub(super) async fn describe(&self, statement: &Statement, asker: &Asker) -> Result<Description, Status> {
         let request = request(statement, asker)?;
-        self.queries().describe(&request).await.map_err(|e| status::of_query(&e, None))
+        self.queries().describe(&request).await.map_err(|e| status::of_query(&e, request.query_id))
     }
 }
 
@@ -65,7 +66,7 @@ fn request(statement: &Statement, asker: &Asker) -> Result<QueryRequest, Status>
             _ => AnswerTypes::Plain,
         },
         client: asker.client.clone(),
-        query_id: statement.query_id(),
+        query_id: Some(statement.query_id().unwrap_or_else(Uuid::new_v4)),
         ..QueryRequest::new(sql, asker.caller.clone())
     })
 }

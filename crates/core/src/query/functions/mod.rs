@@ -4,6 +4,7 @@ pub mod arguments;
 mod block_faults;
 mod change_partitions;
 pub(crate) mod denials;
+mod list_columns;
 mod list_partitions;
 mod list_view_sets;
 mod property_get;
@@ -23,6 +24,13 @@ crate::register_functions! {
                 signature: "block_faults()",
                 about: "Table: blocks that a view set could not read when a query wanted them, and why; their \
                         rows are missing from answers. At most the first 10,000.",
+                needs: Right::Read,
+            },
+            FunctionDoc {
+                name: "list_columns",
+                signature: "list_columns()",
+                about: "Table: the columns of all view sets as documented: view_set_name, column_name, data_type, \
+                        is_nullable, ordinal (from 0) and description.",
                 needs: Right::Read,
             },
             FunctionDoc {
@@ -79,6 +87,7 @@ crate::register_functions! {
             aggregates: Vec::new(),
             tables: vec![
                 ("block_faults", Arc::new(block_faults::BlockFaults::new(context.clone()))),
+                ("list_columns", Arc::new(list_columns::ListColumns::new(context.clone()))),
                 ("list_partitions", Arc::new(list_partitions::ListPartitions::new(context.clone()))),
                 ("materialize_partitions", Arc::new(ChangePartitions::new(Change::Materialize, context.clone()))),
                 ("regenerate_partitions", Arc::new(ChangePartitions::new(Change::Regenerate, context.clone()))),

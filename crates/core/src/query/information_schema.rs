@@ -1,0 +1,290 @@
+//! `information_schema`, `DESCRIBE` and `SHOW COLUMNS` as the engine has them, with what is documented of views: the
+//! types that clients see, and descriptions.
+//!
+//! The engine's own schema can't be added to while it is switched on: it goes before one of that name in the catalogue.
+//! So it is off, and ours hands on what the engine's gives.
+
+use crate::registry::{Assembly, Column, ViewSet};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::information_schema::{INFORMATION_SCHEMA, InformationSchemaProvider};
+use datafusion::catalog::{
+    CatalogProviderList, MemTable, SchemaProvider, Session, TableFunction, TableProvider,
+};
+use datafusion::datasource::TableType;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::{DFParser, Statement as EngineStatement};
+use datafusion::sql::sqlparser::ast::{
+    DescribeAlias, ObjectName, ObjectNamePart, ShowStatementOptions, Statement,
+};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+/// The catalogue and the schema that the engine has tables in.
+const CATALOG: &str = "datafusion";
+const SCHEMA: &str = "public";
+
+/// Gives a session that has its tables and functions the schema `information_schema`.
+pub(super) fn register(session: &SessionContext, assembly: &Arc<Assembly>) -> Result<()> {
+    let state = session.state();
+    let schema = InformationSchema {
+        catalogs: Arc::downgrade(state.catalog_list()),
+        functions: state.table_functions().clone(),
+        assembly: assembly.clone(),
+    };
+    let catalog = session
+        .catalog(CATALOG)
+        .ok_or_else(|| DataFusionError::Internal(format!("there is no catalogue {CATALOG}")))?;
+    catalog.register_schema(INFORMATION_SCHEMA, Arc::new(schema))?;
+    Ok(())
+}
+
+/// A statement that asks for the columns of a view set, as one that also gives their descriptions. Others stay as they
+/// are.
+pub(super) fn with_descriptions<'a>(sql: &'a str, assembly: &Assembly) -> Cow<'a, str> {
+    match rewritten(sql, assembly) {
+        Some(sql) => Cow::Owned(sql),
+        None => Cow::Borrowed(sql),
+    }
+}
+
+fn rewritten(sql: &str, assembly: &Assembly) -> Option<String> {
+    // most texts are queries, and those are parsed but once
+    let sql = sql.trim_start();
+    let begins = |word: &str| sql.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+    if !["desc", "show", "--", "/*"].into_iter().any(begins) {
+        return None;
+    }
+    let mut statements = DFParser::parse_sql(sql).ok()?;
+    let statement = match (statements.pop_front()?, statements.is_empty()) {
+        (EngineStatement::Statement(statement), true) => *statement,
+        _ => return None,
+    };
+    let (table, prefix) = match &statement {
+        Statement::ExplainTable {
+            describe_alias: DescribeAlias::Describe | DescribeAlias::Desc,
+            table_name,
+            ..
+        } => (table_name, String::new()),
+        Statement::ShowColumns { extended: false, full: false, show_options } => (
+            shown(show_options)?,
+            format!(
+                "'{CATALOG}' AS table_catalog, '{SCHEMA}' AS table_schema, view_set_name AS table_name, "
+            ),
+        ),
+        _ => return None,
+    };
+    let set = view_set(table, assembly)?;
+    Some(format!(
+        "SELECT {prefix}column_name, data_type, CASE WHEN is_nullable THEN 'YES' ELSE 'NO' END AS is_nullable, \
+         description FROM list_columns() WHERE view_set_name = '{}' ORDER BY ordinal",
+        set.name
+    ))
+}
+
+/// The table of `SHOW COLUMNS`, if nothing else is said.
+fn shown(options: &ShowStatementOptions) -> Option<&ObjectName> {
+    match options {
+        ShowStatementOptions {
+            show_in: Some(show_in),
+            starts_with: None,
+            limit: None,
+            limit_from: None,
+            filter_position: None,
+        } => show_in.parent_name.as_ref(),
+        _ => None,
+    }
+}
+
+/// The view set that a name stands for.
+fn view_set(name: &ObjectName, assembly: &Assembly) -> Option<&'static ViewSet> {
+    let part = |part: &ObjectNamePart| {
+        let ident = part.as_ident()?;
+        Some(match ident.quote_style {
+            Some(_) => ident.value.clone(),
+            None => ident.value.to_ascii_lowercase(),
+        })
+    };
+    let parts: Vec<String> = name.0.iter().map(part).collect::<Option<_>>()?;
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let ([name] | [SCHEMA, name] | [CATALOG, SCHEMA, name]) = parts.as_slice() else { return None };
+    assembly.view_sets().find(|set| set.name == *name)
+}
+
+#[derive(Debug)]
+struct InformationSchema {
+    /// This is in them: they must not be held by it.
+    catalogs: Weak<dyn CatalogProviderList>,
+    functions: HashMap<String, Arc<TableFunction>>,
+    assembly: Arc<Assembly>,
+}
+
+impl InformationSchema {
+    fn of_engine(&self) -> Option<InformationSchemaProvider> {
+        let catalogs = self.catalogs.upgrade()?;
+        Some(InformationSchemaProvider::new(catalogs).with_table_functions(self.functions.clone()))
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for InformationSchema {
+    fn table_names(&self) -> Vec<String> {
+        self.of_engine().map(|engine| engine.table_names()).unwrap_or_default()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some(engine) = self.of_engine() else { return Ok(None) };
+        let Some(table) = engine.table(name).await? else { return Ok(None) };
+        let about = match name.to_ascii_lowercase().as_str() {
+            "tables" => About::Tables,
+            "columns" => About::Columns,
+            _ => return Ok(Some(table)),
+        };
+        let mut fields = table.schema().fields().to_vec();
+        fields.push(Arc::new(Field::new("description", DataType::Utf8, true)));
+        Ok(Some(Arc::new(Described {
+            table,
+            about,
+            schema: Arc::new(Schema::new(fields)),
+            assembly: self.assembly.clone(),
+        })))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.of_engine().is_some_and(|engine| engine.table_exist(name))
+    }
+}
+
+/// What the rows of a table are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum About {
+    Tables,
+    Columns,
+}
+
+/// A table of the engine's with one more column.
+#[derive(Debug)]
+struct Described {
+    table: Arc<dyn TableProvider>,
+    about: About,
+    schema: SchemaRef,
+    assembly: Arc<Assembly>,
+}
+
+impl Described {
+    fn view_set(&self, schema: Option<&str>, name: Option<&str>) -> Option<&'static ViewSet> {
+        let name = name.filter(|_| schema == Some(SCHEMA))?;
+        self.assembly.view_sets().find(|set| set.name == name)
+    }
+
+    fn with_description(&self, rows: &RecordBatch) -> Result<RecordBatch> {
+        let texts = |name: &str| {
+            let column = rows.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+            column.ok_or_else(|| DataFusionError::Internal(format!("information_schema has no texts {name}")))
+        };
+        let (schemas, tables) = (texts("table_schema")?, texts("table_name")?);
+        let set = |i: usize| self.view_set(value(schemas, i), value(tables, i));
+        let mut columns: Vec<ArrayRef> = rows.columns().to_vec();
+        let descriptions: StringArray = match self.about {
+            About::Tables => (0..rows.num_rows()).map(|i| Some(set(i)?.about)).collect(),
+            About::Columns => {
+                let names = texts("column_name")?;
+                let documented: Vec<Option<&Column>> = (0..rows.num_rows())
+                    .map(|i| set(i)?.columns.iter().find(|column| Some(column.name) == value(names, i)))
+                    .collect();
+                // as answers leave, not as the engine has them inside
+                let types = texts("data_type")?;
+                let shown = documented.iter().enumerate().map(|(i, column)| match column {
+                    Some(column) => Some(column.column_type.to_text()),
+                    None => value(types, i).map(str::to_owned),
+                });
+                columns[rows.schema_ref().index_of("data_type")?] = Arc::new(shown.collect::<StringArray>());
+                documented.iter().map(|column| column.map(|column| column.about)).collect()
+            }
+        };
+        columns.push(Arc::new(descriptions));
+        Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
+    }
+}
+
+fn value(texts: &StringArray, i: usize) -> Option<&str> {
+    texts.is_valid(i).then(|| texts.value(i))
+}
+
+#[async_trait]
+impl TableProvider for Described {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        self.table.table_type()
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        // names of tables and columns: a few hundred rows that are in memory anyway
+        let plan = self.table.scan(state, None, &[], None).await?;
+        let rows = collect(plan, state.task_ctx()).await?;
+        let rows = rows.iter().map(|batch| self.with_description(batch)).collect::<Result<_>>()?;
+        let table = MemTable::try_new(self.schema.clone(), vec![rows])?;
+        table.scan(state, projection, filters, limit).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::Lake;
+
+    #[tokio::test]
+    async fn only_statements_that_ask_for_columns_of_a_view_set_are_rewritten() {
+        let lake = Lake::in_memory().await.unwrap();
+        let assembly = lake.assembly();
+        for sql in [
+            "DESCRIBE blocks",
+            "desc Blocks;",
+            "-- what is there?\nDESCRIBE public.blocks",
+            "SHOW COLUMNS FROM blocks",
+            "show columns in datafusion.public.\"blocks\"",
+        ] {
+            assert!(rewritten(sql, &assembly).is_some_and(|s| s.contains("'blocks'")), "{sql}");
+        }
+        for sql in [
+            "SELECT 1",
+            "DESCRIBE SELECT 1",
+            "DESCRIBE nope",
+            "DESCRIBE \"Blocks\"",
+            "DESCRIBE information_schema.tables",
+            "DESCRIBE blocks; DESCRIBE blocks",
+            "EXPLAIN SELECT 1",
+            "SHOW TABLES",
+            "SHOW FULL COLUMNS FROM blocks",
+            "describeblocks",
+            "/* nothing */",
+            "",
+        ] {
+            assert_eq!(rewritten(sql, &assembly), None, "{sql}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_dropped_leaves_nothing_behind() {
+        let lake = Lake::in_memory().await.unwrap();
+        let session = lake.context(crate::time::TimeRange::ALL).session().unwrap();
+        let catalogs = Arc::downgrade(session.state().catalog_list());
+        session.sql("SELECT * FROM information_schema.columns").await.unwrap().collect().await.unwrap();
+        drop(session);
+        assert!(catalogs.upgrade().is_none());
+    }
+}

@@ -1,0 +1,136 @@
+//! What went wrong, in the server's words.
+
+use arrow_flight::error::FlightError;
+use std::error::Error;
+use tonic::{Code, Status};
+
+/// Why a query failed, by what the asker can do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The address, the key or a certificate can't be used.
+    Request,
+    /// Nobody answers there.
+    Unreachable,
+    /// The server does not know who asks.
+    Unknown,
+    /// Whoever asks may not have that.
+    Rights,
+    /// The SQL can't be answered.
+    Sql,
+    /// The query wants more than it is allowed.
+    Resources,
+    /// It took longer than it may.
+    TooLong,
+    /// Somebody ended it.
+    Cancelled,
+    /// This is SQL, but not for there.
+    Unsupported,
+    /// The server failed.
+    Server,
+}
+
+/// Why a query failed: what the server said, without the name of the query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientError {
+    kind: ErrorKind,
+    message: String,
+}
+
+impl ClientError {
+    pub(super) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// What the asker can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl std::fmt::Display for ClientError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for ClientError {}
+
+impl From<Status> for ClientError {
+    fn from(status: Status) -> Self {
+        let kind = match status.code() {
+            Code::InvalidArgument => ErrorKind::Sql,
+            Code::ResourceExhausted => ErrorKind::Resources,
+            Code::PermissionDenied => ErrorKind::Rights,
+            Code::Unauthenticated => ErrorKind::Unknown,
+            Code::DeadlineExceeded => ErrorKind::TooLong,
+            Code::Cancelled => ErrorKind::Cancelled,
+            Code::Unimplemented => ErrorKind::Unsupported,
+            Code::Unavailable => ErrorKind::Unreachable,
+            _ => ErrorKind::Server,
+        };
+        let said = without_query_id(status.message());
+        // what comes from the transport and not from a server has its reason behind it
+        let message = match (said.is_empty(), status.source()) {
+            (_, Some(cause)) => format!("the connection broke: {}", with_causes(cause)),
+            (true, None) => status.code().description().to_owned(),
+            (false, None) => said.to_owned(),
+        };
+        Self { kind, message }
+    }
+}
+
+impl From<FlightError> for ClientError {
+    fn from(error: FlightError) -> Self {
+        match error {
+            FlightError::Tonic(status) => (*status).into(),
+            other => Self::new(ErrorKind::Server, format!("the server's answer can't be read: {other}")),
+        }
+    }
+}
+
+/// Servers name the query behind what they say; here it is known which one it was.
+fn without_query_id(text: &str) -> &str {
+    let cut = text.rfind(" (query_id=").filter(|_| text.ends_with(')'));
+    match cut {
+        Some(cut) if !text[cut + 1..text.len() - 1].contains(')') => &text[..cut],
+        _ => text,
+    }
+}
+
+/// An error and what caused it, each said once.
+pub(super) fn with_causes(error: &dyn Error) -> String {
+    let mut texts = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !texts.iter().any(|said| said.contains(&text)) {
+            texts.push(text);
+        }
+        next = cause.source();
+    }
+    texts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_is_said_without_the_name_of_the_query() {
+        let said = |text: &str| ClientError::from(Status::invalid_argument(text)).to_string();
+        let id = "0c6f4b0e-6a44-4ab3-9d0f-3f3c4a5b6c7d";
+        assert_eq!(said(&format!("table 'nope' not found (query_id={id})")), "table 'nope' not found");
+        assert_eq!(said("f(1) (query_id=x) is not the end"), "f(1) (query_id=x) is not the end");
+        assert_eq!(said("'(query_id=' is (really) odd)"), "'(query_id=' is (really) odd)");
+        assert_eq!(said("two\nlines"), "two\nlines");
+    }
+
+    #[test]
+    fn codes_tell_what_can_be_done() {
+        let kind = |code| ClientError::from(Status::new(code, "x")).kind();
+        assert_eq!(kind(Code::InvalidArgument), ErrorKind::Sql);
+        assert_eq!(kind(Code::Unauthenticated), ErrorKind::Unknown);
+        assert_eq!(kind(Code::Internal), ErrorKind::Server);
+        assert_eq!(kind(Code::Cancelled), ErrorKind::Cancelled);
+    }
+}

@@ -1,0 +1,231 @@
+//! Asks a server: one query, one stream of rows. What a server says of a mistake is said here in the same words.
+
+mod address;
+mod error;
+
+use address::Address;
+use arrow_flight::Ticket;
+use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
+use arrow_flight::error::FlightError;
+use arrow_flight::flight_service_client::FlightServiceClient;
+use arrow_flight::sql::{ProstMessageExt, TicketStatementQuery};
+use belvedere_core::arrow::array::RecordBatch;
+use belvedere_core::arrow::datatypes::SchemaRef;
+use belvedere_core::query::AnswerTypes;
+use belvedere_core::time::{TimeRange, to_rfc3339};
+pub use error::{ClientError, ErrorKind};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use prost::Message;
+use std::time::Duration;
+use tonic::Request;
+use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+
+/// Bytes of one message at most: what other clients take too.
+const LARGEST_MESSAGE: usize = 100 << 20;
+/// How long a server may take until it is there.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often a connection without traffic is tried: a query may think for long.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// How to reach a server.
+#[derive(Clone, Default)]
+pub struct ClientOptions {
+    /// An API key, or a token of an identity provider.
+    pub api_key: Option<String>,
+    /// Certificates, as PEM, of those whose word on the server's identity counts; those of the system if there are none.
+    pub ca_certificate: Option<Vec<u8>>,
+    /// Kind of client, for the server's record of queries: `cli`.
+    pub client_type: String,
+}
+
+impl std::fmt::Debug for ClientOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // the key is nobody's business
+        f.debug_struct("ClientOptions").field("client_type", &self.client_type).finish_non_exhaustive()
+    }
+}
+
+/// A connection to a server. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    service: FlightServiceClient<Channel>,
+    authorization: Option<MetadataValue<Ascii>>,
+    client_type: MetadataValue<Ascii>,
+    url: String,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// The answer to a query, on its way.
+pub struct ServerRows {
+    /// The columns.
+    pub schema: SchemaRef,
+    /// The rows. Dropping it ends the query on the server.
+    pub rows: BoxStream<'static, Result<RecordBatch, ClientError>>,
+}
+
+impl Client {
+    /// Connects to a server: `grpc://host:port`, or `grpc+tls://host:port` for one with a certificate (`http` and `https`
+    /// mean the same). Without a port it is 50051.
+    pub async fn connect(url: &str, options: &ClientOptions) -> Result<Self, ClientError> {
+        let wrong = |text: String| ClientError::new(ErrorKind::Request, text);
+        let address: Address = url.parse().map_err(wrong)?;
+        let header = |text: String, what: &str| {
+            MetadataValue::<Ascii>::try_from(text)
+                .map_err(|_| wrong(format!("{what} has characters that can't be sent: check it")))
+        };
+        let authorization = match &options.api_key {
+            Some(key) => {
+                let mut value = header(format!("Bearer {}", key.trim()), "the API key")?;
+                value.set_sensitive(true);
+                Some(value)
+            }
+            None => None,
+        };
+        let client_type = header(options.client_type.clone(), "the kind of client")?;
+        let endpoint = Endpoint::from_shared(address.endpoint())
+            .map_err(|e| wrong(format!("'{url}' is no address of a server: {e}")))?
+            .connect_timeout(PATIENCE)
+            .tcp_keepalive(Some(KEEP_ALIVE))
+            .http2_keep_alive_interval(KEEP_ALIVE)
+            .http2_adaptive_window(true);
+        let endpoint = match (address.is_encrypted, &options.ca_certificate) {
+            (false, None) => endpoint,
+            (false, Some(_)) => {
+                return Err(wrong(format!(
+                    "a certificate is of no use for {url}, which is not encrypted: write grpc+tls:// if the server has one"
+                )));
+            }
+            (true, certificate) => {
+                let config = ClientTlsConfig::new();
+                let config = match certificate {
+                    Some(pem) => config.ca_certificate(Certificate::from_pem(pem)),
+                    None => config.with_native_roots(),
+                };
+                let failed = |e: tonic::transport::Error| {
+                    wrong(format!("certificates can't be used: {}", error::with_causes(&e)))
+                };
+                endpoint.tls_config(config).map_err(failed)?
+            }
+        };
+        let channel = endpoint.connect().await.map_err(|e| {
+            let hint = match address.is_encrypted {
+                true => "",
+                false => " (a server with a certificate is at grpc+tls://)",
+            };
+            let text = format!(
+                "{url} can't be reached: {}; is 'belvedere serve' listening there for FlightSQL?{hint}",
+                error::with_causes(&e)
+            );
+            ClientError::new(ErrorKind::Unreachable, text)
+        })?;
+        let service = FlightServiceClient::new(channel)
+            .max_decoding_message_size(LARGEST_MESSAGE)
+            .max_encoding_message_size(LARGEST_MESSAGE);
+        Ok(Self { service, authorization, client_type, url: url.to_owned() })
+    }
+
+    /// Where the server is, as it was said.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Begins to ask a query about events in `range`.
+    pub async fn query(
+        &self,
+        sql: &str,
+        range: TimeRange,
+        types: AnswerTypes,
+    ) -> Result<ServerRows, ClientError> {
+        // a ticket is the statement itself, so that asking takes one way instead of two
+        let statement = TicketStatementQuery { statement_handle: sql.to_owned().into() };
+        let mut request = Request::new(Ticket::new(statement.as_any().encode_to_vec()));
+        self.set_headers(request.metadata_mut(), range, types)?;
+        let answer = self.service.clone().do_get(request).await?.into_inner();
+        let messages = answer.map_err(FlightError::from);
+        let mut messages = FlightDataDecoder::new(messages);
+        // columns come first, even if no row follows
+        let schema = loop {
+            match messages.try_next().await? {
+                Some(message) => {
+                    if let DecodedPayload::Schema(schema) = message.payload {
+                        break schema;
+                    }
+                }
+                None => {
+                    let text = format!("{} answered without columns: is it a FlightSQL server?", self.url);
+                    return Err(ClientError::new(ErrorKind::Server, text));
+                }
+            }
+        };
+        let rows = messages
+            .map_err(ClientError::from)
+            .try_filter_map(|message| async move {
+                Ok(match message.payload {
+                    DecodedPayload::RecordBatch(rows) => Some(rows),
+                    DecodedPayload::Schema(_) | DecodedPayload::None => None,
+                })
+            })
+            .boxed();
+        Ok(ServerRows { schema, rows })
+    }
+
+    fn set_headers(
+        &self,
+        headers: &mut MetadataMap,
+        range: TimeRange,
+        types: AnswerTypes,
+    ) -> Result<(), ClientError> {
+        headers.insert("x-client-type", self.client_type.clone());
+        if let Some(authorization) = &self.authorization {
+            headers.insert("authorization", authorization.clone());
+        }
+        if types == AnswerTypes::Documented {
+            headers.insert("preserve_dictionary", MetadataValue::from_static("true"));
+        }
+        for (name, time) in [("query_range_begin", range.begin), ("query_range_end", range.end)] {
+            if let Some(time) = time {
+                let text = to_rfc3339(time);
+                let value = MetadataValue::<Ascii>::try_from(&text).map_err(|_| {
+                    ClientError::new(ErrorKind::Request, format!("the time {text} can't be sent"))
+                })?;
+                headers.insert(name, value);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_unencrypted_server_needs_no_certificate_and_a_key_must_be_text() {
+        let options = ClientOptions { ca_certificate: Some(Vec::new()), ..ClientOptions::default() };
+        let error = Client::connect("grpc://127.0.0.1:1", &options).await.unwrap_err();
+        assert!(error.to_string().contains("grpc+tls://"), "{error}");
+        let options = ClientOptions { api_key: Some("a\nb".to_owned()), ..ClientOptions::default() };
+        let error = Client::connect("grpc://127.0.0.1:1", &options).await.unwrap_err();
+        assert_eq!(error.to_string(), "the API key has characters that can't be sent: check it");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_is_named() {
+        let error = Client::connect("grpc://127.0.0.1:1", &ClientOptions::default()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unreachable);
+        assert!(error.to_string().starts_with("grpc://127.0.0.1:1 can't be reached: "), "{error}");
+    }
+
+    #[test]
+    fn a_key_is_not_in_what_is_logged() {
+        let options = ClientOptions { api_key: Some("secret".to_owned()), ..ClientOptions::default() };
+        assert!(!format!("{options:?}").contains("secret"));
+    }
+}
