@@ -4,6 +4,7 @@ use super::*;
 use arrow_flight::Ticket;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use tonic::Code;
+use tonic::transport::Channel;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_asks_by_flight_sql_needs_a_key_that_may_read() {
@@ -19,7 +20,8 @@ async fn who_asks_by_flight_sql_needs_a_key_that_may_read() {
     let is_about_it = |line: &String| line.contains(" flight-sql") || line.starts_with("belvedere: ");
     let line = lines.by_ref().find(is_about_it).unwrap();
     if let Some(address) = line.strip_prefix("listening flight-sql ") {
-        let mut client = FlightServiceClient::connect(format!("http://{address}")).await.unwrap();
+        let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+        let mut client = FlightServiceClient::new(channel);
         let mut code = async |authorization: Option<String>| {
             // nobody's ticket: who gets in is told so
             let mut request = tonic::Request::new(Ticket { ticket: bytes::Bytes::from_static(b"\xff") });
