@@ -1,7 +1,7 @@
 //! FlightSQL: the service that other programs send SQL to.
 //!
 //! No state is kept between calls. A ticket, and the handle of a prepared statement, says all that is needed to
-//! answer it: see [`ticket`]. So it does not matter which of several servers of a lake is asked next, and nothing has
+//! answer it: see `ticket`. So it does not matter which of several servers of a lake is asked next, and nothing has
 //! to be thrown away when a client does not come back.
 //!
 //! Who asks is found out before: an `Arc<Caller>` is in the extensions of each request, or the request is refused.
