@@ -59,6 +59,6 @@ pub(crate) fn range(args: &RangeArgs) -> Result<TimeRange> {
 }
 
 /// RFC 3339, or a day, which stands for its first instant in UTC.
-fn parse_time(text: &str) -> Result<i64, TimeError> {
+pub(crate) fn parse_time(text: &str) -> Result<i64, TimeError> {
     parse_rfc3339(text).or_else(|e| parse_rfc3339(&format!("{text}T00:00:00Z")).map_err(|_| e))
 }

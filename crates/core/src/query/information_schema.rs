@@ -73,7 +73,9 @@ fn rewritten(sql: &str, assembly: &Assembly) -> Option<String> {
         } => (table_name, String::new()),
         Statement::ShowColumns { extended: false, full: false, show_options } => (
             shown(show_options)?,
-            format!("'{CATALOG}' AS table_catalog, '{SCHEMA}' AS table_schema, view_set_name AS table_name, "),
+            format!(
+                "'{CATALOG}' AS table_catalog, '{SCHEMA}' AS table_schema, view_set_name AS table_name, "
+            ),
         ),
         _ => return None,
     };

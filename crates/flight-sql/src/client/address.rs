@@ -22,8 +22,9 @@ impl std::str::FromStr for Address {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Self, String> {
-        let wrong =
-            |reason: &str| format!("'{url}' is no address of a server: {reason}, like grpc://localhost:50051");
+        let wrong = |reason: &str| {
+            format!("'{url}' is no address of a server: {reason}, like grpc://localhost:50051")
+        };
         let (scheme, rest) = url.trim().split_once("://").ok_or_else(|| wrong("it needs a scheme"))?;
         let is_encrypted = match scheme.to_ascii_lowercase().as_str() {
             "grpc" | "grpc+tcp" | "http" => false,

@@ -4,11 +4,11 @@ mod address;
 mod error;
 
 use address::Address;
+use arrow_flight::Ticket;
 use arrow_flight::decode::{DecodedPayload, FlightDataDecoder};
 use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::{ProstMessageExt, TicketStatementQuery};
-use arrow_flight::Ticket;
 use belvedere_core::arrow::array::RecordBatch;
 use belvedere_core::arrow::datatypes::SchemaRef;
 use belvedere_core::query::AnswerTypes;
@@ -108,7 +108,9 @@ impl Client {
                     Some(pem) => config.ca_certificate(Certificate::from_pem(pem)),
                     None => config.with_native_roots(),
                 };
-                let failed = |e: tonic::transport::Error| wrong(format!("certificates can't be used: {}", error::with_causes(&e)));
+                let failed = |e: tonic::transport::Error| {
+                    wrong(format!("certificates can't be used: {}", error::with_causes(&e)))
+                };
                 endpoint.tls_config(config).map_err(failed)?
             }
         };
