@@ -3,6 +3,7 @@
 use super::lake::open;
 use super::query::answer;
 use super::serve::{Server, listen, stopped};
+use super::source::Source;
 use crate::access::Security;
 use crate::args::DemoArgs;
 use crate::format::Format;
@@ -85,12 +86,13 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
     eprintln!("a small instrumented program is sending to {url}\n");
     let outcome = async {
         let process = first_rows(&lake, &mut program, began).await?;
+        let source = Source::Lake(lake.clone());
         for (question, sql) in QUERIES {
             let sql = &sql.replace("{process}", &process.to_string());
             println!("-- {question}\n{sql};");
             // not what is left of an earlier demo
             let range = TimeRange { begin: Some(began), end: None };
-            answer(&lake, sql, range, Format::Table, std::io::stdout()).await?;
+            answer(&source, sql, range, Format::Table, std::io::stdout()).await?;
             println!();
         }
         if !args.once {

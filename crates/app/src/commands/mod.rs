@@ -15,6 +15,9 @@ mod plan;
 mod query;
 mod schema;
 mod serve;
+#[cfg(feature = "cli-client")]
+mod server;
+mod source;
 #[cfg(feature = "prompt")]
 mod sql;
 #[cfg(feature = "spans")]

@@ -1,12 +1,12 @@
 //! `belvedere query`
 
-use super::lake::{open_existing, range};
+use super::lake::range;
 use super::output::NewFile;
+use super::source::Source;
 use crate::args::QueryArgs;
 use crate::format::{Format, RowWriter};
 use anyhow::{Result, bail};
-use belvedere_core::Lake;
-use belvedere_core::query::{QueryError, QueryReport};
+use belvedere_core::query::QueryReport;
 use belvedere_core::time::TimeRange;
 use futures::TryStreamExt;
 use std::io::{BufWriter, IsTerminal, Write};
@@ -19,39 +19,45 @@ pub(crate) async fn query(args: QueryArgs) -> Result<()> {
         bail!("{format:?} is not for a terminal: name a file with --output FILE");
     }
     let range = range(&args.range)?;
-    let lake = open_existing(&args.lake).await?;
+    let source = Source::open(&args.source).await?;
     let outcome = match &args.output {
-        None => answer(&lake, &args.sql, range, format, std::io::stdout()).await,
-        Some(path) => answer_to_file(&lake, &args.sql, range, format, path).await,
+        None => answer(&source, &args.sql, range, format, std::io::stdout()).await.map(drop),
+        Some(path) => answer_to_file(&source, &args.sql, range, format, path).await,
     };
-    // the answer is written: what was much work is kept for the next time
-    lake.keep_what_was_wanted(|_| ()).await;
-    lake.close().await;
+    source.close().await;
     outcome
 }
 
-/// Answers one query, writing rows as they come.
+/// Answers one query, writing rows as they come. Returns how many there were.
 pub(crate) async fn answer(
-    lake: &Lake,
+    source: &Source,
     sql: &str,
     range: TimeRange,
     format: Format,
     output: impl Write + Send,
-) -> Result<()> {
-    let mut result = lake.query(sql, range).await?;
-    let mut writer = RowWriter::new(format, BufWriter::new(output), result.schema.clone())?;
-    while let Some(batch) = result.rows.try_next().await.map_err(QueryError::from)? {
+) -> Result<u64> {
+    let mut rows = source.query(sql, range).await?;
+    let mut writer = RowWriter::new(format, BufWriter::new(output), rows.schema.clone())?;
+    let mut count = 0;
+    while let Some(batch) = rows.batches.try_next().await? {
+        count += batch.num_rows() as u64;
         writer.write(&batch)?;
     }
     writer.finish()?;
-    warn_of_faults(&result.report);
-    Ok(())
+    rows.warn();
+    Ok(count)
 }
 
 /// A file that is there stays as it is until the whole answer is written beside it.
-async fn answer_to_file(lake: &Lake, sql: &str, range: TimeRange, format: Format, path: &Path) -> Result<()> {
+async fn answer_to_file(
+    source: &Source,
+    sql: &str,
+    range: TimeRange,
+    format: Format,
+    path: &Path,
+) -> Result<()> {
     let mut file = NewFile::create(path)?;
-    answer(lake, sql, range, format, file.writer()).await?;
+    answer(source, sql, range, format, file.writer()).await?;
     file.finish()
 }
 

@@ -1,9 +1,12 @@
 //! `belvedere trace`
 
-use super::lake::{open_existing, range};
+use super::lake::range;
 use super::output::NewFile;
+use super::source::Source;
 use crate::args::TraceArgs;
 use anyhow::{Context, Result};
+use belvedere_core::Lake;
+use belvedere_core::time::TimeRange;
 use belvedere_views_spans::trace::{Parts, write_trace};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use std::io::Write;
@@ -11,21 +14,40 @@ use tokio::sync::mpsc;
 
 pub(crate) async fn trace(args: TraceArgs) -> Result<()> {
     let range = range(&args.range)?;
-    let lake = open_existing(&args.lake).await?;
+    let source = Source::open(&args.source).await?;
+    let said = match &source {
+        Source::Lake(lake) => of_lake(lake, range, &args).await,
+        #[cfg(feature = "cli-client")]
+        Source::Server(_) => of_server(&source, range, &args).await,
+    };
+    source.close().await;
+    eprintln!("{}: {}; open it at https://ui.perfetto.dev", args.output.display(), said?);
+    Ok(())
+}
+
+/// On a terminal only; elsewhere it draws nothing.
+fn progress() -> Result<ProgressBar> {
+    let style = ProgressStyle::with_template("{spinner} {bytes} written, {elapsed}")?;
+    Ok(ProgressBar::no_length().with_style(style))
+}
+
+fn write(file: &mut NewFile, piece: &[u8], bar: &ProgressBar, args: &TraceArgs) -> Result<()> {
+    bar.inc(piece.len() as u64);
+    let failed = || format!("{} can't be written", args.output.display());
+    file.writer().write_all(piece).with_context(failed)
+}
+
+/// Returns what is in the trace.
+async fn of_lake(lake: &Lake, range: TimeRange, args: &TraceArgs) -> Result<String> {
     let context = lake.context(range);
     let mut file = NewFile::create(&args.output)?;
-    // on a terminal only; elsewhere it draws nothing
-    let bar = ProgressBar::no_length()
-        .with_style(ProgressStyle::with_template("{spinner} {bytes} written, {elapsed}")?);
+    let bar = progress()?;
     let (out, pieces) = mpsc::channel::<Vec<u8>>(4);
     let write = async {
         // goes with this: who reads must not wait for who has failed to write
         let mut pieces = pieces;
         while let Some(piece) = pieces.recv().await {
-            bar.inc(piece.len() as u64);
-            file.writer()
-                .write_all(&piece)
-                .with_context(|| format!("{} can't be written", args.output.display()))?;
+            write(&mut file, &piece, &bar, args)?;
         }
         Ok::<_, anyhow::Error>(())
     };
@@ -36,22 +58,81 @@ pub(crate) async fn trace(args: TraceArgs) -> Result<()> {
     };
     let (written, summary) = tokio::join!(write, read);
     bar.finish_and_clear();
-    let outcome = written.and(summary);
-    let outcome = match outcome {
-        Ok(summary) => file.finish().map(|()| summary),
-        Err(e) => Err(e),
-    };
     super::query::warn_of_faults(context.report());
-    lake.keep_what_was_wanted(|_| ()).await;
-    lake.close().await;
-    let summary = outcome?;
-    eprintln!(
-        "{}: {} spans, {} log messages, {} measures, {}; open it at https://ui.perfetto.dev",
-        args.output.display(),
+    let summary = written.and(summary)?;
+    file.finish()?;
+    Ok(format!(
+        "{} spans, {} log messages, {} measures, {}",
         HumanCount(summary.spans),
         HumanCount(summary.instants),
         HumanCount(summary.values),
         HumanBytes(summary.bytes)
+    ))
+}
+
+/// The same by SQL. Returns what is in the trace, as far as that is known here.
+#[cfg(feature = "cli-client")]
+async fn of_server(source: &Source, range: TimeRange, args: &TraceArgs) -> Result<String> {
+    use belvedere_core::time::to_rfc3339;
+    use futures::TryStreamExt;
+
+    let (begin, end) = bounds(source, range, args).await?;
+    let sql = format!(
+        "SELECT chunk_id, chunk_data FROM perfetto_trace_chunks('{}', 'all', '{}', '{}')",
+        args.process_id,
+        to_rfc3339(begin),
+        to_rfc3339(end)
     );
-    Ok(())
+    let mut rows = source.query(&sql, TimeRange::ALL).await?;
+    let mut file = NewFile::create(&args.output)?;
+    let bar = progress()?;
+    let (mut next, mut bytes) = (0, 0);
+    while let Some(batch) = rows.batches.try_next().await? {
+        for (id, piece) in chunks(&batch)? {
+            if id != next {
+                anyhow::bail!("the server sent piece {id} of the trace where piece {next} belongs");
+            }
+            next += 1;
+            bytes += piece.len() as u64;
+            write(&mut file, piece, &bar, args)?;
+        }
+    }
+    bar.finish_and_clear();
+    file.finish()?;
+    Ok(HumanBytes(bytes).to_string())
+}
+
+/// The pieces of a trace in a batch, each behind its number.
+#[cfg(feature = "cli-client")]
+fn chunks(batch: &arrow::array::RecordBatch) -> Result<Vec<(i32, &[u8])>> {
+    use arrow::array::{Array, AsArray};
+    use arrow::datatypes::Int32Type;
+
+    let other = "perfetto_trace_chunks gives no pieces of a trace: is the server of another version?";
+    let ids = batch.column_by_name("chunk_id").and_then(|c| c.as_primitive_opt::<Int32Type>());
+    let pieces = batch.column_by_name("chunk_data").and_then(|c| c.as_binary_opt::<i32>());
+    let (ids, pieces) = ids.zip(pieces).context(other)?;
+    Ok((0..ids.len()).map(|i| (ids.value(i), pieces.value(i))).collect())
+}
+
+/// The range that is asked for; where it is open, it ends with the process.
+#[cfg(feature = "cli-client")]
+async fn bounds(source: &Source, range: TimeRange, args: &TraceArgs) -> Result<(i64, i64)> {
+    use arrow::array::{Array, AsArray};
+    use arrow::datatypes::TimestampNanosecondType;
+
+    if let (Some(begin), Some(end)) = (range.begin, range.end) {
+        return Ok((begin, end));
+    }
+    let sql = format!(
+        "SELECT min(begin_time) AS first, max(end_time) AS last FROM blocks WHERE process_id = '{}'",
+        args.process_id
+    );
+    let rows = source.collect(&sql).await?;
+    let time = |name: &str| {
+        let column = rows.first()?.column_by_name(name)?.as_primitive_opt::<TimestampNanosecondType>()?;
+        (column.len() == 1 && column.is_valid(0)).then(|| column.value(0))
+    };
+    // of a process without blocks nothing is known, and what is said of it is the function's business
+    Ok((range.begin.or_else(|| time("first")).unwrap_or(0), range.end.or_else(|| time("last")).unwrap_or(0)))
 }

@@ -229,25 +229,26 @@ fn parts_that_are_not_built_are_named_and_are_no_error() {
     assert_eq!(says("not built: otlp-grpc"), !cfg!(feature = "otel"), "{said:?}");
 }
 
+#[cfg(feature = "prompt")]
 #[test]
-fn statements_from_a_pipe_are_all_answered_and_a_failure_is_told() {
-    use std::io::Write;
+fn statements_from_a_pipe_are_answered_until_one_fails() {
     let place = small_lake();
-    let mut child = place
-        .command("sql")
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let input = b"SELECT count(*) AS n\nFROM log_entries WHERE level = 1; SELECT nope;\nSELECT 7 AS seven";
-    child.stdin.take().unwrap().write_all(input).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    // one of them failed: a script must be able to tell
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stdout.contains("| 4 |") && stdout.contains("| seven |"), "{stdout}");
-    assert!(String::from_utf8(output.stderr).unwrap().contains("nope"));
+    let run = |input: &str| {
+        let output = crate::support::with_input(place.command("sql"), input);
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, said, errors) =
+        run("SELECT count(*) AS n\nFROM log_entries WHERE level = 1; -- ;\nSELECT 7 AS seven");
+    assert!(said.contains("| 4 |") && said.contains("| seven |"), "{said}");
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    let (code, said, errors) = run("\\format csv\nSELECT ';' AS a; SELECT nope; SELECT 7 AS seven");
+    assert_eq!((code, said.as_str()), (Some(1), "a\n;\n"));
+    assert!(errors.contains("nope") && errors.lines().count() == 1, "{errors}");
+    let (code, said, _) = run("\\d log_entries");
+    assert!(code == Some(0) && said.contains("severity") && said.contains("msg"), "{said}");
+    let (code, _, errors) = run("\\nope");
+    assert!(code == Some(1) && errors.contains("\\h lists those"), "{errors}");
 }
 
 #[test]

@@ -172,6 +172,17 @@ impl Place {
     }
 }
 
+/// Runs a command to its end, with a text on its standard input.
+pub fn with_input(mut command: Command, input: &str) -> Output {
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // one that fails early leaves the rest unread
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    child.wait_with_output().unwrap()
+}
+
 /// A running `belvedere serve`. Killed when dropped.
 #[derive(Debug)]
 pub struct Server {

@@ -16,7 +16,8 @@ register_functions! {
                 name: "perfetto_trace_chunks",
                 signature: "perfetto_trace_chunks('process id', 'types', begin, end)",
                 about: "Table: a Perfetto trace of a process from begin to end, in pieces: chunk_data in the order of \
-                        chunk_id, which counts from 0, is a file for ui.perfetto.dev. types is thread, async or both.",
+                        chunk_id, which counts from 0, is a file for ui.perfetto.dev. types is thread, async, both, \
+                        or all: with network, logs and measures.",
                 needs: Right::Read,
             },
             FunctionDoc {

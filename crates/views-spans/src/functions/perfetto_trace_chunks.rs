@@ -35,11 +35,17 @@ impl TableFunctionImpl for PerfettoTraceChunks {
                 "perfetto_trace_chunks takes a process id, types, a begin and an end".to_owned(),
             ));
         };
-        let (threads, tasks) = types(&text(which, "types")?).map_err(DataFusionError::Plan)?;
+        let parts = match text(which, "types")?.as_str() {
+            "all" => Parts::ALL,
+            which => {
+                let (threads, tasks) = types(which).map_err(DataFusionError::Plan)?;
+                Parts { threads, tasks, ..Parts::NONE }
+            }
+        };
         let range = TimeRange { begin: Some(time(begin, "begin")?), end: Some(time(end, "end")?) };
         let chunks = Chunks {
             process_id: uuid(process, "process id")?,
-            parts: Parts { threads, tasks, ..Parts::NONE },
+            parts,
             context: self.context.with_range(range),
             schema: Arc::new(Schema::new(vec![
                 Field::new("chunk_id", DataType::Int32, false),

@@ -1,0 +1,94 @@
+//! Where answers come from: a lake in this process, or a server.
+
+use super::lake::open_existing;
+use super::query::warn_of_faults;
+use crate::args::SourceArgs;
+use anyhow::Result;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use belvedere_core::Lake;
+use belvedere_core::query::{QueryError, QueryReport};
+use belvedere_core::time::TimeRange;
+#[cfg(feature = "cli-client")]
+use belvedere_flight_sql::client::Client;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use std::sync::Arc;
+
+/// What is asked.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A lake in this process.
+    Lake(Lake),
+    /// A server.
+    #[cfg(feature = "cli-client")]
+    Server(Box<Client>),
+}
+
+/// An answer on its way.
+pub(crate) struct Rows {
+    /// The columns.
+    pub(crate) schema: SchemaRef,
+    /// The rows. Dropping it ends the query.
+    pub(crate) batches: BoxStream<'static, Result<RecordBatch>>,
+    /// What the query did, if that is known here; complete when the last row has been taken.
+    report: Option<Arc<QueryReport>>,
+}
+
+impl Rows {
+    /// Says on stderr what is missing from an answer whose last row has been taken. A server has it in its log.
+    pub(crate) fn warn(&self) {
+        if let Some(report) = &self.report {
+            warn_of_faults(report);
+        }
+    }
+}
+
+impl Source {
+    /// Opens the lake that is there, or connects to the server.
+    pub(crate) async fn open(args: &SourceArgs) -> Result<Self> {
+        #[cfg(feature = "cli-client")]
+        if let Some(url) = &args.server.url {
+            return Ok(Self::Server(Box::new(super::server::connect(url, &args.server).await?)));
+        }
+        open_existing(&args.lake).await.map(Self::Lake)
+    }
+
+    /// Begins to answer a query about events in `range`.
+    pub(crate) async fn query(&self, sql: &str, range: TimeRange) -> Result<Rows> {
+        match self {
+            Self::Lake(lake) => {
+                let result = lake.query(sql, range).await?;
+                let batches = result.rows.map_err(|e| QueryError::from(e).into()).boxed();
+                Ok(Rows { schema: result.schema, batches, report: Some(result.report) })
+            }
+            #[cfg(feature = "cli-client")]
+            Self::Server(client) => {
+                let types = belvedere_core::query::AnswerTypes::Documented;
+                let answer = client.query(sql, range, types).await?;
+                Ok(Rows {
+                    schema: answer.schema,
+                    batches: answer.rows.map_err(anyhow::Error::from).boxed(),
+                    report: None,
+                })
+            }
+        }
+    }
+
+    /// All rows of a small answer about the whole lake.
+    pub(crate) async fn collect(&self, sql: &str) -> Result<Vec<RecordBatch>> {
+        self.query(sql, TimeRange::ALL).await?.batches.try_collect().await
+    }
+
+    /// The end: answers are written, and what was much work is kept for the next time.
+    pub(crate) async fn close(self) {
+        match self {
+            Self::Lake(lake) => {
+                lake.keep_what_was_wanted(|_| ()).await;
+                lake.close().await;
+            }
+            #[cfg(feature = "cli-client")]
+            Self::Server(_) => {}
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Commands of the prompt, which begin with a backslash.
+
+use crate::format::Format;
+use clap::ValueEnum;
+
+/// The commands: name, arguments, what they do.
+pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
+    ("d", "", "list the view sets"),
+    ("d", "VIEW_SET", "list the columns of a view set"),
+    (
+        "begin",
+        "[TIME]",
+        "only events at or after a time from now on: RFC 3339, or a day; without it, of all times",
+    ),
+    ("end", "[TIME]", "only events at or before a time from now on"),
+    ("format", "FORMAT", "write answers as table, json, ndjson, csv, arrow or parquet"),
+    ("o", "[FILE]", "write answers to a file; without it, here again"),
+    ("timing", "", "say how long each answer took, or no longer"),
+    ("h", "", "show this"),
+    ("q", "", "leave; so does Ctrl-D"),
+];
+
+/// What a command asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Command {
+    /// List view sets, or the columns of one.
+    Describe(Option<String>),
+    /// From when on; from the first event on if there is none.
+    Begin(Option<String>),
+    /// Until when.
+    End(Option<String>),
+    /// How answers are written.
+    Format(Format),
+    /// Where answers are written to.
+    Output(Option<String>),
+    /// Whether times are said.
+    Timing,
+    /// Show what there is.
+    Help,
+    /// Leave.
+    Quit,
+}
+
+impl std::str::FromStr for Command {
+    type Err = String;
+
+    fn from_str(line: &str) -> Result<Self, String> {
+        // out of habit
+        let line = line.trim().trim_end_matches(';').trim_end();
+        let (name, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+        let argument = Some(argument.trim()).filter(|a| !a.is_empty());
+        let owned = argument.map(str::to_owned);
+        let command = match (name, argument) {
+            ("d", _) => Self::Describe(owned),
+            ("begin", _) => Self::Begin(owned),
+            ("end", _) => Self::End(owned),
+            ("format", Some(name)) => Self::Format(
+                Format::from_str(name, true)
+                    .map_err(|_| format!("there is no format '{name}'; there are {}", formats()))?,
+            ),
+            ("format", None) => return Err(format!("\\format needs one of {}", formats())),
+            ("o", _) => Self::Output(owned),
+            ("timing", None) => Self::Timing,
+            ("h" | "?" | "help", _) => Self::Help,
+            ("q", None) => Self::Quit,
+            ("timing" | "q", Some(_)) => return Err(format!("\\{name} takes nothing")),
+            _ => return Err(format!("there is no command \\{name}; \\h lists those that there are")),
+        };
+        Ok(command)
+    }
+}
+
+fn formats() -> String {
+    let names = Format::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+    names.map(|v| v.get_name().to_owned()).collect::<Vec<_>>().join(", ")
+}
+
+/// What `\h` shows.
+pub(super) fn help() -> String {
+    let mut text = "Statements end with ';' and may have several lines. Tab completes names.\n".to_owned();
+    for (name, arguments, about) in COMMANDS {
+        text.push_str(&format!("  {:<18} {about}\n", format!("\\{name} {arguments}").trim_end()));
+    }
+    text.push_str("Ctrl-C stops a query, or clears what is typed.");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_read_with_their_arguments() {
+        let read = |line: &str| line.parse::<Command>();
+        assert_eq!(read("d"), Ok(Command::Describe(None)));
+        assert_eq!(read("d log_entries;"), Ok(Command::Describe(Some("log_entries".to_owned()))));
+        assert_eq!(read("format  JSON"), Ok(Command::Format(Format::Json)));
+        assert_eq!(read("o my file.csv"), Ok(Command::Output(Some("my file.csv".to_owned()))));
+        assert_eq!(read("begin"), Ok(Command::Begin(None)));
+        assert_eq!(read("q"), Ok(Command::Quit));
+    }
+
+    #[test]
+    fn what_is_no_command_is_explained() {
+        let wrong = |line: &str| line.parse::<Command>().unwrap_err();
+        assert!(wrong("x").contains("\\h"));
+        assert!(wrong("").contains("\\h"));
+        assert!(wrong("format xml").contains("ndjson"));
+        assert!(wrong("format").contains("ndjson"));
+        assert!(wrong("timing on").contains("takes nothing"));
+    }
+
+    #[test]
+    fn help_names_every_command() {
+        let help = help();
+        assert!(
+            COMMANDS
+                .iter()
+                .all(|(name, _, about)| help.contains(&format!("\\{name}")) && help.contains(about))
+        );
+    }
+}

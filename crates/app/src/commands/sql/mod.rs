@@ -1,0 +1,73 @@
+//! `belvedere sql`: a prompt with history and completion; statements end with a semicolon. Without a terminal it runs
+//! what it is given, until the first mistake.
+
+mod catalogue;
+mod commands;
+mod complete;
+mod editor;
+mod scan;
+mod session;
+mod statements;
+
+use super::lake::range;
+use super::source::Source;
+use crate::args::SqlArgs;
+use anyhow::Result;
+use catalogue::Catalogue;
+use editor::{Terminal, Typed};
+use session::{Session, Then};
+use statements::{Piece, split};
+use std::io::IsTerminal;
+
+const WELCOME: &str = "Statements end with ';'. \\d lists what there is, \\h what can be done, \\q leaves.";
+
+pub(crate) async fn sql(args: SqlArgs) -> Result<()> {
+    let range = range(&args.range)?;
+    let source = Source::open(&args.source).await?;
+    let outcome = match std::io::stdin().is_terminal() {
+        true => prompt(&source, Session::new(&source, range, true)).await,
+        false => script(Session::new(&source, range, false)).await,
+    };
+    source.close().await;
+    outcome
+}
+
+async fn prompt(source: &Source, mut session: Session<'_>) -> Result<()> {
+    let catalogue = Catalogue::read(source).await.unwrap_or_else(|e| {
+        eprintln!("Tab completes no names, since they can't be listed: {e:#}");
+        Catalogue::default()
+    });
+    let mut terminal = Terminal::new(catalogue)?;
+    eprintln!("{WELCOME}");
+    loop {
+        let text = match terminal.read().await? {
+            Typed::Text(text) => text,
+            Typed::Nothing => continue,
+            Typed::End => return Ok(()),
+        };
+        for piece in pieces(&text) {
+            match session.run(&piece).await {
+                Ok(Then::GoOn) => {}
+                Ok(Then::Leave) => return Ok(()),
+                Err(e) => eprintln!("{e:#}"),
+            }
+        }
+    }
+}
+
+async fn script(mut session: Session<'_>) -> Result<()> {
+    let text = tokio::task::spawn_blocking(|| std::io::read_to_string(std::io::stdin())).await??;
+    for piece in pieces(&text) {
+        if session.run(&piece).await? == Then::Leave {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// What is to be done, one after the other; the last statement needs no semicolon.
+fn pieces(text: &str) -> Vec<Piece<'_>> {
+    let found = split(text);
+    let rest = found.rest.map(Piece::Statement);
+    found.pieces.into_iter().chain(rest).collect()
+}
