@@ -10,6 +10,8 @@ mod golden;
 #[cfg(all(feature = "otel", feature = "log", feature = "metrics"))]
 mod otel;
 mod partitions;
+#[cfg(all(feature = "cli-client", feature = "flight-sql", feature = "log", feature = "metrics"))]
+mod remote;
 mod schema_docs;
 #[cfg(all(feature = "spans", feature = "net", feature = "log", feature = "metrics"))]
 mod spans;
