@@ -61,7 +61,10 @@ impl Served {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         assert_eq!(text(&there.stderr), text(&here.stderr), "{what}");
         assert_eq!(there.status.code(), here.status.code(), "{what}");
-        if here.stdout != there.stdout {
+        // bits behind the last row of a bitmap mean nothing, and need not survive the network
+        if here.stdout != there.stdout && what.ends_with("as arrow") {
+            assert_eq!(arrow_rows(&there.stdout), arrow_rows(&here.stdout), "{what}");
+        } else if here.stdout != there.stdout {
             assert_eq!(text(&there.stdout), text(&here.stdout), "{what}");
             panic!("{what}: the bytes differ");
         }
@@ -74,6 +77,11 @@ impl Drop for Served {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn arrow_rows(stream: &[u8]) -> (arrow::datatypes::SchemaRef, Vec<arrow::array::RecordBatch>) {
+    let reader = arrow::ipc::reader::StreamReader::try_new(stream, None).unwrap();
+    (reader.schema(), reader.map(Result::unwrap).collect())
 }
 
 const QUERIES: &[&str] = &[
