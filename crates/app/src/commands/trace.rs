@@ -105,7 +105,7 @@ async fn of_server(source: &Source, range: TimeRange, args: &TraceArgs) -> Resul
 /// The pieces of a trace in a batch, each behind its number.
 #[cfg(feature = "cli-client")]
 fn chunks(batch: &arrow::array::RecordBatch) -> Result<Vec<(i32, &[u8])>> {
-    use arrow::array::{Array, AsArray};
+    use arrow::array::AsArray;
     use arrow::datatypes::Int32Type;
 
     let other = "perfetto_trace_chunks gives no pieces of a trace: is the server of another version?";

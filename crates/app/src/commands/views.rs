@@ -7,7 +7,7 @@ use crate::format::{Format, RowWriter};
 use crate::linked;
 use crate::schema_docs::hex;
 use anyhow::{Context, Result};
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use belvedere_core::lake::LakeOptions;
 use belvedere_core::{Lake, LakeConfig};
 use std::sync::Arc;

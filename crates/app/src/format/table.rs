@@ -9,7 +9,8 @@ use belvedere_core::query::formats::{TIME_FORMAT, readable, readable_schema};
 use std::io::Write;
 use std::sync::Arc;
 
-/// Rows of one table: a longer answer becomes several, so that widths can be told without reading all of it.
+/// Rows of one table: a longer answer becomes several, so that widths can be told without reading all of it. However the
+/// rows come, the tables are the same.
 const TABLE_ROWS: usize = 1000;
 /// Characters of a text in a table.
 const CELL: usize = 200;
@@ -28,9 +29,17 @@ impl<W: Write> TableWriter<W> {
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.rows += batch.num_rows();
-        self.waiting.push(in_cells(&readable(batch, &self.schema)?)?);
-        if self.rows >= TABLE_ROWS { self.flush() } else { Ok(()) }
+        let cells = in_cells(&readable(batch, &self.schema)?)?;
+        let mut begin = 0;
+        while begin < cells.num_rows() {
+            let length = (TABLE_ROWS - self.rows).min(cells.num_rows() - begin);
+            self.waiting.push(cells.slice(begin, length));
+            (self.rows, begin) = (self.rows + length, begin + length);
+            if self.rows == TABLE_ROWS {
+                self.flush()?;
+            }
+        }
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {

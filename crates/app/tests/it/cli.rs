@@ -246,7 +246,7 @@ fn statements_from_a_pipe_are_answered_until_one_fails() {
     assert_eq!((code, said.as_str()), (Some(1), "a\n;\n"));
     assert!(errors.contains("nope") && errors.lines().count() == 1, "{errors}");
     let (code, said, _) = run("\\d log_entries");
-    assert!(code == Some(0) && said.contains("severity") && said.contains("msg"), "{said}");
+    assert!(code == Some(0) && said.contains("1 fatal, 2 error") && said.contains("msg"), "{said}");
     let (code, _, errors) = run("\\nope");
     assert!(code == Some(1) && errors.contains("\\h lists those"), "{errors}");
 }

@@ -16,6 +16,8 @@ mod load;
 #[cfg(all(feature = "otel", feature = "log", feature = "metrics"))]
 mod otel;
 mod partitions;
+#[cfg(all(feature = "cli-client", feature = "flight-sql", feature = "log", feature = "metrics"))]
+mod remote;
 mod schema_docs;
 mod security;
 #[cfg(all(feature = "flight-sql", feature = "log", feature = "metrics"))]

@@ -214,7 +214,7 @@ fn names_a_view_set(earlier: &[Token], text: &str) -> bool {
 
 /// Columns of the view sets that a statement names; of one, if it is said of which, by its name or its alias.
 fn columns(catalogue: &Catalogue, all: &[Token], text: &str, of: Option<String>) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut found: Vec<String> = Vec::new();
     for (i, token) in all.iter().enumerate() {
         let name = token.text(text);
         let of_view_set = match token.kind {
