@@ -6,6 +6,7 @@ mod change_partitions;
 mod list_partitions;
 mod list_view_sets;
 mod property_get;
+pub mod scalar_argument;
 mod view_instance;
 
 use crate::registry::{FunctionDoc, FunctionSet, Functions};
