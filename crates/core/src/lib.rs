@@ -80,6 +80,10 @@ pub fn registrations() -> Vec<&'static registry::Registration> {
         &views::processes::REGISTRATION,
         &views::streams::REGISTRATION,
         &query::functions::REGISTRATION,
+        &query::functions::color::REGISTRATION,
+        &query::functions::interpolate::REGISTRATION,
+        &query::functions::jsonb::REGISTRATION,
+        &query::functions::properties::REGISTRATION,
         &ingest::NATIVE_ROUTES,
     ]
 }

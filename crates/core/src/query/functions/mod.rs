@@ -3,9 +3,15 @@
 pub mod arguments;
 mod block_faults;
 mod change_partitions;
+pub mod color;
+mod color_scales;
+mod input;
+pub mod interpolate;
+pub mod jsonb;
 mod list_partitions;
 mod list_view_sets;
-mod property_get;
+mod mapping;
+pub mod properties;
 pub mod scalar_argument;
 mod view_instance;
 
@@ -41,12 +47,6 @@ crate::register_functions! {
                         in steps of that many seconds, where there are none; a line for each step.",
             },
             FunctionDoc {
-                name: "property_get",
-                signature: "property_get(properties, name)",
-                about: "The value of a property as text; NULL if there is none. Names are compared without \
-                        regard to ASCII case. Takes properties in every shape that the lake has them in.",
-            },
-            FunctionDoc {
                 name: "regenerate_partitions",
                 signature: "regenerate_partitions('view set', begin, end, seconds)",
                 about: "Table: retires the partitions of the global instance in that range of insert time and makes them \
@@ -65,8 +65,6 @@ crate::register_functions! {
             },
         ],
         make: |context| FunctionSet {
-            scalars: vec![property_get::property_get()],
-            aggregates: Vec::new(),
             tables: vec![
                 ("block_faults", Arc::new(block_faults::BlockFaults::new(context.clone()))),
                 ("list_partitions", Arc::new(list_partitions::ListPartitions::new(context.clone()))),
@@ -76,6 +74,7 @@ crate::register_functions! {
                 ("list_view_sets", Arc::new(list_view_sets::ListViewSets::new(context.clone()))),
                 ("view_instance", Arc::new(view_instance::ViewInstance::new(context.clone()))),
             ],
+            ..FunctionSet::default()
         },
     }
 }
