@@ -44,12 +44,12 @@ pub fn to_list<'a>(rows: impl IntoIterator<Item = &'a [(String, String)]>) -> Ar
 
 /// A JSONB value that is sound in all its parts, or `None`. The `jsonb` crate trusts lengths; what comes
 /// from a query may be any bytes.
-fn checked(bytes: &[u8]) -> Option<RawJsonb<'_>> {
+pub(crate) fn checked(bytes: &[u8]) -> Option<RawJsonb<'_>> {
     (check_container(bytes, MAX_DEPTH)? == bytes.len()).then(|| RawJsonb::new(bytes))
 }
 
 /// Containers in containers; more is no property that anybody sends.
-const MAX_DEPTH: usize = 64;
+pub(crate) const MAX_DEPTH: usize = 64;
 
 /// Length of the container at the start of `bytes`.
 fn check_container(bytes: &[u8], depth: usize) -> Option<usize> {
@@ -110,6 +110,26 @@ pub fn jsonb_member(bytes: &[u8], name: &str) -> Option<String> {
     }
 }
 
+/// The names of a JSONB object's members, in their order. `None` if the bytes are no JSONB, or another kind of it.
+pub fn jsonb_names(bytes: &[u8]) -> Option<Vec<&str>> {
+    checked(bytes)?;
+    let (header, rest) = bytes.split_first_chunk()?;
+    let header = u32::from_be_bytes(*header);
+    if header >> 29 != 0b010 {
+        return None;
+    }
+    let count = (header & 0x1fff_ffff) as usize;
+    let (entries, _) = rest.as_chunks::<4>();
+    let mut names = rest.get(count.checked_mul(8)?..)?;
+    let mut found = Vec::with_capacity(count);
+    for entry in entries.get(..count)? {
+        let (name, others) = names.split_at_checked((u32::from_be_bytes(*entry) & 0x0fff_ffff) as usize)?;
+        found.push(std::str::from_utf8(name).ok()?);
+        names = others;
+    }
+    Some(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +151,9 @@ mod tests {
         assert_eq!(jsonb_member(&bytes, "n").as_deref(), Some("7"));
         assert_eq!(jsonb_member(&bytes, "none"), None);
         assert_eq!(jsonb_to_json(&bytes).as_deref(), Some(json));
+        assert_eq!(jsonb_names(&bytes), Some(vec!["A", "b", "n"]));
+        assert_eq!(jsonb_names(&bytes[1..]), None);
+        assert_eq!(jsonb_names(&to_jsonb([])), Some(vec![]));
     }
 
     proptest! {
@@ -152,14 +175,14 @@ mod tests {
                 let i = at.index(bytes.len());
                 bytes[i] = byte;
             }
-            let _ = (jsonb_to_json(&bytes), jsonb_member(&bytes, "a"));
+            let _ = (jsonb_to_json(&bytes), jsonb_member(&bytes, "a"), jsonb_names(&bytes));
             bytes.truncate(cut.index(bytes.len()));
-            let _ = (jsonb_to_json(&bytes), jsonb_member(&bytes, "a"));
+            let _ = (jsonb_to_json(&bytes), jsonb_member(&bytes, "a"), jsonb_names(&bytes));
         }
 
         #[test]
         fn any_bytes_are_jsonb_or_not(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
-            let _ = (jsonb_to_json(&bytes), jsonb_member(&bytes, "a"));
+            let _ = (jsonb_to_json(&bytes), jsonb_member(&bytes, "a"), jsonb_names(&bytes));
         }
     }
 }

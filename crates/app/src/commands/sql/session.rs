@@ -2,11 +2,11 @@
 
 use super::commands::{Command, help};
 use super::statements::Piece;
-use belvedere_core::time::parse_bound;
 use crate::commands::query::answer;
 use crate::commands::source::Source;
 use crate::format::Format;
 use anyhow::{Context, Result, bail};
+use belvedere_core::time::parse_bound;
 use belvedere_core::time::{TimeRange, to_rfc3339};
 use std::fs::File;
 use std::io::IsTerminal;

@@ -3,12 +3,19 @@
 pub mod arguments;
 mod block_faults;
 mod change_partitions;
+pub mod color;
+mod color_scales;
 pub(crate) mod denials;
+mod input;
+pub mod interpolate;
+pub mod jsonb;
 mod list_columns;
 mod list_partitions;
 mod list_view_sets;
-mod property_get;
+mod mapping;
+pub mod properties;
 pub(crate) mod queries;
+pub mod scalar_argument;
 mod view_instance;
 
 use crate::access::Right;
@@ -55,13 +62,6 @@ crate::register_functions! {
                 needs: Right::Administer,
             },
             FunctionDoc {
-                name: "property_get",
-                signature: "property_get(properties, name)",
-                about: "The value of a property as text; NULL if there is none. Names are compared without \
-                        regard to ASCII case. Takes properties in every shape that the lake has them in.",
-                needs: Right::Read,
-            },
-            FunctionDoc {
                 name: "regenerate_partitions",
                 signature: "regenerate_partitions('view set', begin, end, seconds)",
                 about: "Table: retires the partitions of the global instance in that range of insert time and makes them \
@@ -83,8 +83,6 @@ crate::register_functions! {
             },
         ],
         make: |context| FunctionSet {
-            scalars: vec![property_get::property_get()],
-            aggregates: Vec::new(),
             tables: vec![
                 ("block_faults", Arc::new(block_faults::BlockFaults::new(context.clone()))),
                 ("list_columns", Arc::new(list_columns::ListColumns::new(context.clone()))),
@@ -95,6 +93,7 @@ crate::register_functions! {
                 ("list_view_sets", Arc::new(list_view_sets::ListViewSets::new(context.clone()))),
                 ("view_instance", Arc::new(view_instance::ViewInstance::new(context.clone()))),
             ],
+            ..FunctionSet::default()
         },
     }
 }

@@ -1,0 +1,135 @@
+//! An argument of a table function that is a value: a constant, an expression, or a subquery of one column.
+//!
+//! The engine hands a subquery over as it was planned and does nothing with it, so it is planned further and run here,
+//! in the session that the table is read in.
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::DataType;
+use datafusion::catalog::Session;
+use datafusion::common::tree_node::TreeNode;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::{ExecutionPlan, collect, execute_stream};
+use std::sync::Arc;
+
+/// The argument, checked but not computed.
+#[derive(Debug, Clone)]
+pub struct ScalarArgument {
+    /// Its only column has the values.
+    plan: Arc<LogicalPlan>,
+}
+
+impl ScalarArgument {
+    /// Takes an argument as the engine gives it; `what` names it in errors: `argument of jsonb_each`.
+    pub fn new(expr: &Expr, what: &str) -> Result<Self> {
+        let wrong = |why: &str| Err(DataFusionError::Plan(format!("the {what} {why}")));
+        if let Expr::ScalarSubquery(subquery) = expr {
+            if !subquery.outer_ref_columns.is_empty() {
+                return wrong(
+                    "is a subquery that refers to columns outside of itself; name its tables inside",
+                );
+            }
+            let columns = subquery.subquery.schema().fields().len();
+            if columns != 1 {
+                return wrong(&format!("must be a subquery of one column, not of {columns}"));
+            }
+            return Ok(Self { plan: subquery.subquery.clone() });
+        }
+        if expr.exists(|e| Ok(matches!(e, Expr::AggregateFunction(_) | Expr::WindowFunction(_))))? {
+            return wrong("must be a subquery if it aggregates: (SELECT … FROM …)");
+        }
+        if expr.any_column_refs() || expr.contains_outer() {
+            return wrong("can't refer to columns; write a subquery: (SELECT … FROM …)");
+        }
+        let plan = LogicalPlanBuilder::empty(true)
+            .project([expr.clone().alias("value")])?
+            .build()
+            .map_err(|e| e.context(format!("the {what} must be a constant, an expression or a subquery")))?;
+        Ok(Self { plan: Arc::new(plan) })
+    }
+
+    /// The type of its values.
+    pub fn data_type(&self) -> &DataType {
+        self.plan.schema().field(0).data_type()
+    }
+
+    /// Plans what computes it, without running it.
+    pub async fn plan(&self, session: &dyn Session) -> Result<PlannedArgument> {
+        Ok(PlannedArgument { plan: session.create_physical_plan(&self.plan).await? })
+    }
+
+    /// Computes it: one row if it is a constant or an expression, those of the subquery otherwise, in its order.
+    pub async fn values(&self, session: &dyn Session) -> Result<Vec<ArrayRef>> {
+        let planned = self.plan(session).await?;
+        let batches = collect(planned.plan, session.task_ctx()).await?;
+        batches.iter().filter(|batch| batch.num_rows() > 0).map(|batch| only_column(batch).cloned()).collect()
+    }
+}
+
+/// A [`ScalarArgument`] that is ready to be computed.
+#[derive(Debug, Clone)]
+pub struct PlannedArgument {
+    plan: Arc<dyn ExecutionPlan>,
+}
+
+impl PlannedArgument {
+    /// Computes it batch by batch; [`only_column`] has the values of each.
+    pub fn stream(&self, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        execute_stream(self.plan.clone(), context)
+    }
+}
+
+/// The values of one batch of an argument.
+pub fn only_column(batch: &RecordBatch) -> Result<&ArrayRef> {
+    batch
+        .columns()
+        .first()
+        .ok_or_else(|| DataFusionError::Internal("an argument was computed without its column".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::AsArray;
+    use arrow::datatypes::Int64Type;
+    use datafusion::prelude::{SessionContext, lit};
+
+    async fn subquery(session: &SessionContext, sql: &str) -> Expr {
+        let plan = session.state().create_logical_plan(sql).await.unwrap();
+        datafusion::logical_expr::scalar_subquery(Arc::new(plan))
+    }
+
+    async fn numbers(session: &SessionContext, expr: &Expr) -> Vec<i64> {
+        let argument = ScalarArgument::new(expr, "argument of f").unwrap();
+        let values = argument.values(&session.state()).await.unwrap();
+        values.iter().flat_map(|v| v.as_primitive::<Int64Type>().values().to_vec()).collect()
+    }
+
+    #[tokio::test]
+    async fn constants_expressions_and_subqueries_are_values() {
+        let session = SessionContext::new();
+        assert_eq!(numbers(&session, &lit(7i64)).await, [7]);
+        assert_eq!(numbers(&session, &(lit(7i64) + lit(1i64))).await, [8]);
+        let query = subquery(&session, "SELECT * FROM (VALUES (3), (1), (2)) AS t(x) ORDER BY x").await;
+        assert_eq!(numbers(&session, &query).await, [1, 2, 3]);
+    }
+
+    #[tokio::test]
+    async fn a_subquery_without_rows_has_no_values() {
+        let session = SessionContext::new();
+        let query = subquery(&session, "SELECT 1 WHERE false").await;
+        assert!(numbers(&session, &query).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn columns_and_subqueries_of_several_columns_are_refused() {
+        let session = SessionContext::new();
+        let two = subquery(&session, "SELECT 1, 2").await;
+        let error = ScalarArgument::new(&two, "argument of f").unwrap_err().to_string();
+        assert!(error.contains("the argument of f must be a subquery of one column, not of 2"), "{error}");
+        let column = datafusion::prelude::col("x");
+        let error = ScalarArgument::new(&column, "argument of f").unwrap_err().to_string();
+        assert!(error.contains("can't refer to columns"), "{error}");
+    }
+}
