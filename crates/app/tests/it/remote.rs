@@ -1,6 +1,8 @@
 //! `--url`: what a server answers is what the lake itself would, to the byte.
 
-use crate::support::{BELVEDERE, Place, recording, replay, testdata, with_input};
+#[cfg(feature = "prompt")]
+use crate::support::with_input;
+use crate::support::{BELVEDERE, Place, recording, replay, testdata};
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;

@@ -173,6 +173,7 @@ impl Place {
 }
 
 /// Runs a command to its end, with a text on its standard input.
+#[cfg(feature = "prompt")]
 pub fn with_input(mut command: Command, input: &str) -> Output {
     let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();

@@ -337,4 +337,16 @@ mod tests {
         assert_eq!(at("\\format nd|"), ["ndjson"]);
         assert_eq!(at("\\o |"), [""; 0]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_typed_a_word_at_the_cursor_is_replaced(
+            text in "([a-z.,;()'\"\\\\ \n*/é-]|FROM |blocks |view_instance\\('){0,12}"
+        ) {
+            for (position, _) in text.char_indices().chain([(text.len(), ' ')]) {
+                let (start, _) = complete(&catalogue(), &text, position);
+                proptest::prop_assert!(start <= position && text.is_char_boundary(start));
+            }
+        }
+    }
 }

@@ -123,4 +123,19 @@ mod tests {
         assert_eq!(&text[around(text, 12).0..around(text, 12).1], " SELECT ';' AS x");
         assert_eq!(around(text, text.len()), (26, text.len()));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_word_of_a_text_is_lost(text in "([a-z;'\" \n*/é-]|--|/\\*|\\*/){0,20}") {
+            let found = split(&text);
+            let words = |text: &str| {
+                let all = crate::commands::sql::scan::tokens(text);
+                all.iter().filter(|t| !matches!(t.kind, Kind::Comment | Kind::Symbol(_))).count()
+            };
+            let kept: usize = found.pieces.iter().map(|p| match p {
+                Piece::Statement(sql) | Piece::Command(sql) => words(sql),
+            }).sum::<usize>() + found.rest.map_or(0, words);
+            proptest::prop_assert_eq!(kept, words(&text));
+        }
+    }
 }
