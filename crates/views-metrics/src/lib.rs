@@ -1,8 +1,9 @@
-//! Numbers that instrumented processes report: the view set `measures`.
+//! Numbers that instrumented processes report: the view set `measures`, and SQL functions about histograms.
 //!
 //! Linked in by `use belvedere_views_metrics as _;`.
 
 mod decoder;
+pub mod functions;
 pub mod measures;
 
 use belvedere_core::registry::Registration;
@@ -12,7 +13,7 @@ pub const CRATE: &str = env!("CARGO_PKG_NAME");
 
 /// What this crate registers, as plain values.
 pub fn registrations() -> Vec<&'static Registration> {
-    vec![&measures::REGISTRATION]
+    vec![&measures::REGISTRATION, &functions::REGISTRATION]
 }
 
 #[cfg(test)]
