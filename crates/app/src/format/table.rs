@@ -82,3 +82,28 @@ fn cell(text: &str) -> String {
     let ellipsis = if cut < text.len() { "…" } else { "" };
     format!("{}{ellipsis}", text[..cut].replace('\n', "␤").replace(char::is_control, " "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::Int64Array;
+
+    #[test]
+    fn tables_are_the_same_however_rows_come() {
+        let column: ArrayRef = Arc::new(Int64Array::from_iter_values(0..2500));
+        let all = RecordBatch::try_from_iter([("n", column)]).unwrap();
+        let written = |size: usize| {
+            let mut text = Vec::new();
+            let mut writer = TableWriter::new(&mut text, all.schema());
+            for begin in (0..2500).step_by(size) {
+                writer.write(&all.slice(begin, size.min(2500 - begin))).unwrap();
+            }
+            writer.finish().unwrap();
+            String::from_utf8(text).unwrap()
+        };
+        let whole = written(2500);
+        assert_eq!(whole.matches("| n ").count(), 3);
+        assert_eq!(written(300), whole);
+        assert_eq!(written(1000), whole);
+    }
+}

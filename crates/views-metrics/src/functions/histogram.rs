@@ -59,8 +59,7 @@ pub(super) struct Bounds {
 
 impl Bounds {
     pub(super) fn new(start: f64, end: f64, bins: i64) -> Result<Self> {
-        // a bound that is not a number is neither
-        if !(start <= end) {
+        if start > end || start.is_nan() || end.is_nan() {
             return Err(DataFusionError::Execution(format!(
                 "make_histogram: start must not be greater than end, they are {start} and {end}"
             )));
