@@ -66,12 +66,12 @@ pub use inventory;
 pub mod prelude {
     pub use crate::access::Right;
     pub use crate::decode::{BlockDecoder, BlockReader, ChainDecoder, DecodeError, ParsedObjects, Rows};
+    pub use crate::register_block_parser;
     pub use crate::registry::{
-        BlockParserRegistration, BlockSource, BlockSourceRegistration, Column, FunctionDoc, FunctionSet, Functions, Instances,
-        MakeRoutes, Routes, Source, SqlSource, ViewSet,
+        BlockParserRegistration, BlockSource, BlockSourceRegistration, Column, FunctionDoc, FunctionSet,
+        Functions, Instances, MakeRoutes, Routes, Source, SqlSource, ViewSet,
     };
     pub use crate::transit::{PropertyDictionary, TextColumn, TextDictionary};
-    pub use crate::register_block_parser;
     pub use crate::{register_block_source, register_functions, register_routes, register_view_set};
 }
 

@@ -2,8 +2,8 @@
 
 use super::factory::nearest;
 use super::{
-    API_VERSION, AssemblyError, BlockParserRegistration, BlockSource, Column, Decoder, EventTime, FunctionDoc, Functions, Instances,
-    Item, Origin, ParseBlock, Registration, Routes, Source, ViewSet,
+    API_VERSION, AssemblyError, BlockParserRegistration, BlockSource, Column, Decoder, EventTime,
+    FunctionDoc, Functions, Instances, Item, Origin, ParseBlock, Registration, Routes, Source, ViewSet,
 };
 use std::collections::{BTreeMap, BTreeSet};
 

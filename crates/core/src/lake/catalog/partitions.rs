@@ -244,7 +244,10 @@ impl Catalog {
     }
 
     /// The partitions, mostly one or none, with that file.
-    pub(crate) async fn partitions_with_file(&self, file_key: &str) -> Result<Vec<PartitionRecord>, LakeError> {
+    pub(crate) async fn partitions_with_file(
+        &self,
+        file_key: &str,
+    ) -> Result<Vec<PartitionRecord>, LakeError> {
         let mut statement = Statement::new("SELECT * FROM partitions");
         Conditions::new(&mut statement).and("file_key = ").bind(Arg::Text(file_key.to_owned()));
         statement.push(" ORDER BY partition_id");

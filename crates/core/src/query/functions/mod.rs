@@ -2,12 +2,14 @@
 
 pub mod arguments;
 mod block_faults;
+pub(crate) mod blocks;
 mod change_partitions;
 pub(crate) mod denials;
 mod list_partitions;
 mod list_view_sets;
 mod property_get;
 pub(crate) mod queries;
+pub(crate) mod retire;
 mod view_instance;
 
 use crate::access::Right;
