@@ -78,6 +78,18 @@ pub fn integer(out: &mut Vec<u8>, value: i64) -> Entry {
     Entry::new(2, out, start)
 }
 
+/// An integer without a sign.
+#[inline]
+pub fn unsigned(out: &mut Vec<u8>, value: u64) -> Entry {
+    if let Ok(value) = i64::try_from(value) {
+        return integer(out, value);
+    }
+    let start = out.len();
+    out.push(0x50);
+    out.extend_from_slice(&value.to_be_bytes());
+    Entry::new(2, out, start)
+}
+
 /// A float, which may be infinite or not a number.
 #[inline]
 pub fn float(out: &mut Vec<u8>, value: f64) -> Entry {
@@ -221,6 +233,17 @@ mod tests {
             Json::Object(members) => {
                 Value::Object(members.iter().map(|(k, v)| (k.clone(), tree(v))).collect::<Tree<'_>>())
             }
+        }
+    }
+
+    #[test]
+    fn unsigned_integers_keep_all_their_bits() {
+        for value in [0, 1, 300, i64::MAX as u64, i64::MAX as u64 + 1, u64::MAX] {
+            let (mut object, mut bytes) = (Object::default(), Vec::new());
+            object.put("n", |out| unsigned(out, value));
+            object.finish(&mut bytes);
+            let json = crate::properties::jsonb_to_json(&bytes).unwrap();
+            assert_eq!(json, format!(r#"{{"n":{value}}}"#));
         }
     }
 

@@ -65,10 +65,11 @@ pub use inventory;
 /// What a view crate needs.
 pub mod prelude {
     pub use crate::access::Right;
-    pub use crate::decode::{BlockDecoder, BlockReader, ChainDecoder, DecodeError, Rows};
+    pub use crate::decode::{BlockDecoder, BlockReader, ChainDecoder, DecodeError, ParsedObjects, Rows};
+    pub use crate::register_block_parser;
     pub use crate::registry::{
-        BlockSource, BlockSourceRegistration, Column, FunctionDoc, FunctionSet, Functions, Instances,
-        MakeRoutes, Routes, Source, SqlSource, ViewSet,
+        BlockParserRegistration, BlockSource, BlockSourceRegistration, Column, FunctionDoc, FunctionSet,
+        Functions, Instances, MakeRoutes, Routes, Source, SqlSource, ViewSet,
     };
     pub use crate::transit::{PropertyDictionary, TextColumn, TextDictionary};
     pub use crate::{register_block_source, register_functions, register_routes, register_view_set};
@@ -87,6 +88,9 @@ pub fn registrations() -> Vec<&'static registry::Registration> {
         &query::functions::properties::REGISTRATION,
         &query::functions::denials::REGISTRATION,
         &query::functions::queries::REGISTRATION,
+        &query::functions::blocks::REGISTRATION,
+        &query::functions::retire::REGISTRATION,
+        &decode::NATIVE_PARSER,
         &query::QUERY_ROUTES,
         &ingest::NATIVE_ROUTES,
     ]

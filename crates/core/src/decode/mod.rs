@@ -4,11 +4,16 @@
 //! can't be read costs the same rows in every query. Only the building of unwanted columns is left out.
 
 mod chain;
+mod native;
+mod parsed;
 mod reader;
 mod rows;
 
 pub use crate::transit::DecodeError;
 pub use chain::{AnyChainDecoder, ChainDecoder, ChainState, ChainTarget, ChainWalk};
+pub use native::REGISTRATION as NATIVE_PARSER;
+pub use parsed::ParsedObjects;
+pub(crate) use parsed::parsed_schema;
 pub use reader::BlockReader;
 pub(crate) use rows::RowsOf;
 pub use rows::{Decoded, Ignored, Rows, Values};

@@ -19,7 +19,7 @@ pub struct BlockReader<'a> {
 }
 
 impl<'a> BlockReader<'a> {
-    pub(super) fn new(record: &'a BlockRecord, payload: Bytes, limits: DecodeLimits) -> Self {
+    pub(crate) fn new(record: &'a BlockRecord, payload: Bytes, limits: DecodeLimits) -> Self {
         Self { record, payload, limits, transit: OnceCell::new() }
     }
 

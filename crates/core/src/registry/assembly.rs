@@ -2,8 +2,8 @@
 
 use super::factory::nearest;
 use super::{
-    API_VERSION, AssemblyError, BlockSource, Column, Decoder, EventTime, FunctionDoc, Functions, Instances,
-    Item, Origin, Registration, Routes, Source, ViewSet,
+    API_VERSION, AssemblyError, BlockParserRegistration, BlockSource, Column, Decoder, EventTime,
+    FunctionDoc, Functions, Instances, Item, Origin, ParseBlock, Registration, Routes, Source, ViewSet,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +16,8 @@ pub struct Assembly {
     sources: BTreeMap<&'static str, Vec<BlockSource>>,
     functions: Vec<(&'static Functions, &'static str)>,
     routes: Vec<(&'static Routes, &'static str)>,
+    /// Block parsers by format.
+    parsers: BTreeMap<&'static str, (&'static BlockParserRegistration, &'static str)>,
     /// Crates and their versions.
     crates: BTreeMap<&'static str, &'static str>,
     /// What it was made of.
@@ -37,6 +39,7 @@ impl Assembly {
             sources: BTreeMap::new(),
             functions: Vec::new(),
             routes: Vec::new(),
+            parsers: BTreeMap::new(),
             crates: BTreeMap::new(),
             registrations: registrations.clone(),
         };
@@ -61,6 +64,11 @@ impl Assembly {
                 Item::BlockSource(source) => others.push((source, r.crate_name)),
                 Item::Functions(functions) => assembly.functions.push((functions, r.crate_name)),
                 Item::Routes(routes) => assembly.routes.push((routes, r.crate_name)),
+                Item::BlockParser(parser) => {
+                    if let Some((_, first)) = assembly.parsers.insert(parser.format, (parser, r.crate_name)) {
+                        return Err(duplicate("parser of blocks", parser.format, first, r.crate_name));
+                    }
+                }
             }
         }
         assembly.check_functions()?;
@@ -134,6 +142,11 @@ impl Assembly {
     /// All routes, with the crates that registered them.
     pub fn routes(&self) -> impl Iterator<Item = (&'static Routes, &'static str)> + '_ {
         self.routes.iter().copied()
+    }
+
+    /// What reads the objects of blocks of that format.
+    pub fn parser(&self, format: &str) -> Option<ParseBlock> {
+        self.parsers.get(format).map(|(parser, _)| parser.parse)
     }
 
     /// Crates that registered something, with their versions.
@@ -229,6 +242,7 @@ fn item_key(item: &Item) -> (u8, &'static str) {
         Item::BlockSource(s) => (1, s.view_set),
         Item::Functions(f) => (2, f.docs.first().map_or("", |d| d.name)),
         Item::Routes(r) => (3, r.name),
+        Item::BlockParser(p) => (4, p.format),
     }
 }
 

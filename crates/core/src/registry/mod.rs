@@ -7,6 +7,7 @@
 //! Invariant: no view set is known by name in here, and core's own come through the same door.
 
 mod assembly;
+mod block_parser;
 mod column;
 mod error;
 mod factory;
@@ -14,6 +15,7 @@ mod functions;
 mod view_set;
 
 pub use assembly::Assembly;
+pub use block_parser::{BlockParserRegistration, ParseBlock};
 pub use column::{Column, ColumnType, EventTime, Origin};
 pub(crate) use column::{DOCUMENTED_TYPE, JSONB};
 pub use error::AssemblyError;
@@ -51,6 +53,8 @@ pub enum Item {
     Functions(Functions),
     /// HTTP routes.
     Routes(Routes),
+    /// How the objects of blocks of one format are read, for people to see.
+    BlockParser(BlockParserRegistration),
 }
 
 /// What `inventory` collects.
@@ -94,6 +98,15 @@ macro_rules! register_functions {
 macro_rules! register_routes {
     ($routes:expr) => {
         $crate::__register!(Routes($routes));
+    };
+}
+
+/// Registers a [`BlockParserRegistration`](crate::registry::BlockParserRegistration), and keeps it as the static
+/// `REGISTRATION` of the module.
+#[macro_export]
+macro_rules! register_block_parser {
+    ($parser:expr) => {
+        $crate::__register!(BlockParser($parser));
     };
 }
 

@@ -224,8 +224,8 @@ impl Dependencies {
 #[derive(Debug, Clone, Copy)]
 pub struct DependencyRecord<'a> {
     dependencies: &'a Dependencies,
-    type_: &'a EventType,
-    bytes: &'a [u8],
+    pub(super) type_: &'a EventType,
+    pub(super) bytes: &'a [u8],
 }
 
 impl DependencyRecord<'_> {

@@ -56,8 +56,10 @@ pub(super) enum Kind {
     Blob {
         skip: u8,
     },
-    /// A nested instance: valid, but without a reader.
-    Nested,
+    /// A nested instance of the type of that index: only shown, decoders have no reader for it.
+    Nested {
+        index: u32,
+    },
 }
 
 impl StreamLayout {
@@ -154,15 +156,16 @@ fn kind_of(type_name: &str, size: u64, all: &[TypeRecord]) -> Result<(Kind, u64)
         "i64" | "int64" => (Kind::I64, 8),
         "f64" => (Kind::F64, 8),
         _ => {
-            let nested = all
+            let (index, nested) = all
                 .iter()
-                .find(|t| t.name == type_name)
+                .enumerate()
+                .find(|(_, t)| t.name == type_name)
                 .ok_or_else(|| format!("is of the unknown type {type_name}"))?;
             if nested.size > size {
                 return Err(format!("has {size} bytes, its type {type_name} has {}", nested.size));
             }
             if !nested.is_reference {
-                return Ok((Kind::Nested, 0));
+                return Ok((Kind::Nested { index: index as u32 }, 0));
             }
             return Ok((Kind::Reference, reference_offset(nested)?));
         }
@@ -339,7 +342,7 @@ impl EventType {
 }
 
 #[cold]
-fn short() -> DecodeError {
+pub(super) fn short() -> DecodeError {
     DecodeError::corrupt("a record is shorter than its members")
 }
 
@@ -425,9 +428,9 @@ impl ReferenceField {
 /// Reads a text out of events of one type.
 #[derive(Debug, Clone, Copy)]
 pub struct TextField {
-    offset: u32,
-    skip: u8,
-    is_bare: bool,
+    pub(super) offset: u32,
+    pub(super) skip: u8,
+    pub(super) is_bare: bool,
 }
 
 impl TextField {
@@ -448,8 +451,8 @@ impl TextField {
 /// Reads a blob out of events of one type.
 #[derive(Debug, Clone, Copy)]
 pub struct BytesField {
-    offset: u32,
-    skip: u8,
+    pub(super) offset: u32,
+    pub(super) skip: u8,
 }
 
 impl BytesField {

@@ -18,6 +18,7 @@ mod columns;
 mod dependencies;
 mod frame;
 mod layout;
+mod objects;
 mod text;
 mod writer;
 

@@ -61,14 +61,19 @@ pub fn encode_block(mut info: BlockInfo, parts: &PayloadParts<'_>) -> BlockReque
         Ok(())
     });
     let start = body.len();
-    body.extend(encode(|e| {
+    body.extend(encode_payload(parts));
+    info.payload_size = (body.len() - start) as i64;
+    BlockRequest { info, payload: start..body.len(), body: body.into() }
+}
+
+/// A payload by itself, as [`split_payload`] takes it apart.
+pub fn encode_payload(parts: &PayloadParts<'_>) -> Vec<u8> {
+    encode(|e| {
         e.map(2)?;
         e.str("dependencies")?.bytes(&parts.dependencies)?;
         e.str("objects")?.bytes(&parts.objects)?;
         Ok(())
-    }));
-    info.payload_size = (body.len() - start) as i64;
-    BlockRequest { info, payload: start..body.len(), body: body.into() }
+    })
 }
 
 /// Takes a stored payload apart.

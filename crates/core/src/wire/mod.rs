@@ -13,7 +13,7 @@ mod process;
 mod stream;
 mod types;
 
-pub use block::{BlockRequest, PayloadParts, decode_block, encode_block, split_payload};
+pub use block::{BlockRequest, PayloadParts, decode_block, encode_block, encode_payload, split_payload};
 pub use process::{decode_process, encode_process};
 pub use stream::{decode_stream, encode_stream};
 pub use types::{MemberRecord, TypeRecord, decode_types, encode_types};

@@ -243,6 +243,36 @@ impl Catalog {
         Ok(rows.into_iter().map(PartitionRecord::from).collect())
     }
 
+    /// The partitions, mostly one or none, with that file.
+    pub(crate) async fn partitions_with_file(
+        &self,
+        file_key: &str,
+    ) -> Result<Vec<PartitionRecord>, LakeError> {
+        let mut statement = Statement::new("SELECT * FROM partitions");
+        Conditions::new(&mut statement).and("file_key = ").bind(Arg::Text(file_key.to_owned()));
+        statement.push(" ORDER BY partition_id");
+        let rows = self.readers.fetch::<PartitionRow>(statement).await?;
+        Ok(rows.into_iter().map(PartitionRecord::from).collect())
+    }
+
+    /// The partitions of an instance, whatever their schema, with exactly these times of reception.
+    pub(crate) async fn partitions_inserted(
+        &self,
+        view_set: &str,
+        instance: &str,
+        (begin, end): (i64, i64),
+    ) -> Result<Vec<PartitionRecord>, LakeError> {
+        let mut statement = Statement::new("SELECT * FROM partitions");
+        let mut conditions = Conditions::new(&mut statement);
+        conditions.and("view_set = ").bind(Arg::Text(view_set.to_owned()));
+        conditions.and("instance = ").bind(Arg::Text(instance.to_owned()));
+        conditions.and("insert_begin = ").bind(Arg::Int(begin));
+        conditions.and("insert_end = ").bind(Arg::Int(end));
+        statement.push(" ORDER BY partition_id");
+        let rows = self.readers.fetch::<PartitionRow>(statement).await?;
+        Ok(rows.into_iter().map(PartitionRecord::from).collect())
+    }
+
     /// Instances that have partitions, by view set, instance and schema.
     pub async fn partitioned_instances(&self) -> Result<Vec<CoveredRange>, LakeError> {
         let statement = Statement::new(

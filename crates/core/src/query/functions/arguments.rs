@@ -1,8 +1,11 @@
-//! Arguments of table functions: constants, known when the query is planned.
+//! Arguments of functions: those of table functions are constants, known when the query is planned.
 
 use crate::time::parse_rfc3339;
+use arrow::array::ArrayRef;
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, ScalarFunctionArgs};
 use datafusion::scalar::ScalarValue;
 use uuid::Uuid;
 
@@ -49,4 +52,18 @@ pub fn time(expr: &Expr, what: &str) -> Result<i64> {
         }
         other => wrong(what, "an RFC 3339 time in quotes or a timestamp in UTC", other),
     }
+}
+
+/// Whether values of a type are texts, in whatever shape the engine has them, or only NULL.
+pub(super) fn is_text(found: &DataType) -> bool {
+    match found {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => true,
+        DataType::Dictionary(_, values) => is_text(values),
+        _ => false,
+    }
+}
+
+/// The arguments of a scalar function, all of them [texts](is_text), in one shape: as many as there are rows.
+pub(super) fn texts(args: &ScalarFunctionArgs) -> Result<Vec<ArrayRef>> {
+    args.args.iter().map(|arg| Ok(cast(&arg.to_array(args.number_rows)?, &DataType::Utf8)?)).collect()
 }

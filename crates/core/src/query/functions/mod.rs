@@ -2,6 +2,7 @@
 
 pub mod arguments;
 mod block_faults;
+pub(crate) mod blocks;
 mod change_partitions;
 pub mod color;
 mod color_scales;
@@ -15,6 +16,7 @@ mod list_view_sets;
 mod mapping;
 pub mod properties;
 pub(crate) mod queries;
+pub(crate) mod retire;
 pub mod scalar_argument;
 mod view_instance;
 

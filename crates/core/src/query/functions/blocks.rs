@@ -1,0 +1,58 @@
+//! Single blocks as they were sent: `get_payload(…)` and `parse_block(…)`.
+
+mod get_payload;
+mod parse_block;
+
+use crate::access::Right;
+use crate::lake::{BlockRecord, LakeError};
+use crate::query::QueryContext;
+use crate::registry::{FunctionDoc, FunctionSet, Functions};
+use bytes::Bytes;
+use datafusion::error::DataFusionError;
+use std::sync::Arc;
+
+crate::register_functions! {
+    Functions {
+        docs: &[
+            FunctionDoc {
+                name: "get_payload",
+                signature: "get_payload(process_id, stream_id, block_id)",
+                about: "The payload of a block as its sender sent it: CBOR with the byte strings dependencies and \
+                        objects, of native clients compressed, of other protocols not. NULL if an id is; an error if \
+                        there is no such block.",
+                needs: Right::Read,
+            },
+            FunctionDoc {
+                name: "parse_block",
+                signature: "parse_block('block')",
+                about: "Table: the objects of a block that is in blocks in the query's range: object_index (their number in \
+                        the stream), type_name, and value, a JSONB object of all that was sent, its type as __type.",
+                needs: Right::Read,
+            },
+        ],
+        make: |context| FunctionSet {
+            scalars: vec![get_payload::get_payload(context.clone())],
+            aggregates: Vec::new(),
+            tables: vec![("parse_block", Arc::new(parse_block::ParseBlockFunction::new(context.clone())))],
+        },
+    }
+}
+
+/// The payload of a block, for the function of that name. Where in the store it lies is for the log, not for callers.
+async fn payload(
+    context: &QueryContext,
+    function: &str,
+    block: &BlockRecord,
+) -> Result<Bytes, DataFusionError> {
+    let block_id = block.info.block_id;
+    let payload = context.connection().payload(block).await.map_err(|e| {
+        tracing::error!(%block_id, object = block.object_key, "the payload of a block can't be read: {e}");
+        let why = match e {
+            LakeError::Corrupt(_) => "is gone or damaged",
+            _ => "can't be read now, try again",
+        };
+        DataFusionError::Execution(format!("{function}: the payload of block '{block_id}' {why}"))
+    })?;
+    context.report().add_block(payload.len() as u64);
+    Ok(payload)
+}

@@ -1,0 +1,217 @@
+//! `retire_partition_by_file(path)`, `retire_partition_by_metadata(…)`: single partitions taken away by hand.
+//!
+//! Each row is done by itself, and says what came of it: one that names no partition takes nothing back from the others.
+
+use super::arguments::{is_text, texts};
+use crate::access::Right;
+use crate::lake::{LakeError, PartitionRecord};
+use crate::query::QueryContext;
+use crate::registry::{FunctionDoc, FunctionSet, Functions};
+use crate::time::{parse_rfc3339, to_rfc3339};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::datatypes::{DataType, TimeUnit, TimestampNanosecondType};
+use async_trait::async_trait;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::async_udf::{AsyncScalarUDF, AsyncScalarUDFImpl};
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+crate::register_functions! {
+    Functions {
+        docs: &[
+            FunctionDoc {
+                name: "retire_partition_by_file",
+                signature: "retire_partition_by_file(path)",
+                about: "Takes the partition with that file (file_path of list_partitions()) away; its rows are made of the \
+                        blocks again when a query wants them. Says what happened, as a text that starts with SUCCESS or ERROR.",
+                needs: Right::Administer,
+            },
+            FunctionDoc {
+                name: "retire_partition_by_metadata",
+                signature: "retire_partition_by_metadata(view_set, instance, begin, end)",
+                about: "The same for the partition of that view instance with exactly these insert times, as \
+                        list_partitions() has them: timestamps, or texts in RFC 3339.",
+                needs: Right::Administer,
+            },
+        ],
+        make: |context| FunctionSet {
+            scalars: vec![retire(By::File, context), retire(By::Metadata, context)],
+            ..FunctionSet::default()
+        },
+    }
+}
+
+/// How partitions are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum By {
+    File,
+    Metadata,
+}
+
+fn retire(by: By, context: &QueryContext) -> ScalarUDF {
+    let arguments = match by {
+        By::File => 1,
+        By::Metadata => 4,
+    };
+    AsyncScalarUDF::new(Arc::new(Retire {
+        by,
+        context: context.clone(),
+        signature: Signature::any(arguments, Volatility::Volatile),
+    }))
+    .into_scalar_udf()
+}
+
+#[derive(Debug)]
+struct Retire {
+    by: By,
+    context: QueryContext,
+    signature: Signature,
+}
+
+// within one query there is one of each
+impl PartialEq for Retire {
+    fn eq(&self, other: &Self) -> bool {
+        self.by == other.by
+    }
+}
+
+impl Eq for Retire {}
+
+impl Hash for Retire {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.by.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Retire {
+    fn name(&self) -> &str {
+        match self.by {
+            By::File => "retire_partition_by_file",
+            By::Metadata => "retire_partition_by_metadata",
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        for (position, found) in types.iter().enumerate() {
+            let may_be_time = position >= 2;
+            if !is_text(found) && !(may_be_time && is_utc(found)) {
+                let needed = if may_be_time { "an RFC 3339 text or a timestamp in UTC" } else { "a text" };
+                return Err(DataFusionError::Plan(format!(
+                    "{}: argument {} must be {needed}, not a {found}",
+                    self.name(),
+                    position + 1
+                )));
+            }
+        }
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        Err(DataFusionError::Internal(format!("{} waits for the lake", self.name())))
+    }
+}
+
+/// A timestamp in UTC, of whatever unit.
+fn is_utc(found: &DataType) -> bool {
+    match found {
+        DataType::Timestamp(_, zone) => matches!(zone.as_deref(), None | Some("+00:00" | "UTC" | "Z")),
+        _ => false,
+    }
+}
+
+#[async_trait]
+impl AsyncScalarUDFImpl for Retire {
+    async fn invoke_async_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let mut said: Vec<Option<String>> = Vec::with_capacity(args.number_rows);
+        match self.by {
+            By::File => {
+                let columns = texts(&args)?;
+                for path in columns.iter().flat_map(|paths| paths.as_string::<i32>().iter()) {
+                    said.push(match path {
+                        Some(path) => Some(self.by_file(path).await?),
+                        None => None,
+                    });
+                }
+            }
+            By::Metadata => {
+                let columns =
+                    args.args.iter().map(|arg| arg.to_array(args.number_rows)).collect::<Result<Vec<_>>>()?;
+                let [sets, instances, begins, ends] = columns.as_slice() else {
+                    return Err(DataFusionError::Internal(format!("{} takes four arguments", self.name())));
+                };
+                let (sets, instances) = (cast(sets, &DataType::Utf8)?, cast(instances, &DataType::Utf8)?);
+                // all of them before anything is taken away
+                let (begins, ends) = (self.times(begins)?, self.times(ends)?);
+                let names = sets.as_string::<i32>().iter().zip(instances.as_string::<i32>().iter());
+                for ((set, instance), (begin, end)) in names.zip(begins.into_iter().zip(ends)) {
+                    said.push(match (set, instance, begin, end) {
+                        (Some(set), Some(instance), Some(begin), Some(end)) => {
+                            Some(self.by_metadata(set, instance, (begin, end)).await?)
+                        }
+                        _ => None,
+                    });
+                }
+            }
+        }
+        Ok(ColumnarValue::Array(Arc::new(StringArray::from(said))))
+    }
+}
+
+fn failed(e: LakeError) -> DataFusionError {
+    DataFusionError::External(Box::new(e))
+}
+
+impl Retire {
+    /// Times in nanoseconds since the Unix epoch.
+    fn times(&self, column: &ArrayRef) -> Result<Vec<Option<i64>>> {
+        if is_utc(column.data_type()) {
+            let nanoseconds = DataType::Timestamp(TimeUnit::Nanosecond, Some("+00:00".into()));
+            // a time that does not fit is an error, not a NULL
+            let options = CastOptions { safe: false, ..CastOptions::default() };
+            let times = cast_with_options(column, &nanoseconds, &options)?;
+            return Ok(times.as_primitive::<TimestampNanosecondType>().iter().collect());
+        }
+        let texts = cast(column, &DataType::Utf8)?;
+        let parse = |text: &str| {
+            parse_rfc3339(text).map_err(|e| DataFusionError::Execution(format!("{}: {e}", self.name())))
+        };
+        texts.as_string::<i32>().iter().map(|text| text.map(parse).transpose()).collect()
+    }
+
+    async fn by_file(&self, path: &str) -> Result<String> {
+        let found = self.context.connection().catalog().partitions_with_file(path).await.map_err(failed)?;
+        Ok(said(self.retire(&found).await?, path))
+    }
+
+    async fn by_metadata(&self, set: &str, instance: &str, times: (i64, i64)) -> Result<String> {
+        let catalog = self.context.connection().catalog();
+        let found = catalog.partitions_inserted(set, instance, times).await.map_err(failed)?;
+        let name = format!("{set}/{instance} [{}, {})", to_rfc3339(times.0), to_rfc3339(times.1));
+        Ok(said(self.retire(&found).await?, &name))
+    }
+
+    /// Whether any of them was still there.
+    async fn retire(&self, partitions: &[PartitionRecord]) -> Result<bool> {
+        if partitions.is_empty() {
+            return Ok(false);
+        }
+        let workshop = self.context.workshop();
+        let ids: Vec<i64> = partitions.iter().map(|p| p.partition_id).collect();
+        Ok(workshop.catalog().retire(&ids, workshop.expiry()).await.map_err(failed)? > 0)
+    }
+}
+
+fn said(is_retired: bool, name: &str) -> String {
+    match is_retired {
+        true => format!("SUCCESS: Retired partition {name}"),
+        false => format!("ERROR: Partition not found: {name}"),
+    }
+}
