@@ -3,7 +3,7 @@
 use super::color_scales::{SCALES, Stops};
 use super::mapping::{Kind, Mapping};
 use crate::registry::{FunctionDoc, FunctionSet, Functions};
-use arrow::array::{Array, StringViewArray, UInt32Array};
+use arrow::array::{StringViewArray, UInt32Array};
 use arrow::datatypes::DataType;
 use datafusion::error::{DataFusionError, Result};
 use std::sync::Arc;
@@ -13,7 +13,8 @@ const RGBA: Mapping = Mapping {
     parameters: &[("r", Kind::Number), ("g", Kind::Number), ("b", Kind::Number), ("a", Kind::Number)],
     result: |_| DataType::UInt32,
     evaluate: |inputs, rows| {
-        let (r, g, b, a) = (inputs[0].floats()?, inputs[1].floats()?, inputs[2].floats()?, inputs[3].floats()?);
+        let (r, g, b, a) =
+            (inputs[0].floats()?, inputs[1].floats()?, inputs[2].floats()?, inputs[3].floats()?);
         let colors = (0..rows).map(|row| {
             let channels = [r(row)?, g(row)?, b(row)?, a(row)?];
             Some(u32::from_be_bytes(channels.map(|channel| rounded(within(channel) * 255.0))))
@@ -29,7 +30,9 @@ const LERP_COLOR: Mapping = Mapping {
     evaluate: |inputs, rows| {
         let (first, second, t) = (inputs[0].integers()?, inputs[1].integers()?, inputs[2].floats()?);
         let colors = (0..rows).map(|row| {
-            let (Some(first), Some(second), Some(t)) = (first(row), second(row), t(row)) else { return Ok(None) };
+            let (Some(first), Some(second), Some(t)) = (first(row), second(row), t(row)) else {
+                return Ok(None);
+            };
             Ok(Some(mixed(color(first)?, color(second)?, within(t))))
         });
         Ok(Arc::new(colors.collect::<Result<UInt32Array>>()?))

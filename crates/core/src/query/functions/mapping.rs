@@ -61,9 +61,9 @@ fn is_text(data_type: &DataType) -> bool {
 fn is_pairs(data_type: &DataType) -> bool {
     let DataType::List(item) = data_type else { return false };
     let DataType::Struct(fields) = item.data_type() else { return false };
-    ["key", "value"].iter().all(|name| {
-        fields.iter().any(|field| field.name() == name && Kind::Text.takes(field.data_type()))
-    })
+    ["key", "value"]
+        .iter()
+        .all(|name| fields.iter().any(|field| field.name() == name && Kind::Text.takes(field.data_type())))
 }
 
 /// A function whose rows come from the same rows of its arguments alone.

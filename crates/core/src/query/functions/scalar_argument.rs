@@ -26,7 +26,9 @@ impl ScalarArgument {
         let wrong = |why: &str| Err(DataFusionError::Plan(format!("the {what} {why}")));
         if let Expr::ScalarSubquery(subquery) = expr {
             if !subquery.outer_ref_columns.is_empty() {
-                return wrong("is a subquery that refers to columns outside of itself; name its tables inside");
+                return wrong(
+                    "is a subquery that refers to columns outside of itself; name its tables inside",
+                );
             }
             let columns = subquery.subquery.schema().fields().len();
             if columns != 1 {
@@ -40,10 +42,10 @@ impl ScalarArgument {
         if expr.any_column_refs() || expr.contains_outer() {
             return wrong("can't refer to columns; write a subquery: (SELECT … FROM …)");
         }
-        let plan =
-            LogicalPlanBuilder::empty(true).project([expr.clone().alias("value")])?.build().map_err(|e| {
-                e.context(format!("the {what} must be a constant, an expression or a subquery"))
-            })?;
+        let plan = LogicalPlanBuilder::empty(true)
+            .project([expr.clone().alias("value")])?
+            .build()
+            .map_err(|e| e.context(format!("the {what} must be a constant, an expression or a subquery")))?;
         Ok(Self { plan: Arc::new(plan) })
     }
 
@@ -80,9 +82,10 @@ impl PlannedArgument {
 
 /// The values of one batch of an argument.
 pub fn only_column(batch: &RecordBatch) -> Result<&ArrayRef> {
-    batch.columns().first().ok_or_else(|| {
-        DataFusionError::Internal("an argument was computed without its column".to_owned())
-    })
+    batch
+        .columns()
+        .first()
+        .ok_or_else(|| DataFusionError::Internal("an argument was computed without its column".to_owned()))
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ crate::register_functions! {
             },
             FunctionDoc {
                 name: "jsonb_parse",
-                signature: "jsonb_parse(text)",
+                signature: "jsonb_parse(json)",
                 about: "JSONB of a JSON text; NULL if it is none, has a name twice in one object, or nests deeper than \
                         64 levels.",
             },

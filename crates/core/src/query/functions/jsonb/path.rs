@@ -88,7 +88,9 @@ impl<'a> Steps<'a> {
             match step {
                 Path::Root if steps.is_empty() && current.len() == 1 => {}
                 Path::ArrayIndices(places) if places.iter().any(is_range) => {
-                    steps.push(Step::Path(JsonPath { paths: std::mem::replace(&mut current, vec![Path::Root]) }));
+                    steps.push(Step::Path(JsonPath {
+                        paths: std::mem::replace(&mut current, vec![Path::Root]),
+                    }));
                     steps.push(Step::Places(places));
                 }
                 // as an expression that is a whole path it has to stand alone
@@ -174,7 +176,9 @@ fn skip_string(rest: &mut std::str::Bytes) -> Result<(), &'static str> {
         match rest.next().ok_or("a string in it does not end")? {
             b'"' => return Ok(()),
             b'\\' => {
-                if rest.next() == Some(b'u') && !rest.by_ref().take(4).filter(u8::is_ascii_hexdigit).count().eq(&4) {
+                if rest.next() == Some(b'u')
+                    && !rest.by_ref().take(4).filter(u8::is_ascii_hexdigit).count().eq(&4)
+                {
                     return Err("\\u takes four hexadecimal digits");
                 }
             }
@@ -190,7 +194,9 @@ fn check_step(step: &Path, is_behind_range: bool) -> Result<(), &'static str> {
             ArrayIndex::Index(index) => check_index(index),
             ArrayIndex::Slice((first, last)) => check_index(first).and_then(|()| check_index(last)),
         }),
-        Path::FilterExpr(expression) | Path::Expr(expression) => check_expression(expression, is_behind_range),
+        Path::FilterExpr(expression) | Path::Expr(expression) => {
+            check_expression(expression, is_behind_range)
+        }
         _ => Ok(()),
     }
 }

@@ -67,9 +67,7 @@ pub(super) const GET: Mapping = Mapping {
 pub(super) const OBJECT_KEYS: Mapping = Mapping {
     name: "jsonb_object_keys",
     parameters: &[("j", Kind::Jsonb)],
-    result: |_| {
-        dictionary_of(DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))))
-    },
+    result: |_| dictionary_of(DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))),
     evaluate: |inputs, _| {
         let mut lists = Lists::default();
         let mut distinct = ListBuilder::new(StringBuilder::new());

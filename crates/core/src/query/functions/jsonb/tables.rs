@@ -5,7 +5,9 @@ use crate::query::functions::input::Input;
 use crate::query::functions::mapping::Kind;
 use crate::query::functions::scalar_argument::{PlannedArgument, ScalarArgument, only_column};
 use crate::registry::JSONB;
-use arrow::array::{Array, ArrayBuilder, ArrayRef, BinaryBuilder, BinaryViewArray, RecordBatch, StringBuilder};
+use arrow::array::{
+    Array, ArrayBuilder, ArrayRef, BinaryBuilder, BinaryViewArray, RecordBatch, StringBuilder,
+};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::streaming::StreamingTable;

@@ -23,7 +23,9 @@ impl Sets {
         let column = |name: &str| -> Result<StringViewArray> {
             let column = lists.values().as_struct_opt().and_then(|pairs| pairs.column_by_name(name));
             let column = column.ok_or_else(|| {
-                DataFusionError::Plan(format!("properties are lists of {{key, value}}, and {name} is missing"))
+                DataFusionError::Plan(format!(
+                    "properties are lists of {{key, value}}, and {name} is missing"
+                ))
             })?;
             Ok(cast(column, &DataType::Utf8View)?.as_string_view().clone())
         };
