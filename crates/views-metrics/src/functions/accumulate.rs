@@ -14,7 +14,8 @@ use belvedere_core::datafusion::error::{DataFusionError, Result};
 use belvedere_core::datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use belvedere_core::datafusion::logical_expr::utils::format_state_name;
 use belvedere_core::datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, EmitTo, GroupsAccumulator, Signature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, EmitTo, GroupsAccumulator, Signature,
+    Volatility,
 };
 use belvedere_core::datafusion::physical_expr::PhysicalExpr;
 use belvedere_core::datafusion::physical_expr::utils::collect_columns;
@@ -148,12 +149,16 @@ impl Of {
 
     fn incompatible(self) -> DataFusionError {
         DataFusionError::Execution(match self {
-            Self::Values => "make_histogram: start, end and the number of bins must be the same in all rows of a \
+            Self::Values => {
+                "make_histogram: start, end and the number of bins must be the same in all rows of a \
                              group: group by them, or aggregate them first"
-                .to_owned(),
-            Self::Histograms => "Error merging incompatible histograms: start, end and the number of bins must be \
+                    .to_owned()
+            }
+            Self::Histograms => {
+                "Error merging incompatible histograms: start, end and the number of bins must be \
                                  the same in all histograms of a group"
-                .to_owned(),
+                    .to_owned()
+            }
         })
     }
 }
@@ -171,7 +176,9 @@ pub(super) struct Groups {
 
 fn numbers<'a, T: ArrowPrimitiveType>(values: &'a [ArrayRef], i: usize) -> Result<&'a PrimitiveArray<T>> {
     values.get(i).and_then(|v| v.as_primitive_opt::<T>()).ok_or_else(|| {
-        DataFusionError::Internal(format!("argument {i} of a histogram is not of the type that it was cast to"))
+        DataFusionError::Internal(format!(
+            "argument {i} of a histogram is not of the type that it was cast to"
+        ))
     })
 }
 
@@ -276,7 +283,9 @@ impl Groups {
         match (self.of, values) {
             (Of::Values, values) => self.add_values(values, rows),
             (Of::Histograms, [column]) => self.add_histograms(column, None, rows),
-            (Of::Histograms, _) => Err(DataFusionError::Internal("sum_histograms has one argument".to_owned())),
+            (Of::Histograms, _) => {
+                Err(DataFusionError::Internal("sum_histograms has one argument".to_owned()))
+            }
         }
     }
 
@@ -339,11 +348,20 @@ impl GroupsAccumulator for Groups {
         states(&self.take(emit_to))
     }
 
-    fn merge_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> Result<()> {
+    fn merge_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        total_num_groups: usize,
+    ) -> Result<()> {
         self.add_states(values, group_indices, total_num_groups)
     }
 
-    fn convert_to_state(&self, values: &[ArrayRef], opt_filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+    fn convert_to_state(
+        &self,
+        values: &[ArrayRef],
+        opt_filter: Option<&BooleanArray>,
+    ) -> Result<Vec<ArrayRef>> {
         let rows = values.first().map_or(0, |v| v.len());
         // a few at a time: each is a whole histogram until its empty bins are left out
         let mut parts: Vec<Vec<ArrayRef>> = Vec::new();
@@ -357,7 +375,8 @@ impl GroupsAccumulator for Groups {
         }
         (0..3)
             .map(|i| {
-                let columns: Vec<&dyn Array> = parts.iter().filter_map(|p| p.get(i).map(|c| c.as_ref())).collect();
+                let columns: Vec<&dyn Array> =
+                    parts.iter().filter_map(|p| p.get(i).map(|c| c.as_ref())).collect();
                 Ok(belvedere_core::arrow::compute::concat(&columns)?)
             })
             .collect()

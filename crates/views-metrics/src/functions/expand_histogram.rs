@@ -109,7 +109,9 @@ pub(super) fn bins(histogram: &HistogramRow<'_>, schema: &SchemaRef) -> Result<R
     };
     let width = range / histogram.bins.len() as f64;
     let centers = (0..histogram.bins.len()).map(|i| histogram.start + (i as f64 + 0.5) * width);
-    let (centers, counts) =
-        (Float64Array::from_iter_values(centers), UInt64Array::from_iter_values(histogram.bins.iter().copied()));
+    let (centers, counts) = (
+        Float64Array::from_iter_values(centers),
+        UInt64Array::from_iter_values(histogram.bins.iter().copied()),
+    );
     Ok(RecordBatch::try_new(schema.clone(), vec![Arc::new(centers), Arc::new(counts)])?)
 }

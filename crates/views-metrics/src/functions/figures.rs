@@ -61,7 +61,10 @@ impl ScalarUDFImpl for OfHistogram {
             && !ratio.is_numeric()
             && !ratio.is_null()
         {
-            return Err(DataFusionError::Plan(format!("{} takes a ratio from 0 to 1, not {ratio}", self.name())));
+            return Err(DataFusionError::Plan(format!(
+                "{} takes a ratio from 0 to 1, not {ratio}",
+                self.name()
+            )));
         }
         Ok(if self.figure == Figure::Count { DataType::UInt64 } else { DataType::Float64 })
     }

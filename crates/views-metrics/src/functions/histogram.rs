@@ -21,10 +21,8 @@ fn bin() -> FieldRef {
 
 fn fields() -> Fields {
     let numbers = NUMBERS.map(|name| Field::new(name, DataType::Float64, false));
-    let others = [
-        Field::new("count", DataType::UInt64, false),
-        Field::new("bins", DataType::List(bin()), false),
-    ];
+    let others =
+        [Field::new("count", DataType::UInt64, false), Field::new("bins", DataType::List(bin()), false)];
     numbers.into_iter().chain(others).collect()
 }
 
@@ -191,9 +189,9 @@ impl Histograms {
             })?;
             Ok(cast(found, &wanted)?)
         };
-        let numbers = NUMBERS.into_iter().map(|name| {
-            Ok(member(name, DataType::Float64)?.as_primitive::<Float64Type>().clone())
-        });
+        let numbers = NUMBERS
+            .into_iter()
+            .map(|name| Ok(member(name, DataType::Float64)?.as_primitive::<Float64Type>().clone()));
         let lists = member("bins", DataType::List(Arc::new(Field::new("bin", DataType::UInt64, true))))?;
         let lists = lists.as_list::<i32>().clone();
         Ok(Self {
@@ -259,7 +257,8 @@ pub(super) fn to_array<'a>(
         bins.extend(row.map(&bins_of).unwrap_or_default());
         offsets.push(i32::try_from(bins.len()).map_err(|_| {
             DataFusionError::ResourcesExhausted(
-                "the histograms of one batch have too many bins together: make fewer bins or groups".to_owned(),
+                "the histograms of one batch have too many bins together: make fewer bins or groups"
+                    .to_owned(),
             )
         })?);
     }

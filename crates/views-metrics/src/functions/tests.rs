@@ -81,7 +81,9 @@ fn bounds_that_make_no_sense_are_refused() {
 #[test]
 fn quantiles_are_linear_in_their_bin() {
     let histogram = of(&[1.0, 1.0, 5.0, 5.0]);
-    for (ratio, value) in [(0.0, 0.0), (0.25, 1.0), (0.5, 2.0), (0.75, 5.0), (1.0, 6.0), (2.0, 6.0), (-1.0, 0.0)] {
+    for (ratio, value) in
+        [(0.0, 0.0), (0.25, 1.0), (0.5, 2.0), (0.75, 5.0), (1.0, 6.0), (2.0, 6.0), (-1.0, 0.0)]
+    {
         assert_eq!(quantile(&row(&histogram), ratio), value, "{ratio}");
     }
     assert_eq!(quantile(&row(&of(&[])), 0.5), 10.0);
@@ -218,7 +220,9 @@ async fn bins_are_expanded_and_what_is_null_is_not() {
     assert_eq!(bins[0].column(1).as_primitive::<UInt64Type>().values(), &[1, 2]);
     let none = rows("SELECT * FROM expand_histogram(NULL)").await;
     assert_eq!(none.iter().map(RecordBatch::num_rows).sum::<usize>(), 0);
-    let error = error("SELECT * FROM expand_histogram((SELECT h FROM (SELECT make_histogram(0, 1, 1, 1) AS h) WHERE count_from_histogram(h) = 5))");
+    let error = error(
+        "SELECT * FROM expand_histogram((SELECT h FROM (SELECT make_histogram(0, 1, 1, 1) AS h) WHERE count_from_histogram(h) = 5))",
+    );
     assert!(error.await.contains("the subquery has no rows"));
 }
 

@@ -4,7 +4,7 @@ use crate::access::Right;
 use super::color_scales::{SCALES, Stops};
 use super::mapping::{Kind, Mapping};
 use crate::registry::{FunctionDoc, FunctionSet, Functions};
-use arrow::array::{Array, StringViewArray, UInt32Array};
+use arrow::array::{StringViewArray, UInt32Array};
 use arrow::datatypes::DataType;
 use datafusion::error::{DataFusionError, Result};
 use std::sync::Arc;

@@ -55,7 +55,7 @@ crate::register_functions! {
                 about: "The names of a JSONB object's members as a list, in order; NULL if j is no object.", needs: Right::Read },
             FunctionDoc {
                 name: "jsonb_parse",
-                signature: "jsonb_parse(text)",
+                signature: "jsonb_parse(json)",
                 about: "JSONB of a JSON text; NULL if it is none, has a name twice in one object, or nests deeper than \
                         64 levels.", needs: Right::Read },
             FunctionDoc {

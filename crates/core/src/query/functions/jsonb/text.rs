@@ -15,7 +15,7 @@ pub(super) const FORMAT_JSON: Mapping = Mapping {
 
 pub(super) const PARSE: Mapping = Mapping {
     name: "jsonb_parse",
-    parameters: &[("text", Kind::Text)],
+    parameters: &[("json", Kind::Text)],
     result: |_| dictionary_of(DataType::Binary),
     evaluate: |inputs, _| {
         let mut results = Bytes::new();

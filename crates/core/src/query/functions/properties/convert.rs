@@ -4,7 +4,7 @@ use super::shapes::Sets;
 use crate::properties::{list_type, to_jsonb, to_list};
 use crate::query::functions::input::{Bytes, Lists, dictionary_of};
 use crate::query::functions::mapping::{Kind, Mapping};
-use arrow::array::{Array, Int32Array};
+use arrow::array::Int32Array;
 use arrow::compute::take;
 use arrow::datatypes::DataType;
 use std::sync::Arc;
