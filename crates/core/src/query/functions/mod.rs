@@ -10,6 +10,8 @@ mod list_view_sets;
 mod property_get;
 pub(crate) mod queries;
 pub(crate) mod retire;
+#[cfg(test)]
+mod tests;
 mod view_instance;
 
 use crate::access::Right;
