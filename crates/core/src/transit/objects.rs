@@ -17,7 +17,8 @@ const PROPERTY_SET: &str = "PropertySetDependency";
 impl TransitBlock {
     /// Appends an event as a JSONB object: its type as `__type`, and its members, with what they refer to in their
     /// place. At most `limit` bytes of text are in it. Returns the name of the type; `None`, and nothing is appended, for
-    /// what is no record: a bare text, or a type of variable size that nothing is known about.
+    /// what is no record but stands for a text. Of a type of variable size that nothing is known about there is only
+    /// the name.
     pub fn event_to_jsonb<'a>(
         &'a self,
         event: &Event<'a>,
@@ -33,9 +34,6 @@ impl TransitBlock {
             Writer { layout, dependencies: self.dependencies(), values: MOST_VALUES, bytes: limit, limit };
         if type_.is_reference {
             return writer.referred(type_, event.bytes, out);
-        }
-        if type_.size.is_none() && type_.fields.is_empty() && type_.problem.is_none() {
-            return Ok(None);
         }
         writer.record(&layout.objects, type_, event.bytes, DEEPEST, out)?;
         Ok(Some(&type_.name))
