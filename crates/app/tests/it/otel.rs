@@ -625,3 +625,38 @@ async fn grpc_takes_the_same_requests_and_refuses_in_its_own_words() {
     assert_eq!(call(b"\x0a\x05abc".to_vec()).await.0.as_deref(), Some("3"));
     assert_eq!(call(vec![0; (1 << 20) + 1]).await.0.as_deref(), Some("8"));
 }
+
+#[tokio::test]
+async fn each_block_is_shown_object_by_object() {
+    let lake = lake().await;
+    let blocks = lake.sql("SELECT block_id, nb_objects, \"streams.format\" FROM blocks").await.unwrap();
+    let mut shown = 0;
+    for batch in &blocks {
+        for row in 0..batch.num_rows() {
+            let value = |column: usize| {
+                let options = arrow::util::display::FormatOptions::default();
+                let column = batch.column(column);
+                arrow::util::display::ArrayFormatter::try_new(column, &options)
+                    .unwrap()
+                    .value(row)
+                    .to_string()
+            };
+            let sql = format!(
+                "SELECT CAST(count(*) AS INT), CAST(count(DISTINCT object_index) AS INT), min(type_name), \
+                 CAST(count(property_get(value, '__type')) AS INT) FROM parse_block('{}')",
+                value(0)
+            );
+            let rows = lake.sql(&sql).await.unwrap();
+            let number = |column: usize| {
+                let column = rows[0].column(column);
+                let options = arrow::util::display::FormatOptions::default();
+                arrow::util::display::ArrayFormatter::try_new(column, &options).unwrap().value(0).to_string()
+            };
+            assert_eq!(number(0), value(1), "{}", value(2));
+            assert_eq!((number(0), number(0)), (number(1), number(3)));
+            assert!(number(2).starts_with("otlp."));
+            shown += 1;
+        }
+    }
+    assert!(shown > 3);
+}
