@@ -14,6 +14,7 @@ mod identity;
 mod json;
 pub mod log_entries;
 pub mod measures;
+pub mod objects;
 pub mod otel_metrics;
 pub mod otel_spans;
 mod points;
@@ -38,6 +39,9 @@ pub fn registrations() -> Vec<&'static Registration> {
         &otel_metrics::REGISTRATION,
         &log_entries::REGISTRATION,
         &measures::REGISTRATION,
+        &objects::traces::REGISTRATION,
+        &objects::logs::REGISTRATION,
+        &objects::metrics::REGISTRATION,
         &routes::REGISTRATION,
     ]
 }

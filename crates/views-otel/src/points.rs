@@ -111,7 +111,7 @@ fn double(value: u64) -> f64 {
     f64::from_bits(value)
 }
 
-fn zigzag(value: u64) -> i32 {
+pub(crate) fn zigzag(value: u64) -> i32 {
     ((value as u32 >> 1) as i32) ^ -((value & 1) as i32)
 }
 

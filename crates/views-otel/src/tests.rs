@@ -5,10 +5,11 @@ use crate::accept::block_of;
 use crate::json;
 use crate::request::{Form, Part, parts};
 use crate::signal::Signal;
-use belvedere_core::decode::{DecodeLimits, decode_block};
+use belvedere_core::arrow::array::RecordBatch;
+use belvedere_core::decode::{DecodeLimits, decode_block, parse_block};
 use belvedere_core::ingest::AnnouncedBlock;
 use belvedere_core::lake::BlockRecord;
-use belvedere_core::registry::{Decoder, Source, ViewSet};
+use belvedere_core::registry::{Decoder, Item, ParseBlock, Source, ViewSet};
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -55,11 +56,32 @@ fn decode(signal: Signal, part: &Part, wants_all: bool) -> usize {
         let decoded = decode_block(set, decoder, &record, payload.clone(), &projection, projected, limits);
         counts.push(decoded.unwrap().rows.num_rows());
     }
+    if wants_all {
+        let mut shown = 0;
+        let mut count = |batch: RecordBatch| {
+            shown += batch.num_rows();
+            true
+        };
+        parse_block(parser(signal), &record, payload, DecodeLimits::default(), &mut count).unwrap();
+        assert!(shown >= counts[0], "{shown} objects, {} rows", counts[0]);
+    }
     counts[0]
 }
 
+fn parser(signal: Signal) -> ParseBlock {
+    let registration = match signal {
+        Signal::Traces => &crate::objects::traces::REGISTRATION,
+        Signal::Logs => &crate::objects::logs::REGISTRATION,
+        Signal::Metrics => &crate::objects::metrics::REGISTRATION,
+    };
+    match &registration.item {
+        Item::BlockParser(parser) => parser.parse,
+        _ => panic!("no parser"),
+    }
+}
+
 fn view_sets(signal: Signal) -> Vec<&'static ViewSet> {
-    use belvedere_core::registry::{BlockSource, Column, Instances, Item};
+    use belvedere_core::registry::{BlockSource, Column, Instances};
     let registered = |registration: &'static belvedere_core::registry::Registration| match &registration.item
     {
         Item::ViewSet(set) => set,

@@ -2,6 +2,9 @@
 
 use crate::golden::{read_parquet, rows_of};
 use crate::support::{Place, Request, Server, recording, replay, testdata};
+use arrow::array::AsArray;
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
 use belvedere::core::Lake;
 use belvedere::core::axum::Router;
 use belvedere::core::axum::body::{Body, to_bytes};
@@ -624,4 +627,29 @@ async fn grpc_takes_the_same_requests_and_refuses_in_its_own_words() {
     assert_eq!(rows.iter().map(|batch| batch.num_rows()).sum::<usize>(), 72);
     assert_eq!(call(b"\x0a\x05abc".to_vec()).await.0.as_deref(), Some("3"));
     assert_eq!(call(vec![0; (1 << 20) + 1]).await.0.as_deref(), Some("8"));
+}
+
+#[tokio::test]
+async fn each_block_is_shown_object_by_object() {
+    let lake = lake().await;
+    let texts = async |sql: String| -> Vec<String> {
+        let mut texts = Vec::new();
+        for batch in lake.sql(&sql).await.unwrap() {
+            let column = cast(batch.column(0), &DataType::Utf8).unwrap();
+            texts.extend(column.as_string::<i32>().iter().flatten().map(str::to_owned));
+        }
+        texts
+    };
+    let blocks = texts("SELECT concat(block_id, ' ', nb_objects) FROM blocks".to_owned()).await;
+    assert!(blocks.len() > 3);
+    for block in blocks {
+        let (id, objects) = block.split_once(' ').unwrap();
+        // points of summaries count as the four rows of measures that they give
+        let sql = format!(
+            "SELECT concat(count(*) = count(DISTINCT object_index), ' ', count(*) = count(property_get(value, '__type')), \
+             ' ', sum(CASE type_name WHEN 'otlp.SummaryDataPoint' THEN 4 ELSE 1 END)) \
+             FROM parse_block('{id}') WHERE type_name LIKE 'otlp.%'"
+        );
+        assert_eq!(texts(sql).await, [format!("true true {objects}")], "{id}");
+    }
 }

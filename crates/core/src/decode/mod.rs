@@ -19,7 +19,8 @@ pub(crate) use rows::RowsOf;
 pub use rows::{Decoded, Ignored, Rows, Values};
 
 use crate::lake::BlockRecord;
-use crate::registry::ViewSet;
+use crate::registry::{ParseBlock, ViewSet};
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use std::fmt::Debug;
@@ -46,6 +47,21 @@ impl Default for DecodeLimits {
     fn default() -> Self {
         Self { block_bytes: 256 << 20 }
     }
+}
+
+/// Reads the objects of one block by the parser of its format, and hands them on in batches of `object_index`,
+/// `type_name` and `value`, until `hand_on` says `false`.
+pub fn parse_block(
+    parse: ParseBlock,
+    record: &BlockRecord,
+    payload: Bytes,
+    limits: DecodeLimits,
+    hand_on: &mut dyn FnMut(RecordBatch) -> bool,
+) -> Result<(), DecodeError> {
+    let reader = BlockReader::new(record, payload, limits);
+    let mut objects = ParsedObjects::new(record.info.object_offset, hand_on);
+    parse(&reader, &mut objects)?;
+    objects.finish()
 }
 
 /// Decodes one block into the columns `projection` (positions in the view set's schema) of `schema`.

@@ -314,3 +314,17 @@ async fn a_factory_makes_instances_and_names_what_is_near() {
     assert!(factory.get_global_view("blocks").is_some());
     assert!(factory.get_global_view("nope").is_none());
 }
+
+#[test]
+fn a_format_has_one_parser() {
+    let parser = |crate_name| {
+        registration(
+            crate_name,
+            Item::BlockParser(BlockParserRegistration { format: "tape", parse: |_, _| Ok(()) }),
+        )
+    };
+    let assembly = Assembly::new([parser("a")]).unwrap();
+    assert!(assembly.parser("tape").is_some() && assembly.parser("disc").is_none());
+    let error = error(&[parser("b"), parser("a")]);
+    assert!(error.contains("the parser of blocks 'tape' is registered by a and by b"), "{error}");
+}

@@ -17,7 +17,8 @@ const PROPERTY_SET: &str = "PropertySetDependency";
 impl TransitBlock {
     /// Appends an event as a JSONB object: its type as `__type`, and its members, with what they refer to in their
     /// place. At most `limit` bytes of text are in it. Returns the name of the type; `None`, and nothing is appended, for
-    /// what is no record: a bare text, or a type of variable size that nothing is known about.
+    /// what is no record but stands for a text. Of a type of variable size that nothing is known about there is only
+    /// the name.
     pub fn event_to_jsonb<'a>(
         &'a self,
         event: &Event<'a>,
@@ -33,9 +34,6 @@ impl TransitBlock {
             Writer { layout, dependencies: self.dependencies(), values: MOST_VALUES, bytes: limit, limit };
         if type_.is_reference {
             return writer.referred(type_, event.bytes, out);
-        }
-        if type_.size.is_none() && type_.fields.is_empty() && type_.problem.is_none() {
-            return Ok(None);
         }
         writer.record(&layout.objects, type_, event.bytes, DEEPEST, out)?;
         Ok(Some(&type_.name))
@@ -195,5 +193,95 @@ impl<'a> Writer<'a> {
             object.put(name, |out| text(out, value));
         }
         Ok(object.finish(out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transit::BlockWriter;
+    use crate::wire::{MemberRecord, TypeRecord};
+    use std::sync::Arc;
+
+    fn shown(w: &BlockWriter) -> Result<Vec<Option<String>>, DecodeError> {
+        let (dependencies, objects) = w.metadata();
+        let layout = Arc::new(StreamLayout::parse(&dependencies, &objects)?);
+        let block = TransitBlock::new(layout, &w.payload(), 1 << 20)?;
+        let show = |event: Event<'_>| {
+            let mut value = Vec::new();
+            let name = block.event_to_jsonb(&event, 1 << 20, &mut value)?;
+            Ok(name.map(|_| crate::properties::jsonb_to_json(&value).unwrap()))
+        };
+        block.events().map(|event| show(event?)).collect()
+    }
+
+    fn dependency_text(id: u64, text: &str) -> Vec<u8> {
+        [&id.to_le_bytes(), text.as_bytes()].concat()
+    }
+
+    #[test]
+    fn what_an_event_refers_to_and_what_is_nested_stands_in_its_place() {
+        let mut w = BlockWriter::new();
+        let (member, reference) = (BlockWriter::member, BlockWriter::reference);
+        let text = w.dependency_type(BlockWriter::type_record("StaticString", 0, vec![]));
+        let members = vec![member("id", "u64", 0, 8), reference("name", 8)];
+        let site = w.dependency_type(BlockWriter::type_record("Site", 16, members));
+        w.dependency(text, &dependency_text(1, "main"));
+        w.dependency(site, &[2_u64.to_le_bytes(), 1_u64.to_le_bytes()].concat());
+        let members =
+            vec![reference("site", 0), member("at", "Point", 8, 9), member("name", "StringId", 17, 8)];
+        let event = w.event_type(BlockWriter::type_record("Event", 25, members));
+        let members = vec![member("x", "f64", 0, 8), member("y", "u8", 8, 1)];
+        w.event_type(BlockWriter::type_record("Point", 9, members));
+        let id = vec![MemberRecord { is_reference: true, ..member("id", "usize", 0, 8) }];
+        let stands_for =
+            w.event_type(TypeRecord { is_reference: true, ..BlockWriter::type_record("StringId", 8, id) });
+        let new = w.event_type(BlockWriter::type_record("New", 0, vec![]));
+        w.event(
+            event,
+            &[&2_u64.to_le_bytes()[..], &1.5_f64.to_le_bytes(), &[7], &1_u64.to_le_bytes()].concat(),
+        );
+        w.event(stands_for, &1_u64.to_le_bytes());
+        w.event(stands_for, &2_u64.to_le_bytes());
+        w.event(new, b"xyz");
+        let site = r#"{"__type":"Site","id":2,"name":"main"}"#;
+        let event = r#"{"__type":"Event","at":{"__type":"Point","x":1.5,"y":7},"name":"main","site":"#;
+        assert_eq!(
+            shown(&w).unwrap(),
+            [
+                Some(format!("{event}{site}}}")),
+                None,
+                Some(site.to_owned()),
+                Some(r#"{"__type":"New"}"#.to_owned())
+            ]
+        );
+    }
+
+    #[test]
+    fn what_would_be_without_end_is_an_error() {
+        // each refers twice to the one before
+        let mut w = BlockWriter::new();
+        let text = w.dependency_type(BlockWriter::type_record("StaticString", 0, vec![]));
+        let members = vec![
+            BlockWriter::member("id", "u64", 0, 8),
+            BlockWriter::reference("a", 8),
+            BlockWriter::reference("b", 16),
+        ];
+        let pair = w.dependency_type(BlockWriter::type_record("Pair", 24, members));
+        w.dependency(text, &dependency_text(0, "leaf"));
+        for id in 1..25_u64 {
+            w.dependency(pair, &[id.to_le_bytes(), (id - 1).to_le_bytes(), (id - 1).to_le_bytes()].concat());
+        }
+        let top = w.event_type(BlockWriter::type_record("Top", 8, vec![BlockWriter::reference("pair", 0)]));
+        w.event(top, &24_u64.to_le_bytes());
+        let error = shown(&w).unwrap_err().to_string();
+        assert!(error.contains("more than 65536 values"), "{error}");
+
+        let mut w = BlockWriter::new();
+        let members = vec![BlockWriter::member("again", "Loop", 0, 8)];
+        let endless = w.event_type(BlockWriter::type_record("Loop", 8, members));
+        w.event(endless, &[0; 8]);
+        let error = shown(&w).unwrap_err().to_string();
+        assert!(error.contains("levels deep"), "{error}");
     }
 }

@@ -182,6 +182,7 @@ fn read_all(block: &TransitBlock) -> usize {
     for event in block.events() {
         let Ok(event) = event else { break };
         count += 1;
+        let _ = block.event_to_jsonb(&event, 1 << 16, &mut Vec::new());
         for event_type in block.layout().events() {
             let _ = event_type.i64("time").and_then(|f| f.get(&event));
             let _ = event_type.reference("desc").and_then(|f| f.get(&event));

@@ -1,8 +1,8 @@
 //! Colours as 0xRRGGBBAA: `rgba`, `lerp_color`, `color_scale`.
 
-use crate::access::Right;
 use super::color_scales::{SCALES, Stops};
 use super::mapping::{Kind, Mapping};
+use crate::access::Right;
 use crate::registry::{FunctionDoc, FunctionSet, Functions};
 use arrow::array::{StringViewArray, UInt32Array};
 use arrow::datatypes::DataType;

@@ -1,8 +1,8 @@
 //! Between two numbers: `lerp`, `unlerp`, `bin_center`.
 
-use crate::access::Right;
 use super::input::Input;
 use super::mapping::{Kind, Mapping};
+use crate::access::Right;
 use crate::registry::{FunctionDoc, FunctionSet, Functions};
 use arrow::array::{ArrayRef, Float64Array};
 use arrow::datatypes::DataType;

@@ -18,6 +18,8 @@ pub mod properties;
 pub(crate) mod queries;
 pub(crate) mod retire;
 pub mod scalar_argument;
+#[cfg(test)]
+mod tests;
 mod view_instance;
 
 use crate::access::Right;

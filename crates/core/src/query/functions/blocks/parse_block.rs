@@ -1,7 +1,7 @@
 //! `parse_block(block_id)`: a block's objects as they were sent.
 
 use super::payload;
-use crate::decode::{BlockReader, ParsedObjects, parsed_schema};
+use crate::decode::{parse_block, parsed_schema};
 use crate::lake::{BlockFilter, BlockRecord};
 use crate::query::QueryContext;
 use crate::query::functions::arguments::text;
@@ -154,11 +154,7 @@ impl Objects {
         let (block, parse, limits) = (self.block.clone(), self.parse, self.context.limits());
         let mut hand_over = HandOver { to, decoders, permit: Some(permit), threads: Handle::current() };
         let read = tokio::task::spawn_blocking(move || {
-            let mut hand_on = |batch| hand_over.batch(batch);
-            let reader = BlockReader::new(&block, payload, limits);
-            let mut objects = ParsedObjects::new(block.info.object_offset, &mut hand_on);
-            parse(&reader, &mut objects)?;
-            objects.finish()
+            parse_block(parse, &block, payload, limits, &mut |batch| hand_over.batch(batch))
         });
         let why = match read.await {
             Ok(Ok(())) => return Ok(()),

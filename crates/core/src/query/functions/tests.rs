@@ -1,0 +1,135 @@
+//! Single blocks and single partitions, over a third party's blocks made by hand.
+
+use crate::Lake;
+use crate::fixture::{block, insert, lake, number, process};
+use crate::partitions::Retention;
+use crate::time::{SECOND, TimeRange};
+use crate::wire::BlockRequest;
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::Int64Type;
+use futures::TryStreamExt;
+use uuid::Uuid;
+
+/// A lake with one block of two ticks.
+async fn lake_of_ticks() -> (Lake, BlockRequest) {
+    let lake = lake().await;
+    let id = Uuid::new_v4();
+    let (stream, request) = block(id, Uuid::new_v4(), &[(0, 5), (1_000, -6)], 1_000);
+    insert(&lake, process(id, 1_000), (stream, request.clone())).await;
+    (lake, request)
+}
+
+async fn columns(lake: &Lake, sql: &str) -> Vec<ArrayRef> {
+    let batches = lake.sql(sql).await.unwrap();
+    let filled: Vec<_> = batches.into_iter().filter(|batch| batch.num_rows() > 0).collect();
+    assert_eq!(filled.len(), 1, "{sql}");
+    filled[0].columns().to_vec()
+}
+
+async fn error(lake: &Lake, sql: &str) -> String {
+    lake.sql(sql).await.unwrap_err().to_string()
+}
+
+async fn said(lake: &Lake, sql: &str) -> String {
+    columns(lake, sql).await[0].as_string::<i32>().value(0).to_owned()
+}
+
+#[tokio::test]
+async fn the_objects_of_a_block_are_shown_with_all_their_members() {
+    let (lake, request) = lake_of_ticks().await;
+    let sql = format!("SELECT * FROM parse_block('{}') ORDER BY object_index", request.info.block_id);
+    let found = columns(&lake, &sql).await;
+    assert_eq!(found[0].as_primitive::<Int64Type>().values(), &[0, 1]);
+    assert!(found[1].as_string::<i32>().iter().all(|name| name == Some("Tick")));
+    let json = |row| crate::properties::jsonb_to_json(found[2].as_binary::<i32>().value(row)).unwrap();
+    assert_eq!(json(0), r#"{"__type":"Tick","number":5,"time":77}"#);
+    assert_eq!(json(1), r#"{"__type":"Tick","number":-6,"time":1077}"#);
+    let count = format!("SELECT count(*) FROM parse_block('{}')", request.info.block_id);
+    assert_eq!(number(&lake, &count, TimeRange::ALL).await, 2);
+}
+
+#[tokio::test]
+async fn a_block_outside_of_the_range_is_not_found_and_the_error_says_so() {
+    let (lake, request) = lake_of_ticks().await;
+    let id = request.info.block_id;
+    let sql = format!("SELECT count(*) FROM parse_block('{id}')");
+    // the wall clock of the sender is an hour late
+    let range = TimeRange { begin: Some(1_000 * SECOND), end: Some(2_000 * SECOND) };
+    let text = match lake.query(&sql, range).await {
+        Ok(answer) => answer.rows.try_collect::<Vec<_>>().await.unwrap_err().to_string(),
+        Err(e) => e.to_string(),
+    };
+    assert!(
+        text.contains(&format!("parse_block: block '{id}' not found in `blocks` for the queried range [")),
+        "{text}"
+    );
+    assert!(text.contains("widen the range to include it"), "{text}");
+    let other = Uuid::new_v4();
+    let text = error(&lake, &format!("SELECT * FROM parse_block('{other}')")).await;
+    assert!(text.contains(&format!("block '{other}' not found in `blocks`")), "{text}");
+    assert!(!text.contains("range"), "{text}");
+    let text = error(&lake, "SELECT * FROM parse_block('7')").await;
+    assert!(text.contains("'7' is not a valid block id"), "{text}");
+}
+
+#[tokio::test]
+async fn a_payload_is_what_was_sent() {
+    let (lake, request) = lake_of_ticks().await;
+    let sql = "SELECT get_payload(process_id, stream_id, block_id) FROM blocks";
+    let found = columns(&lake, sql).await;
+    assert_eq!(found[0].as_binary::<i32>().value(0), &request.body[request.payload.clone()]);
+    let found = columns(&lake, "SELECT get_payload(process_id, NULL, block_id) FROM blocks").await;
+    assert!(found[0].is_null(0));
+    let found = columns(
+        &lake,
+        "SELECT get_payload(arrow_cast(process_id, 'Dictionary(Int32, Utf8)'), stream_id, block_id) FROM blocks",
+    )
+    .await;
+    assert!(!found[0].is_null(0));
+
+    let (process_id, block_id) = (request.info.process_id, request.info.block_id);
+    let missing = Uuid::new_v4();
+    let text = error(&lake, &format!("SELECT get_payload('{process_id}', '{missing}', '{block_id}')")).await;
+    for id in [process_id, missing, block_id] {
+        assert!(text.contains(&id.to_string()), "{text}");
+    }
+    let text = error(&lake, &format!("SELECT get_payload('x', '{missing}', '{block_id}')")).await;
+    assert!(text.contains("'x' is not a valid process id"), "{text}");
+    let text = error(&lake, &format!("SELECT get_payload(1, '{missing}', '{block_id}')")).await;
+    assert!(text.contains("the process id must be a text"), "{text}");
+}
+
+#[tokio::test]
+async fn a_partition_is_retired_by_its_file_or_by_its_times() {
+    let (lake, _) = lake_of_ticks().await;
+    let partitions = "SELECT count(*) FROM list_partitions() WHERE view_set_name = 'ticks'";
+    let of_ticks = "FROM list_partitions() WHERE view_set_name = 'ticks' AND view_instance_id = 'global'";
+    for sql in [
+        format!("SELECT retire_partition_by_file(file_path) {of_ticks}"),
+        format!(
+            "SELECT retire_partition_by_metadata(view_set_name, view_instance_id, begin_insert_time, end_insert_time) \
+             {of_ticks}"
+        ),
+    ] {
+        lake.maintain_once(&Retention::default(), |_| ()).await.unwrap();
+        assert_eq!(number(&lake, partitions, TimeRange::ALL).await, 1);
+        let text = said(&lake, &sql).await;
+        assert!(text.starts_with("SUCCESS: Retired partition "), "{text}");
+        assert_eq!(number(&lake, partitions, TimeRange::ALL).await, 0);
+        assert_eq!(number(&lake, "SELECT count(*) FROM ticks", TimeRange::ALL).await, 2);
+    }
+    assert_eq!(
+        said(&lake, "SELECT retire_partition_by_file('a/b')").await,
+        "ERROR: Partition not found: a/b"
+    );
+    let text = said(
+        &lake,
+        "SELECT retire_partition_by_metadata('ticks', 'global', '2020-01-01T00:00:00Z', TIMESTAMP '2020-01-02')",
+    )
+    .await;
+    assert!(text.starts_with("ERROR: Partition not found: ticks/global [2020-01-01T00:00:00"), "{text}");
+    let found = columns(&lake, "SELECT retire_partition_by_file(NULL)").await;
+    assert!(found[0].is_null(0));
+    let text = error(&lake, "SELECT retire_partition_by_metadata('ticks', 'global', 1, 2)").await;
+    assert!(text.contains("argument 3 must be an RFC 3339 text or a timestamp in UTC"), "{text}");
+}
