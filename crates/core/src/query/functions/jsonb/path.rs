@@ -104,11 +104,9 @@ impl<'a> Steps<'a> {
 
     /// All that the path finds. Arithmetic on what is no number finds nothing.
     fn all(&self, value: RawJsonb) -> Vec<OwnedJsonb> {
-        let mut found = vec![value.to_owned()];
-        for step in &self.0 {
-            found = found.iter().flat_map(|value| step.all(value.as_raw())).collect();
-        }
-        found
+        let mut steps = self.0.iter();
+        let found = steps.next().map(|step| step.all(value)).unwrap_or_default();
+        steps.fold(found, |found, step| found.iter().flat_map(|value| step.all(value.as_raw())).collect())
     }
 }
 
@@ -175,10 +173,9 @@ fn skip_string(rest: &mut std::str::Bytes) -> Result<(), &'static str> {
     loop {
         match rest.next().ok_or("a string in it does not end")? {
             b'"' => return Ok(()),
-            b'\\' => {
-                if rest.next() == Some(b'u')
-                    && !rest.by_ref().take(4).filter(u8::is_ascii_hexdigit).count().eq(&4)
-                {
+            b'\\' if rest.next() == Some(b'u') => {
+                let digits = rest.by_ref().take(4).filter(u8::is_ascii_hexdigit).count();
+                if digits != 4 {
                     return Err("\\u takes four hexadecimal digits");
                 }
             }
