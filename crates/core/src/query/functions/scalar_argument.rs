@@ -43,9 +43,9 @@ impl ScalarArgument {
             return wrong("can't refer to columns; write a subquery: (SELECT … FROM …)");
         }
         let plan = LogicalPlanBuilder::empty(true)
-            .project([expr.clone().alias("value")])?
-            .build()
-            .map_err(|e| e.context(format!("the {what} must be a constant, an expression or a subquery")))?;
+            .project([expr.clone().alias("value")])
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(|e| e.context(format!("the {what} can't be computed")))?;
         Ok(Self { plan: Arc::new(plan) })
     }
 

@@ -79,3 +79,56 @@ pub(super) const TO_JSONB: Mapping = Mapping {
         inputs[0].spread(Arc::new(results.finish()))
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::functions::input::Input;
+    use crate::query::functions::properties::get;
+    use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, UInt16Array};
+    use arrow::compute::cast;
+    use arrow::datatypes::Int32Type;
+    use datafusion::logical_expr::ColumnarValue;
+    use datafusion::scalar::ScalarValue;
+
+    /// Lists in a dictionary; the key of the second row is NULL.
+    fn shared() -> Input {
+        let two = [("b".to_owned(), "x".to_owned()), ("a".to_owned(), "y".to_owned())];
+        let keys = UInt16Array::from(vec![Some(0), None, Some(1), Some(0)]);
+        let array: ArrayRef =
+            Arc::new(DictionaryArray::try_new(keys, to_list([two.as_slice(), &[]])).unwrap());
+        Input::of_array(&array).unwrap()
+    }
+
+    fn counts(input: Input) -> Vec<Option<i32>> {
+        (LENGTH.evaluate)(&[input], 4).unwrap().as_primitive::<Int32Type>().iter().collect()
+    }
+
+    #[test]
+    fn a_list_has_its_length_and_its_jsonb_has_the_same() {
+        let expected = [Some(2), None, Some(0), Some(2)];
+        assert_eq!(counts(shared()), expected);
+        let jsonb = (TO_JSONB.evaluate)(&[shared()], 4).unwrap();
+        assert_eq!(jsonb.data_type(), &dictionary_of(DataType::Binary));
+        assert_eq!(counts(Input::of_array(&jsonb).unwrap()), expected);
+    }
+
+    #[test]
+    fn written_out_and_shared_again_lists_are_the_same() {
+        let plain = (TO_ARRAY.evaluate)(&[shared()], 4).unwrap();
+        assert_eq!(plain.data_type(), &list_type());
+        assert!(plain.is_null(1));
+        let dictionary = (TO_DICT.evaluate)(&[Input::of_array(&plain).unwrap()], 4).unwrap();
+        assert_eq!(dictionary.data_type(), &dictionary_of(list_type()));
+        assert_eq!(dictionary.as_any_dictionary().values().len(), 2);
+        let again = (TO_ARRAY.evaluate)(&[Input::of_array(&dictionary).unwrap()], 4).unwrap();
+        assert_eq!(&again, &plain);
+    }
+
+    #[test]
+    fn a_property_is_found_in_a_dictionary_of_lists() {
+        let name = Input::new(&ColumnarValue::Scalar(ScalarValue::from("A"))).unwrap();
+        let found = cast(&(get::GET.evaluate)(&[shared(), name], 4).unwrap(), &DataType::Utf8).unwrap();
+        assert_eq!(found.as_string::<i32>().iter().collect::<Vec<_>>(), [Some("y"), None, None, Some("y")]);
+    }
+}
