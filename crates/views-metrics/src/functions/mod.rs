@@ -1,6 +1,7 @@
 //! SQL functions about histograms: made of values, added up, asked, and taken apart.
 
 mod accumulate;
+mod aggregates;
 mod expand_histogram;
 mod figures;
 mod histogram;
@@ -67,7 +68,7 @@ register_functions! {
         ],
         make: |_| FunctionSet {
             scalars: Figure::ALL.map(figures::function).into(),
-            aggregates: vec![accumulate::make_histogram(), accumulate::sum_histograms()],
+            aggregates: vec![aggregates::make_histogram(), aggregates::sum_histograms()],
             tables: vec![("expand_histogram", Arc::new(ExpandHistogram))],
         },
     }
