@@ -102,7 +102,7 @@ pub(crate) fn view_set(assembly: &Assembly, set: &ViewSet, crate_name: &str) -> 
     if !own.is_empty() {
         let _ = writeln!(text, "\nFunctions of {crate_name}:\n\n| function | what it gives |\n| --- | --- |");
         for f in own {
-            let _ = writeln!(text, "| `{}` | {} |", cell(f.signature), cell(f.about));
+            let _ = writeln!(text, "| `{}` | {} |", cell(f.signature), cell(&f.about_with_right()));
         }
     }
     text
@@ -120,7 +120,12 @@ pub(crate) fn functions(assembly: &Assembly) -> String {
             .to_owned();
     for (functions, crate_name) in assembly.functions() {
         for f in functions.docs {
-            let _ = writeln!(text, "| `{}` | {} | {crate_name} |", cell(f.signature), cell(f.about));
+            let _ = writeln!(
+                text,
+                "| `{}` | {} | {crate_name} |",
+                cell(f.signature),
+                cell(&f.about_with_right())
+            );
         }
     }
     text
@@ -166,7 +171,13 @@ pub(crate) fn as_json(assembly: &Assembly, only: Option<&str>) -> String {
         .functions()
         .flat_map(|(functions, crate_name)| functions.docs.iter().map(move |f| (f, crate_name)))
         .map(|(f, crate_name)| {
-            json!({ "name": f.name, "signature": f.signature, "description": f.about, "crate": crate_name })
+            json!({
+                "name": f.name,
+                "signature": f.signature,
+                "description": f.about,
+                "needs": f.needs.name(),
+                "crate": crate_name,
+            })
         })
         .collect();
     format!("{:#}\n", json!({ "view_sets": view_sets, "functions": functions }))

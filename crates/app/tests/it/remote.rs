@@ -96,7 +96,7 @@ const QUERIES: &[&str] = &[
     "SELECT properties FROM log_entries ORDER BY time, msg LIMIT 3",
     "SELECT msg FROM log_entries LIMIT 0",
     "SELECT 1 AS one, NULL AS nothing, 'ü' AS text, make_array(1, 2) AS list",
-    "SHOW TABLES",
+    "SELECT table_name, description FROM information_schema.tables ORDER BY table_name",
     "DESCRIBE log_entries",
 ];
 

@@ -209,7 +209,7 @@ fn keys_are_shown_once_listed_without_their_text_and_revoked_by_name_or_id() {
 /// What a server says until it listens, and then what it says of itself.
 fn serve_and_listen(place: &Place, flags: &[&str]) -> (std::process::Child, Vec<String>) {
     let mut command = place.command("serve");
-    command.args(flags).args(["--otlp-http", "off", "--otlp-grpc", "off"]);
+    command.args(flags).args(["--otlp-http", "off", "--otlp-grpc", "off", "--flight-sql", "off"]);
     let mut child = command.env("BELVEDERE_LOG", "warn").stderr(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     let mut said = Vec::new();

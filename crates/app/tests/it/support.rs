@@ -131,7 +131,9 @@ impl Place {
         if cfg!(feature = "otel") {
             wanted.extend(["otlp-http", "otlp-grpc"]);
         }
-        if cfg!(feature = "flight-sql") && flags.contains(&"--flight-sql") {
+        let roles = flags.iter().position(|flag| *flag == "--roles").and_then(|i| flags.get(i + 1));
+        let answers = roles.is_none_or(|roles| roles.contains("query"));
+        if cfg!(feature = "flight-sql") && answers && flags.contains(&"--flight-sql") {
             wanted.push("flight-sql");
         }
         let mut addresses = HashMap::new();

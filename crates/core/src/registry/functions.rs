@@ -30,6 +30,16 @@ pub struct FunctionDoc {
     pub needs: Right,
 }
 
+impl FunctionDoc {
+    /// What it gives, and which right it needs if reading is not enough.
+    pub fn about_with_right(&self) -> String {
+        match self.needs {
+            Right::Read => self.about.to_owned(),
+            right => format!("{} Needs the right {}.", self.about, right.name()),
+        }
+    }
+}
+
 /// The functions themselves.
 #[derive(Debug, Default)]
 pub struct FunctionSet {

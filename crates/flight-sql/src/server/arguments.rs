@@ -7,7 +7,7 @@
 use super::placeholders::parameter_names;
 use arrow_flight::decode::FlightRecordBatchStream;
 use belvedere_core::arrow::array::RecordBatch;
-use belvedere_core::arrow::compute::cast;
+use belvedere_core::arrow::compute::{CastOptions, cast_with_options};
 use belvedere_core::arrow::datatypes::Schema;
 use belvedere_core::arrow::error::ArrowError;
 use belvedere_core::arrow::ipc::reader::StreamReader;
@@ -56,7 +56,9 @@ pub(super) fn conform(row: RecordBatch, wanted: &Schema) -> Result<RecordBatch, 
     let is_named = wanted.fields().iter().all(|field| by_name(field.name()).is_some());
     let columns = wanted.fields().iter().enumerate().map(|(i, field)| {
         let at = by_name(field.name()).filter(|_| is_named).unwrap_or(i);
-        cast(row.column(at), field.data_type()).map_err(|e| {
+        // what does not fit is an error, not a NULL
+        let options = CastOptions { safe: false, ..CastOptions::default() };
+        cast_with_options(row.column(at), field.data_type(), &options).map_err(|e| {
             Status::invalid_argument(format!(
                 "the parameter {} can't be made a {}: {e}",
                 field.name(),

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::async_udf::{AsyncScalarUDF, AsyncScalarUDFImpl};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -32,9 +32,9 @@ crate::register_functions! {
             },
             FunctionDoc {
                 name: "retire_partition_by_metadata",
-                signature: "retire_partition_by_metadata(view_set, instance, begin, end)",
+                signature: "retire_partition_by_metadata(view_set, instance, begin, end[, schema_hash])",
                 about: "The same for the partition of that view instance with exactly these insert times, as \
-                        list_partitions() has them: timestamps, or texts in RFC 3339.",
+                        list_partitions() has them: timestamps, or texts in RFC 3339. With a schema hash only if it is of that schema.",
                 needs: Right::Administer,
             },
         ],
@@ -53,14 +53,16 @@ enum By {
 }
 
 fn retire(by: By, context: &QueryContext) -> ScalarUDF {
-    let arguments = match by {
-        By::File => 1,
-        By::Metadata => 4,
-    };
     AsyncScalarUDF::new(Arc::new(Retire {
         by,
         context: context.clone(),
-        signature: Signature::any(arguments, Volatility::Volatile),
+        signature: match by {
+            By::File => Signature::any(1, Volatility::Volatile),
+            // the schema hash may be left out
+            By::Metadata => {
+                Signature::one_of(vec![TypeSignature::Any(4), TypeSignature::Any(5)], Volatility::Volatile)
+            }
+        },
     }))
     .into_scalar_udf()
 }
@@ -101,6 +103,15 @@ impl ScalarUDFImpl for Retire {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         for (position, found) in types.iter().enumerate() {
+            if position == 4 {
+                if matches!(found, DataType::Binary | DataType::BinaryView | DataType::LargeBinary) {
+                    continue;
+                }
+                return Err(DataFusionError::Plan(format!(
+                    "{}: argument 5 must be a schema hash as list_partitions() has it, not a {found}",
+                    self.name()
+                )));
+            }
             let may_be_time = position >= 2;
             if !is_text(found) && !(may_be_time && is_utc(found)) {
                 let needed = if may_be_time { "an RFC 3339 text or a timestamp in UTC" } else { "a text" };
@@ -144,17 +155,22 @@ impl AsyncScalarUDFImpl for Retire {
             By::Metadata => {
                 let columns =
                     args.args.iter().map(|arg| arg.to_array(args.number_rows)).collect::<Result<Vec<_>>>()?;
-                let [sets, instances, begins, ends] = columns.as_slice() else {
+                let [sets, instances, begins, ends, hashes @ ..] = columns.as_slice() else {
                     return Err(DataFusionError::Internal(format!("{} takes four arguments", self.name())));
                 };
+                let hashes = hashes.first().map(|hashes| cast(hashes, &DataType::Binary)).transpose()?;
                 let (sets, instances) = (cast(sets, &DataType::Utf8)?, cast(instances, &DataType::Utf8)?);
                 // all of them before anything is taken away
                 let (begins, ends) = (self.times(begins)?, self.times(ends)?);
                 let names = sets.as_string::<i32>().iter().zip(instances.as_string::<i32>().iter());
-                for ((set, instance), (begin, end)) in names.zip(begins.into_iter().zip(ends)) {
+                for (row, ((set, instance), (begin, end))) in
+                    names.zip(begins.into_iter().zip(ends)).enumerate()
+                {
+                    let hash = hashes.as_ref().map(|hashes| hashes.as_binary::<i32>());
+                    let hash = hash.filter(|hashes| hashes.is_valid(row)).map(|hashes| hashes.value(row));
                     said.push(match (set, instance, begin, end) {
                         (Some(set), Some(instance), Some(begin), Some(end)) => {
-                            Some(self.by_metadata(set, instance, (begin, end)).await?)
+                            Some(self.by_metadata(set, instance, (begin, end), hash).await?)
                         }
                         _ => None,
                     });
@@ -191,9 +207,17 @@ impl Retire {
         Ok(said(self.retire(&found).await?, path))
     }
 
-    async fn by_metadata(&self, set: &str, instance: &str, times: (i64, i64)) -> Result<String> {
+    /// Those of that schema, if a hash is given; all, if not.
+    async fn by_metadata(
+        &self,
+        set: &str,
+        instance: &str,
+        times: (i64, i64),
+        schema_hash: Option<&[u8]>,
+    ) -> Result<String> {
         let catalog = self.context.connection().catalog();
-        let found = catalog.partitions_inserted(set, instance, times).await.map_err(failed)?;
+        let mut found = catalog.partitions_inserted(set, instance, times).await.map_err(failed)?;
+        found.retain(|partition| schema_hash.is_none_or(|hash| partition.content.schema_hash == hash));
         let name = format!("{set}/{instance} [{}, {})", to_rfc3339(times.0), to_rfc3339(times.1));
         Ok(said(self.retire(&found).await?, &name))
     }

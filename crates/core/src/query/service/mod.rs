@@ -178,6 +178,7 @@ fn handed_over(
             }
         }
     })
+    .fuse()
     .boxed()
 }
 

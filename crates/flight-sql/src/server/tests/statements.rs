@@ -101,7 +101,7 @@ async fn limits_and_ranges_work_at_either_step_and_each_bound_alone() {
 #[tokio::test]
 async fn dictionaries_are_there_for_who_wants_them() {
     let (_lake, mut client) = talker().await;
-    let sql = "SELECT arrow_cast(exe, 'Dictionary(Int32, Utf8)') AS d FROM processes";
+    let sql = "SELECT arrow_cast(concat(exe, ''), 'Dictionary(Int32, Utf8)') AS d FROM processes";
     let plain = ask(&mut client, sql).await.unwrap();
     assert_eq!(*plain.column(0).data_type(), DataType::Utf8);
     client.set_header("preserve_dictionary", "True");
