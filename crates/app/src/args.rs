@@ -32,6 +32,7 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "there is one in a process")]
 pub(crate) enum Command {
     /// Take what instrumented processes send, and keep it in a lake.
     Serve(ServeArgs),

@@ -46,6 +46,7 @@ impl Format {
 }
 
 /// Writes the rows of one answer, as they come, in bounded memory.
+#[allow(clippy::large_enum_variant, reason = "there is one for each answer")]
 pub(crate) enum RowWriter<W: Write + Send> {
     Table(table::TableWriter<W>),
     Data(formats::RowWriter<W>),

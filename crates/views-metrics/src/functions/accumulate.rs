@@ -54,7 +54,7 @@ pub(super) struct Groups {
     bins: usize,
 }
 
-fn numbers<'a, T: ArrowPrimitiveType>(values: &'a [ArrayRef], i: usize) -> Result<&'a PrimitiveArray<T>> {
+fn numbers<T: ArrowPrimitiveType>(values: &[ArrayRef], i: usize) -> Result<&PrimitiveArray<T>> {
     values.get(i).and_then(|v| v.as_primitive_opt::<T>()).ok_or_else(|| {
         DataFusionError::Internal(format!(
             "argument {i} of a histogram is not of the type that it was cast to"

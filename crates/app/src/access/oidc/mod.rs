@@ -90,6 +90,9 @@ struct Attempt {
     failure: Option<String>,
 }
 
+/// Callers of tokens that were checked, by digests of these, and until when that holds.
+type Verified = LruCache<[u8; 32], (Arc<Caller>, Instant)>;
+
 /// Knows the tokens of a provider.
 #[derive(Debug)]
 pub(crate) struct Oidc {
@@ -101,7 +104,7 @@ pub(crate) struct Oidc {
     /// Held while the provider is asked.
     attempt: tokio::sync::Mutex<Option<Attempt>>,
     /// By the tokens' hashes.
-    verified: Mutex<LruCache<[u8; 32], (Arc<Caller>, Instant)>>,
+    verified: Mutex<Verified>,
 }
 
 impl Oidc {

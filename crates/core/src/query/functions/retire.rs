@@ -113,7 +113,8 @@ impl ScalarUDFImpl for Retire {
                 )));
             }
             let may_be_time = position >= 2;
-            if !is_text(found) && !(may_be_time && is_utc(found)) {
+            let fits = is_text(found) || (may_be_time && is_utc(found));
+            if !fits {
                 let needed = if may_be_time { "an RFC 3339 text or a timestamp in UTC" } else { "a text" };
                 return Err(DataFusionError::Plan(format!(
                     "{}: argument {} must be {needed}, not a {found}",

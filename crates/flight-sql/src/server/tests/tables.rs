@@ -89,6 +89,7 @@ async fn names_that_tools_put_together_work_in_sql() {
     let (_lake, mut client) = talker().await;
     let rows = tables(&mut client, CommandGetTables::default()).await;
     let columns = ["catalog_name", "db_schema_name", "table_name"].map(|name| texts(&rows, name));
+    #[allow(clippy::needless_range_loop, reason = "rows of several columns")]
     for i in 0..rows.num_rows() {
         let [catalog, schema, table] = [0, 1, 2].map(|c: usize| columns[c][i].clone());
         ask(&mut client, &format!("SELECT * FROM \"{catalog}\".\"{schema}\".\"{table}\"")).await.unwrap();

@@ -9,6 +9,7 @@ use datafusion::error::{DataFusionError, Result};
 use std::borrow::Cow;
 
 /// Sets of properties. A property without a name or a value is none.
+#[allow(clippy::large_enum_variant, reason = "there is one for each batch")]
 pub(super) enum Sets {
     Jsonb(BinaryViewArray),
     Lists { lists: ListArray, keys: StringViewArray, values: StringViewArray },
