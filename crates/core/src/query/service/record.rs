@@ -10,7 +10,6 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use uuid::Uuid;
 
 /// How long the stages took.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,7 +53,7 @@ pub(super) enum End {
 
 #[derive(Serialize)]
 struct Record<'a> {
-    query_id: Uuid,
+    query_id: String,
     user: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
@@ -118,7 +117,7 @@ pub(super) fn write(query: &RunningQuery, end: &End, stages: Stages, work: PlanW
     let client = &query.client;
     let unknown = "unknown";
     let record = Record {
-        query_id: query.id,
+        query_id: query.id.to_string(),
         user: query.user(),
         email: client.user_email.as_deref().or(query.caller.email.as_deref()),
         name: client.user_name.as_deref(),
