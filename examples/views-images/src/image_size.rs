@@ -1,6 +1,6 @@
 //! `image_size(data)`: a SQL function of our own.
 
-use belvedere_core::arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
+use belvedere_core::arrow::array::{ArrayRef, AsArray, StringBuilder};
 use belvedere_core::arrow::compute::cast;
 use belvedere_core::arrow::datatypes::DataType;
 use belvedere_core::datafusion::error::Result;

@@ -2,17 +2,13 @@
 
 #[cfg(feature = "prompt")]
 use crate::support::with_input;
-use crate::support::{BELVEDERE, Place, recording, replay, testdata};
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
+use crate::support::{BELVEDERE, Place, Server, recording, replay, testdata};
+use std::process::{Command, Output};
 
 /// A server of a lake with the smallest recording, and that lake.
 struct Served {
     place: Place,
-    child: Child,
-    url: String,
+    server: Server,
 }
 
 impl Served {
@@ -23,27 +19,8 @@ impl Served {
         sending.stop();
         // what is kept as files does not change beside the queries
         assert!(place.command("maintain").arg("--once").output().unwrap().status.success());
-        let mut child = place
-            .command("serve")
-            .args(["--http", "127.0.0.1:0", "--flight-sql", "127.0.0.1:0"])
-            .args(["--otlp-http", "off", "--otlp-grpc", "off"])
-            .env("BELVEDERE_LOG", "warn")
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (sender, listening) = mpsc::channel();
-        // the rest of what it says must be read too, or it would wait for us
-        std::thread::spawn(move || {
-            for line in stderr.lines().map_while(Result::ok) {
-                match line.strip_prefix("listening flight-sql ") {
-                    Some(address) => drop(sender.send(format!("grpc://{address}"))),
-                    None => eprintln!("[serve] {line}"),
-                }
-            }
-        });
-        let url = listening.recv_timeout(Duration::from_secs(60)).expect("FlightSQL is not listened for");
-        Self { place, child, url }
+        let server = place.serve(&[]);
+        Self { place, server }
     }
 
     fn here(&self, subcommand: &str) -> Command {
@@ -52,7 +29,7 @@ impl Served {
 
     fn there(&self, subcommand: &str) -> Command {
         let mut command = Command::new(BELVEDERE);
-        command.args([subcommand, "--url", &self.url]);
+        command.args([subcommand, "--url", &format!("grpc://{}", self.server.flight_sql)]);
         command
     }
 
@@ -71,13 +48,6 @@ impl Served {
             panic!("{what}: the bytes differ");
         }
         there
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
