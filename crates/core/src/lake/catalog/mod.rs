@@ -42,16 +42,20 @@ const CACHED: NonZeroUsize = NonZeroUsize::new(2048).unwrap();
 /// The metadata database of a lake.
 #[derive(Debug)]
 pub struct Catalog {
+    /// What queries and background work read by.
     readers: Readers,
+    /// What is read to take blocks: senders don't wait behind queries.
+    intake: Readers,
     writer: Writer,
     processes: Mutex<LruCache<Uuid, Arc<ProcessInfo>>>,
     streams: Mutex<LruCache<Uuid, Arc<StreamInfo>>>,
 }
 
 impl Catalog {
-    fn new(readers: Readers, writer: Writer) -> Self {
+    fn new(readers: Readers, intake: Readers, writer: Writer) -> Self {
         Self {
             readers,
+            intake,
             writer,
             processes: Mutex::new(LruCache::new(CACHED)),
             streams: Mutex::new(LruCache::new(CACHED)),
@@ -60,12 +64,13 @@ impl Catalog {
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), LakeError> {
-        self.readers.fetch::<(i32,)>(Statement::new("SELECT 1")).await.map(drop)
+        self.intake.fetch::<(i32,)>(Statement::new("SELECT 1")).await.map(drop)
     }
 
     /// Closes all connections.
     pub(crate) async fn close(&self) {
         self.readers.close().await;
+        self.intake.close().await;
         self.writer.close().await;
     }
 }

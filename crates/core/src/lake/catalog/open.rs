@@ -53,17 +53,22 @@ impl Catalog {
                 let mut connection = SqliteConnection::connect_with(&options).await?;
                 migrate_sqlite(&mut connection).await?;
                 let one = Arc::new(SqliteWriter::new(connection, false));
-                Ok(Self::new(Readers::Memory(Arc::clone(&one)), Writer::Sqlite(one)))
+                let reader = || Readers::Memory(Arc::clone(&one));
+                Ok(Self::new(reader(), reader(), Writer::Sqlite(Arc::clone(&one))))
             }
             #[cfg(feature = "postgres")]
             Database::Postgres(url) => {
-                let pool = sqlx::postgres::PgPoolOptions::new()
-                    .max_connections(10)
-                    .acquire_timeout(BUSY)
-                    .connect(url)
-                    .await?;
-                sqlx::migrate!("./migrations/postgres").run(&pool).await?;
-                Ok(Self::new(Readers::Postgres(pool.clone()), Writer::Postgres(pool)))
+                let pool = |connections| {
+                    sqlx::postgres::PgPoolOptions::new().max_connections(connections).acquire_timeout(BUSY)
+                };
+                let intake = pool(4).connect(url).await?;
+                sqlx::migrate!("./migrations/postgres").run(&intake).await?;
+                let readers = pool(6).connect_lazy(url)?;
+                Ok(Self::new(
+                    Readers::Postgres(readers),
+                    Readers::Postgres(intake.clone()),
+                    Writer::Postgres(intake),
+                ))
             }
             #[cfg(not(feature = "postgres"))]
             Database::Postgres(_) => {
@@ -83,10 +88,12 @@ async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog
         .disable_statement_logging();
     let mut connection = SqliteConnection::connect_with(&options).await?;
     migrate_sqlite(&mut connection).await?;
-    let readers =
-        SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.read_only(true));
+    let options = options.read_only(true);
+    let readers = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.clone());
+    // one committer reads at a time
+    let intake = SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options);
     let writer = Writer::Sqlite(Arc::new(SqliteWriter::new(connection, is_relaxed)));
-    Ok(Catalog::new(Readers::File(readers), writer))
+    Ok(Catalog::new(Readers::File(readers), Readers::File(intake), writer))
 }
 
 async fn migrate_sqlite(connection: &mut SqliteConnection) -> Result<(), LakeError> {

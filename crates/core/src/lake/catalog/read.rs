@@ -1,6 +1,6 @@
 //! What is in the catalogue, page by page: nothing here is as large as the lake.
 
-use super::statement::{Arg, Statement};
+use super::statement::{Arg, Readers, Statement};
 use super::{Catalog, LakeError, locked};
 use crate::model::{BlockInfo, ProcessInfo, SeqRange, StreamInfo, StreamParts};
 use crate::time::TimeRange;
@@ -390,8 +390,8 @@ impl Catalog {
             ids.dedup();
             ids
         };
-        let streams = self.streams_by_id(&distinct(|r| r.stream_id)).await?;
-        let processes = self.processes_by_id(&distinct(|r| r.process_id)).await?;
+        let streams = self.streams_by_id(&self.readers, &distinct(|r| r.stream_id)).await?;
+        let processes = self.processes_by_id(&self.readers, &distinct(|r| r.process_id)).await?;
         let missing = |what: &str, id: Uuid| LakeError::Corrupt(format!("{what} {id} has vanished"));
         rows.into_iter()
             .map(|r| {
@@ -495,16 +495,17 @@ impl Catalog {
 
     /// The process of that id, if it was announced.
     pub async fn process(&self, id: Uuid) -> Result<Option<Arc<ProcessInfo>>, LakeError> {
-        Ok(self.processes_by_id(&[id]).await?.remove(&id))
+        Ok(self.processes_by_id(&self.readers, &[id]).await?.remove(&id))
     }
 
     /// The stream of that id, if it was announced.
     pub async fn stream(&self, id: Uuid) -> Result<Option<Arc<StreamInfo>>, LakeError> {
-        Ok(self.streams_by_id(&[id]).await?.remove(&id))
+        Ok(self.streams_by_id(&self.readers, &[id]).await?.remove(&id))
     }
 
     pub(super) async fn processes_by_id(
         &self,
+        readers: &Readers,
         ids: &[Uuid],
     ) -> Result<HashMap<Uuid, Arc<ProcessInfo>>, LakeError> {
         let mut found = HashMap::new();
@@ -521,7 +522,7 @@ impl Catalog {
         for ids in missing.chunks(1000) {
             let mut statement = Statement::new("SELECT * FROM processes WHERE process_id IN ");
             statement.tuple(ids.iter().copied().map(Arg::Uuid));
-            for row in self.readers.fetch::<ProcessRow>(statement).await? {
+            for row in readers.fetch::<ProcessRow>(statement).await? {
                 let process = Arc::new(ProcessInfo::try_from(row)?);
                 locked(&self.processes).put(process.process_id, process.clone());
                 found.insert(process.process_id, process);
@@ -532,6 +533,7 @@ impl Catalog {
 
     pub(super) async fn streams_by_id(
         &self,
+        readers: &Readers,
         ids: &[Uuid],
     ) -> Result<HashMap<Uuid, Arc<StreamInfo>>, LakeError> {
         let mut found = HashMap::new();
@@ -548,7 +550,7 @@ impl Catalog {
         for ids in missing.chunks(1000) {
             let mut statement = Statement::new("SELECT * FROM streams WHERE stream_id IN ");
             statement.tuple(ids.iter().copied().map(Arg::Uuid));
-            for row in self.readers.fetch::<StreamRow>(statement).await? {
+            for row in readers.fetch::<StreamRow>(statement).await? {
                 let stream = Arc::new(StreamInfo::try_from(row)?);
                 locked(&self.streams).put(stream.stream_id, stream.clone());
                 found.insert(stream.stream_id, stream);

@@ -107,10 +107,10 @@ impl Catalog {
         let mut processes: HashMap<Uuid, Arc<ProcessInfo>> =
             commit.processes.iter().rev().map(|p| (p.process_id, p.clone())).collect();
         // what is in the catalogue was there first and stays
-        processes.extend(self.processes_by_id(&distinct(|b| b.process_id)).await?);
+        processes.extend(self.processes_by_id(&self.intake, &distinct(|b| b.process_id)).await?);
         let mut streams: HashMap<Uuid, Arc<StreamInfo>> =
             commit.streams.iter().rev().map(|s| (s.stream_id, s.clone())).collect();
-        streams.extend(self.streams_by_id(&distinct(|b| b.stream_id)).await?);
+        streams.extend(self.streams_by_id(&self.intake, &distinct(|b| b.stream_id)).await?);
         Ok(Known { processes, streams })
     }
 
