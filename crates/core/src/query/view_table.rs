@@ -144,7 +144,7 @@ impl ViewTable {
         let mut filter = BlockFilter {
             process_id: blocks.process_id.or_else(|| id(Origin::ProcessId)),
             stream_id: blocks.stream_id.or_else(|| id(Origin::StreamId)),
-            block_id: id(Origin::BlockId),
+            block_ids: id(Origin::BlockId).map(|id| vec![id]),
             ..blocks
         };
         if let Some((begin, end)) = view_set.event_time_columns() {

@@ -76,7 +76,7 @@ impl PagedSource for Blocks {
         schema: &SchemaRef,
     ) -> Result<Page<i64>> {
         let filter = BlockFilter {
-            block_id: conditions.uuid("block_id"),
+            block_ids: conditions.uuid("block_id").map(|id| vec![id]),
             stream_id: conditions.uuid("stream_id"),
             process_id: conditions.uuid("process_id"),
             inserted: conditions.times("insert_time"),

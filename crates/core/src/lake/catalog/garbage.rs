@@ -1,6 +1,6 @@
 //! What nothing refers to any more: first its rows go, then, when nobody can be reading it, the object.
 
-use super::read::Conditions;
+use super::filter::Conditions;
 use super::statement::{Arg, Statement, Step};
 use super::{Catalog, LakeError};
 use sqlx::FromRow;

@@ -8,23 +8,27 @@
 //!
 //! Invariant: a process, a stream or a block that is sent again changes nothing; only retention takes away.
 
+mod announced;
+mod blocks;
 mod denials;
+mod filter;
 mod garbage;
 mod keys;
 mod open;
 mod partitions;
-mod read;
 mod retention;
 mod statement;
 mod write;
 
+pub use announced::ProcessActivity;
+pub(crate) use blocks::ChainKey;
+pub use blocks::{BlockRecord, BlockSummary};
 pub use denials::DenialRecord;
+pub use filter::{BlockFilter, ProcessFilter, StreamFilter};
 pub use keys::KeyRecord;
 pub use open::Database;
 pub(crate) use partitions::SectionBlocks;
 pub use partitions::{ChainSection, CoveredRange, NewPartition, PartitionRecord};
-pub(crate) use read::ChainKey;
-pub use read::{BlockFilter, BlockRecord, BlockSummary, ProcessActivity, ProcessFilter, StreamFilter};
 pub(crate) use retention::ExpiredBlocks;
 pub(crate) use write::{Commit, CommitBlock};
 

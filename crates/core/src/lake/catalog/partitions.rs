@@ -1,7 +1,7 @@
 //! Which partitions there are. What is published, and what it replaces, changes in one transaction, and only
 //! if nobody else was there first.
 
-use super::read::Conditions;
+use super::filter::Conditions;
 use super::statement::{Arg, Statement, Step};
 use super::{Catalog, LakeError};
 use crate::model::SeqRange;

@@ -18,12 +18,15 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use futures::stream::{self, StreamExt, TryStreamExt};
+use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use uuid::Uuid;
 
 /// Payloads that are fetched at once.
 const IN_FLIGHT: usize = 10;
+/// Blocks that the catalogue is asked for at once.
+const PAGE: usize = 500;
 const KINDS: [&str; 3] = ["process", "stream", "block"];
 
 pub(super) fn get_payload(context: QueryContext) -> ScalarUDF {
@@ -83,13 +86,14 @@ impl AsyncScalarUDFImpl for GetPayload {
         for row in 0..args.number_rows {
             wanted.push(ids(&columns, row)?);
         }
+        let blocks = self.blocks(&wanted).await?;
         let memory = MemoryConsumer::new("get_payload").register(&self.context.runtime().memory_pool);
         let payloads: Vec<Option<Bytes>> = stream::iter(wanted)
             .map(|ids| {
-                let memory = &memory;
+                let (blocks, memory) = (&blocks, &memory);
                 async move {
                     match ids {
-                        Some(ids) => self.payload(ids, memory).await.map(Some),
+                        Some(ids) => self.payload(found(blocks, ids)?, memory).await.map(Some),
                         None => Ok(None),
                     }
                 }
@@ -126,34 +130,46 @@ fn ids(columns: &[arrow::array::ArrayRef], row: usize) -> Result<Option<[Uuid; 3
     Ok(Some(ids))
 }
 
+/// The block of these ids.
+fn found(
+    blocks: &HashMap<Uuid, BlockRecord>,
+    [process_id, stream_id, block_id]: [Uuid; 3],
+) -> Result<&BlockRecord> {
+    let is_it =
+        |block: &&BlockRecord| (block.info.process_id, block.info.stream_id) == (process_id, stream_id);
+    blocks.get(&block_id).filter(is_it).ok_or_else(|| {
+        DataFusionError::Execution(format!(
+            "get_payload: block '{block_id}' of stream '{stream_id}' of process '{process_id}' not found or not accessible"
+        ))
+    })
+}
+
 impl GetPayload {
-    async fn payload(
-        &self,
-        [process_id, stream_id, block_id]: [Uuid; 3],
-        memory: &MemoryReservation,
-    ) -> Result<Bytes> {
+    /// The blocks that are wanted, as far as there are any, by their ids.
+    async fn blocks(&self, wanted: &[Option<[Uuid; 3]>]) -> Result<HashMap<Uuid, BlockRecord>> {
         let failed = |e| DataFusionError::External(Box::new(e));
-        let filter = BlockFilter {
-            process_id: Some(process_id),
-            stream_id: Some(stream_id),
-            block_id: Some(block_id),
-            seqs: self.context.visible().await.map_err(failed)?,
-            ..BlockFilter::default()
-        };
-        let blocks = self.context.connection().catalog().blocks(&filter, 0, 1).await.map_err(failed)?;
-        let Some(block) = blocks.into_iter().next() else {
-            return Err(DataFusionError::Execution(format!(
-                "get_payload: block '{block_id}' of stream '{stream_id}' of process '{process_id}' not found or not \
-                 accessible"
-            )));
-        };
+        let mut block_ids: Vec<Uuid> = wanted.iter().flatten().map(|[_, _, block_id]| *block_id).collect();
+        block_ids.sort_unstable();
+        block_ids.dedup();
+        let seqs = self.context.visible().await.map_err(failed)?;
+        let mut blocks = HashMap::new();
+        for page in block_ids.chunks(PAGE) {
+            let filter = BlockFilter { block_ids: Some(page.to_vec()), seqs, ..BlockFilter::default() };
+            let found = self.context.connection().catalog().blocks(&filter, 0, PAGE as u32).await;
+            blocks.extend(found.map_err(failed)?.into_iter().map(|block| (block.info.block_id, block)));
+        }
+        Ok(blocks)
+    }
+
+    async fn payload(&self, block: &BlockRecord, memory: &MemoryReservation) -> Result<Bytes> {
         // as it is fetched, and in the column
         memory.try_grow(usize::try_from(block.info.payload_size).unwrap_or(0).saturating_mul(2))?;
-        let stored = payload(&self.context, "get_payload", &block).await?;
+        let stored = payload(&self.context, "get_payload", block).await?;
         if block.stream.format == TRANSIT_FORMAT {
             return Ok(stored);
         }
         let limits = self.context.limits();
+        let block = block.clone();
         let sent = tokio::task::spawn_blocking(move || expanded(&block, stored, limits));
         let sent = sent.await.map_err(|_| DataFusionError::Execution("the lake is closing".to_owned()))??;
         memory.try_grow(sent.len().saturating_mul(2))?;

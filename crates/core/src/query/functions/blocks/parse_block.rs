@@ -100,7 +100,7 @@ impl BlockObjects {
     async fn block(&self) -> Result<BlockRecord> {
         let failed = |e| DataFusionError::External(Box::new(e));
         let filter = BlockFilter {
-            block_id: Some(self.block_id),
+            block_ids: Some(vec![self.block_id]),
             bounds: self.context.range(),
             seqs: self.context.visible().await.map_err(failed)?,
             ..BlockFilter::default()
