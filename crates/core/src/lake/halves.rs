@@ -2,15 +2,19 @@
 //!
 //! A half is kept as an object of its own until the other half is there, whichever comes first and whatever process
 //! takes it; then both become a block like any other. Each half is durable before its sender gets an answer. A half
-//! whose other half never comes stays under `halves/`, and is in no query's answer.
+//! whose other half does not come is in no query's answer, and is deleted after a week.
 
 use super::{LakeConnection, LakeError};
 use crate::model::BlockInfo;
 use crate::wire::{self, PayloadParts, WireError};
 use bytes::Bytes;
-use object_store::{ObjectStoreExt, PutPayload};
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use std::borrow::Cow;
+use std::time::SystemTime;
 use uuid::Uuid;
+
+const FOLDER: &str = "halves";
 
 /// Half a block.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +29,7 @@ impl Half {
             Self::Announcement => "block",
             Self::Payload => "payload",
         };
-        format!("halves/{block_id}.{kind}")
+        format!("{FOLDER}/{block_id}.{kind}")
     }
 }
 
@@ -61,11 +65,46 @@ impl LakeConnection {
         self.delete(&[Half::Announcement.key(block_id), Half::Payload.key(block_id)]).await
     }
 
+    /// Deletes halves that came before that and still wait. Returns how many.
+    pub(crate) async fn delete_halves(&self, before: SystemTime) -> Result<u64, LakeError> {
+        let before = chrono::DateTime::<chrono::Utc>::from(before);
+        let halves: Vec<_> = self
+            .store()
+            .list(Some(&FOLDER.into()))
+            .try_filter(|half| std::future::ready(half.last_modified < before))
+            .map_ok(|half| half.location.to_string())
+            .try_collect()
+            .await?;
+        self.delete(&halves).await?;
+        Ok(halves.len() as u64)
+    }
+
     async fn half(&self, half: Half, block_id: Uuid) -> Result<Option<Bytes>, LakeError> {
         match self.store().get(&half.key(block_id).as_str().into()).await {
             Ok(object) => Ok(Some(object.bytes().await?)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(e) => Err(e.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lake::{BlockFilter, LakeOptions};
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_half_that_waited_too_long_is_deleted_and_one_that_did_not_still_waits() {
+        let connection = LakeConnection::open(&LakeOptions::in_memory()).await.unwrap();
+        let payload = Bytes::from_static(&[0xa2, 0x6c]);
+        let waiting = Uuid::from_u128(7);
+        connection.insert_payload(waiting, payload).await.unwrap();
+        let now = SystemTime::now();
+        assert_eq!(connection.delete_halves(now - Duration::from_secs(60)).await.unwrap(), 0);
+        assert!(connection.half(Half::Payload, waiting).await.unwrap().is_some());
+        assert_eq!(connection.delete_halves(now + Duration::from_secs(60)).await.unwrap(), 1);
+        assert!(connection.half(Half::Payload, waiting).await.unwrap().is_none());
+        assert!(connection.catalog().blocks(&BlockFilter::default(), 0, 1).await.unwrap().is_empty());
     }
 }

@@ -20,9 +20,12 @@ pub(crate) struct Orphan {
     pub(crate) is_young: bool,
 }
 
-fn an_hour_ago() -> SystemTime {
+/// A half of a block waits so long for its other half.
+const WAITS: Duration = Duration::from_secs(7 * 24 * 3600);
+
+fn ago(duration: Duration) -> SystemTime {
     let now = Duration::from_nanos(crate::time::now().max(0) as u64);
-    SystemTime::UNIX_EPOCH + now.saturating_sub(YOUNG)
+    SystemTime::UNIX_EPOCH + now.saturating_sub(duration)
 }
 
 impl Workshop {
@@ -36,7 +39,8 @@ impl Workshop {
         }
         self.context.connection().delete(&orphans).await?;
         deleted += orphans.len() as u64;
-        deleted += self.context.connection().delete_unfinished(FOLDER, an_hour_ago()).await?;
+        deleted += self.context.connection().delete_unfinished(FOLDER, ago(YOUNG)).await?;
+        deleted += self.context.connection().delete_halves(ago(WAITS)).await?;
         Ok(deleted)
     }
 
@@ -63,7 +67,7 @@ impl Workshop {
     /// Files under the folder of partitions that no row refers to.
     pub(crate) async fn orphans(&self) -> Result<Vec<Orphan>> {
         let store = self.context.connection().store();
-        let young = chrono::DateTime::<chrono::Utc>::from(an_hour_ago());
+        let young = chrono::DateTime::<chrono::Utc>::from(ago(YOUNG));
         let mut pages = store.list(Some(&FOLDER.into())).try_chunks(STEP).boxed();
         let mut orphans = Vec::new();
         while let Some(files) = pages.next().await {
