@@ -43,6 +43,11 @@
 //!
 //! Invariant: flags, environment variables and ports are known here and nowhere else.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+#[macro_use]
+mod note;
+
 mod access;
 mod args;
 mod background;
@@ -108,7 +113,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let text = format!("{error:#}");
-    eprintln!("belvedere: {}", text.lines().collect::<Vec<_>>().join(" "));
+    note!("belvedere: {}", text.lines().collect::<Vec<_>>().join(" "));
     ExitCode::FAILURE
 }
 

@@ -16,8 +16,23 @@ use std::time::Duration;
 use table::Row;
 
 /// The features that are measured beside `log`, in the order of the table.
-const BESIDE_LOG: &[&str] =
-    &["metrics", "net", "otel", "spans", "sql", "prompt", "demo", "postgres", "s3", "gcs", "azure"];
+const BESIDE_LOG: &[&str] = &[
+    "metrics",
+    "net",
+    "otel",
+    "spans",
+    "sql",
+    "flight-sql",
+    "cli-client",
+    "tls",
+    "oidc",
+    "prompt",
+    "demo",
+    "postgres",
+    "s3",
+    "gcs",
+    "azure",
+];
 
 const PROFILE: &str = "dist";
 const STARTS: usize = 7;
@@ -165,6 +180,6 @@ mod tests {
         );
         assert!(names(&["nte"]).unwrap_err().contains("'nte'"));
         let all = names(&[]).unwrap();
-        assert_eq!((all.len(), &*all[0], &*all[1], &*all[13]), (14, "none", "log", "full"));
+        assert_eq!((all.len(), &*all[0], &*all[1], &*all[17]), (18, "none", "log", "full"));
     }
 }

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use belvedere_core::access::Refused;
+use serde_json::json;
 use std::fmt::Write;
 
 /// Why a request goes no further.
@@ -34,17 +35,25 @@ impl Refusal {
         }
     }
 
+    /// An error as the query API has it.
     fn http(&self) -> Response {
-        let text = format!("{}\n", self.text());
+        let (status, kind) = match self {
+            Self::Unknown => (StatusCode::UNAUTHORIZED, "rights"),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "rights"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        };
+        let error = json!({"error": {"kind": kind, "message": self.text(), "query_id": null}});
+        let mut response = (status, format!("{error}\n")).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match self {
             Self::Unknown => {
-                (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")], text).into_response()
+                drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
             }
-            Self::Forbidden(_) => (StatusCode::FORBIDDEN, text).into_response(),
-            Self::Unavailable => {
-                (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")], text).into_response()
-            }
+            Self::Forbidden(_) => {}
+            Self::Unavailable => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"))),
         }
+        response
     }
 
     /// A response of trailers only: they stand among the headers.

@@ -14,6 +14,7 @@ use belvedere_core::lake::BlockFilter;
 use belvedere_core::partitions::MaintenanceConfig;
 use belvedere_core::query::QueryLimits;
 use belvedere_core::time::TimeRange;
+use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -76,27 +77,27 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
         Security::default(),
     )?;
     let url = format!("http://{}", address);
-    eprintln!("listening http {}", address);
+    note!("listening http {}", address);
 
     let (stop, stop_received) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(server.run(async {
         let _ = stop_received.await;
     }));
     let mut program = Program::start(&url)?;
-    eprintln!("a small instrumented program is sending to {url}\n");
+    note!("a small instrumented program is sending to {url}\n");
     let outcome = async {
         let process = first_rows(&lake, &mut program, began).await?;
         let source = Source::Lake(lake.clone());
         for (question, sql) in QUERIES {
             let sql = &sql.replace("{process}", &process.to_string());
-            println!("-- {question}\n{sql};");
+            writeln!(std::io::stdout(), "-- {question}\n{sql};")?;
             // not what is left of an earlier demo
             let range = TimeRange { begin: Some(began), end: None };
             answer(&source, sql, range, Format::Table, std::io::stdout()).await?;
-            println!();
+            writeln!(std::io::stdout())?;
         }
         if !args.once {
-            say_what_next(&args, &url, process);
+            say_what_next(&args, &url, process)?;
             stopped().await;
         }
         Ok(())
@@ -128,20 +129,21 @@ async fn first_rows(lake: &Lake, program: &mut Program, since: i64) -> Result<Uu
     }
 }
 
-fn say_what_next(args: &DemoArgs, url: &str, process: Uuid) {
+fn say_what_next(args: &DemoArgs, url: &str, process: Uuid) -> std::io::Result<()> {
     let program = std::env::args().next().unwrap_or_else(|| "belvedere".to_owned());
     let lake = args.lake.lake.display();
     let trace = match cfg!(feature = "spans") {
         true => format!("\n  {program} trace {process} --lake {lake} -o demo.pftrace"),
         false => String::new(),
     };
-    println!(
+    writeln!(
+        std::io::stdout(),
         "The program goes on sending until you press Ctrl-C. Meanwhile, in another terminal:\n\n  \
          {program} sql --lake {lake}\n  \
          {program} query --lake {lake} \"SELECT count(*) FROM log_entries WHERE level <= 3\"\n  \
          {program} schema log_entries{trace}\n\n\
          To see a program of your own, set MICROMEGAS_TELEMETRY_URL={url} and start it."
-    );
+    )
 }
 
 /// The instrumented program; it ends with the demo.

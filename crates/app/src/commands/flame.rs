@@ -30,7 +30,7 @@ pub(crate) async fn flame(args: FlameArgs) -> Result<()> {
     lake.keep_what_was_wanted(|_| ()).await;
     lake.close().await;
     outcome?;
-    eprintln!(
+    note!(
         "{}: {} spans, {:.3} ms in all; open it with a browser",
         args.output.display(),
         HumanCount(graph.spans()),

@@ -3,6 +3,7 @@
 use super::lake::open_existing;
 use crate::args::FsckArgs;
 use anyhow::{Result, bail};
+use std::io::Write;
 
 pub(crate) async fn fsck(args: FsckArgs) -> Result<()> {
     let lake = open_existing(&args.lake).await?;
@@ -10,16 +11,26 @@ pub(crate) async fn fsck(args: FsckArgs) -> Result<()> {
     let problems = lake.problems();
     lake.close().await;
     let report = checked?;
-    println!(
+    writeln!(
+        std::io::stdout(),
         "{} partitions, of {} of them the rows compared with their blocks",
-        report.partitions, report.compared
-    );
-    println!("{} objects with blocks, {} payloads read", report.objects, report.payloads);
+        report.partitions,
+        report.compared
+    )?;
+    writeln!(std::io::stdout(), "{} objects with blocks, {} payloads read", report.objects, report.payloads)?;
     if report.waiting > 0 {
-        println!("{} blocks wait for the announcement of their stream or their process", report.waiting);
+        writeln!(
+            std::io::stdout(),
+            "{} blocks wait for the announcement of their stream or their process",
+            report.waiting
+        )?;
     }
     if report.unused > 0 {
-        println!("{} partitions are of views or schemas that this binary does not have", report.unused);
+        writeln!(
+            std::io::stdout(),
+            "{} partitions are of views or schemas that this binary does not have",
+            report.unused
+        )?;
     }
     for finding in &report.findings {
         let what = match (finding.is_repaired, finding.can_be_repaired) {
@@ -27,14 +38,14 @@ pub(crate) async fn fsck(args: FsckArgs) -> Result<()> {
             (false, true) => "wrong, can be repaired",
             (false, false) => "wrong",
         };
-        println!("{what}: {}", finding.text);
+        writeln!(std::io::stdout(), "{what}: {}", finding.text)?;
     }
     for problem in &problems {
-        println!("wrong: {problem}");
+        writeln!(std::io::stdout(), "wrong: {problem}")?;
     }
     let open = report.findings.iter().filter(|f| !f.is_repaired).count() + problems.len();
     if open == 0 {
-        println!("clean");
+        writeln!(std::io::stdout(), "clean")?;
         return Ok(());
     }
     let hint = match report.findings.iter().any(|f| f.can_be_repaired && !f.is_repaired) {

@@ -31,9 +31,11 @@ async fn create(args: CreateKeyArgs) -> Result<()> {
     connection.close().await;
     let (key, secret) = made?;
     let until = key.expires.map_or_else(|| "it is revoked".to_owned(), to_rfc3339);
-    eprintln!(
+    note!(
         "made the key '{}' ({}) with the rights {}, which counts until {until}; this is the only time that it is shown:",
-        key.name, key.key_id, key.rights
+        key.name,
+        key.key_id,
+        key.rights
     );
     let mut output = std::io::stdout();
     writeln!(output, "{}", secret.reveal())?;
@@ -82,7 +84,7 @@ async fn revoke(args: RevokeKeyArgs) -> Result<()> {
     connection.close().await;
     match revoked? {
         Some(key) => {
-            eprintln!(
+            note!(
                 "revoked the key '{}' ({}): servers refuse it within {} seconds",
                 key.name,
                 key.key_id,

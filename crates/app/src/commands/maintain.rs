@@ -8,6 +8,7 @@ use belvedere_core::Lake;
 use belvedere_core::partitions::{MaintenanceConfig, Progress, Retention};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 
 pub(crate) async fn maintain(args: MaintainArgs) -> Result<()> {
@@ -31,15 +32,18 @@ pub(crate) async fn maintain(args: MaintainArgs) -> Result<()> {
 
 async fn dry_run(lake: &Lake, retention: &Retention) -> Result<()> {
     if retention.is_all() {
-        println!("everything is kept: say what is not with --keep-blocks, --keep-views, --keep-view");
+        writeln!(
+            std::io::stdout(),
+            "everything is kept: say what is not with --keep-blocks, --keep-views, --keep-view"
+        )?;
         return Ok(());
     }
     let expired = lake.what_would_expire(retention).await?;
     if expired.is_empty() {
-        println!("nothing would go");
+        writeln!(std::io::stdout(), "nothing would go")?;
     }
     for expired in expired {
-        println!("{expired}");
+        writeln!(std::io::stdout(), "{expired}")?;
     }
     Ok(())
 }
@@ -79,7 +83,7 @@ async fn once(lake: &Lake, retention: &Retention) -> Result<()> {
                 }
             }
             Progress::Failed { instance, reason } => {
-                bar.suspend(|| eprintln!("{instance} could not be brought up to date: {reason}"));
+                bar.suspend(|| note!("{instance} could not be brought up to date: {reason}"));
             }
             Progress::Expired(expired) => note(&others, expired.to_string()),
             Progress::Deleted { files } => {
@@ -94,18 +98,19 @@ async fn once(lake: &Lake, retention: &Retention) -> Result<()> {
             0 => String::new(),
             n => format!(", {n} merged of smaller ones"),
         };
-        println!(
+        writeln!(
+            std::io::stdout(),
             "{instance}: {} new partitions, {} rows, {}{merged}",
             sum.partitions,
             HumanCount(sum.rows),
             HumanBytes(sum.bytes)
-        );
+        )?;
     }
     for line in others.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        println!("{line}");
+        writeln!(std::io::stdout(), "{line}")?;
     }
     if sums.is_empty() && failed == 0 {
-        println!("everything is up to date");
+        writeln!(std::io::stdout(), "everything is up to date")?;
     }
     if failed > 0 {
         bail!(

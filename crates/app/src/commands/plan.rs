@@ -13,7 +13,7 @@ pub(crate) async fn plan(args: PlanArgs) -> Result<()> {
     let lake = open_existing(&args.lake).await?;
     let planned = lake.plan().await;
     for problem in lake.problems() {
-        eprintln!("warning: {problem}");
+        note!("warning: {problem}");
     }
     lake.close().await;
     let planned = planned?;
@@ -42,7 +42,7 @@ pub(crate) async fn plan(args: PlanArgs) -> Result<()> {
     // what is made of others' rows decodes nothing more
     let decoded =
         |f: &dyn Fn(&PlannedSet) -> u64| planned.iter().filter(|s| s.is_decoded).map(f).sum::<u64>();
-    eprintln!(
+    note!(
         "{} blocks ({}) would be decoded in the background, {} ({}) when somebody asks; {} partitions ({}) would not be \
          read any more",
         HumanCount(decoded(&|s| s.global.blocks)),

@@ -65,7 +65,7 @@ async fn answer_to_file(
 pub(crate) fn warn_of_faults(report: &QueryReport) {
     let ignored = report.ignored_events();
     if ignored > 0 {
-        eprintln!(
+        note!(
             "warning: {ignored} events fit nothing, an end without a begin for instance: see /metrics, events_ignored"
         );
     }
@@ -74,12 +74,15 @@ pub(crate) fn warn_of_faults(report: &QueryReport) {
         return;
     }
     let blocks = if count == 1 { "1 block".to_owned() } else { format!("{count} blocks") };
-    eprintln!("warning: {blocks} could not be read, the rows are missing from this answer:");
+    note!("warning: {blocks} could not be read, the rows are missing from this answer:");
     for fault in report.faults().iter().take(3) {
-        eprintln!(
+        note!(
             "  {} block {} of process {}: {}",
-            fault.view_set, fault.block_id, fault.process_id, fault.reason
+            fault.view_set,
+            fault.block_id,
+            fault.process_id,
+            fault.reason
         );
     }
-    eprintln!("  SELECT * FROM block_faults() lists them");
+    note!("  SELECT * FROM block_faults() lists them");
 }

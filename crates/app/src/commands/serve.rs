@@ -63,7 +63,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
         }
     };
     if let Some(warning) = access::warning(&security, &addresses) {
-        eprintln!("{warning}");
+        note!("{warning}");
     }
     let upkeep = has(Role::Maintain)
         .then(|| MaintenanceConfig { retention: args.keep.retention(), ..MaintenanceConfig::default() });
@@ -73,7 +73,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     // who reads the next lines may ask to stop at once
     let stop = stopped();
     for line in server.addresses() {
-        eprintln!("listening {line}");
+        note!("listening {line}");
     }
     server.run(stop).await
 }
@@ -83,7 +83,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
 async fn listen_too(name: &'static str, wanted: Option<ListenAt>, port: u16) -> Result<Option<TcpListener>> {
     if !crate::linked::assembly()?.routes().any(|(routes, _)| routes.listeners.contains(&name)) {
         if matches!(wanted, Some(ListenAt::Address(_))) {
-            eprintln!("not built: {name}");
+            note!("not built: {name}");
         }
         return Ok(None);
     }
@@ -93,9 +93,7 @@ async fn listen_too(name: &'static str, wanted: Option<ListenAt>, port: u16) -> 
         None => match TcpListener::bind(("127.0.0.1", port)).await {
             Ok(listener) => Ok(Some(listener)),
             Err(e) => {
-                eprintln!(
-                    "not listening {name} 127.0.0.1:{port}: {e}; '--{name} ADDR' names another address"
-                );
+                note!("not listening {name} 127.0.0.1:{port}: {e}; '--{name} ADDR' names another address");
                 Ok(None)
             }
         },

@@ -21,7 +21,7 @@ pub(crate) async fn trace(args: TraceArgs) -> Result<()> {
         Source::Server(_) => of_server(&source, range, &args).await,
     };
     source.close().await;
-    eprintln!("{}: {}; open it at https://ui.perfetto.dev", args.output.display(), said?);
+    note!("{}: {}; open it at https://ui.perfetto.dev", args.output.display(), said?);
     Ok(())
 }
 

@@ -33,7 +33,7 @@ async fn source(args: &ViewsArgs) -> Result<Source> {
         None => Lake::assemble(&LakeOptions::in_memory(), linked::assembly()?, LakeConfig::default()).await?,
     };
     for problem in lake.problems() {
-        eprintln!("warning: {problem}");
+        note!("warning: {problem}");
     }
     Ok(Source::Lake(lake))
 }

@@ -1,6 +1,7 @@
 //! Published clients, unmodified, against the real server. `BELVEDERE_TEST_CLIENTS` names a Python interpreter that has
 //! them: `micromegas`, `adbc-driver-flightsql`, `pyarrow`.
 
+use crate::security::make_key;
 use crate::support::{Place, recording, replay, testdata};
 use std::ffi::OsString;
 use std::path::Path;
@@ -14,15 +15,21 @@ fn check(script: &str) {
     };
     let place = Place::new();
     // partitions are only made when a check makes them
-    let server = place.serve(&["--roles", "ingest,query"]);
-    let statuses = replay(&server, &recording(&testdata("recordings/native-small.jsonl.gz")));
+    let roles = ["--roles", "ingest,query"];
+    let sending = place.serve(&roles);
+    let statuses = replay(&sending, &recording(&testdata("recordings/native-small.jsonl.gz")));
     assert!(statuses.iter().all(|s| *s == 200));
+    sending.stop();
+    let key = make_key(&place, "clients", "send,read,admin");
+    let server = place.serve(&[&roles[..], &["--require-keys"]].concat());
     let script_path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
     let mut arguments: Vec<OsString> = vec![
         "-B".into(),
         script_path.into(),
         format!("grpc://{}", server.flight_sql).into(),
         testdata("recordings/native-small.truth.json").into(),
+        "--key".into(),
+        key.into(),
     ];
     if script == "micromegas_client.py" {
         arguments.extend(["--catalogue".into(), place.directory.path().join("catalog.sqlite").into()]);

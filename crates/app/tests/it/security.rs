@@ -17,7 +17,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-fn make_key(place: &Place, name: &str, rights: &str) -> String {
+pub fn make_key(place: &Place, name: &str, rights: &str) -> String {
     let output = keys(place, &["create", name, "--rights", rights]);
     let stderr = text(&output.stderr);
     assert!(output.status.success() && stderr.contains(name), "{stderr}");
@@ -82,7 +82,11 @@ fn each_key_lets_in_where_its_rights_do() {
         let (status, body) = guarded.metrics(refused);
         assert_eq!(
             (status, body.as_str()),
-            (401, "a key that counts is needed: 'Authorization: Bearer KEY'\n")
+            (
+                401,
+                "{\"error\":{\"kind\":\"rights\",\"message\":\"a key that counts is needed: 'Authorization: Bearer KEY'\",\
+                 \"query_id\":null}}\n"
+            )
         );
     }
     assert_eq!(guarded.send(None, Some(&bearer(&guarded.read))), 403);
@@ -98,6 +102,29 @@ fn each_key_lets_in_where_its_rights_do() {
     // probers have no keys
     for path in ["/", "/health", "/ready"] {
         assert_eq!(guarded.server.connect().get(path).0, 200, "{path}");
+    }
+}
+
+#[test]
+#[cfg(all(feature = "flight-sql", feature = "cli-client"))]
+fn the_command_line_asks_with_a_key_and_hears_why_it_may_not() {
+    let guarded = Guarded::start(&[]);
+    let url = format!("grpc://{}", guarded.server.flight_sql);
+    let ask = |key: Option<&str>| {
+        let mut command = Command::new(BELVEDERE);
+        command.args(["query", "SELECT 1 AS one", "--format", "csv", "--url", &url]);
+        command.env_remove("BELVEDERE_API_KEY").args(key.into_iter().flat_map(|key| ["--api-key", key]));
+        let output = command.output().unwrap();
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
+    };
+    assert_eq!(ask(Some(&guarded.read)), (true, "one\n1\n".to_owned(), String::new()));
+    for (key, why) in [
+        (None, "a key that counts is needed"),
+        (Some("bvk_wrong"), "a key that counts is needed"),
+        (Some(&*guarded.send), "'sender' lacks the right 'read'"),
+    ] {
+        let (is_answered, _, stderr) = ask(key);
+        assert!(!is_answered && stderr.contains(why), "{key:?}: {stderr}");
     }
 }
 

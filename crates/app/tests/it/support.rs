@@ -188,6 +188,10 @@ pub fn with_input(mut command: Command, input: &str) -> Output {
 
 /// A running `belvedere serve`. Killed when dropped.
 #[derive(Debug)]
+#[cfg_attr(
+    not(all(feature = "otel", feature = "flight-sql")),
+    allow(dead_code, reason = "nobody asks there")
+)]
 pub struct Server {
     child: Child,
     pub address: String,

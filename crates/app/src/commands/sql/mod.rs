@@ -34,11 +34,11 @@ pub(crate) async fn sql(args: SqlArgs) -> Result<()> {
 
 async fn prompt(source: &Source, mut session: Session<'_>) -> Result<()> {
     let catalogue = Catalogue::read(source).await.unwrap_or_else(|e| {
-        eprintln!("Tab completes no names, since they can't be listed: {e:#}");
+        note!("Tab completes no names, since they can't be listed: {e:#}");
         Catalogue::default()
     });
     let mut terminal = Terminal::new(catalogue)?;
-    eprintln!("{WELCOME}");
+    note!("{WELCOME}");
     loop {
         let text = match terminal.read().await? {
             Typed::Text(text) => text,
@@ -49,7 +49,7 @@ async fn prompt(source: &Source, mut session: Session<'_>) -> Result<()> {
             match session.run(&piece).await {
                 Ok(Then::GoOn) => {}
                 Ok(Then::Leave) => return Ok(()),
-                Err(e) => eprintln!("{e:#}"),
+                Err(e) => note!("{e:#}"),
             }
         }
     }

@@ -46,13 +46,13 @@ impl<'a> Session<'a> {
             Piece::Statement(word) if ["quit", "exit"].iter().any(|w| word.eq_ignore_ascii_case(w)) => {
                 return Ok(Then::Leave);
             }
-            Piece::Statement(word) if word.eq_ignore_ascii_case("help") => eprintln!("{}", help()),
+            Piece::Statement(word) if word.eq_ignore_ascii_case("help") => note!("{}", help()),
             Piece::Statement(sql) => {
                 let began = Instant::now();
                 let rows = self.answer(sql, self.range).await?;
                 if self.is_timed {
                     let word = if rows == 1 { "row" } else { "rows" };
-                    eprintln!("{rows} {word} in {:.3} s", began.elapsed().as_secs_f64());
+                    note!("{rows} {word} in {:.3} s", began.elapsed().as_secs_f64());
                 }
             }
         }
@@ -81,9 +81,9 @@ impl<'a> Session<'a> {
             Command::Output(path) => self.output = path.map(Output::create).transpose()?,
             Command::Timing => {
                 self.is_timed = !self.is_timed;
-                eprintln!("timing is {}", if self.is_timed { "on" } else { "off" });
+                note!("timing is {}", if self.is_timed { "on" } else { "off" });
             }
-            Command::Help => eprintln!("{}", help()),
+            Command::Help => note!("{}", help()),
             Command::Quit => return Ok(Then::Leave),
         }
         Ok(Then::GoOn)
@@ -93,8 +93,8 @@ impl<'a> Session<'a> {
         let bound = |word: &str, time: Option<i64>| time.map(|time| format!(" {word} {}", to_rfc3339(time)));
         let (from, to) = (bound("from", self.range.begin), bound("to", self.range.end));
         match from.is_none() && to.is_none() {
-            true => eprintln!("events of all times"),
-            false => eprintln!("events{}{}", from.unwrap_or_default(), to.unwrap_or_default()),
+            true => note!("events of all times"),
+            false => note!("events{}{}", from.unwrap_or_default(), to.unwrap_or_default()),
         }
     }
 
