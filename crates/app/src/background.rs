@@ -10,12 +10,16 @@ pub(crate) struct Threads {
     runtime: Option<Runtime>,
 }
 
+/// Bytes of a thread's stack: what evaluates an expression goes as deep as the expression does.
+pub(crate) const STACK: usize = 16 << 20;
+
 impl Threads {
     /// So many, also others for blocking work; all give way to the rest of the program, the larger `nice` is the more.
     pub(crate) fn start(name: &str, threads: usize, nice: i32) -> Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .thread_name(name)
+            .thread_stack_size(STACK)
             .on_thread_start(move || give_way(nice))
             .enable_all()
             .build()

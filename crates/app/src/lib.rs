@@ -91,6 +91,7 @@ pub fn main_with(crates: &[Linked]) -> ExitCode {
     };
     start_log(default_level);
     let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.thread_stack_size(background::STACK);
     if let Command::Serve(_) = arguments.command {
         // the network needs few threads, and each one more is one more to be woken for a request
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

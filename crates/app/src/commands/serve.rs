@@ -25,8 +25,11 @@ use tokio::net::TcpListener;
 /// How long requests under way may take when the server is told to stop.
 const GRACE: Duration = Duration::from_secs(25);
 /// How much queries give way to those who send, and background work to both.
-const QUERY_NICE: i32 = 5;
-const MAINTENANCE_NICE: i32 = 10;
+const QUERY_NICE: i32 = 10;
+const MAINTENANCE_NICE: i32 = 15;
+/// Threads of queries for each one that a query uses: so many may be busy without looking up from their work until
+/// others have to wait for them.
+const QUERIES_AT_ONCE: usize = 5;
 
 pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     let tls = access::tls(&args.access)?;
@@ -145,7 +148,7 @@ impl Server {
             limits.map(|limits| Arc::new(IngestionService::new(lake.connection().clone(), limits)));
         let (query_threads, queries) = match queries {
             Some(limits) => {
-                let runtime = Threads::start("query", lake.query_threads(), QUERY_NICE)?;
+                let runtime = Threads::start("query", lake.query_threads().saturating_mul(QUERIES_AT_ONCE), QUERY_NICE)?;
                 let service = QueryService::new(lake.clone(), limits, runtime.handle().clone());
                 (Some(runtime), Some(Arc::new(service)))
             }

@@ -14,7 +14,7 @@ use crate::time::TimeRange;
 use datafusion::error::DataFusionError;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OnceCell, Semaphore};
 use uuid::Uuid;
@@ -48,6 +48,8 @@ pub struct QueryContext {
     pub(super) upkeep: Upkeep,
     /// Who asks.
     pub(super) caller: Arc<Caller>,
+    /// The query came to its end, and nobody waits for what is still at work.
+    pub(super) over: Arc<AtomicBool>,
     /// All queries of this program.
     pub(super) running: Arc<RunningQueries>,
     /// The rules that keep queries away.
@@ -78,6 +80,7 @@ impl QueryContext {
             wanted: Arc::default(),
             upkeep: Upkeep { threads: Arc::new(Semaphore::new(1)), grace: 0, memory_bytes: 0 },
             caller: Caller::anybody(),
+            over: Arc::default(),
             running: Arc::default(),
             denials: Arc::default(),
         }
@@ -153,18 +156,13 @@ impl QueryContext {
         Workshop::new(unlimited, upkeep.threads.clone(), upkeep.grace, upkeep.memory_bytes)
     }
 
-    /// The same for that caller.
-    #[must_use]
-    pub(super) fn asked_by(self, caller: Arc<Caller>) -> Self {
-        Self { caller, ..self }
-    }
-
     /// The same for a query that others see running, with its own memory.
     pub(super) fn of_query(self, query: &RunningQuery) -> Result<Self, DataFusionError> {
         let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
             .with_memory_pool(query.memory.clone())
             .build_arc()?;
-        Ok(Self { runtime, report: query.report.clone(), caller: query.caller.clone(), ..self })
+        let (report, caller, over) = (query.report.clone(), query.caller.clone(), query.over.clone());
+        Ok(Self { runtime, report, caller, over, ..self })
     }
 
     /// The same for another range of event time.

@@ -23,6 +23,8 @@ use std::time::{Duration, Instant};
 const FRESH: Duration = Duration::from_secs(10);
 /// Rules that hold at once.
 pub(super) const MOST_RULES: u32 = 100;
+/// Bytes of a rule: each query is looked at with all of them, and a long one nests deeply.
+const LONGEST_CONDITION: usize = 1000;
 /// Functions that an administrator can use whatever rules there are: a rule must not keep itself.
 const ALWAYS: [&str; 3] = ["deny_queries", "list_query_denials", "remove_query_denial"];
 
@@ -155,7 +157,13 @@ fn is_always_allowed(query: &RunningQuery) -> bool {
 
 /// A rule's condition, ready to be evaluated: of type Boolean, and about at least one column.
 pub(super) fn condition(text: &str) -> Result<Arc<dyn PhysicalExpr>> {
-    let wrong = |why: String| DataFusionError::Plan(format!("the condition '{text}' can't be used: {why}"));
+    let wrong = |why: String| {
+        let shown: String = text.chars().take(200).collect();
+        DataFusionError::Plan(format!("the condition '{shown}' can't be used: {why}"))
+    };
+    if text.len() > LONGEST_CONDITION {
+        return Err(wrong(format!("it has {} bytes, {LONGEST_CONDITION} is the most", text.len())));
+    }
     let schema = DFSchema::try_from(schema())?;
     let session = SessionContext::new_with_state(engine::session_state().build());
     let expr = session.parse_sql_expr(text, &schema).map_err(|e| wrong(e.strip_backtrace()))?;

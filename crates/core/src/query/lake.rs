@@ -2,13 +2,14 @@
 
 use super::context::{ScanPlan, Upkeep};
 use super::denials::Denials;
+use super::interrupt::interruptible;
 use super::memory::{LakeMemory, QueryMemory};
 use super::output::{answer_schema, split};
 use super::partition_scan::STORE;
 use super::range_cache::RangeCache;
 use super::running::RunningQueries;
 use super::{
-    AnswerTypes, Description, QueryContext, QueryError, QueryReport, QueryRequest, documented,
+    AnswerTypes, Description, QueryContext, QueryError, QueryReport, QueryRequest, complexity, documented,
     information_schema,
 };
 use crate::access::Caller;
@@ -25,6 +26,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ParamValues;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::TaskContext;
 use datafusion::execution::cache::cache_manager::CacheManagerConfig;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -37,6 +39,7 @@ use futures::{StreamExt, TryStreamExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 /// How much a lake may use.
@@ -104,17 +107,48 @@ pub struct QueryResult {
 }
 
 /// A statement, and how its answer is to be.
-pub(super) struct Statement<'a> {
-    pub(super) sql: &'a str,
-    pub(super) parameters: Option<&'a ParamValues>,
+pub(super) struct Statement {
+    pub(super) sql: String,
+    pub(super) parameters: Option<ParamValues>,
     pub(super) limit: Option<usize>,
     pub(super) types: AnswerTypes,
 }
 
-impl<'a> Statement<'a> {
-    pub(super) fn of(request: &'a QueryRequest) -> Self {
+impl Statement {
+    pub(super) fn of(request: &QueryRequest) -> Self {
         let QueryRequest { sql, parameters, limit, types, .. } = request;
-        Self { sql, parameters: parameters.as_ref(), limit: *limit, types: *types }
+        Self { sql: sql.clone(), parameters: parameters.clone(), limit: *limit, types: *types }
+    }
+}
+
+/// A statement that can be run.
+struct Planned {
+    /// The columns as they were described before anything was optimized.
+    schema: SchemaRef,
+    plan: Arc<dyn ExecutionPlan>,
+    task: Arc<TaskContext>,
+    is_explain: bool,
+}
+
+/// Stack of a thread that plans: the engine's recursion takes kilobytes for each level, and
+/// [`complexity`](super::complexity) lets some thousands of levels through.
+const PLANNING_STACK: usize = 64 << 20;
+
+/// Plans, where there is room for it: planning takes a deep stack, may take seconds without a pause, and must not keep
+/// the threads that answers move on. Who stops waiting leaves it to come to its end, and `held` with it.
+async fn planning<T: Send + 'static, H: Send + 'static>(
+    work: impl Future<Output = Result<T, QueryError>> + Send + 'static,
+    held: H,
+) -> Result<(T, H), QueryError> {
+    let runtime = Handle::current();
+    let planned = tokio::task::spawn_blocking(move || {
+        (stacker::grow(PLANNING_STACK, move || runtime.block_on(work)), held)
+    });
+    match planned.await {
+        Ok((planned, held)) => Ok((planned?, held)),
+        Err(_) => Err(QueryError::Internal(
+            "planning the query broke off, which is a fault of the server: its log says more".to_owned(),
+        )),
     }
 }
 
@@ -185,37 +219,45 @@ impl Lake {
     /// Begins to answer a query about events in `range`. Only queries: statements that would change
     /// something are refused.
     pub async fn query(&self, sql: &str, range: TimeRange) -> Result<QueryResult, QueryError> {
-        let statement = Statement { sql, parameters: None, limit: None, types: AnswerTypes::Documented };
-        self.answer(&self.context(range), &statement).await
+        let statement =
+            Statement { sql: sql.to_owned(), parameters: None, limit: None, types: AnswerTypes::Documented };
+        self.answer(&self.context(range), statement, ()).await.map(|(result, ())| result)
     }
 
-    /// Plans a statement, without running it.
+    /// Plans a statement, without running it. `held` is dropped when planning is over, whoever waits for it.
     pub(super) async fn describe(
         &self,
         context: &QueryContext,
-        statement: &Statement<'_>,
+        statement: Statement,
+        held: impl Send + 'static,
     ) -> Result<Description, QueryError> {
-        let frame = self.frame(context, statement).await?;
-        let mut parameters: Vec<(String, Option<DataType>)> =
-            frame.logical_plan().get_parameter_types()?.into_iter().collect();
-        // $2 before $10
-        parameters.sort_by(|(a, _), (b, _)| (a.len(), a).cmp(&(b.len(), b)));
-        let parameters = parameters
-            .into_iter()
-            .map(|(name, data_type)| Field::new(name, data_type.unwrap_or(DataType::Utf8), true));
-        Ok(Description {
-            schema: answer_schema(frame.schema().as_arrow(), statement.types),
-            parameters: Arc::new(Schema::new(parameters.collect::<Vec<_>>())),
-        })
+        self.views.refresh().await;
+        let (lake, context) = (self.clone(), context.clone());
+        let described = async move {
+            let frame = lake.frame(&context, &statement).await?;
+            let mut parameters: Vec<(String, Option<DataType>)> =
+                frame.logical_plan().get_parameter_types()?.into_iter().collect();
+            // $2 before $10
+            parameters.sort_by(|(a, _), (b, _)| (a.len(), a).cmp(&(b.len(), b)));
+            let parameters = parameters
+                .into_iter()
+                .map(|(name, data_type)| Field::new(name, data_type.unwrap_or(DataType::Utf8), true));
+            Ok(Description {
+                schema: answer_schema(frame.schema().as_arrow(), statement.types),
+                parameters: Arc::new(Schema::new(parameters.collect::<Vec<_>>())),
+            })
+        };
+        planning(described, held).await.map(|(description, _)| description)
     }
 
     async fn frame(
         &self,
         context: &QueryContext,
-        statement: &Statement<'_>,
+        statement: &Statement,
     ) -> Result<DataFrame, QueryError> {
+        complexity::check(&statement.sql)?;
         let session = context.session()?;
-        let sql = &*information_schema::with_descriptions(statement.sql, context.assembly());
+        let sql = &*information_schema::with_descriptions(&statement.sql, context.assembly());
         // no DDL, no DML, no SET: and so no way to the host's files
         let options =
             SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
@@ -227,7 +269,7 @@ impl Lake {
                 (error, _) => error,
             }
         })?;
-        if let Some(parameters) = statement.parameters {
+        if let Some(parameters) = &statement.parameters {
             frame = frame.with_param_values(parameters.clone())?;
         }
         if let Some(limit) = statement.limit {
@@ -236,31 +278,39 @@ impl Lake {
         Ok(frame)
     }
 
-    /// Begins to answer a statement.
-    pub(super) async fn answer(
+    /// Begins to answer a statement. `held` comes back when it is planned, or is dropped then if nobody waits any more.
+    pub(super) async fn answer<H: Send + 'static>(
         &self,
         context: &QueryContext,
-        statement: &Statement<'_>,
-    ) -> Result<QueryResult, QueryError> {
+        statement: Statement,
+        held: H,
+    ) -> Result<(QueryResult, H), QueryError> {
         self.connection.metrics().queries.inc();
         self.views.refresh().await;
         let report = context.report.clone();
-        let frame = self.frame(context, statement).await?;
-        let is_explain = matches!(frame.logical_plan(), LogicalPlan::Explain(_));
-        let task = Arc::new(frame.task_ctx());
-        let plan = frame.create_physical_plan().await?;
+        let types = statement.types;
+        let (lake, context) = (self.clone(), context.clone());
+        let planned = async move {
+            let frame = lake.frame(&context, &statement).await?;
+            let is_explain = matches!(frame.logical_plan(), LogicalPlan::Explain(_));
+            let task = Arc::new(frame.task_ctx());
+            let schema = Arc::new(frame.schema().as_arrow().clone());
+            let plan = interruptible(frame.create_physical_plan().await?, &context.over)?;
+            Ok(Planned { schema, plan, task, is_explain })
+        };
+        let (Planned { schema, plan, task, is_explain }, held) = planning(planned, held).await?;
         let mut engine_rows = execute_stream(plan.clone(), task)?;
         if is_explain {
             engine_rows = with_scans(engine_rows, &report.scans())?;
         }
-        let schema = answer_schema(&engine_rows.schema(), statement.types);
+        let schema = answer_schema(&schema, types);
         let to = schema.clone();
         let rows = engine_rows
             .map_ok(|batch| futures::stream::iter(split(batch)).map(Ok::<_, DataFusionError>))
             .try_flatten()
             .map(move |batch: Result<RecordBatch, DataFusionError>| Ok(documented(&batch?, &to)?));
         let rows = Box::pin(RecordBatchStreamAdapter::new(schema.clone(), rows));
-        Ok(QueryResult { schema, rows, report, plan: Some(plan) })
+        Ok((QueryResult { schema, rows, report, plan: Some(plan) }, held))
     }
 
     /// All rows of the answer to a query about the whole lake: for tests and small answers.
@@ -293,6 +343,7 @@ impl Lake {
             wanted: self.wanted.clone(),
             upkeep: self.upkeep.clone(),
             caller: Caller::anybody(),
+            over: Arc::default(),
             running: self.running.clone(),
             denials: self.denials.clone(),
         }

@@ -25,6 +25,8 @@ pub(crate) struct RunningQuery {
     pub(crate) arrived_at: i64,
     /// Its turn has come.
     pub(crate) is_running: AtomicBool,
+    /// It came to its end: what still works for it may stop.
+    pub(crate) over: Arc<AtomicBool>,
     /// Rows that were handed over.
     pub(crate) rows: AtomicU64,
     pub(crate) report: Arc<QueryReport>,
@@ -51,6 +53,7 @@ impl RunningQuery {
             arrived: Instant::now(),
             arrived_at: now(),
             is_running: AtomicBool::new(false),
+            over: Arc::default(),
             rows: AtomicU64::new(0),
             report: Arc::default(),
             memory,
@@ -88,12 +91,22 @@ impl RunningQueries {
     }
 
     /// Whether a query of this name is there.
+    #[cfg(test)]
     pub(crate) fn has(&self, id: Uuid) -> bool {
         self.by_id().contains_key(&id)
     }
 
-    pub(crate) fn add(&self, query: Arc<RunningQuery>) {
-        self.by_id().insert(query.id, query);
+    /// Adds a query under the name that was told before, or, if there is none or another query has it, under a new one.
+    pub(crate) fn add(
+        &self,
+        told: Option<Uuid>,
+        make: impl FnOnce(Uuid) -> RunningQuery,
+    ) -> Arc<RunningQuery> {
+        let mut by_id = self.by_id();
+        let id = told.filter(|id| !by_id.contains_key(id)).unwrap_or_else(Uuid::new_v4);
+        let query = Arc::new(make(id));
+        by_id.insert(id, query.clone());
+        query
     }
 
     pub(crate) fn remove(&self, id: Uuid) {

@@ -66,7 +66,7 @@ impl Terminal {
         self.editor = Some(editor);
         match line {
             Ok(text) => {
-                self.remember(text.trim());
+                self.remember(text.trim_end());
                 Ok(Typed::Text(text))
             }
             Err(ReadlineError::Interrupted) => Ok(Typed::Nothing),

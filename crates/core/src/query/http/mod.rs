@@ -26,6 +26,7 @@ use error::HttpError;
 use request::{QueryString, Question};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Where queries are answered.
 const QUERY: &str = "/api/query";
@@ -84,14 +85,17 @@ async fn ask(
     caller: Arc<Caller>,
     client: ClientInfo,
 ) -> Result<Answer, HttpError> {
+    let query_id = Uuid::new_v4();
     let request = QueryRequest {
         parameters: question.parameters,
         range: question.range,
         limit: question.limit,
         client,
+        // also an error that comes before the query runs names it
+        query_id: Some(query_id),
         ..QueryRequest::new(question.sql, caller)
     };
-    Ok(service.run(request).await?)
+    service.run(request).await.map_err(|e| HttpError::from(e).of(query_id))
 }
 
 /// Who asks, as whoever listens found out.

@@ -2,7 +2,8 @@
 //! what is written down of it.
 //!
 //! A query runs as a task of a runtime of its own, and its rows go through a channel of a few batches: a client that
-//! does not read stops the work, and one that goes away ends it. So the limit of time holds whatever the client does.
+//! does not read stops the work, and one that goes away ends it. Its limits are kept by another task, in the runtime of
+//! whoever asked, so that they hold whatever the client does and however long the query does not look up from its work.
 //!
 //! Invariant: an answer that ends without an error is whole.
 
@@ -18,21 +19,21 @@ pub use request::{Answer, AnswerTypes, ClientInfo, Description, QueryRequest};
 use super::lake::Statement;
 use super::memory::QueryMemory;
 use super::running::RunningQuery;
-use super::{Lake, QueryError};
+use super::{Lake, QueryError, complexity};
 use crate::access::{Caller, Right};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt};
-use queue::Queue;
+use futures::StreamExt;
+use queue::{Queue, Slot};
 use record::{End, PlanWork, Stages};
-use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 /// Batches that wait for a client to take them.
@@ -87,34 +88,47 @@ impl QueryService {
     /// Begins to answer: waits for its turn, plans, and comes back when rows may come. Dropping what it returned, or
     /// not waiting for it, ends the query.
     pub async fn run(&self, request: QueryRequest) -> Result<Answer, QueryError> {
-        let query = self.admit(&request)?;
+        let listed = self.admit(&request)?;
+        let (query_id, report) = (listed.query.id, listed.query.report.clone());
+        let work = Arc::new(self.work(&listed, request));
         let (begin, begun) = oneshot::channel();
         let (sender, rows) = mpsc::channel(BATCHES_AHEAD);
-        let end = Arc::new(OnceLock::new());
-        let (query_id, report) = (query.id, query.report.clone());
-        let work = Work {
+        let (ended, mut end) = watch::channel(None);
+        let mut task = JoinSet::new();
+        task.spawn_on(work.clone().answer(begin, sender.clone()), &self.runtime);
+        tokio::spawn(supervise(work, listed, task, sender, ended));
+        tokio::select! {
+            biased;
+            Ok(schema) = begun => {
+                Ok(Answer { query_id, schema, rows: handed_over(rows, end, query_id), report })
+            }
+            error = failure(&mut end, query_id) => Err(error),
+        }
+    }
+
+    /// Plans a statement without running it, within the same limits. Not waiting for it ends it.
+    pub async fn describe(&self, request: &QueryRequest) -> Result<Description, QueryError> {
+        let listed = self.admit(request)?;
+        let work = Arc::new(self.work(&listed, request.clone()));
+        let mut task = JoinSet::new();
+        task.spawn_on(work.clone().describe(), &self.runtime);
+        let described = work.within_limits(task).await;
+        // one that goes on to run is written down then
+        if let Err(error) = &described {
+            work.note(&End::Failed(error.clone()));
+        }
+        described
+    }
+
+    fn work(&self, listed: &Listed, request: QueryRequest) -> Work {
+        Work {
             lake: self.lake.clone(),
             limits: self.limits.clone(),
             queue: self.queue.clone(),
+            query: listed.query.clone(),
             request,
-            _listed: Listed::new(&self.lake, query.clone()),
-            query,
-            outlet: Outlet { begin: Some(begin), rows: sender, end: end.clone() },
-        };
-        self.runtime.spawn(work.run());
-        let schema = begun.await.unwrap_or_else(|_| Err(vanished(query_id)))?;
-        Ok(Answer { query_id, schema, rows: handed_over(rows, end, query_id), report })
-    }
-
-    /// Plans a statement without running it.
-    pub async fn describe(&self, request: &QueryRequest) -> Result<Description, QueryError> {
-        request.caller.check(Right::Read)?;
-        let (lake, request) = (self.lake.clone(), request.clone());
-        let planned = self.runtime.spawn(async move {
-            let context = lake.context(request.range).asked_by(request.caller.clone());
-            lake.describe(&context, &Statement::of(&request)).await
-        });
-        planned.await.unwrap_or_else(|_| Err(vanished(Uuid::nil())))
+            progress: Mutex::default(),
+        }
     }
 
     /// Ends a query: one of the caller's own, or anybody's for administrators. False if there is none that the caller
@@ -123,16 +137,20 @@ impl QueryService {
         self.lake.running().cancel(query_id, caller)
     }
 
-    fn admit(&self, request: &QueryRequest) -> Result<Arc<RunningQuery>, QueryError> {
+    fn admit(&self, request: &QueryRequest) -> Result<Listed, QueryError> {
         request.caller.check(Right::Read)?;
-        let told = request.query_id.filter(|id| !self.lake.running().has(*id));
-        Ok(Arc::new(RunningQuery::new(
-            told.unwrap_or_else(Uuid::new_v4),
-            request.sql.clone(),
-            (request.range, request.limit),
-            (request.caller.clone(), attributed(&request.caller, &request.client)?),
-            Arc::new(QueryMemory::new(self.lake.memory().clone(), self.limits.memory_bytes)),
-        )))
+        complexity::check_length(&request.sql)?;
+        let client = attributed(&request.caller, &request.client)?;
+        let query = self.lake.running().add(request.query_id, |id| {
+            RunningQuery::new(
+                id,
+                request.sql.clone(),
+                (request.range, request.limit),
+                (request.caller.clone(), client),
+                Arc::new(QueryMemory::new(self.lake.memory().clone(), self.limits.memory_bytes)),
+            )
+        });
+        Ok(Listed { lake: self.lake.clone(), query })
     }
 }
 
@@ -158,28 +176,44 @@ fn vanished(query_id: Uuid) -> QueryError {
     ))
 }
 
+/// How a query came to its end, once it has.
+type Ended = Option<Result<(), QueryError>>;
+
 /// The rows as they come. The channel's end is only the answer's end if the query says so.
 fn handed_over(
     rows: mpsc::Receiver<RecordBatch>,
-    end: Arc<OnceLock<Option<QueryError>>>,
+    end: watch::Receiver<Ended>,
     query_id: Uuid,
 ) -> BoxStream<'static, Result<RecordBatch, QueryError>> {
-    futures::stream::unfold(Some(rows), move |rows| {
-        let end = end.clone();
-        async move {
-            let mut rows = rows?;
-            match rows.recv().await {
-                Some(batch) => Some((Ok(batch), Some(rows))),
-                None => match end.get() {
-                    Some(None) => None,
-                    Some(Some(error)) => Some((Err(error.clone()), None)),
-                    None => Some((Err(vanished(query_id)), None)),
-                },
-            }
+    futures::stream::unfold(Some((rows, end)), move |state| async move {
+        let (mut rows, mut end) = state?;
+        let next = tokio::select! {
+            biased;
+            batch = rows.recv() => batch,
+            // one that does not look up from its work holds the channel open
+            error = failure(&mut end, query_id) => return Some((Err(error), None)),
+        };
+        match next {
+            Some(batch) => Some((Ok(batch), Some((rows, end)))),
+            None => match end.wait_for(Option::is_some).await.map(|end| end.clone()) {
+                Ok(Some(Ok(()))) => None,
+                Ok(Some(Err(error))) => Some((Err(error), None)),
+                Ok(None) | Err(_) => Some((Err(vanished(query_id)), None)),
+            },
         }
     })
     .fuse()
     .boxed()
+}
+
+/// Waits for an end that is a failure, for ever if it is none.
+async fn failure(end: &mut watch::Receiver<Ended>, query_id: Uuid) -> QueryError {
+    let ended = end.wait_for(Option::is_some).await.map(|end| end.clone());
+    match ended {
+        Ok(Some(Err(error))) => error,
+        Ok(_) => std::future::pending().await,
+        Err(_) => vanished(query_id),
+    }
 }
 
 /// Is in the list of queries as long as it lives.
@@ -188,24 +222,10 @@ struct Listed {
     query: Arc<RunningQuery>,
 }
 
-impl Listed {
-    fn new(lake: &Lake, query: Arc<RunningQuery>) -> Self {
-        lake.running().add(query.clone());
-        Self { lake: lake.clone(), query }
-    }
-}
-
 impl Drop for Listed {
     fn drop(&mut self) {
         self.lake.running().remove(self.query.id);
     }
-}
-
-/// Where an answer goes.
-struct Outlet {
-    begin: Option<oneshot::Sender<Result<SchemaRef, QueryError>>>,
-    rows: mpsc::Sender<RecordBatch>,
-    end: Arc<OnceLock<Option<QueryError>>>,
 }
 
 /// One query at work.
@@ -215,8 +235,7 @@ struct Work {
     queue: Arc<Queue>,
     request: QueryRequest,
     query: Arc<RunningQuery>,
-    outlet: Outlet,
-    _listed: Listed,
+    progress: Mutex<Progress>,
 }
 
 /// How far it came.
@@ -226,64 +245,124 @@ struct Progress {
     plan: Option<Arc<dyn ExecutionPlan>>,
 }
 
+/// Sees that a query comes to its end, whatever its task is busy with, and writes down how.
+async fn supervise(
+    work: Arc<Work>,
+    listed: Listed,
+    task: JoinSet<Result<End, QueryError>>,
+    rows: mpsc::Sender<RecordBatch>,
+    ended: watch::Sender<Ended>,
+) {
+    let end = tokio::select! {
+        biased;
+        () = rows.closed() => End::Left,
+        end = work.within_limits(task) => end.unwrap_or_else(End::Failed),
+    };
+    work.query.over.store(true, Ordering::Relaxed);
+    work.note(&end);
+    drop((listed, rows));
+    ended.send_replace(Some(match end {
+        End::Failed(error) => Err(error),
+        End::Done | End::Left => Ok(()),
+    }));
+}
+
 impl Work {
-    async fn run(mut self) {
-        let mut progress = Progress::default();
-        let (query, rows, time) = (self.query.clone(), self.outlet.rows.clone(), self.limits.time);
-        let end = tokio::select! {
+    /// Lets a task go on until it is done, somebody ends it, or its time is over. It does not go on without this.
+    async fn within_limits<T: Send + 'static>(
+        &self,
+        mut task: JoinSet<Result<T, QueryError>>,
+    ) -> Result<T, QueryError> {
+        let time = self.limits.time;
+        let over = tokio::time::sleep(time.saturating_sub(self.query.arrived.elapsed()));
+        let ended = tokio::select! {
             biased;
-            by = query.cancelled() => {
-                End::Failed(QueryError::Cancelled(format!("the query was ended by '{by}'")))
+            by = self.query.cancelled() => {
+                Err(QueryError::Cancelled(format!("the query was ended by '{by}'")))
             }
-            () = tokio::time::sleep(time) => End::Failed(QueryError::TooLong(format!(
+            () = over => Err(QueryError::TooLong(format!(
                 "the query took longer than {time:?}: narrow it, its range of time say, or allow queries more time"
             ))),
-            () = rows.closed() => End::Left,
-            end = AssertUnwindSafe(self.answer(&mut progress)).catch_unwind() => match end {
-                Ok(Ok(end)) => end,
-                Ok(Err(error)) => End::Failed(error),
-                Err(_) => End::Failed(vanished(query.id)),
+            done = task.join_next() => match done {
+                Some(Ok(done)) => done,
+                Some(Err(_)) | None => Err(vanished(self.query.id)),
             },
         };
-        let work = progress.plan.as_deref().map(PlanWork::of).unwrap_or_default();
-        record::write(&query, &end, progress.stages, work);
-        self.lake.connection().metrics().note_query(record::status(&end), query.arrived.elapsed());
-        let error = match end {
-            End::Failed(error) => Some(error),
-            End::Done | End::Left => None,
-        };
-        if let (Some(begin), Some(error)) = (self.outlet.begin.take(), &error) {
-            // who asked may be gone
-            let _ = begin.send(Err(error.clone()));
+        if ended.is_err() {
+            self.query.over.store(true, Ordering::Relaxed);
         }
-        // before the channel closes: its end means nothing by itself
-        let _ = self.outlet.end.set(error);
+        ended
     }
 
-    async fn answer(&mut self, progress: &mut Progress) -> Result<End, QueryError> {
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        // nothing in here panics between two changes that belong together
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, end: &End) {
+        let (stages, plan) = {
+            let progress = self.progress();
+            (progress.stages, progress.plan.clone())
+        };
+        let work = plan.as_deref().map(PlanWork::of).unwrap_or_default();
+        record::write(&self.query, end, stages, work);
+        self.lake.connection().metrics().note_query(record::status(end), self.query.arrived.elapsed());
+    }
+
+    /// Waits until it may be planned. Whoever holds the turn is at work on the query.
+    async fn turn(&self) -> Result<Slot, QueryError> {
         self.lake.context(self.request.range).denials().check(self.lake.connection(), &self.query).await?;
-        let _turn = self.queue.turn(self.query.user()).await.map_err(|full| {
+        let turn = match is_urgent(&self.query) {
+            true => Ok(Slot::extra()),
+            false => self.queue.turn(&self.query.caller.name, self.query.user()).await,
+        };
+        let turn = turn.map_err(|full| {
             QueryError::Resources(format!("{} queries are waiting already: try again later", full.waiting))
         })?;
-        progress.stages.waited = self.query.arrived.elapsed();
+        self.progress().stages.waited = self.query.arrived.elapsed();
         self.query.is_running.store(true, Ordering::Relaxed);
+        Ok(turn)
+    }
+
+    async fn describe(self: Arc<Self>) -> Result<Description, QueryError> {
+        let turn = self.turn().await?;
         let context = self.lake.context(self.request.range).of_query(&self.query)?;
-        let mut result = self.lake.answer(&context, &Statement::of(&self.request)).await?;
-        progress.plan = result.plan.take();
-        progress.stages.planned = self.query.arrived.elapsed().saturating_sub(progress.stages.waited);
-        if let Some(begin) = self.outlet.begin.take()
-            && begin.send(Ok(result.schema.clone())).is_err()
+        self.lake.describe(&context, Statement::of(&self.request), turn).await
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        begin: oneshot::Sender<SchemaRef>,
+        rows: mpsc::Sender<RecordBatch>,
+    ) -> Result<End, QueryError> {
+        let turn = self.turn().await?;
+        let context = self.lake.context(self.request.range).of_query(&self.query)?;
+        let (mut result, _turn) = self.lake.answer(&context, Statement::of(&self.request), turn).await?;
         {
+            let mut progress = self.progress();
+            progress.plan = result.plan.take();
+            progress.stages.planned = self.query.arrived.elapsed().saturating_sub(progress.stages.waited);
+        }
+        if begin.send(result.schema.clone()).is_err() {
             return Ok(End::Left);
         }
         while let Some(batch) = result.rows.next().await {
             let batch = batch?;
-            let rows = batch.num_rows() as u64;
-            if self.outlet.rows.send(batch).await.is_err() {
+            let count = batch.num_rows() as u64;
+            if rows.send(batch).await.is_err() {
                 return Ok(End::Left);
             }
-            self.query.rows.fetch_add(rows, Ordering::Relaxed);
+            self.query.rows.fetch_add(count, Ordering::Relaxed);
         }
         Ok(End::Done)
     }
+}
+
+/// Whether it is an administrator's, by which they find out what keeps a server busy and end it: such queries wait for
+/// nobody.
+fn is_urgent(query: &RunningQuery) -> bool {
+    const URGENT: [&str; 5] =
+        ["list_queries", "cancel_query", "deny_queries", "list_query_denials", "remove_query_denial"];
+    let sql = query.sql.to_ascii_lowercase();
+    query.caller.rights.has(Right::Administer) && URGENT.iter().any(|name| sql.contains(name))
 }
