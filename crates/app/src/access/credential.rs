@@ -3,8 +3,8 @@
 use axum::http::{HeaderMap, header};
 use base64::Engine;
 use base64::alphabet;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 /// Clients differ in whether they pad: the Go driver of ADBC does not.
 const BASE64: GeneralPurpose = GeneralPurpose::new(

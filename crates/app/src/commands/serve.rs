@@ -148,7 +148,11 @@ impl Server {
             limits.map(|limits| Arc::new(IngestionService::new(lake.connection().clone(), limits)));
         let (query_threads, queries) = match queries {
             Some(limits) => {
-                let runtime = Threads::start("query", lake.query_threads().saturating_mul(QUERIES_AT_ONCE), QUERY_NICE)?;
+                let runtime = Threads::start(
+                    "query",
+                    lake.query_threads().saturating_mul(QUERIES_AT_ONCE),
+                    QUERY_NICE,
+                )?;
                 let service = QueryService::new(lake.clone(), limits, runtime.handle().clone());
                 (Some(runtime), Some(Arc::new(service)))
             }

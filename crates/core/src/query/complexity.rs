@@ -147,9 +147,11 @@ impl Statement {
 
     /// The most that can nest, with all that is still open.
     fn depth(&self) -> usize {
-        let open = self.groups.iter().rev().fold(0, |inner, group| {
-            group.longest.max(group.length + group.inner.max(inner))
-        });
+        let open = self
+            .groups
+            .iter()
+            .rev()
+            .fold(0, |inner, group| group.longest.max(group.length + group.inner.max(inner)));
         self.deepest.max(open)
     }
 }

@@ -250,11 +250,7 @@ impl Lake {
         planning(described, held).await.map(|(description, _)| description)
     }
 
-    async fn frame(
-        &self,
-        context: &QueryContext,
-        statement: &Statement,
-    ) -> Result<DataFrame, QueryError> {
+    async fn frame(&self, context: &QueryContext, statement: &Statement) -> Result<DataFrame, QueryError> {
         complexity::check(&statement.sql)?;
         let session = context.session()?;
         let sql = &*information_schema::with_descriptions(&statement.sql, context.assembly());

@@ -204,3 +204,161 @@ async fn no_sql_reads_or_writes_files_of_the_host() {
     }
     assert!(!std::path::Path::new("/tmp/belvedere-was-here.csv").exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_that_nest_without_end_are_refused_and_long_ones_are_answered() {
+    let service = service(QueryLimits::default()).await;
+    let chain = |first: &str, more: &str, times: usize| format!("{first}{}", more.repeat(times));
+    for sql in [
+        format!("SELECT {}", chain("1", " + 1", 100_000)),
+        format!("SELECT {}", chain("1", " = 1 AND 1", 50_000)),
+        chain("SELECT 1", " UNION ALL SELECT 1", 20_000),
+        format!("SELECT {}1{}", "(".repeat(10_000), ")".repeat(10_000)),
+        format!("SELECT '{}'", "x".repeat(2 << 20)),
+    ] {
+        let request = QueryRequest::new(sql, Caller::anybody());
+        for error in [
+            rows(&service, request.clone()).await.unwrap_err(),
+            service.describe(&request).await.unwrap_err(),
+        ] {
+            assert!(matches!(error, QueryError::Sql(_)), "{error}");
+        }
+    }
+    for (sql, answer) in [
+        (format!("SELECT {} AS n", chain("1", " + 1", 1900)), "1901"),
+        (
+            format!(
+                "SELECT count(*) AS n FROM generate_series(1, 9) WHERE {}",
+                chain("value = 0", " OR value = 7", 900)
+            ),
+            "1",
+        ),
+        (format!("SELECT count(*) AS n FROM ({})", chain("SELECT 1", " UNION ALL SELECT 1", 300)), "301"),
+    ] {
+        assert!(text(&service, &sql).await.contains(&format!("| {answer} ")), "{answer}");
+    }
+}
+
+/// Threads for queries beside those of a test, which may be busy.
+fn one_thread() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_never_looks_up_from_its_work_ends_and_gives_its_thread_back() {
+    let threads = one_thread();
+    let lake = lake_with(LakeConfig { memory_bytes: 256 << 20, ..LakeConfig::default() }).await;
+    let limits = QueryLimits { time: Duration::from_secs(20), ..QueryLimits::default() };
+    let service = Arc::new(QueryService::new(lake, limits, threads.handle().clone()));
+    // no two of them meet, so that nothing comes for hours
+    for sql in [
+        "SELECT count(*) FROM generate_series(1, 400000) a JOIN generate_series(1, 400000) b \
+         ON a.value * b.value = -1",
+        "SELECT count(*) FROM generate_series(1, 400000) a, generate_series(1, 400000) b WHERE a.value + b.value = 0",
+        "SELECT count(*) FROM generate_series(1, 400000) a WHERE NOT EXISTS (SELECT 1 FROM \
+         generate_series(1, 400000) b WHERE b.value % 2 = a.value % 2 AND b.value * a.value < 0)",
+    ] {
+        let id = Uuid::new_v4();
+        let request = QueryRequest { query_id: Some(id), ..QueryRequest::new(sql, Caller::anybody()) };
+        let running = tokio::spawn({
+            let service = service.clone();
+            async move { rows(&service, request).await }
+        });
+        while !service
+            .lake
+            .running()
+            .seen_by(&Caller::anybody())
+            .iter()
+            .any(|query| query.id == id && query.is_running.load(Ordering::Relaxed))
+        {
+            tokio::task::yield_now().await;
+        }
+        assert!(service.cancel(id, &Caller::anybody()));
+        let error = running.await.unwrap().unwrap_err();
+        assert!(matches!(error, QueryError::Cancelled(_)), "{sql}: {error}");
+        assert!(text(&service, "SELECT 'free'").await.contains("free"), "{sql}");
+    }
+    threads.shutdown_background();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_hold_while_all_threads_of_queries_are_busy() {
+    let threads = one_thread();
+    let (sender, is_busy) = std::sync::mpsc::channel::<()>();
+    threads.spawn(async move { is_busy.recv() });
+    let lake = lake_with(LakeConfig::default()).await;
+    let limits = QueryLimits { time: Duration::from_millis(50), ..QueryLimits::default() };
+    let service = QueryService::new(lake, limits, threads.handle().clone());
+    let request = QueryRequest::new("SELECT 1", Caller::anybody());
+    assert!(matches!(rows(&service, request.clone()).await, Err(QueryError::TooLong(_))));
+    assert!(matches!(service.describe(&request).await, Err(QueryError::TooLong(_))));
+    assert!(service.lake.running().seen_by(&Caller::anybody()).is_empty());
+    drop(sender);
+    threads.shutdown_background();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_has_the_columns_that_were_described() {
+    let service = service(QueryLimits::default()).await;
+    for sql in [
+        "SELECT count(*), current_date, upper('a') AS a, CASE WHEN 1 = 1 THEN value END AS v FROM generate_series(1, 2) \
+         GROUP BY value",
+        "SELECT coalesce(NULL, 1) AS one, concat('a', NULL) AS a, NULL AS nothing, arrow_typeof(1) AS t",
+        "SELECT value FROM generate_series(1, 2) WHERE false",
+    ] {
+        for types in [AnswerTypes::Documented, AnswerTypes::Plain] {
+            let request = QueryRequest { types, ..QueryRequest::new(sql, Caller::anybody()) };
+            let described = service.describe(&request).await.unwrap().schema;
+            let answer = service.run(request).await.unwrap();
+            assert_eq!(answer.schema, described, "{sql}");
+            for batch in answer.rows.try_collect::<Vec<_>>().await.unwrap() {
+                assert_eq!(batch.schema(), described, "{sql}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_not_be_asked_is_not_planned_either() {
+    let service = service(QueryLimits::default()).await;
+    text(&service, "SELECT msg FROM deny_queries('sql LIKE ''%forbidden%''', 'too heavy')").await;
+    let forbidden = QueryRequest::new("SELECT 'forbidden'", caller("reader", "read"));
+    assert!(matches!(service.describe(&forbidden).await, Err(QueryError::Denied(_))));
+    let sender = QueryRequest::new("SELECT 1", caller("sender", "send"));
+    assert!(matches!(service.describe(&sender).await, Err(QueryError::Rights(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn administrators_find_out_what_keeps_a_full_server_busy_and_end_it() {
+    let limits = QueryLimits { concurrent: 1, waiting: 0, ..QueryLimits::default() };
+    let service = service(limits).await;
+    let busy =
+        service.run(QueryRequest::new("SELECT * FROM generate_series(1, 100000000)", caller("a", "read")));
+    let busy = busy.await.unwrap();
+    let refused = rows(&service, QueryRequest::new("SELECT 1", Caller::anybody())).await.unwrap_err();
+    assert!(matches!(refused, QueryError::Resources(_)), "{refused}");
+    // who does not administer waits like all others
+    let list = "SELECT query_id FROM list_queries()";
+    assert!(rows(&service, QueryRequest::new(list, caller("a", "read"))).await.is_err());
+    assert!(text(&service, list).await.contains(&busy.query_id.to_string()));
+    text(&service, &format!("SELECT cancel_query('{}')", busy.query_id)).await;
+    let error = busy.rows.try_collect::<Vec<_>>().await.unwrap_err();
+    assert!(matches!(error, QueryError::Cancelled(_)), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_queries_of_one_name_each_is_listed() {
+    let service = service(QueryLimits::default()).await;
+    let id = Uuid::new_v4();
+    let sql = "SELECT * FROM generate_series(1, 100000000)";
+    let request = QueryRequest { query_id: Some(id), ..QueryRequest::new(sql, Caller::anybody()) };
+    let first = service.run(request.clone()).await.unwrap();
+    let second = service.run(request).await.unwrap();
+    assert!(first.query_id == id && second.query_id != id);
+    drop(second);
+    while service.lake.running().seen_by(&Caller::anybody()).len() > 1 {
+        tokio::task::yield_now().await;
+    }
+    assert!(service.lake.running().has(id));
+    drop(first);
+}
