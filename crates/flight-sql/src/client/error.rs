@@ -72,6 +72,10 @@ impl From<Status> for ClientError {
         // what comes from the transport and not from a server has its reason behind it
         let message = match (said.is_empty(), status.source()) {
             (_, Some(cause)) => format!("the connection broke: {}", with_causes(cause)),
+            (false, None) if said.starts_with("grpc-status header missing") => {
+                "what answers there is not FlightSQL: 'belvedere serve' says where that is, 'listening flight-sql …'"
+                    .to_owned()
+            }
             (true, None) => status.code().description().to_owned(),
             (false, None) => said.to_owned(),
         };

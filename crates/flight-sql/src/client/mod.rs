@@ -119,9 +119,13 @@ impl Client {
                 true => "",
                 false => " (a server with a certificate is at grpc+tls://)",
             };
+            let causes = error::with_causes(&e);
+            let hint = match causes.contains("CaUsedAsEndEntity") {
+                true => " (its certificate is one of an authority, CA:TRUE: servers need one with CA:FALSE)",
+                false => hint,
+            };
             let text = format!(
-                "{url} can't be reached: {}; is 'belvedere serve' listening there for FlightSQL?{hint}",
-                error::with_causes(&e)
+                "{url} can't be reached: {causes}; is 'belvedere serve' listening there for FlightSQL?{hint}"
             );
             ClientError::new(ErrorKind::Unreachable, text)
         })?;

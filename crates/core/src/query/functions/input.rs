@@ -1,5 +1,6 @@
 //! Arguments as scalar functions look at them: each shared value once, and which row has which.
 
+use super::properties::lists_as_jsonb;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryDictionaryBuilder, BinaryViewArray, DictionaryArray, Float64Array,
     Int32Array, Int64Array, StringDictionaryBuilder, StringViewArray, new_null_array,
@@ -82,8 +83,11 @@ impl Input {
         Ok(cast_with_options(&self.values, data_type, &options)?)
     }
 
-    /// The values as bytes.
+    /// The values as bytes: what is a list of properties as a JSONB object.
     pub(super) fn bytes(&self) -> Result<BinaryViewArray> {
+        if matches!(self.values.data_type(), DataType::List(_)) {
+            return lists_as_jsonb(self);
+        }
         Ok(self.values_as(&DataType::BinaryView)?.as_binary_view().clone())
     }
 

@@ -13,6 +13,7 @@ use std::hash::{Hash, Hasher};
 /// What a parameter takes: plain, as a view of the engine, or in a dictionary with keys of any width; NULL always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
+    /// Properties are JSONB objects too, whatever shape they have.
     Jsonb,
     Properties,
     /// A dictionary, or properties that are in none.
@@ -32,8 +33,7 @@ impl Kind {
         let is_properties = is_binary || is_pairs(plain);
         plain.is_null()
             || match self {
-                Self::Jsonb => is_binary,
-                Self::Properties => is_properties,
+                Self::Jsonb | Self::Properties => is_properties,
                 Self::PropertiesOrDictionary => is_properties || is_dictionary,
                 Self::Text => is_text(plain),
                 Self::Number => plain.is_numeric(),

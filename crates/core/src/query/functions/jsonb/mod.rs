@@ -1,4 +1,5 @@
-//! Functions on JSONB. Bytes that are no sound JSONB give NULL like a value of another kind.
+//! Functions on JSONB, and on properties in every shape, which are JSONB objects. Bytes that are no sound JSONB give NULL
+//! like a value of another kind.
 
 mod path;
 mod scalars;

@@ -2,11 +2,12 @@
 
 use super::shapes::Sets;
 use crate::properties::{list_type, to_jsonb, to_list};
-use crate::query::functions::input::{Bytes, Lists, dictionary_of};
+use crate::query::functions::input::{Bytes, Input, Lists, dictionary_of};
 use crate::query::functions::mapping::{Kind, Mapping};
-use arrow::array::Int32Array;
+use arrow::array::{BinaryViewArray, Int32Array};
 use arrow::compute::take;
 use arrow::datatypes::DataType;
+use datafusion::error::Result;
 use std::sync::Arc;
 
 pub(super) const LENGTH: Mapping = Mapping {
@@ -63,27 +64,25 @@ pub(super) const TO_JSONB: Mapping = Mapping {
     parameters: &[("properties", Kind::Properties)],
     result: |_| dictionary_of(DataType::Binary),
     evaluate: |inputs, _| {
-        let sets = Sets::of(&inputs[0])?;
         let mut results = Bytes::new();
-        match &sets {
-            Sets::Jsonb(values) => values.iter().for_each(|value| results.append_option(value)),
-            Sets::Lists { .. } => {
-                for set in 0..sets.len() {
-                    let pairs = sets.pairs(set);
-                    results.append_option(
-                        pairs.map(|pairs| to_jsonb(pairs.iter().map(|(k, v)| (k.as_ref(), v.as_ref())))),
-                    );
-                }
-            }
-        }
+        inputs[0].bytes()?.iter().for_each(|value| results.append_option(value));
         inputs[0].spread(Arc::new(results.finish()))
     },
 };
 
+/// Lists of properties as JSONB objects.
+pub(in crate::query::functions) fn lists_as_jsonb(input: &Input) -> Result<BinaryViewArray> {
+    let sets = Sets::of(input)?;
+    let objects = (0..sets.len()).map(|set| {
+        let pairs = sets.pairs(set)?;
+        Some(to_jsonb(pairs.iter().map(|(k, v)| (k.as_ref(), v.as_ref()))))
+    });
+    Ok(objects.collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::functions::input::Input;
     use crate::query::functions::properties::get;
     use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray, UInt16Array};
     use arrow::compute::cast;

@@ -4,6 +4,8 @@ mod convert;
 mod get;
 mod shapes;
 
+pub(super) use convert::lists_as_jsonb;
+
 use crate::access::Right;
 use crate::registry::{FunctionDoc, FunctionSet, Functions};
 
