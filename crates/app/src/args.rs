@@ -1,9 +1,11 @@
 //! What users type. Parsing only: what it means is resolved in [`crate::commands`].
 
 mod access;
+mod lake;
 mod source;
 
 pub(crate) use access::{AccessArgs, CreateKeyArgs, KeysAction, KeysArgs, ListKeysArgs, RevokeKeyArgs};
+pub(crate) use lake::LakeArgs;
 
 use crate::format::Format;
 use belvedere_core::partitions::{Keep, Retention};
@@ -66,30 +68,6 @@ pub(crate) enum Command {
     Schema(SchemaArgs),
     /// Make, list and revoke the keys of those who send to a server and ask it.
     Keys(KeysArgs),
-}
-
-/// Where the lake is.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct LakeArgs {
-    /// Directory of the lake: SQLite and files
-    #[arg(long, value_name = "DIR", default_value = "./belvedere-lake", env = "BELVEDERE_LAKE")]
-    pub(crate) lake: PathBuf,
-    /// Metadata database instead of SQLite in the directory: postgres://user:password@host/database
-    #[arg(long, value_name = "URL", env = "BELVEDERE_DATABASE", hide_env_values = true)]
-    pub(crate) database: Option<String>,
-    /// Object store instead of files in the directory: s3://bucket/prefix, gs://…, az://…, file://…;
-    /// credentials come from AWS_…, GOOGLE_…, AZURE_… variables
-    #[arg(long, value_name = "URL", env = "BELVEDERE_OBJECTS", hide_env_values = true)]
-    pub(crate) objects: Option<String>,
-    /// Memory for queries, in MiB; what needs more spills to disk or fails
-    #[arg(long, value_name = "MIB", default_value_t = 2048, env = "BELVEDERE_MEMORY")]
-    pub(crate) memory: usize,
-    /// How long files and blocks are kept that a new partition replaced, for those who still read them
-    #[arg(long, value_name = "AGE", default_value = "1h", value_parser = age)]
-    pub(crate) grace: Duration,
-    /// Largest decompressed buffer of one block, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 256)]
-    pub(crate) max_block: usize,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -2,25 +2,34 @@
 
 use super::Authenticator;
 use super::credential::credential;
+use super::origin;
 use super::refusal::Refusal;
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, Method, header};
+use axum::http::{HeaderMap, HeaderName, Method, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use belvedere_core::access::{Caller, Right};
 use std::sync::Arc;
 
-/// Lets in whom an authenticator knows, or everybody if there is none.
+/// Lets in whom an authenticator knows, or, if there is none, everybody but other people's web pages.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Gate {
     authenticator: Option<Arc<Authenticator>>,
+    /// Where nobody is asked: whether the server may go by names that are not the machine's own.
+    any_name: bool,
 }
 
 impl Gate {
     /// Asks everybody.
     pub(crate) fn asking(authenticator: Authenticator) -> Self {
-        Self { authenticator: Some(Arc::new(authenticator)) }
+        Self { authenticator: Some(Arc::new(authenticator)), any_name: true }
+    }
+
+    /// Asks nobody. The usual one is for servers that other machines don't reach: it can't tell whether a name that is
+    /// not this machine's own was made to lead here by a web page.
+    pub(crate) fn asking_nobody(any_name: bool) -> Self {
+        Self { authenticator: None, any_name }
     }
 
     /// Whether anybody is asked.
@@ -33,8 +42,12 @@ impl Gate {
         router.layer(from_fn_with_state((self.clone(), right), pass))
     }
 
-    async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Refusal> {
-        let Some(authenticator) = &self.authenticator else { return Ok(Caller::anybody()) };
+    async fn caller(&self, uri: &Uri, headers: &HeaderMap) -> Result<Arc<Caller>, Refusal> {
+        let Some(authenticator) = &self.authenticator else {
+            // a page has no key, so where one is asked for it gets nowhere anyway
+            origin::check(uri, headers, self.any_name).map_err(Refusal::Foreign)?;
+            return Ok(Caller::anybody());
+        };
         let credential = credential(headers).ok_or(Refusal::Unknown)?;
         match authenticator.authenticate(&credential).await {
             Ok(Some(caller)) => Ok(caller),
@@ -49,7 +62,7 @@ async fn pass(State((gate, right)): State<(Gate, Right)>, mut request: Request, 
     if is_probe(&request) {
         return next.run(request).await;
     }
-    let caller = match gate.caller(request.headers()).await {
+    let caller = match gate.caller(request.uri(), request.headers()).await {
         Ok(caller) => caller.check(right).map_err(Refusal::Forbidden).map(|()| caller),
         Err(refusal) => Err(refusal),
     };
@@ -150,5 +163,35 @@ mod tests {
     async fn where_nobody_is_asked_everybody_is_anonymous_whatever_they_claim() {
         let router = Gate::default().guard(routes(), Right::Administer);
         assert_eq!(ask(&router, "POST", "/name", Some("root")).await, (200, "anonymous".to_owned()));
+    }
+
+    /// What a page of example.com is answered: status of HTTP, of gRPC if it stands among the headers, and body.
+    async fn page(gate: &Gate, host: &str, content_type: &str) -> (u16, Option<String>, String) {
+        let router = gate.guard(routes(), Right::Administer);
+        let request = axum::http::Request::post("/name")
+            .header("host", host)
+            .header("origin", "http://example.com")
+            .header("content-type", content_type);
+        let response = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let code = response.headers().get("grpc-status").map(|code| code.to_str().unwrap().to_owned());
+        let status = response.status().as_u16();
+        let body = to_bytes(response.into_body(), 1 << 16).await.unwrap();
+        (status, code, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn where_nobody_is_asked_pages_from_elsewhere_and_names_of_others_are_refused() {
+        let (status, _, body) = page(&Gate::default(), "localhost:9000", "text/plain").await;
+        assert!(status == 403 && body.contains("a web page of another origin"), "{status} {body}");
+        serde_json::from_str::<serde_json::Value>(&body).unwrap();
+        // a page that made its name lead here
+        let (status, _, body) = page(&Gate::default(), "example.com", "text/plain").await;
+        assert!(status == 403 && body.contains("'example.com' is not a name"), "{status} {body}");
+        let (status, code, _) = page(&Gate::default(), "localhost:9000", "application/grpc-web").await;
+        assert_eq!((status, code.as_deref()), (200, Some("7")));
+        let (status, ..) = page(&Gate::asking_nobody(true), "example.com", "text/plain").await;
+        assert_eq!(status, 200);
+        let (status, ..) = page(&Gate::asking_nobody(true), "localhost:9000", "text/plain").await;
+        assert_eq!(status, 403);
     }
 }

@@ -1,6 +1,7 @@
 //! Who may use what this program serves.
 //!
 //! Invariant: a request reaches a protocol only with the caller in its extensions, and only if that one has the right.
+//! Invariant: where nobody is asked who they are, web pages of others get nothing.
 //! Invariant: what a request itself says of who sent it (`x-auth-…`) reaches nobody.
 
 mod authenticator;
@@ -8,6 +9,7 @@ mod credential;
 mod gate;
 #[cfg(feature = "oidc")]
 mod oidc;
+mod origin;
 mod refusal;
 #[cfg(feature = "tls")]
 mod tls;
@@ -65,7 +67,8 @@ pub(crate) async fn gate(
     lake: &Path,
 ) -> Result<Gate> {
     if !is_asked(args, addresses) {
-        return Ok(Gate::default());
+        // who reaches a server by whatever name leads there has decided so
+        return Ok(Gate::asking_nobody(args.insecure));
     }
     let keys = Keys::new(connection.clone());
     if !args.has_provider() && !keys.is_any_live().await? {

@@ -1,5 +1,6 @@
 //! How a request is refused: as HTTP, or in the words of gRPC.
 
+use super::origin::Foreign;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +15,8 @@ pub(super) enum Refusal {
     Unknown,
     /// Whoever it is may not do this.
     Forbidden(Refused),
+    /// Nobody is asked, and it may come from somebody who is not meant.
+    Foreign(Foreign),
     /// It can't be told now.
     Unavailable,
 }
@@ -23,6 +26,13 @@ impl Refusal {
         match self {
             Self::Unknown => "a key that counts is needed: 'Authorization: Bearer KEY'".to_owned(),
             Self::Forbidden(refused) => refused.to_string(),
+            Self::Foreign(Foreign::Page) => {
+                "this comes from a web page of another origin, and nobody is asked for keys here".to_owned()
+            }
+            Self::Foreign(Foreign::Name(name)) => format!(
+                "'{name}' is not a name of this machine's own, and nobody is asked for keys here: use localhost or an \
+                 address, or start the server with --require-keys, or with --insecure to let any name in"
+            ),
             Self::Unavailable => "who you are can't be found out now: try again".to_owned(),
         }
     }
@@ -39,7 +49,7 @@ impl Refusal {
     fn http(&self) -> Response {
         let (status, kind) = match self {
             Self::Unknown => (StatusCode::UNAUTHORIZED, "rights"),
-            Self::Forbidden(_) => (StatusCode::FORBIDDEN, "rights"),
+            Self::Forbidden(_) | Self::Foreign(_) => (StatusCode::FORBIDDEN, "rights"),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         };
         let error = json!({"error": {"kind": kind, "message": self.text(), "query_id": null}});
@@ -50,7 +60,7 @@ impl Refusal {
             Self::Unknown => {
                 drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
             }
-            Self::Forbidden(_) => {}
+            Self::Forbidden(_) | Self::Foreign(_) => {}
             Self::Unavailable => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"))),
         }
         response
@@ -60,7 +70,7 @@ impl Refusal {
     fn grpc(&self) -> Response {
         let code = match self {
             Self::Unknown => "16",
-            Self::Forbidden(_) => "7",
+            Self::Forbidden(_) | Self::Foreign(_) => "7",
             Self::Unavailable => "14",
         };
         let mut response = Response::new(Body::empty());

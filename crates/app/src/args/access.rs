@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Who may use a server. Everybody, on loopback, if nothing is said.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AccessArgs {
-    /// Let everybody in although other machines reach the server
+    /// Let everybody in although other machines reach the server, by whatever name they do
     #[arg(long)]
     pub(crate) insecure: bool,
     /// Ask for keys on loopback too; off loopback they are asked for anyway

@@ -13,6 +13,9 @@ pub(crate) async fn open(args: &LakeArgs) -> Result<Lake> {
     let options = options(args)?;
     let config = LakeConfig {
         memory_bytes: args.memory << 20,
+        spill_bytes: args.spill.saturating_mul(1 << 20),
+        // an empty variable is an unset one
+        spill_directory: args.spill_dir.clone().filter(|directory| !directory.as_os_str().is_empty()),
         block_bytes: args.max_block << 20,
         grace: args.grace,
         ..LakeConfig::default()

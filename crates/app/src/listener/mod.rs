@@ -1,23 +1,29 @@
 //! Connections: how they are taken, encrypted, bounded and brought to their end.
 //!
 //! Invariant: who connects and then does nothing, or does it slowly, loses the connection: before TLS, before the
-//! first request, amid a head, and between requests. Bodies have time limits of their own, where they are read.
+//! first request, amid a head, and between requests. So does who takes nothing of an answer. Bodies of requests have
+//! time limits of their own, where they are read.
 //! HTTP/2 is told from HTTP/1 by its first bytes, with and without TLS.
 
+mod answers;
 mod opening;
+mod stalling;
 #[cfg(test)]
 mod tests;
 
+use answers::Answers;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
+use futures::TryFutureExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use opening::Opening;
+use stalling::Stalling;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -72,6 +78,8 @@ pub(crate) struct ConnectionLimits {
     pub(crate) streams: u32,
     /// Bytes of a request's head.
     pub(crate) head_bytes: u32,
+    /// How long an answer waits for somebody who takes nothing of it.
+    pub(crate) answer: Duration,
 }
 
 impl Default for ConnectionLimits {
@@ -84,6 +92,8 @@ impl Default for ConnectionLimits {
             pong: Duration::from_secs(20),
             streams: 256,
             head_bytes: 64 << 10,
+            // somebody may be reading in a pager
+            answer: Duration::from_secs(300),
         }
     }
 }
@@ -178,6 +188,7 @@ impl Server {
     ) {
         // answers are written at once, there is nothing to wait for
         let _ = stream.set_nodelay(true);
+        let stream = Stalling::new(stream, self.limits.answer);
         match &self.tls {
             None => self.requests(stream, peer, watcher).await,
             #[cfg(feature = "tls")]
@@ -197,10 +208,10 @@ impl Server {
     async fn handshake(
         &self,
         tls: &Tls,
-        stream: TcpStream,
+        stream: Stalling<TcpStream>,
         peer: SocketAddr,
         mut is_closing: watch::Receiver<bool>,
-    ) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
+    ) -> Option<tokio_rustls::server::TlsStream<Stalling<TcpStream>>> {
         let handshake = tokio::time::timeout(self.limits.handshake, tls.acceptor.accept(stream));
         let outcome = tokio::select! {
             outcome = handshake => outcome,
@@ -225,14 +236,25 @@ impl Server {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let router = self.router.clone();
+        let answers = Arc::new(Answers::default());
+        let watching = answers.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().oneshot(request.map(Body::new))
+            let answers = watching.clone();
+            let answer = router.clone().oneshot(request.map(Body::new));
+            answer.map_ok(move |answer| answer.map(|body| answers.watch(body)))
         });
         let io = TokioIo::new(Opening::new(stream, self.limits.head));
-        let served = watcher.watch(self.builder.serve_connection(io, service)).await;
-        if let Err(e) = served {
-            tracing::debug!(%peer, "a connection ended: {e}");
+        tokio::select! {
+            served = watcher.watch(self.builder.serve_connection(io, service)) => {
+                if let Err(e) = served {
+                    tracing::debug!(%peer, "a connection ended: {e}");
+                }
+            }
+            // all of it, since nobody can take back what waits for a window of HTTP/2
+            () = answers.stalled(self.limits.answer) => {
+                tracing::debug!(%peer, "a connection was ended: nothing of an answer was taken for long");
+            }
         }
     }
 }

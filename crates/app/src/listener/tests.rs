@@ -1,10 +1,11 @@
 //! Clients that are slow, silent, many or wordy.
 
 use super::*;
+use axum::body::Bytes;
 use axum::extract::ConnectInfo;
 use axum::routing::{get, post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -22,7 +23,11 @@ async fn start(limits: ConnectionLimits) -> Running {
 }
 
 async fn start_with(limits: ConnectionLimits, tls: Option<Tls>) -> Running {
-    let router = Router::new()
+    start_router(routes(), limits, tls).await
+}
+
+fn routes() -> Router {
+    Router::new()
         .route("/", get(async |ConnectInfo(peer): ConnectInfo<SocketAddr>| peer.ip().to_string()))
         .route(
             "/slow",
@@ -31,7 +36,10 @@ async fn start_with(limits: ConnectionLimits, tls: Option<Tls>) -> Running {
                 "done"
             }),
         )
-        .route("/echo", post(async |body: axum::body::Bytes| body));
+        .route("/echo", post(async |body: Bytes| body))
+}
+
+async fn start_router(router: Router, limits: ConnectionLimits, tls: Option<Tls>) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
@@ -103,6 +111,92 @@ async fn an_answer_may_take_longer_than_a_head() {
     // the shortest of all requests: the bytes that tell the version never get complete
     let answer = rest(server.connect(b"GET /slow HTTP/1.0\r\n\r\n").await).await;
     assert!(answer.ends_with("done"), "{answer}");
+}
+
+/// An answer without an end, and what says that it was dropped: nothing more can come.
+fn endless() -> (Router, mpsc::Receiver<()>) {
+    let (sender, dropped) = mpsc::channel(1);
+    let held = Arc::new(std::sync::Mutex::new(Some(sender)));
+    let answer = move || {
+        let sender = held.lock().unwrap().take();
+        let pieces = std::iter::repeat_with(move || {
+            assert!(sender.is_some(), "it is asked for once");
+            Ok::<_, std::convert::Infallible>(Bytes::from(vec![0; 1 << 16]))
+        });
+        std::future::ready(Body::from_stream(futures::stream::iter(pieces)))
+    };
+    (routes().route("/endless", get(answer)), dropped)
+}
+
+#[tokio::test]
+async fn an_answer_of_which_nothing_is_taken_ends() {
+    let (router, mut dropped) = endless();
+    let server = start_router(router, ConnectionLimits { answer: SHORT, ..Default::default() }, None).await;
+    let unread = server.connect(b"GET /endless HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert!(timeout(PATIENCE, dropped.recv()).await.expect("the answer waits").is_none());
+    drop(unread);
+}
+
+/// The beginning of HTTP/2 by a client that takes so many bytes of each answer, and its first request.
+fn request_with_window(path: &str, window: u16) -> Vec<u8> {
+    let [high, low] = window.to_be_bytes();
+    let settings = [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, high, low];
+    [opening::PREFACE, &settings, &request_2(path, 1)].concat()
+}
+
+/// A request of HTTP/2.
+fn request_2(path: &str, stream: u8) -> Vec<u8> {
+    // GET, http, the path and the authority 'a': indices of HPACK's table, and texts with their lengths
+    let mut head = vec![0x82, 0x86, 0x44, path.len() as u8];
+    head.extend_from_slice(path.as_bytes());
+    head.extend_from_slice(&[0x41, 1, b'a']);
+    // with its end, and nothing behind it
+    let frame = [0, 0, head.len() as u8, 1, 5, 0, 0, 0, stream];
+    [&frame[..], &head].concat()
+}
+
+#[tokio::test]
+async fn an_answer_that_waits_for_a_window_of_http_2_costs_the_connection() {
+    let limits = ConnectionLimits { answer: SHORT, ..Default::default() };
+    for window in [0, 4] {
+        let server = start(limits.clone()).await;
+        // the socket goes on being read
+        rest(server.connect(&request_with_window("/", window)).await).await;
+        let (router, mut dropped) = endless();
+        let server = start_router(router, limits.clone(), None).await;
+        let connection = server.connect(&request_with_window("/endless", window)).await;
+        assert!(timeout(PATIENCE, dropped.recv()).await.expect("the answer waits").is_none());
+        rest(connection).await;
+    }
+}
+
+/// Reads until so many bytes came that only answers have.
+async fn take_marks(stream: &mut TcpStream, count: usize) {
+    let (mut taken, mut bytes) = (0, [0; 1 << 10]);
+    while taken < count {
+        let length = timeout(PATIENCE, stream.read(&mut bytes)).await.expect("no answer").unwrap();
+        assert_ne!(length, 0, "the connection ended");
+        taken += bytes[..length].iter().filter(|byte| **byte == b'#').count();
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_was_taken_is_forgotten_and_its_connection_may_idle() {
+    let limits = ConnectionLimits { answer: SHORT, ..Default::default() };
+    for size in [7, 10_000] {
+        let router = routes().route("/marks", get(move || async move { "#".repeat(size) }));
+        let server = start_router(router, limits.clone(), None).await;
+        let ask = b"GET /marks HTTP/1.1\r\nhost: a\r\n\r\n";
+        let (mut one, mut two) =
+            (server.connect(ask).await, server.connect(&request_with_window("/marks", 20_000)).await);
+        take_marks(&mut one, size).await;
+        take_marks(&mut two, size).await;
+        sleep(2 * SHORT).await;
+        one.write_all(ask).await.unwrap();
+        two.write_all(&request_2("/marks", 3)).await.unwrap();
+        take_marks(&mut one, size).await;
+        take_marks(&mut two, size).await;
+    }
 }
 
 #[tokio::test]

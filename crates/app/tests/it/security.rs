@@ -280,6 +280,47 @@ fn off_loopback_keys_are_asked_for_and_without_any_there_is_no_server() {
     assert_eq!(output.status.code(), Some(2));
 }
 
+#[test]
+fn no_web_page_asks_or_sends_where_nobody_is_asked_for_a_key() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let made = &recording(&testdata("recordings/native-small.jsonl.gz"))[0];
+    // what browsers send without asking first
+    let simple = ("content-type", "text/plain");
+    let mut targets = vec![
+        (&server.address, "/api/query", &b"SELECT 1 AS one"[..]),
+        (&server.address, "/gateway/query", &b"{\"sql\": \"SELECT 1\"}"[..]),
+        (&server.address, made.path.as_str(), made.body.as_slice()),
+    ];
+    if cfg!(feature = "otel") {
+        targets.push((&server.otlp_http, "/v1/traces", &b"{}"[..]));
+    }
+    for (address, path, body) in targets {
+        for told in [("origin", "https://example.com"), ("origin", "null"), ("sec-fetch-site", "cross-site")]
+        {
+            let (status, answer) = Server::connect_to(address).send("POST", path, &[simple, told], body);
+            assert!(
+                status == 403 && answer.contains("a web page of another origin"),
+                "{path}: {status} {answer}"
+            );
+        }
+    }
+    let mut connection = server.connect();
+    assert_eq!(connection.send("POST", "/api/query", &[simple], b"SELECT 1 AS one").0, 200);
+    assert_eq!(place.number("SELECT count(*) FROM processes"), 0);
+    // a name that leads here does not make a page ours
+    let rebound = b"GET /metrics HTTP/1.1\r\nhost: example.com\r\norigin: http://example.com\r\n\r\n";
+    let answer = exchange(&server.address, rebound);
+    assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("'example.com' is not a name"), "{answer}");
+    server.stop();
+    // who starts it so is reached by any name, but not by others' pages
+    let server = place.serve(&["--insecure"]);
+    let named = b"GET /metrics HTTP/1.1\r\nhost: lake.example.com\r\n\r\n";
+    assert!(exchange(&server.address, named).starts_with("HTTP/1.1 200"));
+    let page = [("origin", "https://example.com")];
+    assert_eq!(server.connect().send("GET", "/metrics", &page, b"").0, 403);
+}
+
 #[cfg(feature = "otel")]
 mod grpc {
     use super::*;

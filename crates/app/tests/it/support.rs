@@ -261,7 +261,7 @@ impl Connection {
     /// Sends a request and waits for the answer: status and body.
     pub fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String) {
         let mut head =
-            format!("{method} {path} HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n", body.len());
+            format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n", body.len());
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
@@ -270,7 +270,7 @@ impl Connection {
 
     /// Posts with one header line that says how long the body is.
     pub fn send_raw(&mut self, path: &str, header: &str, body: &[u8]) -> (u16, String) {
-        self.exchange(&format!("POST {path} HTTP/1.1\r\nhost: test\r\n{header}\r\n\r\n"), body)
+        self.exchange(&format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{header}\r\n\r\n"), body)
     }
 
     fn exchange(&mut self, head: &str, body: &[u8]) -> (u16, String) {

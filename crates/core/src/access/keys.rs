@@ -3,7 +3,7 @@
 //! Invariant: a key itself is told once, to whoever makes it, and is kept nowhere.
 //! Invariant: a key that was never made and one that was revoked are refused in the same way, in the same time.
 
-use super::{Caller, Right, Rights};
+use super::{Caller, Identity, Right, Rights};
 use crate::lake::{KeyRecord, LakeConnection, LakeError};
 use crate::time::{SECOND, now};
 use base64::Engine;
@@ -270,6 +270,7 @@ impl Keys {
         };
         let key = ApiKey::read(record)?;
         let caller = Arc::new(Caller {
+            identity: Identity::Key(key.key_id),
             name: key.name,
             email: None,
             rights: key.rights,

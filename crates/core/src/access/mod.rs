@@ -9,6 +9,7 @@ pub use keys::{ApiKey, KEY_PATIENCE, KeyError, Keys, Secret};
 
 use std::sync::Arc;
 use thiserror::Error;
+use uuid::Uuid;
 
 /// Something that not everybody may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,7 +18,8 @@ pub enum Right {
     Send,
     /// Ask SQL.
     Read,
-    /// Change the lake: partitions, rules, keys.
+    /// Change the lake: partitions, rules that deny queries, rows of other lakes; and see and end everybody's queries.
+    /// Keys are not a part of that: they are made where the lake's own files and database can be reached.
     Administer,
 }
 
@@ -91,10 +93,28 @@ impl std::str::FromStr for Rights {
     }
 }
 
+/// What tells a caller from all others. Names don't: a provider's subject may be any text, a key's name too.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// Nobody was asked.
+    Anybody,
+    /// Whoever has this key.
+    Key(Uuid),
+    /// Somebody whom an identity provider knows.
+    Subject {
+        /// The provider, as its tokens call it.
+        issuer: String,
+        /// What it calls them.
+        subject: String,
+    },
+}
+
 /// Whoever sent a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// Name of the key, subject of the token, or `anonymous`.
+    /// Who it is.
+    pub identity: Identity,
+    /// How to call them: name of the key, subject of the token, or `anonymous`.
     pub name: String,
     /// Address of a person, where a token tells it.
     pub email: Option<String>,
@@ -108,6 +128,7 @@ impl Caller {
     /// Anybody, where nobody is asked who they are.
     pub fn anybody() -> Arc<Self> {
         Arc::new(Self {
+            identity: Identity::Anybody,
             name: "anonymous".to_owned(),
             email: None,
             rights: Rights::ALL,

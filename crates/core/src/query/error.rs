@@ -2,6 +2,7 @@
 
 use crate::access::Refused;
 use crate::lake::LakeError;
+use arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use thiserror::Error;
@@ -47,6 +48,9 @@ impl From<DataFusionError> for QueryError {
             DataFusionError::External(cause) if cause.downcast_ref::<LakeError>().is_some() => {
                 Self::Internal(text)
             }
+            DataFusionError::ArrowError(cause, _) if matches!(**cause, ArrowError::IoError(..)) => {
+                of_spilling(text)
+            }
             DataFusionError::Internal(_)
             | DataFusionError::IoError(_)
             | DataFusionError::ObjectStore(_)
@@ -69,6 +73,19 @@ impl From<anyhow::Error> for QueryError {
             Ok(error) => error.into(),
             Err(error) => Self::Internal(format!("{error:#}")),
         }
+    }
+}
+
+/// A file failed, and those that are written as Arrow are what operators spill.
+fn of_spilling(text: String) -> QueryError {
+    // the engine has no error of its own for its limit, and names the setting
+    match text.contains("max_temp_directory_size") {
+        true => QueryError::Resources(
+            "it spills to disk what does not fit into its memory, and all queries together may not spill more: narrow \
+             it, try again when there are fewer, or allow queries more memory or more disk"
+                .to_owned(),
+        ),
+        false => QueryError::Internal(text),
     }
 }
 

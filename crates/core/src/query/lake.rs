@@ -36,7 +36,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, SQLOptions};
 use futures::{StreamExt, TryStreamExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -47,6 +47,10 @@ use tokio::sync::Semaphore;
 pub struct LakeConfig {
     /// Bytes for all queries together; operators that can spill to disk do so beyond.
     pub memory_bytes: usize,
+    /// Bytes of disk for what all queries together spill; those that want more fail.
+    pub spill_bytes: u64,
+    /// Where that goes, if not to where the operating system has temporary files. It is made if it is not there.
+    pub spill_directory: Option<PathBuf>,
     /// Bytes for each decompressed buffer of a block.
     pub block_bytes: usize,
     /// Threads that decode at once, and partitions of a plan.
@@ -66,6 +70,8 @@ impl Default for LakeConfig {
         let threads = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             memory_bytes: 2 << 30,
+            spill_bytes: 10 << 30,
+            spill_directory: None,
             block_bytes: DecodeLimits::default().block_bytes,
             threads,
             // queries and senders come first
@@ -176,9 +182,7 @@ impl Lake {
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::new(QueryMemory::new(memory.clone(), config.memory_bytes)))
             .with_cache_manager(caches)
-            .with_disk_manager_builder(
-                DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory),
-            )
+            .with_disk_manager_builder(spilling(&config)?)
             .build_arc()?;
         let connection = LakeConnection::open(options).await.context("the lake could not be opened")?;
         let store = RangeCache::new(
@@ -376,6 +380,19 @@ impl Lake {
     pub(crate) fn views(&self) -> &Views {
         &self.views
     }
+}
+
+/// Where operators put what does not fit into memory.
+fn spilling(config: &LakeConfig) -> Result<DiskManagerBuilder> {
+    let mode = match &config.spill_directory {
+        None => DiskManagerMode::OsTmpDirectory,
+        Some(directory) => {
+            std::fs::create_dir_all(directory)
+                .with_context(|| format!("queries can't spill to {}", directory.display()))?;
+            DiskManagerMode::Directories(vec![directory.clone()])
+        }
+    };
+    Ok(DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(config.spill_bytes))
 }
 
 /// Adds to the answer of EXPLAIN what the plan reads.

@@ -131,5 +131,46 @@ impl RunningQueries {
 }
 
 fn is_theirs(query: &RunningQuery, caller: &Caller) -> bool {
-    caller.rights.has(Right::Administer) || query.caller.name == caller.name
+    caller.rights.has(Right::Administer) || query.caller.identity == caller.identity
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::memory::LakeMemory;
+    use super::*;
+    use crate::access::{Identity, Rights};
+
+    fn caller(identity: Identity, rights: &str) -> Arc<Caller> {
+        let rights: Rights = rights.parse().unwrap();
+        let name = "grafana".to_owned();
+        Arc::new(Caller { identity, name, email: None, rights, may_speak_for_others: false })
+    }
+
+    fn subject(issuer: &str) -> Identity {
+        Identity::Subject { issuer: issuer.to_owned(), subject: "grafana".to_owned() }
+    }
+
+    #[test]
+    fn whoever_has_only_the_same_name_neither_sees_nor_ends_a_query() {
+        let key = Identity::Key(Uuid::new_v4());
+        for (asker, others) in [
+            (key.clone(), [subject("https://id"), Identity::Key(Uuid::new_v4()), Identity::Anybody]),
+            (subject("https://id"), [key, subject("https://other"), Identity::Anybody]),
+        ] {
+            let running = RunningQueries::default();
+            let memory = Arc::new(QueryMemory::new(LakeMemory::new(0), 0));
+            let asked = (caller(asker.clone(), "read"), ClientInfo::default());
+            let (id, sql) = (Uuid::new_v4(), "SELECT 1".to_owned());
+            running.add(Arc::new(RunningQuery::new(id, sql, (TimeRange::ALL, None), asked, memory)));
+            for other in others {
+                let other = caller(other, "read");
+                assert!(running.seen_by(&other).is_empty() && !running.cancel(id, &other), "{other:?}");
+            }
+            assert_eq!(running.seen_by(&caller(Identity::Anybody, "admin")).len(), 1);
+            // the same caller with a key's new rights, or a newer token
+            let asker = caller(asker, "read,send");
+            assert_eq!(running.seen_by(&asker).len(), 1);
+            assert!(running.cancel(id, &asker));
+        }
+    }
 }

@@ -117,6 +117,39 @@ async fn a_query_that_needs_too_much_memory_fails_alone_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_query_that_spills_more_than_it_may_fails_alone_and_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let spilled = directory.path().join("made/for/that");
+    let config = LakeConfig {
+        memory_bytes: 32 << 20,
+        spill_bytes: 1 << 20,
+        spill_directory: Some(spilled.clone()),
+        ..LakeConfig::default()
+    };
+    let lake = lake_with(config.clone()).await;
+    let sorted = "SELECT CAST(max(n) AS BIGINT) FROM (SELECT row_number() OVER (ORDER BY value % 1013, value) AS n \
+                  FROM generate_series(1, 2000000))";
+    let error = lake.sql(sorted).await.unwrap_err();
+    assert!(
+        matches!(&error, super::QueryError::Resources(why) if why.contains("spills to disk")),
+        "{error:?}"
+    );
+    assert_eq!(number(&lake, "SELECT count(*) FROM generate_series(1, 10)", TimeRange::ALL).await, 10);
+    let files =
+        |at: &std::path::Path| std::fs::read_dir(at).unwrap().map(|e| e.unwrap().path()).collect::<Vec<_>>();
+    let of_lake = files(&spilled);
+    assert_eq!(of_lake.len(), 1);
+    // what was being written when it failed goes when its task is gone
+    while !files(&of_lake[0]).is_empty() {
+        tokio::task::yield_now().await;
+    }
+    drop(lake);
+    // it is the limit that was in the way
+    let lake = lake_with(LakeConfig { spill_bytes: 1 << 30, ..config }).await;
+    assert_eq!(number(&lake, sorted, TimeRange::ALL).await, 2_000_000);
+}
+
+#[tokio::test]
 async fn a_block_that_would_decode_to_too_much_is_a_fault() {
     let lake = lake_with(LakeConfig { block_bytes: 1000, ..LakeConfig::default() }).await;
     let (id, stream) = (Uuid::new_v4(), Uuid::new_v4());

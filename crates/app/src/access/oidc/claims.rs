@@ -1,7 +1,7 @@
 //! What a token says of whoever has it.
 
 use super::OidcConfig;
-use belvedere_core::access::{Caller, Right};
+use belvedere_core::access::{Caller, Identity, Right};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -40,6 +40,7 @@ impl Claims {
             false => config.rights,
         };
         Some(Caller {
+            identity: Identity::Subject { issuer: config.issuer.clone(), subject: subject.to_owned() },
             name: subject.to_owned(),
             email: self.email().map(str::to_owned),
             rights,

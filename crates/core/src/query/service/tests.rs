@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::LakeConfig;
-use crate::access::Rights;
+use crate::access::{Identity, Rights};
 use crate::fixture::lake_with;
 use futures::TryStreamExt;
 
@@ -17,7 +17,8 @@ async fn service(limits: QueryLimits) -> Arc<QueryService> {
 
 fn caller(name: &str, rights: &str) -> Arc<Caller> {
     let rights: Rights = rights.parse().unwrap();
-    Arc::new(Caller { name: name.to_owned(), email: None, rights, may_speak_for_others: false })
+    let identity = Identity::Subject { issuer: "https://id".to_owned(), subject: name.to_owned() };
+    Arc::new(Caller { identity, name: name.to_owned(), email: None, rights, may_speak_for_others: false })
 }
 
 async fn rows(service: &QueryService, request: QueryRequest) -> Result<Vec<RecordBatch>, QueryError> {
