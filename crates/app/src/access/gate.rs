@@ -5,12 +5,20 @@ use super::credential::credential;
 use super::origin;
 use super::refusal::Refusal;
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderName, Method, Uri, Version, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use belvedere_core::access::{Caller, Right};
+use futures::StreamExt;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Bytes of a refused request that are read.
+const READ_AWAY: usize = 2 << 20;
+/// How long they may take.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Lets in whom an authenticator knows, or, if there is none, everybody but other people's web pages.
 #[derive(Debug, Clone, Default)]
@@ -73,9 +81,30 @@ async fn pass(State((gate, right)): State<(Gate, Right)>, mut request: Request, 
         }
         Err(refusal) => {
             tracing::debug!(path = request.uri().path(), ?right, "refused: {refusal:?}");
-            refusal.answer(request.headers())
+            let answer = refusal.answer(request.headers());
+            if request.version() == Version::HTTP_2 {
+                read_away(request.into_body()).await;
+            }
+            answer
         }
     }
+}
+
+/// Takes what is about to be sent, within bounds. Clients of HTTP/2 that are answered before all of their request is
+/// there may tell of a broken connection instead of the answer: curl does.
+async fn read_away(body: Body) {
+    let mut left = READ_AWAY;
+    let mut pieces = body.into_data_stream();
+    let all = async {
+        while let Some(Ok(piece)) = pieces.next().await {
+            left = left.saturating_sub(piece.len());
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    // whoever is slower, or has more, hears it as it comes
+    let _ = tokio::time::timeout(PATIENCE, all).await;
 }
 
 /// Whether it asks a protocol for its health, which everybody may. What counts is the route, which the program wrote,
@@ -101,7 +130,7 @@ fn remove_claims(headers: &mut HeaderMap) {
 mod tests {
     use super::*;
     use axum::Extension;
-    use axum::body::{Body, to_bytes};
+    use axum::body::to_bytes;
     use axum::routing::{get, post};
     use belvedere_core::access::Keys;
     use belvedere_core::lake::{LakeConnection, LakeOptions};
@@ -193,5 +222,29 @@ mod tests {
         assert_eq!(status, 200);
         let (status, ..) = page(&Gate::asking_nobody(true), "localhost:9000", "text/plain").await;
         assert_eq!(status, 403);
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_over_http_2_is_read_first_but_not_for_ever() {
+        let connection = LakeConnection::open(&LakeOptions::in_memory()).await.unwrap();
+        let authenticator = Authenticator::new(
+            Keys::new(connection),
+            #[cfg(feature = "oidc")]
+            None,
+        );
+        let router = Gate::asking(authenticator).guard(routes(), Right::Read);
+        let read = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        for pieces in [3, usize::MAX] {
+            let counted = read.clone();
+            let body = futures::stream::repeat_with(move || {
+                counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                Ok::<_, std::io::Error>(vec![0_u8; 1 << 16])
+            });
+            let request = axum::http::Request::builder().method("POST").uri("/name").version(Version::HTTP_2);
+            let request = request.body(Body::from_stream(body.take(pieces))).unwrap();
+            assert_eq!(router.clone().oneshot(request).await.unwrap().status(), 401);
+            let taken = read.swap(0, std::sync::atomic::Ordering::Relaxed);
+            assert_eq!(taken, pieces.min(READ_AWAY >> 16));
+        }
     }
 }
