@@ -4,31 +4,21 @@
 //! client take the new handle that binding gives; a driver too old for that would go on with the old one, and is told
 //! that its parameters have no values.
 
+use super::incoming::Incoming;
+use super::parameters;
 use super::placeholders::parameter_names;
-use arrow_flight::decode::FlightRecordBatchStream;
 use belvedere_core::arrow::array::RecordBatch;
 use belvedere_core::arrow::compute::{CastOptions, cast_with_options};
 use belvedere_core::arrow::datatypes::Schema;
-use belvedere_core::arrow::error::ArrowError;
-use belvedere_core::arrow::ipc::reader::StreamReader;
-use belvedere_core::arrow::ipc::writer::StreamWriter;
 use belvedere_core::datafusion::common::{ParamValues, ScalarValue};
-use bytes::Bytes;
-use futures::TryStreamExt;
 use std::sync::Arc;
 use tonic::Status;
 
-use super::status;
-
-/// Bytes of the values of one statement: they go back and forth with each use of it.
-const MOST: usize = 1 << 20;
-
 /// Takes the one row of values that a client sends.
-pub(super) async fn receive(mut batches: FlightRecordBatchStream) -> Result<RecordBatch, Status> {
+pub(super) async fn receive(mut batches: Incoming) -> Result<RecordBatch, Status> {
     let mut row: Option<RecordBatch> = None;
-    while let Some(batch) = batches.try_next().await.map_err(status::of_data)? {
+    while let Some(batch) = batches.next().await? {
         match (batch.num_rows(), &row) {
-            (0, _) => {}
             (1, None) => row = Some(batch),
             _ => {
                 return Err(Status::unimplemented(
@@ -73,43 +63,12 @@ pub(super) fn conform(row: RecordBatch, wanted: &Schema) -> Result<RecordBatch, 
         .map_err(|e| Status::invalid_argument(format!("the parameters don't fit the statement: {e}")))
 }
 
-/// Values as they are kept in a handle.
-pub(super) fn encode(row: &RecordBatch) -> Result<Bytes, Status> {
-    let write = || -> Result<Vec<u8>, ArrowError> {
-        let mut writer = StreamWriter::try_new(Vec::new(), row.schema_ref())?;
-        writer.write(row)?;
-        writer.into_inner()
-    };
-    let bytes = write().map_err(status::unencodable)?;
-    if bytes.len() > MOST {
-        return Err(Status::resource_exhausted(format!(
-            "the parameters have {} bytes, at most {MOST} are allowed: shorten the values",
-            bytes.len()
-        )));
-    }
-    Ok(bytes.into())
-}
-
 /// The values in a handle, by the names that the statement has for them.
 pub(super) fn values(bytes: &[u8], sql: &str) -> Result<Option<ParamValues>, Status> {
     if bytes.is_empty() {
         return Ok(None);
     }
-    let read = || -> Result<Vec<(String, ScalarValue)>, String> {
-        let mut reader = StreamReader::try_new(bytes, None).map_err(|e| e.to_string())?;
-        let row = reader.next().ok_or("there is no row")?.map_err(|e| e.to_string())?;
-        if row.num_rows() != 1 {
-            return Err(format!("there are {} rows", row.num_rows()));
-        }
-        let schema = row.schema();
-        let columns = schema.fields().iter().zip(row.columns());
-        let values = columns.map(|(field, column)| {
-            let value = ScalarValue::try_from_array(column, 0).map_err(|e| e.to_string())?;
-            Ok((field.name().trim_start_matches('$').to_owned(), value))
-        });
-        values.collect()
-    };
-    let values = read()
+    let values = parameters::read(bytes)
         .map_err(|e| Status::invalid_argument(format!("the parameters in the handle can't be read: {e}")))?;
     let names = parameter_names(sql);
     if names.is_empty() {

@@ -12,18 +12,23 @@
 //! Insert times are when this lake received a row, not what the other lake says: what background work has done is
 //! told by them. Ids that are there already change nothing, and count as received.
 
+use super::away::{away, unharmed};
 use super::headers::Asker;
+use super::incoming::Incoming;
 use super::service::FlightSql;
 use super::{replica, status};
-use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::sql::CommandStatementIngest;
 use belvedere_core::access::Right;
+use belvedere_core::arrow::array::RecordBatch;
 use belvedere_core::lake::LakeError;
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use tonic::Status;
 
 /// Rows that are inserted at once: those that wait together share a disk sync.
 const SIDE_BY_SIDE: usize = 256;
+
+/// Rows that are taken apart at once: a row of few bytes can become a process of many.
+const AT_ONCE: usize = 8192;
 
 /// What can be copied.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +45,7 @@ impl FlightSql {
         &self,
         command: &CommandStatementIngest,
         asker: &Asker,
-        mut batches: FlightRecordBatchStream,
+        mut batches: Incoming,
     ) -> Result<i64, Status> {
         asker
             .caller
@@ -57,43 +62,63 @@ impl FlightSql {
                 )));
             }
         };
-        let lake = self.queries().lake().connection().clone();
         let mut count = 0;
-        while let Some(batch) = batches.try_next().await.map_err(status::of_data)? {
-            count += batch.num_rows() as i64;
-            let inserted = match table {
-                Table::Processes => {
-                    let insert = |process| {
-                        let lake = lake.clone();
-                        async move { lake.insert_process(process).await }
-                    };
-                    each(replica::processes(&batch)?, insert).await
-                }
-                Table::Streams => {
-                    let insert = |stream| {
-                        let lake = lake.clone();
-                        async move { lake.insert_stream(stream).await }
-                    };
-                    each(replica::streams(&batch)?, insert).await
-                }
-                Table::Blocks => {
-                    let insert = |block| {
-                        let lake = lake.clone();
-                        async move { lake.insert_announcement(block).await }
-                    };
-                    each(replica::blocks(&batch)?, insert).await
-                }
-                Table::Payloads => {
-                    let insert = |(block_id, payload)| {
-                        let lake = lake.clone();
-                        async move { lake.insert_payload(block_id, payload).await }
-                    };
-                    each(replica::payloads(&batch)?, insert).await
-                }
-            };
-            inserted.map_err(|e| status::of_lake(&e))?;
+        while let Some(batch) = batches.next().await? {
+            for begin in (0..batch.num_rows()).step_by(AT_ONCE) {
+                let rows = batch.slice(begin, AT_ONCE.min(batch.num_rows() - begin));
+                count += rows.num_rows() as i64;
+                self.insert(table, rows).await?;
+            }
         }
         Ok(count)
+    }
+
+    async fn insert(&self, table: Table, rows: RecordBatch) -> Result<(), Status> {
+        let lake = self.queries().lake().connection().clone();
+        let inserted = match table {
+            Table::Processes => {
+                let processes = self.apart(rows, replica::processes).await?;
+                let insert = |process| {
+                    let lake = lake.clone();
+                    async move { lake.insert_process(process).await }
+                };
+                each(processes, insert).await
+            }
+            Table::Streams => {
+                let streams = self.apart(rows, replica::streams).await?;
+                let insert = |stream| {
+                    let lake = lake.clone();
+                    async move { lake.insert_stream(stream).await }
+                };
+                each(streams, insert).await
+            }
+            Table::Blocks => {
+                let blocks = self.apart(rows, replica::blocks).await?;
+                let insert = |block| {
+                    let lake = lake.clone();
+                    async move { lake.insert_announcement(block).await }
+                };
+                each(blocks, insert).await
+            }
+            Table::Payloads => {
+                let payloads = self.apart(rows, replica::payloads).await?;
+                let insert = |(block_id, payload)| {
+                    let lake = lake.clone();
+                    async move { lake.insert_payload(block_id, payload).await }
+                };
+                each(payloads, insert).await
+            }
+        };
+        inserted.map_err(|e| status::of_lake(&e))
+    }
+
+    /// Takes rows apart, which are a client's and can have anything in them.
+    async fn apart<T: Send + 'static>(
+        &self,
+        rows: RecordBatch,
+        read: impl FnOnce(&RecordBatch) -> Result<Vec<T>, Status> + Send + 'static,
+    ) -> Result<Vec<T>, Status> {
+        away(self.queries().runtime(), move || unharmed(|| read(&rows))).await
     }
 }
 

@@ -8,6 +8,7 @@
 //! all three mean the same, in whatever case. `VIEW` means none: tools that list views beside tables would show all
 //! of them twice.
 
+use super::away::away;
 use super::service::{FlightSql, unsupported};
 use super::{keys, sql_info, status};
 use arrow_flight::error::FlightError;
@@ -15,6 +16,7 @@ use arrow_flight::sql::metadata::{
     GetCatalogsBuilder, GetDbSchemasBuilder, GetTablesBuilder, XdbcTypeInfo, XdbcTypeInfoDataBuilder,
 };
 use arrow_flight::sql::{Command, CommandGetDbSchemas, CommandGetTables, Nullable, Searchable, XdbcDataType};
+use belvedere_core::Lake;
 use belvedere_core::arrow::array::RecordBatch;
 use belvedere_core::arrow::datatypes::{Field, Schema};
 use belvedere_core::query::plain_schema;
@@ -31,58 +33,64 @@ const TABLE: &str = "table";
 const REMARKS: &str = "ARROW:FLIGHT:SQL:REMARKS";
 
 impl FlightSql {
-    /// The answer to a command that asks about the lake and runs no query.
-    pub(super) fn metadata(&self, command: Command) -> Result<RecordBatch, Status> {
-        let batch = match command {
-            Command::CommandGetCatalogs(_) => {
-                let mut catalogs = GetCatalogsBuilder::new();
-                catalogs.append(CATALOG);
-                catalogs.build()
-            }
-            Command::CommandGetDbSchemas(command) => schemas(command),
-            Command::CommandGetTables(command) => self.tables(command),
-            Command::CommandGetTableTypes(command) => {
-                let mut types = command.into_builder();
-                types.append(TABLE);
-                types.build()
-            }
-            Command::CommandGetSqlInfo(command) => {
-                let context = self.queries().lake().context(TimeRange::ALL);
-                let session = context.session().map_err(status::unencodable)?;
-                sql_info::of(&session.state()).and_then(|infos| infos.record_batch(command.info))
-            }
-            Command::CommandGetXdbcTypeInfo(command) => types(command.data_type),
-            Command::CommandGetPrimaryKeys(_) => Ok(keys::no_primary_keys()),
-            Command::CommandGetExportedKeys(_)
-            | Command::CommandGetImportedKeys(_)
-            | Command::CommandGetCrossReference(_) => Ok(keys::no_foreign_keys()),
-            other => return Err(unsupported(&other)),
-        };
-        batch.map_err(status::unencodable)
+    /// The answer to a command that asks about the lake and runs no query. It is made where queries run: a session or
+    /// all tables with their schemas take a while.
+    pub(super) async fn metadata(&self, command: Command) -> Result<RecordBatch, Status> {
+        let lake = self.queries().lake().clone();
+        away(self.queries().runtime(), move || answer(&lake, command)).await
     }
+}
 
-    fn tables(&self, command: CommandGetTables) -> Result<RecordBatch, FlightError> {
-        let is_asked_for = command.table_types.is_empty()
-            || command
-                .table_types
-                .iter()
-                .any(|t| ["table", "base table"].iter().any(|name| t.trim().eq_ignore_ascii_case(name)));
-        let mut tables = GetTablesBuilder::new(
-            some(command.catalog),
-            some(command.db_schema_filter_pattern),
-            command.table_name_filter_pattern,
-            Vec::<String>::new(),
-            command.include_schema,
-        );
-        if is_asked_for {
-            let context = self.queries().lake().context(TimeRange::ALL);
-            for view in context.factory().get_global_views() {
-                let schema = described(view.as_ref(), context.assembly());
-                tables.append(CATALOG, SCHEMA, view.get_view_set_name(), TABLE, &schema)?;
-            }
+fn answer(lake: &Lake, command: Command) -> Result<RecordBatch, Status> {
+    let batch = match command {
+        Command::CommandGetCatalogs(_) => {
+            let mut catalogs = GetCatalogsBuilder::new();
+            catalogs.append(CATALOG);
+            catalogs.build()
         }
-        tables.build()
+        Command::CommandGetDbSchemas(command) => schemas(command),
+        Command::CommandGetTables(command) => tables(lake, command),
+        Command::CommandGetTableTypes(command) => {
+            let mut types = command.into_builder();
+            types.append(TABLE);
+            types.build()
+        }
+        Command::CommandGetSqlInfo(command) => {
+            let context = lake.context(TimeRange::ALL);
+            let session = context.session().map_err(status::unencodable)?;
+            sql_info::of(&session.state()).and_then(|infos| infos.record_batch(command.info))
+        }
+        Command::CommandGetXdbcTypeInfo(command) => types(command.data_type),
+        Command::CommandGetPrimaryKeys(_) => Ok(keys::no_primary_keys()),
+        Command::CommandGetExportedKeys(_)
+        | Command::CommandGetImportedKeys(_)
+        | Command::CommandGetCrossReference(_) => Ok(keys::no_foreign_keys()),
+        other => return Err(unsupported(&other)),
+    };
+    batch.map_err(status::unencodable)
+}
+
+fn tables(lake: &Lake, command: CommandGetTables) -> Result<RecordBatch, FlightError> {
+    let is_asked_for = command.table_types.is_empty()
+        || command
+            .table_types
+            .iter()
+            .any(|t| ["table", "base table"].iter().any(|name| t.trim().eq_ignore_ascii_case(name)));
+    let mut tables = GetTablesBuilder::new(
+        some(command.catalog),
+        some(command.db_schema_filter_pattern),
+        command.table_name_filter_pattern,
+        Vec::<String>::new(),
+        command.include_schema,
+    );
+    if is_asked_for {
+        let context = lake.context(TimeRange::ALL);
+        for view in context.factory().get_global_views() {
+            let schema = described(view.as_ref(), context.assembly());
+            tables.append(CATALOG, SCHEMA, view.get_view_set_name(), TABLE, &schema)?;
+        }
     }
+    tables.build()
 }
 
 fn schemas(command: CommandGetDbSchemas) -> Result<RecordBatch, FlightError> {

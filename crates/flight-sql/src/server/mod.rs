@@ -8,10 +8,16 @@
 
 mod actions;
 mod arguments;
+mod away;
+mod bounds;
+mod decoder;
+pub mod fuzzed;
 mod headers;
+mod incoming;
 mod ingest;
 mod keys;
 mod metadata;
+mod parameters;
 mod placeholders;
 mod prepared;
 mod replica;
@@ -21,20 +27,29 @@ mod sql_info;
 mod statement;
 mod status;
 mod ticket;
+mod unary;
+mod unfolded;
 
 #[cfg(test)]
 mod tests;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
-use belvedere_core::axum::Router;
+use belvedere_core::axum::{Router, middleware};
 use belvedere_core::query::QueryService;
 use belvedere_core::register_routes;
 use belvedere_core::registry::{MakeRoutes, Routes};
 use service::FlightSql;
 use std::sync::Arc;
 
-/// Bytes of a message, in both directions: what the published clients allow too.
-const MESSAGE: usize = 100 << 20;
+/// Bytes of a message of rows, in both directions: what the published clients allow too.
+const ROWS: usize = 100 << 20;
+
+/// Bytes of any other message that comes. The largest that is of use cancels a query by what GetFlightInfo said of it:
+/// there the statement is twice, with its parameters.
+const QUESTION: usize = 8 << 20;
+
+/// The only call that takes rows.
+const PUT: &str = "/arrow.flight.protocol.FlightService/DoPut";
 
 register_routes! {
     Routes {
@@ -45,10 +60,17 @@ register_routes! {
     }
 }
 
-/// The service as a router.
+/// The service as a router. A message is held in memory until it is whole: so only the call that takes rows takes large
+/// ones, and only it may take its time.
 pub fn router(queries: Arc<QueryService>) -> Router {
-    let service = FlightServiceServer::new(FlightSql::new(queries))
-        .max_decoding_message_size(MESSAGE)
-        .max_encoding_message_size(MESSAGE);
-    tonic::service::Routes::new(service).into_axum_router()
+    let service = Arc::new(FlightSql::new(queries));
+    let of = |most| {
+        FlightServiceServer::from_arc(service.clone())
+            .max_decoding_message_size(most)
+            .max_encoding_message_size(ROWS)
+    };
+    tonic::service::Routes::new(of(QUESTION))
+        .into_axum_router()
+        .layer(middleware::map_request(unary::in_time))
+        .route_service(PUT, of(ROWS))
 }

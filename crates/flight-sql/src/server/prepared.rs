@@ -3,11 +3,12 @@
 //! The handle of a new one is its text, which the Python client relies on; with values bound it is the text and the
 //! values. Nothing is kept here, so closing one has nothing to do.
 
+use super::away::{away, unharmed};
 use super::headers::Asker;
+use super::incoming::Incoming;
 use super::service::FlightSql;
 use super::ticket::Statement;
-use super::{arguments, status};
-use arrow_flight::decode::FlightRecordBatchStream;
+use super::{arguments, parameters, status};
 use arrow_flight::sql::{ActionCreatePreparedStatementResult, DoPutPreparedStatementResult};
 use belvedere_core::arrow::datatypes::Schema;
 use belvedere_core::arrow::error::ArrowError;
@@ -40,13 +41,14 @@ impl FlightSql {
         &self,
         handle: &[u8],
         asker: &Asker,
-        batches: FlightRecordBatchStream,
+        batches: Incoming,
     ) -> Result<DoPutPreparedStatementResult, Status> {
         let mut statement = Statement { parameters: Bytes::new(), ..Statement::of_handle(handle)? };
         let wanted = self.describe(&statement, asker).await?.parameters;
         let row = arguments::receive(batches).await?;
         if row.num_columns() > 0 || !wanted.fields().is_empty() {
-            statement.parameters = arguments::encode(&arguments::conform(row, &wanted)?)?;
+            let values = move || parameters::write(&arguments::conform(row, &wanted)?);
+            statement.parameters = away(self.queries().runtime(), || unharmed(values)).await?;
         }
         Ok(DoPutPreparedStatementResult { prepared_statement_handle: Some(statement.to_handle()) })
     }

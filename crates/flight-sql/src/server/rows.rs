@@ -8,6 +8,7 @@ use belvedere_core::arrow::array::RecordBatch;
 use belvedere_core::query::Answer;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tonic::Status;
@@ -19,7 +20,7 @@ pub(super) type DataStream = BoxStream<'static, Result<FlightData, Status>>;
 const AHEAD: usize = 4;
 
 /// An answer as messages. Dropping the stream ends the query.
-pub(super) fn of_answer(answer: Answer, keeps_dictionaries: bool) -> DataStream {
+pub(super) fn of_answer(answer: Answer, keeps_dictionaries: bool, runtime: &Handle) -> DataStream {
     let Answer { query_id, schema, rows, .. } = answer;
     let rows = rows.map_err(move |e| FlightError::from(status::of_query(&e, Some(query_id))));
     let handling = match keeps_dictionaries {
@@ -31,33 +32,36 @@ pub(super) fn of_answer(answer: Answer, keeps_dictionaries: bool) -> DataStream 
         .with_dictionary_handling(handling)
         .build(rows)
         .map_err(Status::from);
-    ahead(messages)
+    ahead(messages, runtime)
 }
 
 /// One batch as messages.
-pub(super) fn of_batch(batch: RecordBatch) -> DataStream {
-    FlightDataEncoderBuilder::new()
+pub(super) fn of_batch(batch: RecordBatch, runtime: &Handle) -> DataStream {
+    let messages = FlightDataEncoderBuilder::new()
         .with_schema(batch.schema())
         .build(futures::stream::iter([Ok(batch)]))
-        .map_err(Status::from)
-        .boxed()
+        .map_err(Status::from);
+    ahead(messages, runtime)
 }
 
-/// The same stream, running on a task of its own. Encoding costs as much as many a query: so it goes on while a
-/// connection's task writes what came before to the network, and connections don't wait for each other's queries.
+/// The same stream, running on a task of its own, where queries run. Encoding costs as much as many a query: so it goes
+/// on while a connection's task writes what came before to the network, and neither connections nor the taking of
+/// blocks wait for it.
 fn ahead(
     mut messages: impl Stream<Item = Result<FlightData, Status>> + Send + Unpin + 'static,
+    runtime: &Handle,
 ) -> DataStream {
     let (sender, receiver) = mpsc::channel(AHEAD);
     // aborts its task when it is dropped, also while that waits for rows
     let mut task = JoinSet::new();
-    task.spawn(async move {
+    let work = async move {
         while let Some(message) = messages.next().await {
             if sender.send(message).await.is_err() {
                 return;
             }
         }
-    });
+    };
+    task.spawn_on(work, runtime);
     let taken = futures::stream::unfold((receiver, task), |(mut receiver, mut task)| async move {
         let message = match receiver.recv().await {
             Some(message) => message,
@@ -89,7 +93,7 @@ mod tests {
             counter.fetch_add(1, Ordering::Relaxed);
             Ok(FlightData::default())
         });
-        let mut taken = ahead(messages);
+        let mut taken = ahead(messages, &Handle::current());
         assert!(taken.next().await.is_some());
         tokio::task::yield_now().await;
         assert!(made.load(Ordering::Relaxed) <= AHEAD + 3);
@@ -102,7 +106,7 @@ mod tests {
         let broken =
             futures::stream::poll_fn(|_| -> Poll<Option<Result<FlightData, Status>>> { panic!("a bug") });
         let messages = futures::stream::iter([Ok(FlightData::default())]).chain(broken);
-        let taken: Vec<_> = ahead(messages.boxed()).collect().await;
+        let taken: Vec<_> = ahead(messages.boxed(), &Handle::current()).collect().await;
         assert_eq!(taken.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false]);
     }
 }

@@ -1,11 +1,10 @@
 //! The calls of Flight, and what each of them means in FlightSQL.
 
 use super::headers::{Asker, asker};
+use super::incoming::{self, Incoming, Pace};
 use super::statement::info;
 use super::ticket::{self, Statement};
 use super::{actions, rows, status};
-use arrow_flight::decode::FlightRecordBatchStream;
-use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_server::FlightService;
 use arrow_flight::sql::{Command, CommandStatementQuery, DoPutUpdateResult};
 use arrow_flight::{
@@ -14,8 +13,8 @@ use arrow_flight::{
 };
 use belvedere_core::access::Right;
 use belvedere_core::query::QueryService;
+use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryStreamExt};
 use prost::Message;
 use std::sync::Arc;
 use tonic::{Request, Response, Status, Streaming};
@@ -58,7 +57,7 @@ impl FlightSql {
             command => {
                 asker.caller.check(Right::Read).map_err(|e| status::of_refusal(&e))?;
                 // the command is its own ticket
-                let schema = self.metadata(command)?.schema();
+                let schema = self.metadata(command).await?.schema();
                 info(&schema, descriptor.cmd.clone(), descriptor)
             }
         }
@@ -136,7 +135,8 @@ impl FlightService for FlightSql {
             }
             command => {
                 asker.caller.check(Right::Read).map_err(|e| status::of_refusal(&e))?;
-                return Ok(Response::new(rows::of_batch(self.metadata(command)?)));
+                let batch = self.metadata(command).await?;
+                return Ok(Response::new(rows::of_batch(batch, self.queries().runtime())));
             }
         };
         Ok(Response::new(self.statement_rows(statement, &asker).await?))
@@ -148,23 +148,22 @@ impl FlightService for FlightSql {
     ) -> Result<Response<Self::DoPutStream>, Status> {
         let asker = asker(&request)?;
         let mut messages = request.into_inner();
-        let first = messages.message().await?;
+        let first = incoming::first(&mut messages).await?;
         let (Some(first), Some(descriptor)) =
             (first.as_ref(), first.as_ref().and_then(|first| first.flight_descriptor.as_ref()))
         else {
             return Err(Status::invalid_argument("the first message of DoPut has no descriptor: send one"));
         };
         let command = ticket::of_descriptor(&descriptor.cmd)?;
-        let first = stream::iter([Ok(first.clone())]);
-        let batches =
-            FlightRecordBatchStream::new_from_flight_data(first.chain(messages).map_err(FlightError::from));
+        let messages = stream::iter([Ok(first.clone())]).chain(messages).boxed();
+        let at = |pace| Incoming::new(messages, pace, self.queries().runtime().clone());
         let app_metadata = match command {
             Command::CommandStatementIngest(command) => {
-                let record_count = self.ingest(&command, &asker, batches).await?;
+                let record_count = self.ingest(&command, &asker, at(Pace::BULK)).await?;
                 DoPutUpdateResult { record_count }.encode_to_vec()
             }
             Command::CommandPreparedStatementQuery(command) => {
-                self.bind(&command.prepared_statement_handle, &asker, batches).await?.encode_to_vec()
+                self.bind(&command.prepared_statement_handle, &asker, at(Pace::VALUES)).await?.encode_to_vec()
             }
             command => return Err(unsupported(&command)),
         };

@@ -1,5 +1,6 @@
 //! Statements: what they give, and running them.
 
+use super::away::{away, unharmed};
 use super::headers::Asker;
 use super::rows::{self, DataStream};
 use super::service::FlightSql;
@@ -13,6 +14,9 @@ use belvedere_core::time::TimeRange;
 use prost::Message;
 use tonic::Status;
 use uuid::Uuid;
+
+/// Bytes of a statement. Taking a text apart costs a hundred times its size.
+const SQL: usize = 1 << 20;
 
 impl FlightSql {
     /// Plans a statement and says where its rows are: behind one ticket, which has all that the headers said.
@@ -38,23 +42,35 @@ impl FlightSql {
         asker: &Asker,
     ) -> Result<DataStream, Status> {
         let statement = statement.with(&asker.wishes);
-        let request = request(&statement, asker)?;
+        let request = self.request(statement, asker).await?;
         // also an error that comes before the query runs names it
         let query_id = request.query_id;
         let keeps_dictionaries = request.types == AnswerTypes::Documented;
         let answer = self.queries().run(request).await.map_err(|e| status::of_query(&e, query_id))?;
-        Ok(rows::of_answer(answer, keeps_dictionaries))
+        Ok(rows::of_answer(answer, keeps_dictionaries, self.queries().runtime()))
     }
 
     /// What a statement gives, in the types in which it will leave, and takes.
     pub(super) async fn describe(&self, statement: &Statement, asker: &Asker) -> Result<Description, Status> {
-        let request = request(statement, asker)?;
+        let request = self.request(statement.clone(), asker).await?;
         self.queries().describe(&request).await.map_err(|e| status::of_query(&e, request.query_id))
+    }
+
+    /// The question that a statement is, with nothing more from headers. To find its placeholders the text is read, and
+    /// the values of a handle can be many: so that is done where queries are.
+    async fn request(&self, statement: Statement, asker: &Asker) -> Result<QueryRequest, Status> {
+        let asker = asker.clone();
+        away(self.queries().runtime(), move || unharmed(|| question(&statement, &asker))).await
     }
 }
 
-/// The question that a statement is, with nothing more from headers.
-fn request(statement: &Statement, asker: &Asker) -> Result<QueryRequest, Status> {
+fn question(statement: &Statement, asker: &Asker) -> Result<QueryRequest, Status> {
+    if statement.sql.len() > SQL {
+        return Err(Status::invalid_argument(format!(
+            "the statement has {} bytes, at most {SQL} are allowed: bind long values as parameters",
+            statement.sql.len()
+        )));
+    }
     let sql = numbered_placeholders(&statement.sql);
     let parameters = arguments::values(&statement.parameters, &sql)?;
     Ok(QueryRequest {

@@ -1,6 +1,5 @@
 //! What a client is told when something went wrong.
 
-use arrow_flight::error::FlightError;
 use belvedere_core::access::Refused;
 use belvedere_core::lake::LakeError;
 use belvedere_core::query::QueryError;
@@ -38,12 +37,9 @@ pub(super) fn of_lake(error: &LakeError) -> Status {
     }
 }
 
-/// The status where a client's Arrow data can't be read.
-pub(super) fn of_data(error: FlightError) -> Status {
-    match error {
-        FlightError::Tonic(status) => *status,
-        other => Status::invalid_argument(format!("the data that was sent can't be read: {other}")),
-    }
+/// The status where a client's data can't be read.
+pub(super) fn unreadable_data(reason: &str) -> Status {
+    Status::invalid_argument(format!("the data that was sent can't be read: {reason}"))
 }
 
 /// The status where an answer can't be encoded.

@@ -13,7 +13,7 @@ use tonic::Status;
 use uuid::Uuid;
 
 /// What handles begin with that are not SQL: no statement begins with NUL.
-const MAGIC: &[u8] = b"\0belvedere\x01";
+pub(super) const MAGIC: &[u8] = b"\0belvedere\x01";
 
 /// A statement, with what its answer depends on.
 #[derive(Clone, PartialEq, Message)]
@@ -31,8 +31,8 @@ pub(super) struct Statement {
     /// Sixteen bytes, or none: the id that the query is to run under, so that it can be cancelled by its ticket.
     #[prost(bytes = "bytes", tag = "6")]
     pub(super) query_id: Bytes,
-    /// Values of parameters: an Arrow IPC stream of one row.
-    #[prost(bytes = "bytes", tag = "7")]
+    /// Values of parameters, see `parameters`. What was number 7 was another form of them.
+    #[prost(bytes = "bytes", tag = "8")]
     pub(super) parameters: Bytes,
 }
 

@@ -85,6 +85,12 @@ impl QueryService {
         &self.lake
     }
 
+    /// The runtime that queries run in. Work for a query that costs, encoding its rows say, belongs there too: threads
+    /// that serve the network have others to serve.
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     /// Begins to answer: waits for its turn, plans, and comes back when rows may come. Dropping what it returned, or
     /// not waiting for it, ends the query.
     pub async fn run(&self, request: QueryRequest) -> Result<Answer, QueryError> {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails should stop")]
 
 mod copies;
+mod hostile;
 mod prepared;
 mod statements;
 mod tables;

@@ -137,8 +137,10 @@ async fn nobody_and_who_may_not_read_are_told_so() {
 #[tokio::test]
 async fn a_message_that_is_too_large_is_refused() {
     let (_lake, mut client) = talker().await;
-    let action = Action::new("CreatePreparedStatement", vec![0; (100 << 20) + 1]);
+    let action = Action::new("CreatePreparedStatement", vec![0; (8 << 20) + 1]);
     assert!(matches!(code(client.do_action(action).await), Code::OutOfRange | Code::ResourceExhausted));
+    let long = format!("SELECT '{}'", "x".repeat(1 << 20));
+    assert_eq!(code(client.execute(long, None).await), Code::InvalidArgument);
     ask(&mut client, "SELECT 1").await.unwrap();
 }
 
