@@ -270,6 +270,7 @@ impl Lake {
             }
         })?;
         if let Some(parameters) = &statement.parameters {
+            check_parameters(&frame, parameters)?;
             frame = frame.with_param_values(parameters.clone())?;
         }
         if let Some(limit) = statement.limit {
@@ -410,4 +411,29 @@ fn with_scans(
     let reads = RecordBatch::try_new(schema.clone(), vec![Arc::new(kinds), Arc::new(texts)])?;
     let rows = rows.chain(futures::stream::iter([Ok(reads)]));
     Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
+}
+
+/// Whether each value belongs to a parameter: one that does not was meant for something. What has no value is refused
+/// by the engine.
+fn check_parameters(frame: &DataFrame, values: &ParamValues) -> Result<(), QueryError> {
+    let wanted = frame.logical_plan().get_parameter_names()?;
+    match values {
+        ParamValues::List(values) => {
+            let last = wanted.iter().filter_map(|name| name.trim_start_matches('$').parse().ok()).max();
+            match last.unwrap_or(0) {
+                last if values.len() > last => Err(QueryError::Sql(format!(
+                    "{} values were given, but the statement has {last} parameters",
+                    values.len()
+                ))),
+                _ => Ok(()),
+            }
+        }
+        ParamValues::Map(values) => {
+            let is_wanted = |name: &str| wanted.iter().any(|known| known.trim_start_matches('$') == name);
+            match values.keys().find(|name| !is_wanted(name.trim_start_matches('$'))) {
+                Some(name) => Err(QueryError::Sql(format!("the statement has no parameter ${name}"))),
+                None => Ok(()),
+            }
+        }
+    }
 }

@@ -8,8 +8,7 @@ use super::incoming::Incoming;
 use super::parameters;
 use super::placeholders::parameter_names;
 use belvedere_core::arrow::array::RecordBatch;
-use belvedere_core::arrow::compute::{CastOptions, cast_with_options};
-use belvedere_core::arrow::datatypes::Schema;
+use belvedere_core::arrow::datatypes::{Field, Schema};
 use belvedere_core::datafusion::common::{ParamValues, ScalarValue};
 use std::sync::Arc;
 use tonic::Status;
@@ -31,8 +30,9 @@ pub(super) async fn receive(mut batches: Incoming) -> Result<RecordBatch, Status
     row.ok_or_else(|| Status::invalid_argument("no row of parameters was bound: bind one"))
 }
 
-/// Brings values into the types that the statement wants, where it says so.
-pub(super) fn conform(row: RecordBatch, wanted: &Schema) -> Result<RecordBatch, Status> {
+/// Brings values into the order of the statement's parameters. They keep their types: what the statement makes of them
+/// is told by the types that they have, as it is for constants in their place.
+pub(super) fn conform(row: &RecordBatch, wanted: &Schema) -> Result<RecordBatch, Status> {
     let (given, expected) = (row.num_columns(), wanted.fields().len());
     if given != expected {
         return Err(Status::invalid_argument(format!(
@@ -44,21 +44,15 @@ pub(super) fn conform(row: RecordBatch, wanted: &Schema) -> Result<RecordBatch, 
         row.schema().fields().iter().position(|field| bare(field.name()) == bare(name))
     };
     let is_named = wanted.fields().iter().all(|field| by_name(field.name()).is_some());
-    let columns = wanted.fields().iter().enumerate().map(|(i, field)| {
-        let at = by_name(field.name()).filter(|_| is_named).unwrap_or(i);
-        // what does not fit is an error, not a NULL
-        let options = CastOptions { safe: false, ..CastOptions::default() };
-        cast_with_options(row.column(at), field.data_type(), &options).map_err(|e| {
-            Status::invalid_argument(format!(
-                "the parameter {} can't be made a {}: {e}",
-                field.name(),
-                field.data_type()
-            ))
+    let (fields, columns): (Vec<_>, Vec<_>) = wanted
+        .fields()
+        .iter()
+        .enumerate()
+        .map(|(i, field)| {
+            let column = row.column(by_name(field.name()).filter(|_| is_named).unwrap_or(i)).clone();
+            (Field::new(field.name(), column.data_type().clone(), true), column)
         })
-    });
-    let columns = columns.collect::<Result<_, _>>()?;
-    let fields: Vec<_> =
-        wanted.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+        .unzip();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
         .map_err(|e| Status::invalid_argument(format!("the parameters don't fit the statement: {e}")))
 }

@@ -47,7 +47,7 @@ impl FlightSql {
         let wanted = self.describe(&statement, asker).await?.parameters;
         let row = arguments::receive(batches).await?;
         if row.num_columns() > 0 || !wanted.fields().is_empty() {
-            let values = move || parameters::write(&arguments::conform(row, &wanted)?);
+            let values = move || parameters::write(&arguments::conform(&row, &wanted)?);
             statement.parameters = away(self.queries().runtime(), || unharmed(values)).await?;
         }
         Ok(DoPutPreparedStatementResult { prepared_statement_handle: Some(statement.to_handle()) })
