@@ -1,6 +1,7 @@
 //! What the tables and functions of one query know.
 
 use super::denials::Denials;
+use super::error::engine_error;
 use super::refused::{RefusedTable, refused_scalar};
 use super::running::{RunningQueries, RunningQuery};
 use super::{engine, information_schema};
@@ -211,9 +212,8 @@ impl QueryContext {
         let state =
             engine::session_state().with_config(config).with_runtime_env(self.runtime.clone()).build();
         let session = SessionContext::new_with_state(state);
-        let failed = |e: anyhow::Error| DataFusionError::External(e.into());
         for view in self.factory.get_global_views() {
-            session.register_table(view.get_view_set_name(), view.table(self).map_err(failed)?)?;
+            session.register_table(view.get_view_set_name(), view.table(self).map_err(engine_error)?)?;
         }
         for (functions, _) in self.assembly.functions() {
             self.register(functions, &session);
