@@ -209,7 +209,7 @@ impl QueryContext {
         options.sql_parser.collect_spans = true;
         // footers of our files are small, and mostly in the cache
         options.execution.parquet.metadata_size_hint = Some(64 << 10);
-        let state = engine::session_state()
+        let state = engine::session_state(&self.runtime.memory_pool)
             .with_config(config)
             .with_runtime_env(self.runtime.clone())
             .build();

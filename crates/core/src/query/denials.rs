@@ -14,6 +14,7 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryPool, UnboundedMemoryPool};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -215,7 +216,9 @@ fn names_one_of_always(sql: &str) -> bool {
 pub(super) fn condition(text: &str) -> Result<Arc<dyn PhysicalExpr>> {
     let wrong = |why: String| DataFusionError::Plan(format!("the condition '{text}' can't be used: {why}"));
     let schema = DFSchema::try_from(schema())?;
-    let session = SessionContext::new_with_state(engine::session_state().build());
+    // of a rule there is one row, and few at once
+    let memory: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
+    let session = SessionContext::new_with_state(engine::session_state(&memory).build());
     let expr = session.parse_sql_expr(text, &schema).map_err(|e| wrong(e.strip_backtrace()))?;
     if expr.column_refs().is_empty() {
         return Err(wrong("it looks at no column, and so would be met by every query or by none".to_owned()));

@@ -10,6 +10,7 @@
 #[cfg(test)]
 mod tests;
 
+mod amplifiers;
 mod block_scan;
 mod chain_scan;
 mod client;
