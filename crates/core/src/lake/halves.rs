@@ -49,6 +49,10 @@ impl LakeConnection {
     }
 
     async fn put_half(&self, half: Half, block_id: Uuid, bytes: Bytes) -> Result<(), LakeError> {
+        // sent again, it would wait for another half that has come already
+        if self.catalog().has_block(block_id).await? {
+            return Ok(());
+        }
         let key = half.key(block_id);
         self.store().put(&key.as_str().into(), PutPayload::from(bytes)).await?;
         self.make_durable(&key).await?;
@@ -93,6 +97,24 @@ mod tests {
     use super::*;
     use crate::lake::{BlockFilter, LakeOptions};
     use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_half_of_a_block_that_is_there_is_not_kept_again() {
+        let connection = LakeConnection::open(&LakeOptions::in_memory()).await.unwrap();
+        let (_, request) = crate::fixture::block(Uuid::new_v4(), Uuid::new_v4(), &[(1, 1)], 1_000);
+        let block_id = request.info.block_id;
+        let payload = Bytes::copy_from_slice(&request.body[request.payload.clone()]);
+        // nothing is known of its stream: it waits, and is there all the same
+        for _ in 0..2 {
+            connection.insert_payload(block_id, payload.clone()).await.unwrap();
+            connection.insert_announcement(request.info.clone()).await.unwrap();
+            assert!(connection.catalog().has_block(block_id).await.unwrap());
+            assert_eq!(connection.catalog().waiting_blocks().await.unwrap(), 1);
+            let halves: Vec<_> = connection.store().list(Some(&FOLDER.into())).try_collect().await.unwrap();
+            assert!(halves.is_empty(), "{halves:?}");
+        }
+        assert!(!connection.catalog().has_block(Uuid::from_u128(7)).await.unwrap());
+    }
 
     #[tokio::test]
     async fn a_half_that_waited_too_long_is_deleted_and_one_that_did_not_still_waits() {

@@ -8,19 +8,22 @@ use super::engine;
 use super::running::RunningQuery;
 use super::{QueryContext, QueryError};
 use crate::access::Right;
-use crate::lake::{DenialRecord, LakeConnection};
+use crate::lake::{DenialRecord, LakeConnection, LakeError};
 use crate::time::now;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryPool, UnboundedMemoryPool};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a server goes on with the rules that it knows.
 const FRESH: Duration = Duration::from_secs(10);
+/// The same when the lake could not be asked.
+const RETRY: Duration = Duration::from_secs(1);
 /// Rules that hold at once.
 pub(super) const MOST_RULES: u32 = 100;
 /// Bytes of a rule: each query is looked at with all of them, and a long one nests deeply.
@@ -31,8 +34,18 @@ const ALWAYS: [&str; 3] = ["deny_queries", "list_query_denials", "remove_query_d
 /// The rules that a server knows.
 #[derive(Debug, Default)]
 pub(crate) struct Denials {
-    rules: RwLock<Arc<Vec<Rule>>>,
-    looked: Mutex<Option<Instant>>,
+    known: Mutex<Known>,
+    /// Who has it asks the lake.
+    asking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    rules: Arc<Vec<Rule>>,
+    /// Until when they are good enough; `None` if nobody may go on with them.
+    until: Option<Instant>,
+    /// How often they were made bad: what was asked for before that is not written over what was asked for after it.
+    forgotten: u64,
 }
 
 #[derive(Debug)]
@@ -44,8 +57,7 @@ struct Rule {
 impl Denials {
     /// An error if a rule forbids this query.
     pub(super) async fn check(&self, lake: &LakeConnection, query: &RunningQuery) -> Result<(), QueryError> {
-        self.refresh(lake).await;
-        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let rules = self.rules(|| lake.catalog().denials(MOST_RULES)).await;
         if rules.is_empty() || is_always_allowed(query) {
             return Ok(());
         }
@@ -65,35 +77,76 @@ impl Denials {
 
     /// Looks at the lake's rules before the next query.
     pub(super) fn forget(&self) {
-        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let mut known = self.known();
+        known.until = None;
+        known.forgotten += 1;
     }
 
-    async fn refresh(&self, lake: &LakeConnection) {
-        {
-            let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-            if looked.is_some_and(|at| at.elapsed() < FRESH) {
-                return;
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The rules that hold: those that are known, or those that `ask` finds in the lake.
+    async fn rules<F>(&self, ask: impl Fn() -> F) -> Arc<Vec<Rule>>
+    where
+        F: Future<Output = Result<Vec<DenialRecord>, LakeError>>,
+    {
+        let (rules, until) = {
+            let known = self.known();
+            (known.rules.clone(), known.until)
+        };
+        let _asking = match until {
+            Some(until) if Instant::now() < until => return rules,
+            // one asks, the others go on with what is known
+            Some(_) => match self.asking.try_lock() {
+                Ok(asking) => asking,
+                Err(_) => return rules,
+            },
+            // at the start, and after a change, nobody passes before the rules are there
+            None => self.asking.lock().await,
+        };
+        loop {
+            let forgotten = {
+                let known = self.known();
+                // somebody may have asked while we waited
+                if known.until.is_some_and(|until| Instant::now() < until) {
+                    return known.rules.clone();
+                }
+                known.forgotten
+            };
+            let found = ask().await;
+            let mut known = self.known();
+            if known.forgotten != forgotten {
+                continue;
             }
-            // one looks, the others go on with what is known
-            *looked = Some(Instant::now());
-        }
-        match lake.catalog().denials(MOST_RULES).await {
-            Ok(denials) => {
-                let rules = denials.into_iter().filter_map(|denial| match condition(&denial.match_expr) {
-                    Ok(condition) => Some(Rule { denial, condition }),
-                    Err(e) => {
-                        tracing::warn!("rule {} is passed over: {e}", denial.rule_id);
-                        None
-                    }
-                });
-                *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules.collect());
-            }
-            Err(e) => tracing::warn!("the rules that deny queries can't be read, the last ones hold: {e}"),
+            let good_for = match found {
+                Ok(denials) => {
+                    known.rules = Arc::new(denials.into_iter().filter_map(Rule::of).collect());
+                    FRESH
+                }
+                Err(e) => {
+                    tracing::warn!("the rules that deny queries can't be read, the last ones hold: {e}");
+                    RETRY
+                }
+            };
+            known.until = Some(Instant::now() + good_for);
+            return known.rules.clone();
         }
     }
 }
 
 impl Rule {
+    /// `None` if it can't be used.
+    fn of(denial: DenialRecord) -> Option<Self> {
+        match condition(&denial.match_expr) {
+            Ok(condition) => Some(Self { denial, condition }),
+            Err(e) => {
+                tracing::warn!("rule {} is passed over: {e}", denial.rule_id);
+                None
+            }
+        }
+    }
+
     fn is_met(&self, row: &RecordBatch) -> bool {
         let value = self.condition.evaluate(row).and_then(|value| value.into_array(1));
         match value {
@@ -152,7 +205,13 @@ fn row(query: &RunningQuery) -> Result<RecordBatch> {
 }
 
 fn is_always_allowed(query: &RunningQuery) -> bool {
-    query.caller.rights.has(Right::Administer) && ALWAYS.iter().any(|name| query.sql.contains(name))
+    query.caller.rights.has(Right::Administer) && names_one_of_always(&query.sql)
+}
+
+/// SQL has names in any case.
+fn names_one_of_always(sql: &str) -> bool {
+    let sql = sql.to_ascii_lowercase();
+    ALWAYS.iter().any(|name| sql.contains(name))
 }
 
 /// A rule's condition, ready to be evaluated: of type Boolean, and about at least one column.
@@ -165,7 +224,9 @@ pub(super) fn condition(text: &str) -> Result<Arc<dyn PhysicalExpr>> {
         return Err(wrong(format!("it has {} bytes, {LONGEST_CONDITION} is the most", text.len())));
     }
     let schema = DFSchema::try_from(schema())?;
-    let session = SessionContext::new_with_state(engine::session_state().build());
+    // of a rule there is one row, and few at once
+    let memory: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
+    let session = SessionContext::new_with_state(engine::session_state(&memory).build());
     let expr = session.parse_sql_expr(text, &schema).map_err(|e| wrong(e.strip_backtrace()))?;
     if expr.column_refs().is_empty() {
         return Err(wrong("it looks at no column, and so would be met by every query or by none".to_owned()));
@@ -187,6 +248,73 @@ impl QueryContext {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use tokio::sync::Semaphore;
+    use uuid::Uuid;
+
+    fn rule(number: u128) -> DenialRecord {
+        DenialRecord {
+            rule_id: Uuid::from_u128(number),
+            created: 0,
+            created_by: String::new(),
+            reason: "too heavy".to_owned(),
+            match_expr: "client = 'web'".to_owned(),
+            last_hit: None,
+        }
+    }
+
+    fn numbers(rules: &[Rule]) -> Vec<u128> {
+        rules.iter().map(|rule| rule.denial.rule_id.as_u128()).collect()
+    }
+
+    #[tokio::test]
+    async fn nobody_passes_before_the_rules_are_there_and_they_are_asked_for_once() {
+        let (denials, asked, answers) = (Denials::default(), AtomicU64::new(0), Semaphore::new(0));
+        let ask = async || {
+            asked.fetch_add(1, Ordering::SeqCst);
+            answers.acquire().await.unwrap().forget();
+            Ok(vec![rule(1)])
+        };
+        let answer = async {
+            tokio::task::yield_now().await;
+            answers.add_permits(1);
+        };
+        let (first, second, ()) = tokio::join!(denials.rules(&ask), denials.rules(&ask), answer);
+        assert_eq!((numbers(&first), numbers(&second)), (vec![1], vec![1]));
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_for_before_a_change_does_not_hold_after_it() {
+        let (denials, asked) = (Denials::default(), AtomicU64::new(0));
+        let rules = denials.rules(async || {
+            let number = asked.fetch_add(1, Ordering::SeqCst);
+            // a rule is made while the first answer is on its way
+            if number == 0 {
+                denials.forget();
+            }
+            Ok(vec![rule(number.into())])
+        });
+        assert_eq!(numbers(&rules.await), [1]);
+    }
+
+    #[tokio::test]
+    async fn the_last_rules_hold_while_the_lake_can_not_be_asked() {
+        let denials = Denials::default();
+        assert_eq!(numbers(&denials.rules(async || Ok(vec![rule(3)])).await), [3]);
+        denials.forget();
+        let failing = async || Err(LakeError::Closed);
+        assert_eq!(numbers(&denials.rules(failing).await), [3]);
+        denials.forget();
+        assert!(denials.rules(async || Ok(Vec::new())).await.is_empty());
+    }
+
+    #[test]
+    fn what_takes_rules_away_is_known_in_any_case() {
+        assert!(names_one_of_always("SELECT * FROM LIST_QUERY_DENIALS()"));
+        assert!(names_one_of_always("select remove_query_denial('x')"));
+        assert!(!names_one_of_always("SELECT * FROM list_queries()"));
+    }
 
     #[test]
     fn a_condition_is_boolean_and_about_the_query() {

@@ -38,19 +38,18 @@ pub enum QueryError {
 
 impl From<DataFusionError> for QueryError {
     fn from(error: DataFusionError) -> Self {
-        let text = in_our_words(&error);
-        match error.find_root() {
+        let root = error.find_root();
+        let text = format!("{}{}", descriptions(&error), in_our_words(root));
+        match root {
             DataFusionError::ResourcesExhausted(_) => Self::Resources(text),
             DataFusionError::NotImplemented(_) => Self::Unsupported(text),
-            DataFusionError::External(cause) if cause.downcast_ref::<Refused>().is_some() => {
-                Self::Rights(text)
-            }
-            DataFusionError::External(cause) if cause.downcast_ref::<LakeError>().is_some() => {
-                Self::Internal(text)
-            }
-            DataFusionError::ArrowError(cause, _) if matches!(**cause, ArrowError::IoError(..)) => {
-                of_spilling(text)
-            }
+            DataFusionError::External(cause) => match cause.downcast_ref::<Self>() {
+                Some(known) => known.clone(),
+                None if cause.downcast_ref::<Refused>().is_some() => Self::Rights(text),
+                // the engine does not know what it is, and so the asker can't be blamed for it
+                None => Self::Internal(text),
+            },
+            DataFusionError::ArrowError(cause, _) if is_of_the_host(cause) => of_spilling(text),
             DataFusionError::Internal(_)
             | DataFusionError::IoError(_)
             | DataFusionError::ObjectStore(_)
@@ -61,6 +60,36 @@ impl From<DataFusionError> for QueryError {
     }
 }
 
+/// Whether reading or writing failed, not what SQL asked for.
+fn is_of_the_host(error: &ArrowError) -> bool {
+    matches!(
+        error,
+        ArrowError::ExternalError(_)
+            | ArrowError::IoError(..)
+            | ArrowError::IpcError(_)
+            | ArrowError::ParquetError(_)
+    )
+}
+
+/// An error of ours on its way through the engine, so that it is still known whose fault it is when it comes out: that
+/// of the engine, of the lake, of rights, or a [`QueryError`] stay what they are, all others are failures of the lake.
+pub fn engine_error(error: anyhow::Error) -> DataFusionError {
+    // boxed as it is, nothing of it would be found again
+    fn kept<E: std::error::Error + Send + Sync + 'static>(
+        error: anyhow::Error,
+    ) -> Result<DataFusionError, anyhow::Error> {
+        error.downcast::<E>().map(|error| DataFusionError::External(Box::new(error)))
+    }
+    let error = match error.downcast::<DataFusionError>() {
+        Ok(error) => return error,
+        Err(error) => error,
+    };
+    let known = kept::<QueryError>(error).or_else(kept::<LakeError>).or_else(kept::<Refused>);
+    known.unwrap_or_else(|error| {
+        DataFusionError::External(Box::new(QueryError::Internal(format!("{error:#}"))))
+    })
+}
+
 impl From<Refused> for QueryError {
     fn from(refused: Refused) -> Self {
         Self::Rights(refused.to_string())
@@ -69,10 +98,7 @@ impl From<Refused> for QueryError {
 
 impl From<anyhow::Error> for QueryError {
     fn from(error: anyhow::Error) -> Self {
-        match error.downcast::<DataFusionError>() {
-            Ok(error) => error.into(),
-            Err(error) => Self::Internal(format!("{error:#}")),
-        }
+        engine_error(error).into()
     }
 }
 
@@ -89,24 +115,89 @@ fn of_spilling(text: String) -> QueryError {
     }
 }
 
-/// What the engine says, without the words that only its developers need.
-fn in_our_words(error: &DataFusionError) -> String {
-    if let DataFusionError::SQL(cause, _) = error.find_root() {
+/// What is said in addition by functions of ours, before what happened. That a rule of the optimizer was at work is of no
+/// use to anybody.
+fn descriptions(error: &DataFusionError) -> String {
+    let (mut text, mut error) = (String::new(), error);
+    loop {
+        error = match error {
+            DataFusionError::Context(description, inner) => {
+                if description.contains(' ') && !description.contains(" rule ") {
+                    text.push_str(description);
+                    text.push_str(": ");
+                }
+                inner.as_ref()
+            }
+            DataFusionError::Diagnostic(_, inner) => inner.as_ref(),
+            DataFusionError::Shared(inner) => inner.as_ref(),
+            _ => return text,
+        };
+    }
+}
+
+/// What the engine says happened, without the words that only its developers need.
+fn in_our_words(root: &DataFusionError) -> String {
+    if let DataFusionError::SQL(cause, _) = root {
         return match &**cause {
             ParserError::TokenizerError(text) | ParserError::ParserError(text) => format!("SQL: {text}"),
             other => format!("SQL: {other}"),
         };
     }
-    let text = error.strip_backtrace().replace("'datafusion.public.", "'");
+    let text = root.strip_backtrace().replace("'datafusion.public.", "'");
     let mut words = text.as_str();
-    for prefix in [
-        "Error during planning: ",
-        "Schema error: ",
-        "External error: ",
-        "Execution error: ",
-        "Resources exhausted: ",
-    ] {
-        words = words.trim_start_matches(prefix);
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| words.strip_prefix(prefix)) {
+        words = rest;
     }
     words.to_owned()
+}
+
+/// Kinds of errors, which the engine puts before what it says.
+const PREFIXES: [&str; 10] = [
+    "Error during planning: ",
+    "Schema error: ",
+    "External error: ",
+    "Execution error: ",
+    "Resources exhausted: ",
+    "Arrow error: ",
+    "Cast error: ",
+    "Compute error: ",
+    "Invalid argument error: ",
+    "Parser error: ",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn an_error_of_ours_comes_out_of_the_engine_as_what_it_was() {
+        let through =
+            |error: anyhow::Error| QueryError::from(engine_error(error).context("Optimizer rule 'x' failed"));
+        let lake = || LakeError::Database("gone".to_owned());
+        assert!(matches!(through(lake().into()), QueryError::Internal(text) if text.contains("gone")));
+        let described = Err::<(), _>(lake()).context("when it was looked up").unwrap_err();
+        assert!(matches!(through(described), QueryError::Internal(text) if text.contains("gone")));
+        assert!(matches!(through(anyhow::anyhow!("odd")), QueryError::Internal(text) if text == "odd"));
+        let full = DataFusionError::ResourcesExhausted("full".to_owned());
+        assert_eq!(through(full.into()), QueryError::Resources("full".to_owned()));
+        let mistake = QueryError::Sql("there is no such process".to_owned());
+        assert_eq!(through(mistake.clone().into()), mistake);
+        let described = DataFusionError::Plan("no".to_owned()).context("the bound can't be computed");
+        assert_eq!(
+            QueryError::from(described),
+            QueryError::Sql("the bound can't be computed: no".to_owned())
+        );
+    }
+
+    #[tokio::test]
+    async fn of_an_error_only_what_happened_is_told() {
+        let lake = crate::Lake::in_memory().await.unwrap();
+        let error = lake.sql("SELECT 'a'::int").await.unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, QueryError::Sql(_)), "{text}");
+        assert!(text.starts_with("Cannot cast string 'a'"), "{text}");
+        let error = lake.sql("SELECT nothing FROM processes").await.unwrap_err().to_string();
+        assert!(error.starts_with("No field named nothing"), "{error}");
+    }
 }

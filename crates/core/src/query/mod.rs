@@ -10,6 +10,7 @@
 #[cfg(test)]
 mod tests;
 
+mod amplifiers;
 mod block_scan;
 mod chain_scan;
 mod client;
@@ -44,7 +45,7 @@ pub use conditions::Conditions;
 pub use conform::conformed;
 pub(crate) use conform::{ConformExec, conform};
 pub use context::{Fault, QueryContext, QueryReport, ScanPlan};
-pub use error::QueryError;
+pub use error::{QueryError, engine_error};
 pub use http::REGISTRATION as QUERY_ROUTES;
 pub use lake::{Lake, LakeConfig, QueryResult};
 pub use output::{documented, documented_schema, is_jsonb, plain_schema};

@@ -161,7 +161,7 @@ mod tests {
             let memory = Arc::new(QueryMemory::new(LakeMemory::new(0), 0));
             let asked = (caller(asker.clone(), "read"), ClientInfo::default());
             let (id, sql) = (Uuid::new_v4(), "SELECT 1".to_owned());
-            running.add(Arc::new(RunningQuery::new(id, sql, (TimeRange::ALL, None), asked, memory)));
+            running.add(Some(id), |id| RunningQuery::new(id, sql, (TimeRange::ALL, None), asked, memory));
             for other in others {
                 let other = caller(other, "read");
                 assert!(running.seen_by(&other).is_empty() && !running.cancel(id, &other), "{other:?}");

@@ -1,12 +1,19 @@
 //! A third party's view set, registered by value, over blocks made by hand.
 
-use crate::LakeConfig;
-use crate::fixture::{block, insert, lake, lake_with, number, process};
+use super::{QueryContext, QueryError};
+use crate::access::{Caller, Identity, Right};
+use crate::fixture::{block, insert, lake, lake_at, lake_with, number, process};
+use crate::lake::LakeOptions;
+use crate::registry::{API_VERSION, Assembly, FunctionDoc, FunctionSet, Functions, Item, Registration};
 use crate::time::{SECOND, TimeRange};
+use crate::{Lake, LakeConfig};
 use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{DataType, Int64Type};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{Volatility, create_udaf};
 use futures::{StreamExt, TryStreamExt};
 use proptest::prelude::*;
+use std::sync::Arc;
 use uuid::Uuid;
 
 proptest! {
@@ -180,4 +187,85 @@ async fn a_query_for_one_process_reads_only_its_blocks() {
     assert_eq!(read("SELECT * FROM ticks".to_owned(), future).await, 0);
     let past = "SELECT * FROM ticks WHERE time < timestamp '1970-01-01T00:10:00'";
     assert_eq!(read(past.to_owned(), TimeRange::ALL).await, 0);
+}
+
+#[tokio::test]
+async fn a_catalogue_that_fails_is_a_failure_of_the_lake_whatever_was_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let lake = lake_at(&LakeOptions::directory(directory.path()), LakeConfig::default()).await;
+    let (id, stream) = (Uuid::new_v4(), Uuid::new_v4());
+    insert(&lake, process(id, 1_000), block(id, stream, &[(1, 1)], 1_000)).await;
+    lake.connection().close().await;
+    for sql in [
+        "SELECT * FROM processes",
+        "SELECT * FROM streams",
+        "SELECT * FROM blocks",
+        "SELECT * FROM ticks",
+        "SELECT * FROM tick_stats",
+        "SELECT * FROM block_faults()",
+        "SELECT * FROM list_partitions()",
+        "SELECT * FROM list_query_denials()",
+        "SELECT * FROM materialize_partitions('ticks', '2020-01-01T00:00:00Z', '2020-01-02T00:00:00Z', 86400)",
+        "SELECT * FROM retire_partitions('ticks', 'global', '2020-01-01T00:00:00Z', '2020-01-02T00:00:00Z')",
+        &format!("SELECT * FROM view_instance('ticks', '{id}')"),
+        &format!("SELECT * FROM parse_block('{id}')"),
+        &format!("SELECT get_payload('{id}', '{id}', '{id}')"),
+        "SELECT retire_partition_by_file('a')",
+    ] {
+        let error = lake.sql(sql).await.unwrap_err();
+        assert!(matches!(error, QueryError::Internal(_)), "{sql}: {error:?}");
+    }
+    // and a mistake stays one
+    let unknown =
+        "SELECT * FROM retire_partitions('tocks', 'global', '2020-01-01T00:00:00Z', '2020-01-02T00:00:00Z')";
+    let error = lake.sql(unknown).await.unwrap_err();
+    assert!(matches!(&error, QueryError::Sql(text) if text.contains("tocks not found")), "{error:?}");
+}
+
+/// A third party's aggregate that not everybody may use.
+static ERASE: Registration = Registration {
+    crate_name: "zoo",
+    crate_version: "1.0.0",
+    api_version: API_VERSION,
+    item: Item::Functions(Functions {
+        docs: &[FunctionDoc {
+            name: "erase",
+            signature: "erase(n)",
+            about: "a test",
+            needs: Right::Administer,
+        }],
+        make: |_| FunctionSet {
+            aggregates: vec![create_udaf(
+                "erase",
+                vec![DataType::Int64],
+                Arc::new(DataType::Int64),
+                Volatility::Volatile,
+                Arc::new(|_| Err(DataFusionError::Plan("it ran".to_owned()))),
+                Arc::new(vec![DataType::Int64]),
+            )],
+            ..FunctionSet::default()
+        },
+    }),
+};
+
+#[tokio::test]
+async fn an_aggregate_is_refused_to_those_who_lack_the_right_that_it_needs() {
+    let assembly = Assembly::new(crate::registrations().into_iter().chain([&ERASE])).unwrap();
+    let lake = Lake::assemble(&LakeOptions::in_memory(), assembly, LakeConfig::default()).await.unwrap();
+    let context = |rights: &str| -> QueryContext {
+        let rights = rights.parse().unwrap();
+        let name = "somebody".to_owned();
+        let identity = Identity::Anybody;
+        let caller = Caller { identity, name, email: None, rights, may_speak_for_others: false };
+        lake.context(TimeRange::ALL).asked_by(Arc::new(caller))
+    };
+    for sql in ["SELECT erase(1)", "SELECT erase(1) OVER ()", "SELECT ERASE(DISTINCT 1) FROM processes"] {
+        let session = context("read").session().unwrap();
+        assert!(session.sql(sql).await.is_err(), "{sql}");
+        let session = context("admin").session().unwrap();
+        assert!(session.sql(sql).await.is_ok(), "{sql}");
+    }
+    let error = context("read").session().unwrap().sql("SELECT erase(1)").await.unwrap_err();
+    let error = QueryError::from(error);
+    assert!(matches!(&error, QueryError::Rights(text) if text.contains("'admin'")), "{error:?}");
 }

@@ -167,7 +167,8 @@ pub async fn default_view_factory(
 }
 
 impl Assembly {
-    /// Makes the tables of one lake, in the order of their dependencies.
+    /// Makes the tables of one lake, in the order of their dependencies. An error too if a crate's functions and their
+    /// documentation don't fit together.
     pub fn view_factory(&self, runtime: Arc<RuntimeEnv>, lake: Arc<LakeConnection>) -> Result<ViewFactory> {
         let mut factory = ViewFactory::default();
         for (view_set, crate_name) in self.view_sets_with_crates() {
@@ -189,6 +190,12 @@ impl Assembly {
                 factory.add_global_view(maker.make_view("global").with_context(failed)?);
             }
             factory.add_view_set(view_set.name.to_owned(), maker)?;
+        }
+        // functions can't be made without a lake, and so can't be looked at before there is one
+        let all = Arc::new(self.clone());
+        let context = QueryContext::for_definitions(lake, all, factory.clone(), runtime);
+        for (functions, crate_name) in self.functions() {
+            functions.check(&context, crate_name)?;
         }
         Ok(factory)
     }

@@ -1,5 +1,6 @@
 //! SQL functions and routes that crates bring along.
 
+use super::AssemblyError;
 use crate::access::Right;
 use crate::ingest::IngestionService;
 use crate::query::{QueryContext, QueryService};
@@ -11,7 +12,8 @@ use std::sync::Arc;
 /// SQL functions of one crate.
 #[derive(Debug)]
 pub struct Functions {
-    /// What is documented of them; assembly checks that names are unique.
+    /// What is documented of them: all of them, and nothing else. Assembly checks that names are unique, the making of a
+    /// lake's tables that none is missing.
     pub docs: &'static [FunctionDoc],
     /// Makes them for one query.
     pub make: fn(&QueryContext) -> FunctionSet,
@@ -49,6 +51,34 @@ pub struct FunctionSet {
     pub aggregates: Vec<AggregateUDF>,
     /// Functions in FROM, by name.
     pub tables: Vec<(&'static str, Arc<dyn TableFunctionImpl>)>,
+}
+
+impl Functions {
+    /// An error if one of them is not documented, or if something is documented that is none of them: their rights are
+    /// looked up by name, so that a slip of the pen would take a right away from whoever has it, or give it to all.
+    pub(super) fn check(&self, context: &QueryContext, crate_name: &str) -> Result<(), AssemblyError> {
+        let set = (self.make)(context);
+        let scalars = set.scalars.iter().map(ScalarUDF::name);
+        let aggregates = set.aggregates.iter().map(AggregateUDF::name);
+        let made: Vec<&str> =
+            scalars.chain(aggregates).chain(set.tables.iter().map(|(name, _)| *name)).collect();
+        let invalid = |name: &str, reason: &str| AssemblyError::Invalid {
+            what: format!("the function '{name}'"),
+            crate_name: crate_name.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let documented = |name: &str| self.docs.iter().any(|doc| doc.name == name);
+        if let Some(name) = made.iter().find(|name| !documented(name)) {
+            return Err(invalid(
+                name,
+                "nothing says what it is and which right it needs: give it a FunctionDoc",
+            ));
+        }
+        match self.docs.iter().find(|doc| !made.contains(&doc.name)) {
+            Some(doc) => Err(invalid(doc.name, "it has a FunctionDoc, but is not made: correct the name")),
+            None => Ok(()),
+        }
+    }
 }
 
 /// HTTP or gRPC routes of one crate.

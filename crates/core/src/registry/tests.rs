@@ -328,3 +328,49 @@ fn a_format_has_one_parser() {
     let error = error(&[parser("b"), parser("a")]);
     assert!(error.contains("the parser of blocks 'tape' is registered by a and by b"), "{error}");
 }
+
+#[tokio::test]
+async fn every_function_is_documented_and_what_is_documented_is_there() {
+    use datafusion::arrow::datatypes::DataType;
+    use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
+    const fn doc(name: &'static str) -> FunctionDoc {
+        FunctionDoc { name, signature: "", about: "", needs: crate::access::Right::Administer }
+    }
+    const DOCS: &[FunctionDoc] = &[doc("erase")];
+    fn scalar(name: &str) -> FunctionSet {
+        let nothing = std::sync::Arc::new(|_: &[ColumnarValue]| {
+            Ok(ColumnarValue::Scalar(datafusion::scalar::ScalarValue::Null))
+        });
+        let scalar = create_udf(name, vec![], DataType::Null, Volatility::Volatile, nothing);
+        FunctionSet { scalars: vec![scalar], ..FunctionSet::default() }
+    }
+    let mut error = Vec::new();
+    let sets: [fn(&crate::query::QueryContext) -> FunctionSet; 5] = [
+        |_| scalar("erase"),
+        |_| scalar("earse"),
+        |_| FunctionSet::default(),
+        |_| FunctionSet {
+            aggregates: vec![(*datafusion::functions_aggregate::sum::sum_udaf()).clone()],
+            ..scalar("erase")
+        },
+        |_| FunctionSet {
+            tables: datafusion::functions_table::all_default_table_functions()
+                .into_iter()
+                .take(1)
+                .map(|table| ("erase_all", table.function().clone()))
+                .collect(),
+            ..scalar("erase")
+        },
+    ];
+    for make in sets {
+        let functions = registration("zoo", Item::Functions(Functions { docs: DOCS, make }));
+        let assembly = Assembly::new(crate::registrations().into_iter().chain([functions])).unwrap();
+        let options = crate::lake::LakeOptions::in_memory();
+        let made = crate::Lake::assemble(&options, assembly, crate::LakeConfig::default()).await;
+        error.push(made.err().map(|e| format!("{e:#}")).unwrap_or_default());
+    }
+    assert_eq!(error[0], "");
+    for (error, name) in error[1..].iter().zip(["'earse'", "'erase'", "'sum'", "'erase_all'"]) {
+        assert!(error.contains(name) && error.contains("of zoo is not usable"), "{name}: {error}");
+    }
+}

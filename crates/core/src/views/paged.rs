@@ -1,6 +1,6 @@
 //! Tables that are read page by page from the catalogue.
 
-use crate::query::{Conditions, QueryContext};
+use crate::query::{Conditions, QueryContext, engine_error};
 use crate::registry::{MakerContext, View, ViewMaker};
 use anyhow::{Result, bail};
 use arrow::array::RecordBatch;
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::TableType;
-use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
@@ -196,10 +196,8 @@ impl<S: PagedSource> PartitionStream for Pages<S> {
             async move {
                 let Some(after) = cursor else { return Ok(None) };
                 let (source, context, conditions, schema) = &*this;
-                let page = source
-                    .page(context, conditions, after, PAGE, schema)
-                    .await
-                    .map_err(|e| DataFusionError::External(e.into()))?;
+                let page =
+                    source.page(context, conditions, after, PAGE, schema).await.map_err(engine_error)?;
                 Ok(Some((page.rows, page.next.map(Some))))
             }
         });

@@ -2,7 +2,7 @@
 
 use super::sql_view::{frame, hash_with_dependencies, scan_of};
 use crate::partitions::Scope;
-use crate::query::{QueryContext, range_predicate};
+use crate::query::{QueryContext, engine_error, range_predicate};
 use crate::registry::{MakerContext, View, ViewMaker, ViewSet};
 use crate::time::TimeRange;
 use anyhow::Result;
@@ -10,7 +10,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::TableType;
-use datafusion::error::{DataFusionError, Result as EngineResult};
+use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_plan::ExecutionPlan;
 use std::sync::Arc;
@@ -108,10 +108,9 @@ impl TableProvider for QueryTable {
         if let Some(kind) = scope.kind() {
             let sets = context.assembly().view_sets().filter(|s| maker.view_set.depends_on.contains(&s.name));
             for set in sets.filter(|s| s.instances.kinds().contains(&kind)) {
-                let failed = |e: anyhow::Error| DataFusionError::External(e.into());
-                let view = context.factory().make_view(set.name, id).map_err(failed)?;
+                let view = context.factory().make_view(set.name, id).map_err(engine_error)?;
                 session.deregister_table(set.name)?;
-                session.register_table(set.name, view.table(&context).map_err(failed)?)?;
+                session.register_table(set.name, view.table(&context).map_err(engine_error)?)?;
             }
         }
         let rows = frame(&session, maker.view_set, maker.sql, "query").await?;

@@ -11,9 +11,10 @@ use belvedere_core::datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 use belvedere_core::datafusion::physical_plan::ExecutionPlan;
 use belvedere_core::datafusion::prelude::{DataFrame, SessionContext, ident, lit};
 use belvedere_core::datafusion::scalar::ScalarValue;
+use belvedere_core::lake::LakeError;
 use belvedere_core::model::StreamInfo;
 use belvedere_core::query::functions::arguments::{text, uuid};
-use belvedere_core::query::{QueryContext, conformed};
+use belvedere_core::query::{QueryContext, conformed, engine_error};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -67,8 +68,8 @@ struct SpansTable {
     schema: SchemaRef,
 }
 
-fn failed(e: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> DataFusionError {
-    DataFusionError::External(e.into())
+fn failed(e: LakeError) -> DataFusionError {
+    DataFusionError::External(Box::new(e))
 }
 
 impl SpansTable {
@@ -81,8 +82,8 @@ impl SpansTable {
 
     fn of_thread(&self, session: &SessionContext, stream: &StreamInfo) -> Result<DataFrame> {
         let id = stream.stream_id.to_string();
-        let view = self.context.factory().make_view("thread_spans", &id).map_err(failed)?;
-        let rows = session.read_table(view.table(&self.context).map_err(failed)?)?;
+        let view = self.context.factory().make_view("thread_spans", &id).map_err(engine_error)?;
+        let rows = session.read_table(view.table(&self.context).map_err(engine_error)?)?;
         self.select(rows, &id, &label(stream))
     }
 

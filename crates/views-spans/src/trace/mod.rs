@@ -10,11 +10,11 @@ mod rows;
 mod writer;
 
 use crate::thread_decoder::label;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use belvedere_core::datafusion::execution::SendableRecordBatchStream;
 use belvedere_core::datafusion::prelude::SessionContext;
 use belvedere_core::model::{ProcessInfo, StreamInfo};
-use belvedere_core::query::QueryContext;
+use belvedere_core::query::{QueryContext, QueryError};
 use belvedere_core::time::TimeRange;
 use foldhash::{HashMap, HashMapExt};
 use futures::TryStreamExt;
@@ -90,9 +90,10 @@ pub async fn write_trace(
 ) -> Result<TraceSummary> {
     let process = context.connection().catalog().process(process_id).await?;
     let Some(process) = process else {
-        bail!(
+        let mistake = QueryError::Sql(format!(
             "there is no process {process_id} in this lake: SELECT process_id, exe FROM processes lists those that there are"
-        );
+        ));
+        return Err(mistake.into());
     };
     let mut export = Export {
         context,

@@ -157,8 +157,9 @@ async fn rules_against_queries_are_kept_in_the_order_they_were_made_in() {
         last_hit: None,
     };
     for n in [1, 2, 3] {
-        catalog.insert_denial(&rule(n)).await.unwrap();
+        assert!(catalog.insert_denial(&rule(n), 3).await.unwrap());
     }
+    assert!(!catalog.insert_denial(&rule(4), 3).await.unwrap());
     assert_eq!(catalog.denials(2).await.unwrap(), [rule(3), rule(2)]);
     catalog.touch_denial(Uuid::from_u128(2), 77).await.unwrap();
     assert!(catalog.delete_denial(Uuid::from_u128(3)).await.unwrap());

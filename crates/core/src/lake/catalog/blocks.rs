@@ -230,6 +230,17 @@ impl Catalog {
         self.readers.fetch(statement).await
     }
 
+    /// Whether a block has been inserted, visible or not.
+    pub(crate) async fn has_block(&self, block_id: Uuid) -> Result<bool, LakeError> {
+        let mut statement = Statement::new("SELECT (SELECT COUNT(*) FROM blocks WHERE block_id = ");
+        statement
+            .bind(Arg::Uuid(block_id))
+            .push(") + (SELECT COUNT(*) FROM waiting_blocks WHERE block_id = ")
+            .bind(Arg::Uuid(block_id))
+            .push(")");
+        Ok(self.intake.fetch::<(i64,)>(statement).await?.first().is_some_and(|row| row.0 > 0))
+    }
+
     /// How many blocks wait for their stream or their process.
     pub async fn waiting_blocks(&self) -> Result<i64, LakeError> {
         let statement = Statement::new("SELECT COUNT(*) FROM waiting_blocks");

@@ -28,19 +28,20 @@ fn text(text: &str) -> Arg {
 }
 
 impl Catalog {
-    /// Adds a rule; `last_hit` of it is not looked at.
-    pub async fn insert_denial(&self, rule: &DenialRecord) -> Result<(), LakeError> {
+    /// Adds a rule; `last_hit` of it is not looked at. False if there are `most` already, whoever adds them at once.
+    pub async fn insert_denial(&self, rule: &DenialRecord, most: u32) -> Result<bool, LakeError> {
         let mut statement = Statement::new(
-            "INSERT INTO query_denials (rule_id, created, created_by, reason, match_expr) VALUES ",
+            "INSERT INTO query_denials (rule_id, created, created_by, reason, match_expr) SELECT ",
         );
-        statement.tuple([
-            Arg::Uuid(rule.rule_id),
-            Arg::Int(rule.created),
-            text(&rule.created_by),
-            text(&rule.reason),
-            text(&rule.match_expr),
-        ]);
-        self.writer.transact_synced(vec![Step::Do(statement)]).await.map(drop)
+        statement.bind(Arg::Uuid(rule.rule_id));
+        for arg in
+            [Arg::Int(rule.created), text(&rule.created_by), text(&rule.reason), text(&rule.match_expr)]
+        {
+            statement.push(", ").bind(arg);
+        }
+        // counted where it is inserted: of two at once, each would find room for itself
+        statement.push(" WHERE (SELECT COUNT(*) FROM query_denials) < ").bind(Arg::Int(most.into()));
+        Ok(self.writer.transact_synced(vec![Step::Count(statement)]).await? > 0)
     }
 
     /// The rules, the oldest first, at most `limit` of them.

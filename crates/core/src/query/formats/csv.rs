@@ -2,6 +2,7 @@
 //! are.
 
 use super::TIME_FORMAT;
+use super::fit::json_type;
 use super::json::JsonWriter;
 use crate::properties::jsonb_to_json;
 use crate::query::is_jsonb;
@@ -44,12 +45,12 @@ fn is_readable(field: &Field) -> bool {
     !is_jsonb(field) && !is_nested(field.data_type())
 }
 
-/// Lists and structs, which CSV has no form for.
+/// Lists, structs and maps, which CSV has no form for, as far as JSON has one.
 fn is_nested(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::List(_) | DataType::Struct(_) | DataType::LargeList(_) | DataType::Map(..))
+    data_type.is_nested() && json_type(data_type).is_some()
 }
 
-/// The columns with which rows are shown as text: JSONB, lists and structs become columns of texts.
+/// The columns with which rows are shown as text: JSONB, lists, structs and maps become columns of texts.
 pub fn readable_schema(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| {
         if is_readable(field) {
@@ -88,7 +89,7 @@ fn json_texts(column: &ArrayRef) -> Result<ArrayRef> {
     Ok(Arc::new(texts))
 }
 
-/// Lists and structs as JSON.
+/// Lists, structs and maps as JSON.
 fn nested_texts(column: &ArrayRef) -> Result<ArrayRef> {
     let field = Field::new("c", column.data_type().clone(), true);
     let rows = RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![column.clone()])?;

@@ -1,10 +1,12 @@
 //! JSON: times as RFC 3339 with nanoseconds in UTC, binary as base64, lists and structs as JSON, numbers as
-//! numbers; what JSON can't say (NaN, infinities) is null.
+//! numbers, keys of maps as texts; what JSON can't say (NaN, infinities) is null.
 
 use super::TIME_FORMAT;
+use super::fit::json_type;
 use anyhow::Result;
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, FieldRef, Schema};
 use arrow::error::ArrowError;
 use arrow::json::writer::{JsonArray, LineDelimited, WriterBuilder};
 use arrow::json::{Encoder, EncoderFactory, EncoderOptions, writer::NullableEncoder, writer::Writer};
@@ -29,6 +31,7 @@ impl<W: Write> JsonWriter<W> {
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let batch = &with_text_keys(batch)?;
         match self {
             Self::Array(w) => w.write(batch)?,
             Self::Lines(w) => w.write(batch)?,
@@ -50,6 +53,23 @@ impl<W: Write> JsonWriter<W> {
             }
         }
     }
+}
+
+/// The same rows with texts as keys of maps: the writer takes no others.
+fn with_text_keys(batch: &RecordBatch) -> Result<RecordBatch> {
+    let schema = batch.schema();
+    let (mut columns, mut fields) = (batch.columns().to_vec(), schema.fields().to_vec());
+    for (column, field) in
+        columns.iter_mut().zip(&mut fields).filter(|(column, _)| column.data_type().is_nested())
+    {
+        let Some(wanted) = json_type(column.data_type()).filter(|wanted| wanted != column.data_type()) else {
+            continue;
+        };
+        *column = cast(column, &wanted)?;
+        *field = Arc::new(field.as_ref().clone().with_data_type(wanted));
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?)
 }
 
 /// Encodes binary as base64, where the writer would take hexadecimal digits.

@@ -3,6 +3,7 @@
 //! Times are RFC 3339 in UTC with nanoseconds, binary is base64, what JSON can't say is null.
 
 mod csv;
+mod fit;
 mod json;
 
 pub use csv::{readable, readable_schema};
@@ -79,8 +80,10 @@ enum Writer<W: Write + Send> {
 }
 
 impl<W: Write + Send> RowWriter<W> {
-    /// Begins an answer with these columns.
+    /// Begins an answer with these columns. [`QueryError::Unsupported`](crate::query::QueryError::Unsupported) if one of
+    /// them has no form in that format.
     pub fn new(format: Format, output: W, schema: SchemaRef) -> Result<Self> {
+        fit::check(format, &schema)?;
         Ok(Self(match format {
             Format::Json => Writer::Json(json::JsonWriter::new(output, true)),
             Format::Ndjson => Writer::Json(json::JsonWriter::new(output, false)),

@@ -5,11 +5,12 @@ mod parse_block;
 
 use crate::access::Right;
 use crate::lake::{BlockRecord, LakeError};
-use crate::query::QueryContext;
+use crate::query::{QueryContext, QueryError};
 use crate::registry::{FunctionDoc, FunctionSet, Functions};
 use bytes::Bytes;
 use datafusion::error::DataFusionError;
 use std::sync::Arc;
+use uuid::Uuid;
 
 crate::register_functions! {
     Functions {
@@ -38,6 +39,22 @@ crate::register_functions! {
     }
 }
 
+/// The lake can't do what is asked of it.
+fn failure(text: String) -> DataFusionError {
+    DataFusionError::External(Box::new(QueryError::Internal(text)))
+}
+
+/// The lake ends while somebody waits for it.
+fn closing() -> DataFusionError {
+    failure(LakeError::Closed.to_string())
+}
+
+/// What a block's sender put into it can't be understood. That is for whoever asks: it will not be better next time, and
+/// a query that leaves the block out is answered.
+fn damaged(function: &str, block_id: Uuid, why: impl std::fmt::Display) -> DataFusionError {
+    DataFusionError::Execution(format!("{function}: block '{block_id}' is damaged: {why}"))
+}
+
 /// The payload of a block, for the function of that name. Where in the store it lies is for the log, not for callers.
 async fn payload(
     context: &QueryContext,
@@ -51,7 +68,8 @@ async fn payload(
             LakeError::Corrupt(_) => "is gone or damaged",
             _ => "can't be read now, try again",
         };
-        DataFusionError::Execution(format!("{function}: the payload of block '{block_id}' {why}"))
+        // the lake took it, and so the lake must have it: whoever asks for it makes no mistake
+        failure(format!("{function}: the payload of block '{block_id}' {why}"))
     })?;
     context.report().add_block(payload.len() as u64);
     Ok(payload)

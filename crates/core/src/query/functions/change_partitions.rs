@@ -2,13 +2,14 @@
 //! it does, as it does it; nothing is done before its rows are taken.
 
 use super::arguments::{number, text, time};
+use super::said::{said, said_schema};
 use crate::model::SeqRange;
 use crate::partitions::Instance;
-use crate::query::QueryContext;
-use crate::time::{SECOND, now, to_rfc3339};
+use crate::query::{QueryContext, QueryError, engine_error};
+use crate::time::{SECOND, to_rfc3339};
 use anyhow::{Context, Result, bail};
-use arrow::array::{RecordBatch, StringArray, TimestampNanosecondArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::error::{DataFusionError, Result as EngineResult};
@@ -84,10 +85,7 @@ impl TableFunctionImpl for ChangePartitions {
             begin,
             end,
             step: step.unwrap_or(1).saturating_mul(SECOND),
-            schema: Arc::new(Schema::new(vec![
-                Field::new("time", DataType::Timestamp(TimeUnit::Nanosecond, Some("+00:00".into())), false),
-                Field::new("msg", DataType::Utf8, false),
-            ])),
+            schema: said_schema(),
         };
         Ok(Arc::new(StreamingTable::try_new(work.schema.clone(), vec![Arc::new(work)])?))
     }
@@ -116,7 +114,7 @@ impl PartitionStream for Work {
         let says = Says { schema: self.schema.clone(), to: builder.tx() };
         let work = self.clone();
         // ends with the query: what is published is whole, the rest is as if it had never begun
-        builder.spawn(async move { work.run(&says).await.map_err(|e| DataFusionError::External(e.into())) });
+        builder.spawn(async move { work.run(&says).await.map_err(engine_error) });
         builder.build()
     }
 }
@@ -129,18 +127,18 @@ struct Says {
 
 impl Says {
     async fn line(&self, text: String) -> Result<()> {
-        let times = TimestampNanosecondArray::from(vec![now()]).with_timezone("+00:00");
-        let texts = StringArray::from(vec![text]);
-        let row = RecordBatch::try_new(self.schema.clone(), vec![Arc::new(times), Arc::new(texts)])?;
+        let row = said(self.schema.clone(), text)?;
         self.to.send(Ok(row)).await.ok().context("nobody is interested any more")
     }
 }
 
 impl Work {
     async fn run(&self, says: &Says) -> Result<()> {
-        let view = self.context.factory().make_view(&self.view_set, &self.instance)?;
+        // nothing of the lake is read for that
+        let view = self.context.factory().make_view(&self.view_set, &self.instance);
+        let view = view.map_err(|e| QueryError::Sql(format!("{e:#}")))?;
         let Some(instance) = view.instance() else {
-            bail!("the rows of {} are not kept in partitions", self.view_set);
+            bail!(QueryError::Sql(format!("the rows of {} are not kept in partitions", self.view_set)));
         };
         match self.change {
             Change::Retire => self.retire(instance, self.begin, self.end, says).await.map(drop),
@@ -168,12 +166,12 @@ impl Work {
                 // rows that can't be made again are not thrown away
                 let there = workshop.catalog().summary(&instance.blocks_of(p)).await?;
                 if there.blocks != p.block_count {
-                    bail!(
+                    bail!(QueryError::Sql(format!(
                         "{name}: {} of the {} blocks of partition {} are gone, its rows can't be made again",
                         p.block_count - there.blocks,
                         p.block_count,
                         partition.partition_id
-                    );
+                    )));
                 }
             }
             self.retire(instance, begin, end, says).await?;

@@ -1,10 +1,11 @@
 //! `deny_queries(condition, reason)`, `list_query_denials()`, `remove_query_denial(rule_id)`
 
 use super::arguments::text;
+use super::said::{said, said_schema};
 use crate::access::Right;
 use crate::lake::DenialRecord;
-use crate::query::QueryContext;
 use crate::query::denials::{MOST_RULES, condition};
+use crate::query::{QueryContext, external};
 use crate::registry::{FunctionDoc, FunctionSet, Functions};
 use crate::time::now;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, TimestampNanosecondArray};
@@ -90,10 +91,7 @@ impl TableFunctionImpl for Deny {
                 "a reason is needed: whoever is refused will read it".to_owned(),
             ));
         }
-        let schema = Arc::new(Schema::new(vec![
-            Field::new("time", time_type(), false),
-            Field::new("msg", DataType::Utf8, false),
-        ]));
+        let schema = said_schema();
         let denial = DenialRecord {
             rule_id: Uuid::new_v4(),
             created: now(),
@@ -123,16 +121,13 @@ impl PartitionStream for NewRule {
         let (context, denial, schema) = (self.context.clone(), self.denial.clone(), self.schema.clone());
         let row = async move {
             let catalog = context.connection().catalog();
-            let failed = |e| DataFusionError::External(Box::new(e));
-            if catalog.denials(MOST_RULES).await.map_err(failed)?.len() >= MOST_RULES as usize {
+            if !catalog.insert_denial(&denial, MOST_RULES).await.map_err(external)? {
                 return Err(DataFusionError::Plan(format!(
                     "there are {MOST_RULES} rules already: take some away with remove_query_denial"
                 )));
             }
-            catalog.insert_denial(&denial).await.map_err(failed)?;
             context.denials().forget();
-            let id = StringArray::from(vec![denial.rule_id.to_string()]);
-            Ok(RecordBatch::try_new(schema, vec![times([Some(now())]), Arc::new(id)])?)
+            Ok(said(schema, denial.rule_id.to_string())?)
         };
         Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), futures::stream::once(row)))
     }
@@ -171,7 +166,7 @@ impl PartitionStream for Rules {
         let (context, schema) = (self.context.clone(), self.schema.clone());
         let rows = async move {
             let rules = context.connection().catalog().denials(MOST_RULES).await;
-            let rules = rules.map_err(|e| DataFusionError::External(Box::new(e)))?;
+            let rules = rules.map_err(external)?;
             let texts = |f: fn(&DenialRecord) -> &str| -> ArrayRef {
                 Arc::new(StringArray::from_iter_values(rules.iter().map(f)))
             };
@@ -251,7 +246,7 @@ impl Remove {
         };
         let removed = self.context.connection().catalog().delete_denial(rule_id).await;
         self.context.denials().forget();
-        Ok(match removed.map_err(|e| DataFusionError::External(Box::new(e)))? {
+        Ok(match removed.map_err(external)? {
             true => format!("SUCCESS: removed rule {rule_id}"),
             false => format!("ERROR: no such rule: {rule_id}"),
         })

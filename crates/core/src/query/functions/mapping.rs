@@ -1,5 +1,6 @@
 //! Scalar functions as a table says them: a name, what is taken, what comes out, and how.
 
+use super::arguments::is_text;
 use super::input::Input;
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
@@ -51,10 +52,6 @@ impl Kind {
             Self::Integer => "a whole number",
         }
     }
-}
-
-fn is_text(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
 /// A list of {key, value}.

@@ -17,6 +17,7 @@ mod mapping;
 pub mod properties;
 pub(crate) mod queries;
 pub(crate) mod retire;
+mod said;
 pub mod scalar_argument;
 #[cfg(test)]
 mod tests;

@@ -20,10 +20,10 @@ const LAST_WORD: Duration = Duration::from_millis(100);
 /// Sends an answer once its first rows are there: what fails until then has a status of its own.
 pub(super) async fn send(answer: Answer, format: Format) -> Result<Response, HttpError> {
     let Answer { query_id, schema, mut rows, report } = answer;
-    let first = rows.next().await.transpose().map_err(|e| HttpError::from(e).of(query_id))?;
     let begin = async {
+        // before any row is made: a column may have no form in this format
         let encoder = Encoder::new(format, schema)?;
-        match first {
+        match rows.next().await.transpose()? {
             Some(batch) => encoder.rows(batch).await,
             None => Ok((encoder, Bytes::new())),
         }
@@ -259,6 +259,43 @@ mod tests {
             let sent: Vec<u8> = pieces(response).await.into_iter().flat_map(Result::unwrap).collect();
             assert_eq!(String::from_utf8(sent).unwrap(), expected);
         }
+    }
+
+    #[tokio::test]
+    async fn a_column_without_a_form_in_the_format_is_told_before_rows_are_made() {
+        use arrow::array::{FixedSizeListArray, Int64Builder, IntervalMonthDayNanoArray, MapBuilder};
+        use arrow::datatypes::Int64Type;
+        let mut map = MapBuilder::new(None, Int64Builder::new(), Int64Builder::new());
+        map.keys().append_value(1);
+        map.values().append_value(2);
+        map.append(true).unwrap();
+        let pair = FixedSizeListArray::from_iter_primitive::<Int64Type, _, _>([Some([Some(3), None])], 2);
+        let nested = RecordBatch::try_from_iter([
+            ("m", Arc::new(map.finish()) as ArrayRef),
+            ("l", Arc::new(pair) as ArrayRef),
+        ])
+        .unwrap();
+        for (format, expected) in [
+            (Format::Ndjson, "{\"m\":{\"1\":2},\"l\":[3,null]}\n"),
+            (Format::Csv, "m,l\n\"{\"\"1\"\":2}\",\"[3,null]\"\n"),
+        ] {
+            let rows = futures::stream::iter([Ok(nested.clone())]).boxed();
+            let answer = Answer { schema: nested.schema(), ..answer(rows) };
+            let sent = pieces(send(answer, format).await.unwrap()).await;
+            let sent: Vec<u8> = sent.into_iter().flat_map(Result::unwrap).collect();
+            assert_eq!(String::from_utf8(sent).unwrap(), expected);
+        }
+        let interval = IntervalMonthDayNanoArray::new_null(1);
+        let odd = RecordBatch::try_from_iter([("age", Arc::new(interval) as ArrayRef)]).unwrap();
+        let rows = futures::stream::pending().boxed();
+        let error = send(Answer { schema: odd.schema(), ..answer(rows) }, Format::Parquet).await.unwrap_err();
+        assert_eq!(error.to_json()["error"]["kind"], "unsupported");
+        let text = error.to_string();
+        assert!(
+            text.contains("the column 'age'") && text.contains("ask for ndjson or json or csv or arrow"),
+            "{text}"
+        );
+        assert_eq!(error.into_response().status(), 501);
     }
 
     #[tokio::test]

@@ -320,7 +320,8 @@ impl Work {
         self.lake.context(self.request.range).denials().check(self.lake.connection(), &self.query).await?;
         let turn = match is_urgent(&self.query) {
             true => Ok(Slot::extra()),
-            false => self.queue.turn(&self.query.caller.name, self.query.user()).await,
+            // names are not told apart from those that others chose
+            false => self.queue.turn(&format!("{:?}", self.query.caller.identity), self.query.user()).await,
         };
         let turn = turn.map_err(|full| {
             QueryError::Resources(format!("{} queries are waiting already: try again later", full.waiting))

@@ -1,11 +1,11 @@
 //! `get_payload(process_id, stream_id, block_id)`
 
-use super::payload;
+use super::{closing, damaged, payload};
 use crate::decode::BlockReader;
 use crate::lake::{BlockFilter, BlockRecord};
 use crate::model::TRANSIT_FORMAT;
-use crate::query::QueryContext;
 use crate::query::functions::arguments::{is_text, texts};
+use crate::query::{QueryContext, external};
 use crate::wire::{PayloadParts, encode_payload};
 use arrow::array::{Array, AsArray, BinaryArray};
 use arrow::datatypes::DataType;
@@ -147,16 +147,15 @@ fn found(
 impl GetPayload {
     /// The blocks that are wanted, as far as there are any, by their ids.
     async fn blocks(&self, wanted: &[Option<[Uuid; 3]>]) -> Result<HashMap<Uuid, BlockRecord>> {
-        let failed = |e| DataFusionError::External(Box::new(e));
         let mut block_ids: Vec<Uuid> = wanted.iter().flatten().map(|[_, _, block_id]| *block_id).collect();
         block_ids.sort_unstable();
         block_ids.dedup();
-        let seqs = self.context.visible().await.map_err(failed)?;
+        let seqs = self.context.visible().await.map_err(external)?;
         let mut blocks = HashMap::new();
         for page in block_ids.chunks(PAGE) {
             let filter = BlockFilter { block_ids: Some(page.to_vec()), seqs, ..BlockFilter::default() };
             let found = self.context.connection().catalog().blocks(&filter, 0, PAGE as u32).await;
-            blocks.extend(found.map_err(failed)?.into_iter().map(|block| (block.info.block_id, block)));
+            blocks.extend(found.map_err(external)?.into_iter().map(|block| (block.info.block_id, block)));
         }
         Ok(blocks)
     }
@@ -171,7 +170,7 @@ impl GetPayload {
         let limits = self.context.limits();
         let block = block.clone();
         let sent = tokio::task::spawn_blocking(move || expanded(&block, stored, limits));
-        let sent = sent.await.map_err(|_| DataFusionError::Execution("the lake is closing".to_owned()))??;
+        let sent = sent.await.map_err(|_| closing())??;
         memory.try_grow(sent.len().saturating_mul(2))?;
         Ok(sent)
     }
@@ -179,10 +178,7 @@ impl GetPayload {
 
 /// The payload of a protocol that does not compress by itself: only the lake does.
 fn expanded(block: &BlockRecord, stored: Bytes, limits: crate::decode::DecodeLimits) -> Result<Bytes> {
-    let damaged = |e| {
-        let block_id = block.info.block_id;
-        DataFusionError::Execution(format!("get_payload: block '{block_id}' is damaged: {e}"))
-    };
+    let damaged = |e| damaged("get_payload", block.info.block_id, e);
     let reader = BlockReader::new(block, stored, limits);
     let objects = reader.objects().map_err(damaged)?;
     let parts = reader.payload().map_err(damaged)?;

@@ -1,10 +1,10 @@
 //! `parse_block(block_id)`: a block's objects as they were sent.
 
-use super::payload;
+use super::{closing, damaged, failure, payload};
 use crate::decode::{parse_block, parsed_schema};
 use crate::lake::{BlockFilter, BlockRecord};
-use crate::query::QueryContext;
 use crate::query::functions::arguments::text;
+use crate::query::{QueryContext, external};
 use crate::registry::ParseBlock;
 use crate::time::to_rfc3339;
 use arrow::array::RecordBatch;
@@ -98,14 +98,13 @@ impl TableProvider for BlockObjects {
 
 impl BlockObjects {
     async fn block(&self) -> Result<BlockRecord> {
-        let failed = |e| DataFusionError::External(Box::new(e));
         let filter = BlockFilter {
             block_ids: Some(vec![self.block_id]),
             bounds: self.context.range(),
-            seqs: self.context.visible().await.map_err(failed)?,
+            seqs: self.context.visible().await.map_err(external)?,
             ..BlockFilter::default()
         };
-        let blocks = self.context.connection().catalog().blocks(&filter, 0, 1).await.map_err(failed)?;
+        let blocks = self.context.connection().catalog().blocks(&filter, 0, 1).await.map_err(external)?;
         blocks.into_iter().next().ok_or_else(|| DataFusionError::Plan(self.not_found()))
     }
 
@@ -148,7 +147,6 @@ impl PartitionStream for Objects {
 impl Objects {
     async fn read(self, to: Sender<Result<RecordBatch>>) -> Result<()> {
         let payload = payload(&self.context, "parse_block", &self.block).await?;
-        let closing = || DataFusionError::Execution("the lake is closing".to_owned());
         let decoders = self.context.decoders.clone();
         let permit = decoders.clone().acquire_owned().await.map_err(|_| closing())?;
         let (block, parse, limits) = (self.block.clone(), self.parse, self.context.limits());
@@ -156,14 +154,15 @@ impl Objects {
         let read = tokio::task::spawn_blocking(move || {
             parse_block(parse, &block, payload, limits, &mut |batch| hand_over.batch(batch))
         });
-        let why = match read.await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(e)) => e.to_string(),
-            Err(e) if e.is_panic() => "mistake in the parser: it panicked".to_owned(),
-            Err(_) => return Err(closing()),
-        };
         let block_id = self.block.info.block_id;
-        Err(DataFusionError::Execution(format!("parse_block: block '{block_id}' is damaged: {why}")))
+        match read.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(e)) => Err(damaged("parse_block", block_id, e)),
+            Err(e) if e.is_panic() => Err(failure(format!(
+                "parse_block: block '{block_id}' can't be shown: mistake in the parser: it panicked"
+            ))),
+            Err(_) => Err(closing()),
+        }
     }
 }
 
