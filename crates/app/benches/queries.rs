@@ -16,7 +16,9 @@ mod support;
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use belvedere::core::Lake;
+use belvedere::core::query::AnswerTypes;
 use belvedere::core::time::TimeRange;
+use belvedere_flight_sql::client::ClientOptions;
 use common::{feed, find};
 use flight::{Client, serve};
 use futures::TryStreamExt;
@@ -72,7 +74,9 @@ async fn messages(directory: &std::path::Path) -> Lake {
 async fn transport() {
     let directory = tempfile::tempdir().unwrap();
     let lake = messages(directory.path()).await;
-    let mut client = Client::connect(&serve(&lake).await).await;
+    let address = format!("grpc://{}", serve(&lake).await);
+    let client =
+        belvedere_flight_sql::client::Client::connect(&address, &ClientOptions::default()).await.unwrap();
     for columns in
         ["time, level, target, msg", "process_id, stream_id, time, exe, level, target, msg, properties"]
     {
@@ -90,13 +94,11 @@ async fn transport() {
 
             let began = Instant::now();
             let (mut asked, mut bytes) = (0, 0);
-            client
-                .each(&sql, |batch| {
-                    asked += batch.num_rows();
-                    bytes += batch.get_array_memory_size();
-                })
-                .await
-                .unwrap();
+            let mut answer = client.query(&sql, TimeRange::ALL, AnswerTypes::Documented).await.unwrap().rows;
+            while let Some(batch) = answer.try_next().await.unwrap() {
+                asked += batch.num_rows();
+                bytes += batch.get_array_memory_size();
+            }
             let over_flight = asked as f64 / began.elapsed().as_secs_f64();
             assert_eq!(rows, asked);
             if round > 0 {

@@ -24,6 +24,11 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 /// Bytes of one message at most: what other clients take too.
 const LARGEST_MESSAGE: usize = 100 << 20;
+/// Bytes that the server may send ahead of what has been read. Windows that adapt themselves begin with 64 KiB and stay
+/// there where answers come at once, as on the same machine.
+const WINDOW: u32 = 16 << 20;
+/// Bytes of a frame at most. Each frame costs system calls on both sides: with the usual 16 KiB more than all else.
+const FRAME: u32 = 1 << 20;
 /// How long a server may take until it is there.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often a connection without traffic is tried: a query may think for long.
@@ -94,7 +99,9 @@ impl Client {
             .connect_timeout(PATIENCE)
             .tcp_keepalive(Some(KEEP_ALIVE))
             .http2_keep_alive_interval(KEEP_ALIVE)
-            .http2_adaptive_window(true);
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .max_frame_size(FRAME);
         let endpoint = match (address.is_encrypted, &options.ca_certificate) {
             (false, None) => endpoint,
             (false, Some(_)) => {
