@@ -121,6 +121,21 @@ def values_take_the_places_of_parameters(subject):
     # what a value says is never read as SQL
     same(subject.rows("SELECT count(*) FROM log_entries WHERE target = ?", ("' OR 'a' = 'a",)), [(0,)])
     raises(dbapi.Error, lambda: subject.rows("SELECT count(*) FROM log_entries WHERE level <= ?"))
+    for sql, values, answer in [("SELECT ?", (7,), 7), ("SELECT ?", ("x",), "x"), ("SELECT ?", (b"x",), b"x"),
+                                ("SELECT ? + ?", (1, 2), 3), ("SELECT ? < ?", (1, 2), True), ("SELECT abs(?)", (-7,), 7),
+                                ("SELECT upper(?)", ("x",), "X"), ("SELECT 7 FROM log_entries LIMIT ?", (1,), 7),
+                                ("SELECT jsonb_as_i64(jsonb_parse(?))", ("7",), 7)]:
+        same(subject.rows(sql, values), [(answer,)], sql)
+
+
+@check
+def what_is_computed_before_the_query_runs_has_the_columns_that_were_told(subject):
+    # this driver compares the columns of the rows with those that were told before
+    for sql in ["SELECT count(*), current_date FROM log_entries", "SELECT exe, upper('a') FROM processes",
+                "SELECT concat('a', NULL)", "SELECT CASE WHEN 1 = 1 THEN exe END FROM processes",
+                "SELECT to_timestamp('2026-01-01T00:00:00Z')", "SELECT arrow_typeof(1), {a: 1}",
+                "SELECT jsonb_format_json(jsonb_parse('{}'))"]:
+        subject.rows(sql)
 
 
 @check

@@ -6,6 +6,7 @@ use arrow_flight::sql::{
     ActionCreatePreparedStatementRequest, ActionCreatePreparedStatementResult, Any, ProstMessageExt,
 };
 use belvedere_core::arrow::array::{ArrayRef, Int32Array, StringArray};
+use belvedere_core::arrow::datatypes::DataType;
 use belvedere_core::arrow::ipc::reader::StreamReader;
 use prost::Message;
 
@@ -65,7 +66,7 @@ async fn question_marks_and_numbers_take_values_by_place() {
 }
 
 #[tokio::test]
-async fn a_value_of_another_type_is_made_what_the_statement_wants() {
+async fn values_keep_their_types_and_count_as_constants_do() {
     let (_lake, mut client) = talker().await;
     let sql = "SELECT block_id FROM blocks WHERE object_offset < ?";
     let mut statement = client.prepare(sql.to_owned(), None).await.unwrap();
@@ -73,7 +74,22 @@ async fn a_value_of_another_type_is_made_what_the_statement_wants() {
     let info = statement.execute().await.unwrap();
     assert_eq!(fetch(&mut client, &info).await.unwrap().num_rows(), 1);
     statement.set_parameters(row(vec![("1", text("many"))])).unwrap();
-    assert_eq!(code(statement.execute().await), Code::InvalidArgument);
+    let info = statement.execute().await.unwrap();
+    let error = fetch(&mut client, &info).await.unwrap_err().to_string();
+    assert!(error.contains("many"), "{error}");
+    for (sql, wanted) in [
+        ("SELECT ? AS v", DataType::Int32),
+        ("SELECT ? + 1 AS v", DataType::Int64),
+        ("SELECT CAST(abs(?) AS INT) AS v", DataType::Int32),
+        ("SELECT object_offset AS v FROM blocks ORDER BY object_offset LIMIT ?", DataType::Int64),
+        ("SELECT v FROM (SELECT ? AS v) WHERE v > 0", DataType::Int32),
+    ] {
+        let mut statement = client.prepare(sql.to_owned(), None).await.unwrap();
+        statement.set_parameters(row(vec![("1", Arc::new(Int32Array::from(vec![1])))])).unwrap();
+        let info = statement.execute().await.unwrap();
+        let rows = fetch(&mut client, &info).await.unwrap();
+        assert_eq!((rows.num_rows(), rows.schema().field(0).data_type()), (1, &wanted), "{sql}");
+    }
 }
 
 #[tokio::test]
