@@ -122,7 +122,7 @@ mod tests {
         let payload = Bytes::from_static(&[0xa2, 0x6c]);
         let waiting = Uuid::from_u128(7);
         connection.insert_payload(waiting, payload).await.unwrap();
-        let now = SystemTime::now();
+        let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(crate::time::now() as u64);
         assert_eq!(connection.delete_halves(now - Duration::from_secs(60)).await.unwrap(), 0);
         assert!(connection.half(Half::Payload, waiting).await.unwrap().is_some());
         assert_eq!(connection.delete_halves(now + Duration::from_secs(60)).await.unwrap(), 1);
