@@ -59,7 +59,11 @@ impl Catalog {
             #[cfg(feature = "postgres")]
             Database::Postgres(url) => {
                 let pool = |connections| {
-                    sqlx::postgres::PgPoolOptions::new().max_connections(connections).acquire_timeout(BUSY)
+                    sqlx::postgres::PgPoolOptions::new()
+                        .max_connections(connections)
+                        .acquire_timeout(BUSY)
+                        // waiting for a turn is usual under load, and a line of the log for each would be in the way
+                        .acquire_slow_threshold(BUSY)
                 };
                 let intake = pool(4).connect(url).await?;
                 sqlx::migrate!("./migrations/postgres").run(&intake).await?;
@@ -89,9 +93,11 @@ async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog
     let mut connection = SqliteConnection::connect_with(&options).await?;
     migrate_sqlite(&mut connection).await?;
     let options = options.read_only(true);
-    let readers = SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.clone());
+    let pool =
+        |connections| SqlitePoolOptions::new().max_connections(connections).acquire_slow_threshold(BUSY);
+    let readers = pool(READERS).connect_lazy_with(options.clone());
     // one committer reads at a time
-    let intake = SqlitePoolOptions::new().max_connections(1).connect_lazy_with(options);
+    let intake = pool(1).connect_lazy_with(options);
     let writer = Writer::Sqlite(Arc::new(SqliteWriter::new(connection, is_relaxed)));
     Ok(Catalog::new(Readers::File(readers), Readers::File(intake), writer))
 }
