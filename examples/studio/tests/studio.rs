@@ -49,7 +49,7 @@ fn replay(address: &str, name: &str) {
         let mut connection = TcpStream::connect(address).unwrap();
         let path = request["path"].as_str().unwrap();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: studio\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
             body.len()
         );
         connection.write_all(&[head.as_bytes(), &body].concat()).unwrap();
