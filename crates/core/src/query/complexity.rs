@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 /// Bytes of a statement.
-pub(super) const MOST_BYTES: usize = 1 << 20;
+const MOST_BYTES: usize = 1 << 20;
 /// Words and signs of a statement.
 const MOST_TOKENS: usize = 200_000;
 /// Words and signs of one expression, what is in parentheses counted by its longest part.
@@ -17,8 +17,9 @@ const LONGEST_EXPRESSION: usize = 4000;
 /// Subqueries, members of a union and joined tables.
 const MOST_RELATIONS: usize = 500;
 
-/// Whether a statement is short enough to be looked at.
-pub(super) fn check_length(sql: &str) -> Result<(), QueryError> {
+/// Whether a statement is short enough to be looked at: taking a text apart costs a hundred times its size. An error is the
+/// asker's, [`QueryError::Sql`].
+pub fn check_length(sql: &str) -> Result<(), QueryError> {
     match sql.len() {
         bytes if bytes > MOST_BYTES => Err(QueryError::Sql(format!(
             "the statement has {bytes} bytes, more than {MOST_BYTES}: values are better sent as rows or parameters"

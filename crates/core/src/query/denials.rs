@@ -7,7 +7,6 @@
 use super::engine;
 use super::running::RunningQuery;
 use super::{QueryContext, QueryError};
-use crate::access::Right;
 use crate::lake::{DenialRecord, LakeConnection, LakeError};
 use crate::time::now;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
@@ -28,9 +27,6 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) const MOST_RULES: u32 = 100;
 /// Bytes of a rule: each query is looked at with all of them, and a long one nests deeply.
 const LONGEST_CONDITION: usize = 1000;
-/// Functions that an administrator can use whatever rules there are: a rule must not keep itself.
-const ALWAYS: [&str; 3] = ["deny_queries", "list_query_denials", "remove_query_denial"];
-
 /// The rules that a server knows.
 #[derive(Debug, Default)]
 pub(crate) struct Denials {
@@ -58,7 +54,7 @@ impl Denials {
     /// An error if a rule forbids this query.
     pub(super) async fn check(&self, lake: &LakeConnection, query: &RunningQuery) -> Result<(), QueryError> {
         let rules = self.rules(|| lake.catalog().denials(MOST_RULES)).await;
-        if rules.is_empty() || is_always_allowed(query) {
+        if rules.is_empty() || query.is_urgent() {
             return Ok(());
         }
         let row = row(query)?;
@@ -204,16 +200,6 @@ fn row(query: &RunningQuery) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(schema(), columns)?)
 }
 
-fn is_always_allowed(query: &RunningQuery) -> bool {
-    query.caller.rights.has(Right::Administer) && names_one_of_always(&query.sql)
-}
-
-/// SQL has names in any case.
-fn names_one_of_always(sql: &str) -> bool {
-    let sql = sql.to_ascii_lowercase();
-    ALWAYS.iter().any(|name| sql.contains(name))
-}
-
 /// A rule's condition, ready to be evaluated: of type Boolean, and about at least one column.
 pub(super) fn condition(text: &str) -> Result<Arc<dyn PhysicalExpr>> {
     let wrong = |why: String| {
@@ -307,13 +293,6 @@ mod tests {
         assert_eq!(numbers(&denials.rules(failing).await), [3]);
         denials.forget();
         assert!(denials.rules(async || Ok(Vec::new())).await.is_empty());
-    }
-
-    #[test]
-    fn what_takes_rules_away_is_known_in_any_case() {
-        assert!(names_one_of_always("SELECT * FROM LIST_QUERY_DENIALS()"));
-        assert!(names_one_of_always("select remove_query_denial('x')"));
-        assert!(!names_one_of_always("SELECT * FROM list_queries()"));
     }
 
     #[test]

@@ -41,6 +41,7 @@ mod view_table;
 pub(crate) use block_scan::note_fault;
 pub(crate) use chain_scan::chain_feed;
 pub use client::client_info;
+pub use complexity::check_length;
 pub use conditions::Conditions;
 pub use conform::conformed;
 pub(crate) use conform::{ConformExec, conform};

@@ -66,6 +66,12 @@ impl RunningQuery {
         self.client.user_id.as_deref().unwrap_or(&self.caller.name)
     }
 
+    /// Whether it is an administrator's, by which they find out what keeps a server busy and end it. Neither rules nor
+    /// others who wait hold such a query up: a rule must not keep itself.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.caller.rights.has(Right::Administer) && is_management(&self.sql)
+    }
+
     /// Waits until somebody wants it to end, and says who.
     pub(crate) async fn cancelled(&self) -> String {
         let mut cancelled = self.cancelled.subscribe();
@@ -76,6 +82,20 @@ impl RunningQuery {
             None => std::future::pending().await,
         }
     }
+}
+
+/// Bytes of a statement by which a server is managed: a rule, and why it is made.
+const MANAGEMENT: usize = 4096;
+
+/// SQL has names in any case.
+fn is_management(sql: &str) -> bool {
+    const FUNCTIONS: [&str; 5] =
+        ["list_queries", "cancel_query", "deny_queries", "list_query_denials", "remove_query_denial"];
+    if sql.len() > MANAGEMENT {
+        return false;
+    }
+    let sql = sql.to_ascii_lowercase();
+    FUNCTIONS.iter().any(|name| sql.contains(name))
 }
 
 /// All of them.
@@ -172,5 +192,14 @@ mod tests {
             assert_eq!(running.seen_by(&asker).len(), 1);
             assert!(running.cancel(id, &asker));
         }
+    }
+
+    #[test]
+    fn the_functions_that_manage_a_server_are_found_in_any_case() {
+        assert!(is_management("SELECT * FROM LIST_QUERY_DENIALS()"));
+        assert!(is_management("select remove_query_denial('x')"));
+        assert!(is_management("SELECT * FROM list_queries()"));
+        assert!(!is_management("SELECT * FROM list_partitions()"));
+        assert!(!is_management(&format!("SELECT * FROM list_queries() -- {}", "x".repeat(MANAGEMENT))));
     }
 }

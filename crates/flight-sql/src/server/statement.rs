@@ -9,14 +9,11 @@ use super::{arguments, status};
 use arrow_flight::sql::{ProstMessageExt, TicketStatementQuery};
 use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, Ticket};
 use belvedere_core::arrow::datatypes::SchemaRef;
-use belvedere_core::query::{AnswerTypes, Description, QueryRequest, numbered_placeholders};
+use belvedere_core::query::{AnswerTypes, Description, QueryRequest, check_length, numbered_placeholders};
 use belvedere_core::time::TimeRange;
 use prost::Message;
 use tonic::Status;
 use uuid::Uuid;
-
-/// Bytes of a statement. Taking a text apart costs a hundred times its size.
-const SQL: usize = 1 << 20;
 
 impl FlightSql {
     /// Plans a statement and says where its rows are: behind one ticket, which has all that the headers said.
@@ -65,12 +62,7 @@ impl FlightSql {
 }
 
 fn question(statement: &Statement, asker: &Asker) -> Result<QueryRequest, Status> {
-    if statement.sql.len() > SQL {
-        return Err(Status::invalid_argument(format!(
-            "the statement has {} bytes, at most {SQL} are allowed: bind long values as parameters",
-            statement.sql.len()
-        )));
-    }
+    check_length(&statement.sql).map_err(|e| status::of_query(&e, None))?;
     let sql = numbered_placeholders(&statement.sql);
     let parameters = arguments::values(&statement.parameters, &sql)?;
     Ok(QueryRequest {

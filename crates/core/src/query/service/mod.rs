@@ -318,7 +318,7 @@ impl Work {
     /// Waits until it may be planned. Whoever holds the turn is at work on the query.
     async fn turn(&self) -> Result<Slot, QueryError> {
         self.lake.context(self.request.range).denials().check(self.lake.connection(), &self.query).await?;
-        let turn = match is_urgent(&self.query) {
+        let turn = match self.query.is_urgent() {
             true => Ok(Slot::extra()),
             // names are not told apart from those that others chose
             false => self.queue.turn(&format!("{:?}", self.query.caller.identity), self.query.user()).await,
@@ -363,13 +363,4 @@ impl Work {
         }
         Ok(End::Done)
     }
-}
-
-/// Whether it is an administrator's, by which they find out what keeps a server busy and end it: such queries wait for
-/// nobody.
-fn is_urgent(query: &RunningQuery) -> bool {
-    const URGENT: [&str; 5] =
-        ["list_queries", "cancel_query", "deny_queries", "list_query_denials", "remove_query_denial"];
-    let sql = query.sql.to_ascii_lowercase();
-    query.caller.rights.has(Right::Administer) && URGENT.iter().any(|name| sql.contains(name))
 }
