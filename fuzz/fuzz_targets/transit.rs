@@ -2,12 +2,13 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use belvedere_core::decode::{ChainTarget, ChainWalk, DecodeLimits, decode_block};
-use belvedere_core::lake::BlockRecord;
-use belvedere_core::model::{BlockInfo, ProcessInfo, StreamParts};
-use belvedere_core::registry::{Assembly, Decoder, ViewSet};
-use belvedere_core::transit::compress;
-use belvedere_core::wire::{MemberRecord, PayloadParts, TypeRecord, encode_block, encode_types};
+use belvedere_view::decoder::{ChainTarget, ChainWalk, DecodeOptions, decode_block};
+use belvedere_model::BlockRecord;
+use belvedere_model::{BlockInfo, ProcessInfo, StreamParts};
+use belvedere_core::assembly::Assembly;
+use belvedere_view::{Decoder, ViewSet};
+use belvedere_model::transit::compress;
+use belvedere_model::wire::{MemberRecord, PayloadParts, TypeRecord, encode_block, encode_types};
 use libfuzzer_sys::fuzz_target;
 use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
@@ -107,7 +108,7 @@ fuzz_target!(|input: Input| {
         dependencies_metadata: encode_types(&types(&input.dependency_types)).into(),
         objects_metadata: encode_types(&types(&input.object_types)).into(),
         tags: vec![tag.to_owned()],
-        format: belvedere_core::model::TRANSIT_FORMAT.to_owned(),
+        format: belvedere_model::TRANSIT_FORMAT.to_owned(),
         ..StreamParts::default()
     };
     let record = BlockRecord {

@@ -1,7 +1,7 @@
 //! Any body is a process, a stream, a block, or an error.
 #![no_main]
 
-use belvedere_core::wire;
+use belvedere_model::wire;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {

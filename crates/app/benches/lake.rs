@@ -11,12 +11,13 @@ mod support;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use belvedere::core::Lake;
-use belvedere::core::decode::{DecodeLimits, decode_block};
+use belvedere::core::assembly::Assembly;
 use belvedere::core::query::ScanPlan;
-use belvedere::core::registry::{Assembly, Decoder, linked_unsorted};
-use belvedere::core::time::TimeRange;
-use belvedere::core::transit::{check_frame, decompress};
-use belvedere::core::wire;
+use belvedere_model::time::TimeRange;
+use belvedere_model::transit::{check_frame, decompress};
+use belvedere_model::wire;
+use belvedere_view::decoder::{DecodeOptions, decode_block};
+use belvedere_view::{Decoder, linked_unsorted};
 use common::{best, blocks, cpu_of, feed, find};
 use futures::TryStreamExt;
 use parquet::arrow::ArrowWriter;
@@ -69,7 +70,7 @@ fn limits() {
 fn decoding(path: &Path) {
     let assembly = Assembly::new(linked_unsorted()).unwrap();
     let all = blocks(path);
-    let limits = DecodeLimits::default();
+    let options = DecodeOptions::new(assembly.layouts());
     for (set, tag) in [("log_entries", "log"), ("measures", "metrics")] {
         let Some(view_set) = assembly.view_sets().find(|s| s.name == set) else { continue };
         let Decoder::Block(decoder) = assembly.sources(set)[0].decoder else { continue };
@@ -80,8 +81,8 @@ fn decoding(path: &Path) {
             for (_, payload) in &tagged {
                 let parts = wire::split_payload(payload).unwrap();
                 for frame in [&parts.objects, &parts.dependencies] {
-                    check_frame(frame, limits.block_bytes, "frame").unwrap();
-                    black_box(decompress(frame, limits.block_bytes, "frame").unwrap());
+                    check_frame(frame, options.block_bytes, "frame").unwrap();
+                    black_box(decompress(frame, options.block_bytes, "frame").unwrap());
                 }
             }
         });
@@ -99,7 +100,7 @@ fn decoding(path: &Path) {
                         payload.clone(),
                         &projection,
                         schema.clone(),
-                        limits,
+                        &options,
                     );
                     rows += batch.unwrap().rows.num_rows();
                 }
@@ -157,11 +158,11 @@ async fn partitions(path: &Path) {
         let schema = view_set.engine_schema();
         let projection: Vec<usize> = (0..view_set.columns.len()).collect();
         let tagged: Vec<_> = all.iter().filter(|(b, _)| b.stream.tags[0] == tag).collect();
-        let limits = DecodeLimits::default();
+        let options = DecodeOptions::new(assembly.layouts());
         let batches: Vec<RecordBatch> = tagged
             .iter()
             .map(|(b, payload)| {
-                decode_block(view_set, decoder, b, payload.clone(), &projection, schema.clone(), limits)
+                decode_block(view_set, decoder, b, payload.clone(), &projection, schema.clone(), &options)
                     .unwrap()
                     .rows
             })

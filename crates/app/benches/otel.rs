@@ -10,16 +10,19 @@ mod support;
 
 use arrow::datatypes::SchemaRef;
 use belvedere::core::Lake;
-use belvedere::core::axum::Router;
-use belvedere::core::axum::body::Body;
-use belvedere::core::axum::http;
-use belvedere::core::decode::{DecodeLimits, decode_block};
-use belvedere::core::ingest::{IngestLimits, IngestionService};
-use belvedere::core::lake::{BlockFilter, BlockRecord};
+use belvedere::core::assembly::Assembly;
 use belvedere::core::partitions::Retention;
-use belvedere::core::registry::{Assembly, Decoder, linked_unsorted};
-use belvedere::core::transit::decompress;
-use belvedere::core::wire;
+use belvedere_lake::BlockFilter;
+use belvedere_lake::Routes;
+use belvedere_lake::axum::Router;
+use belvedere_lake::axum::body::Body;
+use belvedere_lake::axum::http;
+use belvedere_lake::ingest::{IngestLimits, IngestionService};
+use belvedere_model::BlockRecord;
+use belvedere_model::transit::decompress;
+use belvedere_model::wire;
+use belvedere_view::decoder::{DecodeOptions, decode_block};
+use belvedere_view::{Decoder, linked_unsorted};
 use bytes::Bytes;
 use common::{best, cpu_of, find};
 use flate2::read::GzDecoder;
@@ -63,9 +66,10 @@ fn expanded(request: &Request) -> Request {
 async fn lake(directory: &std::path::Path) -> (Lake, Router) {
     let lake = Lake::open(directory).await.unwrap();
     let service = Arc::new(IngestionService::new(lake.connection().clone(), IngestLimits::default()));
-    let routes = lake.assembly().routes().find(|(routes, _)| routes.name == "otlp").unwrap().0;
-    let belvedere::core::registry::MakeRoutes::Ingest(make) = routes.make else { unreachable!() };
-    (lake, make(service))
+    let assembly = lake.assembly();
+    let mut routes = assembly.extensions::<Routes<IngestionService>>();
+    let (routes, _) = routes.find(|(routes, _)| routes.listener_names().contains(&"otlp-http")).unwrap();
+    (lake, routes.router(service))
 }
 
 /// Sends requests to the routes, `at_once` at a time.
@@ -128,7 +132,7 @@ async fn stored(requests: &[Request]) -> (Vec<(BlockRecord, Bytes)>, tempfile::T
 
 fn decoding(blocks: &[(BlockRecord, Bytes)]) {
     let assembly = Assembly::new(linked_unsorted()).unwrap();
-    let limits = DecodeLimits::default();
+    let options = DecodeOptions::default();
     for (set, tag) in [("otel_spans", "trace"), ("log_entries", "log"), ("otel_metrics", "metrics")] {
         let view_set = assembly.view_sets().find(|s| s.name == set).unwrap();
         let format = format!("otlp/v1/{}", if tag == "metrics" { tag.to_owned() } else { format!("{tag}s") });
@@ -157,7 +161,7 @@ fn decoding(blocks: &[(BlockRecord, Bytes)]) {
                             payload.clone(),
                             &projection,
                             projected.clone(),
-                            limits,
+                            &options,
                         );
                         rows += black_box(decoded.unwrap()).rows.num_rows();
                     }

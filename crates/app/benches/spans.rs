@@ -11,12 +11,13 @@ mod support;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, SchemaRef};
 use belvedere::core::Lake;
-use belvedere::core::decode::{ChainTarget, ChainWalk, DecodeLimits};
-use belvedere::core::lake::BlockRecord;
-use belvedere::core::model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
-use belvedere::core::registry::{Assembly, linked_unsorted};
-use belvedere::core::transit::{BlockWriter, check_frame, decompress};
-use belvedere::core::wire;
+use belvedere::core::assembly::Assembly;
+use belvedere_model::BlockRecord;
+use belvedere_model::transit::{BlockWriter, check_frame, decompress};
+use belvedere_model::wire;
+use belvedere_model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
+use belvedere_view::decoder::{ChainTarget, ChainWalk, DecodeOptions};
+use belvedere_view::linked_unsorted;
 use bytes::Bytes;
 use common::{best, blocks, cpu_of, feed, find};
 use parquet::arrow::ArrowWriter;
@@ -76,7 +77,7 @@ fn target(columns: Option<&[&str]>) -> ChainTarget {
         sources: assembly.sources("thread_spans").into(),
         schema: SchemaRef::new(schema.project(&projection).unwrap()),
         projection,
-        limits: DecodeLimits::default(),
+        options: DecodeOptions::default(),
     }
 }
 
@@ -94,7 +95,7 @@ fn decode(target: &ChainTarget, blocks: &Stream) -> Vec<RecordBatch> {
 }
 
 fn decoding(streams: &BTreeMap<Uuid, Stream>, largest: &Stream) {
-    let limit = DecodeLimits::default().block_bytes;
+    let limit = DecodeOptions::default().block_bytes;
     let all: Vec<&Stream> = streams.values().collect();
     let count: i64 = all.iter().map(|blocks| events(blocks)).sum();
     let rate = |time: Duration| count as f64 / time.as_secs_f64() / 1e6;

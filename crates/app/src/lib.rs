@@ -14,8 +14,8 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> anyhow::Result<()> {
 //! use belvedere::Lake;
-//! use belvedere::core::feed::Program;
-//! use belvedere::core::transit::BlockWriter;
+//! use belvedere_testkit::FakeProcess;
+//! use belvedere_model::transit::BlockWriter;
 //!
 //! // what a client library would send: here two messages, made by hand
 //! let mut log = BlockWriter::new();
@@ -28,11 +28,11 @@
 //!     let begin = [&time.to_le_bytes()[..], &[level], &target.to_le_bytes()].concat();
 //!     log.event(message, &[begin, BlockWriter::coded_text(msg)].concat());
 //! }
-//! let mut program = Program::new("shop");
+//! let mut program = FakeProcess::new("shop");
 //! program.stream("log", [(1_000, 2_000, &log)]);
 //!
 //! let lake = Lake::in_memory().await?;
-//! lake.feed(&program).await?;
+//! program.send_to(lake.connection()).await?;
 //! let errors = lake.sql("SELECT msg FROM log_entries WHERE level <= 2 AND exe = 'shop'").await?;
 //! assert_eq!(errors[0].num_rows(), 1);
 //! # Ok(())
@@ -57,9 +57,9 @@ mod linked;
 mod listener;
 mod schema_docs;
 
-pub use belvedere_core as core;
 pub use belvedere_core::Lake;
 pub use linked::Linked;
+pub use {belvedere_core as core, belvedere_lake as lake, belvedere_model as model, belvedere_view as view};
 
 /// The guide for authors of view crates: what it shows compiles.
 #[cfg(all(doctest, feature = "spans", feature = "log"))]
@@ -131,5 +131,8 @@ fn start_log(default_level: &str) {
 /// Whoever reads our output may have closed it: that is no failure worth words. Some writers wrap the
 /// operating system's error in a text.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|e| e.to_string().contains("Broken pipe"))
+    error.chain().any(|e| {
+        let kind = e.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        kind == Some(std::io::ErrorKind::BrokenPipe)
+    })
 }

@@ -1,6 +1,7 @@
 //! The view crates in this binary. A crate that nothing refers to would be dropped by the linker in silence.
 
-use belvedere_core::registry::{Assembly, AssemblyError, Registration, linked_unsorted};
+use belvedere_core::assembly::{Assembly, AssemblyError};
+use belvedere_view::{Registration, linked_unsorted};
 use std::sync::OnceLock;
 
 /// A crate, and what it exports as registered.
@@ -11,7 +12,10 @@ macro_rules! linked {
     ($($feature:literal: $krate:ident,)*) => {
         /// Every crate that the features ask for, with what it registers.
         const LINKED: &[Linked] = &[
+            ("belvedere-lake", belvedere_lake::registrations),
             ("belvedere-core", belvedere_core::registrations),
+            (belvedere_functions::CRATE, belvedere_functions::registrations),
+            (belvedere_http_api::CRATE, belvedere_http_api::registrations),
             $(#[cfg(feature = $feature)] ($krate::CRATE, $krate::registrations),)*
         ];
 
@@ -80,7 +84,9 @@ mod tests {
         );
         let is_built = |feature| FEATURES.iter().any(|(f, built)| *f == feature && *built);
         let built = of_views.iter().filter(|(feature, _)| is_built(*feature)).map(|(_, name)| *name);
-        let expected: BTreeSet<&str> = built.chain(["belvedere-core"]).collect();
+        let expected: BTreeSet<&str> = built
+            .chain(["belvedere-core", "belvedere-functions", "belvedere-http-api", "belvedere-lake"])
+            .collect();
         assert_eq!(assembly().unwrap().crates().keys().copied().collect::<BTreeSet<_>>(), expected);
     }
 }

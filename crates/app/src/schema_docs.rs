@@ -1,6 +1,7 @@
 //! Documentation that is made from the registrations themselves.
 
-use belvedere_core::registry::{Assembly, EventTime, FunctionDoc, Source, ViewSet};
+use belvedere_core::assembly::{Assembly, FunctionDoc};
+use belvedere_view::{EventTime, Source, ViewSet};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

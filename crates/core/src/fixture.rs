@@ -1,95 +1,16 @@
-//! What tests of several rooms need: a third party's views, registered by value, and blocks made by hand.
+//! What tests of several rooms need: lakes with a third party's views, and what they answer.
 
-use crate::decode::{BlockDecoder, BlockReader, DecodeError, Rows};
-use crate::lake::LakeOptions;
-use crate::model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
-use crate::registry::{
-    API_VERSION, Assembly, BlockSource, Column, Instances, Item, Registration, Source, SqlSource, ViewSet,
-};
-use crate::time::{SECOND, TimeRange};
-use crate::transit::BlockWriter;
-use crate::wire::{BlockRequest, encode_block};
+use crate::assembly::Assembly;
 use crate::{Lake, LakeConfig};
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
+use belvedere_lake::LakeOptions;
+use belvedere_model::ProcessInfo;
+use belvedere_model::StreamParts;
+use belvedere_model::time::TimeRange;
+use belvedere_model::wire::BlockRequest;
+pub(crate) use belvedere_testkit::ticks::{TICK_STATS, TICKS, block, process};
 use futures::TryStreamExt;
-use uuid::Uuid;
-
-/// A third party's view set that is decoded from blocks.
-pub(crate) static TICKS: Registration = Registration {
-    crate_name: "third-party",
-    crate_version: "0.1.0",
-    api_version: API_VERSION,
-    item: Item::ViewSet(ViewSet {
-        name: "ticks",
-        about: "Numbered ticks",
-        columns: &[
-            Column::process_id(),
-            Column::time("time", "when it ticked").event_time(),
-            Column::int64("number", "its number"),
-            Column::insert_time(),
-        ],
-        instances: Instances::GlobalAndPerProcess,
-        depends_on: &["processes", "streams", "blocks"],
-        source: Source::Blocks(BlockSource::transit("tick", &TickDecoder)),
-        version: 1,
-        example: "SELECT count(*) FROM ticks",
-    }),
-};
-
-/// A third party's view set that is SQL over another.
-pub(crate) static TICK_STATS: Registration = Registration {
-    crate_name: "third-party",
-    crate_version: "0.1.0",
-    api_version: API_VERSION,
-    item: Item::ViewSet(ViewSet {
-        name: "tick_stats",
-        about: "Ticks by ten seconds",
-        columns: &[
-            Column::time("bin", "beginning of the ten seconds").event_time(),
-            Column::label("process_id", "process that ticked"),
-            Column::int64("ticks", "how often"),
-            Column::int64("greatest", "the greatest number"),
-        ],
-        instances: Instances::Global,
-        depends_on: &["ticks"],
-        source: Source::Sql(SqlSource {
-            extract: "SELECT date_bin(INTERVAL '10 seconds', time) AS bin, process_id, count(*) AS ticks, \
-                      max(number) AS greatest FROM ticks GROUP BY 1, 2",
-            merge: "SELECT bin, process_id, sum(ticks) AS ticks, max(greatest) AS greatest \
-                    FROM partials GROUP BY bin, process_id",
-            sort: &["bin", "process_id"],
-        }),
-        version: 1,
-        example: "SELECT bin, sum(ticks) FROM tick_stats GROUP BY bin",
-    }),
-};
-
-#[derive(Debug)]
-struct TickDecoder;
-
-impl BlockDecoder for TickDecoder {
-    fn columns(&self) -> &'static [&'static str] {
-        &["time", "number"]
-    }
-
-    fn decode(&self, block: &BlockReader<'_>, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
-        let (clock, transit) = (block.clock()?, block.transit()?);
-        let Some(tick) = transit.event("Tick") else { return Ok(0) };
-        let (time, number) = (tick.i64("time")?, tick.i64("number")?);
-        let (mut times, mut numbers) = (Vec::new(), Vec::new());
-        for event in transit.events() {
-            let event = event?;
-            times.push(clock.time_of(time.get(&event)?));
-            numbers.push(number.get(&event)?);
-            assert_ne!(numbers.last(), Some(&-666), "a decoder with a mistake");
-        }
-        let count = times.len();
-        rows.put("time", times)?;
-        rows.put("number", numbers)?;
-        Ok(count)
-    }
-}
 
 pub(crate) async fn lake_with(config: LakeConfig) -> Lake {
     lake_at(&LakeOptions::in_memory(), config).await
@@ -105,70 +26,8 @@ pub(crate) async fn lake() -> Lake {
     lake_with(LakeConfig::default()).await
 }
 
-pub(crate) fn process(id: Uuid, tsc_frequency: i64) -> ProcessInfo {
-    ProcessInfo {
-        process_id: id,
-        exe: "clock".to_owned(),
-        username: String::new(),
-        realname: String::new(),
-        computer: String::new(),
-        distro: String::new(),
-        cpu_brand: String::new(),
-        tsc_frequency,
-        start_time: 1_000 * SECOND,
-        start_ticks: 77,
-        parent_process_id: None,
-        properties: Vec::new(),
-        insert_time: 0,
-    }
-}
-
-/// A block of ticks; `(ticks since the start of the process, number)`.
-pub(crate) fn block(
-    process_id: Uuid,
-    stream_id: Uuid,
-    ticks: &[(i64, i64)],
-    frequency: i64,
-) -> (StreamParts, BlockRequest) {
-    let mut writer = BlockWriter::new();
-    let members = vec![BlockWriter::member("time", "i64", 0, 8), BlockWriter::member("number", "i64", 8, 8)];
-    let tick = writer.event_type(BlockWriter::type_record("Tick", 16, members));
-    for (time, number) in ticks {
-        writer.event(tick, &[(time + 77).to_le_bytes(), number.to_le_bytes()].concat());
-    }
-    let (dependencies_metadata, objects_metadata) = writer.metadata();
-    let (begin, end) = (ticks.iter().map(|t| t.0).min().unwrap(), ticks.iter().map(|t| t.0).max().unwrap());
-    let time_of = |ticks: i64| 1_000 * SECOND + (ticks as f64 * (1e9 / frequency as f64)).round() as i64;
-    let info = BlockInfo {
-        block_id: Uuid::new_v4(),
-        stream_id,
-        process_id,
-        // the wall clock of the sender was set back by an hour meanwhile
-        begin_time: time_of(begin) - 3600 * SECOND,
-        begin_ticks: begin,
-        end_time: time_of(end) - 3600 * SECOND,
-        end_ticks: end,
-        nb_objects: writer.count(),
-        object_offset: 0,
-        payload_size: 0,
-        insert_time: 0,
-    };
-    let stream = StreamParts {
-        stream_id,
-        process_id,
-        dependencies_metadata,
-        objects_metadata,
-        tags: vec!["tick".to_owned()],
-        format: TRANSIT_FORMAT.to_owned(),
-        ..StreamParts::default()
-    };
-    (stream, encode_block(info, &writer.payload()))
-}
-
-pub(crate) async fn insert(lake: &Lake, process: ProcessInfo, (stream, block): (StreamParts, BlockRequest)) {
-    lake.connection().insert_process(process).await.unwrap();
-    lake.connection().insert_stream(stream.into()).await.unwrap();
-    lake.connection().insert_block(block).await.unwrap();
+pub(crate) async fn insert(lake: &Lake, process: ProcessInfo, block: (StreamParts, BlockRequest)) {
+    belvedere_testkit::ticks::insert(lake.connection(), process, block).await.unwrap();
 }
 
 pub(crate) async fn number(lake: &Lake, sql: &str, range: TimeRange) -> i64 {

@@ -6,7 +6,7 @@ pub mod client;
 pub mod server;
 
 #[cfg(feature = "server")]
-use belvedere_core::registry::Registration;
+use belvedere_view::Registration;
 
 /// The name that it registers under.
 pub const CRATE: &str = env!("CARGO_PKG_NAME");

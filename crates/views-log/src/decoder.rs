@@ -4,10 +4,7 @@
 //! text; events that come through a logging bridge carry level and target themselves.
 
 use crate::template::render;
-use belvedere_core::prelude::*;
-use belvedere_core::transit::{
-    Dependencies, Dependency, Event, EventType, I64Field, ReferenceField, TextField, U32Field,
-};
+use belvedere_view::prelude::*;
 
 /// Decodes log blocks.
 #[derive(Debug)]

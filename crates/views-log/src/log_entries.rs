@@ -1,7 +1,7 @@
 //! `log_entries`: one row for each message.
 
 use crate::decoder::LogDecoder;
-use belvedere_core::prelude::*;
+use belvedere_view::prelude::*;
 
 register_view_set! {
     ViewSet {

@@ -1,6 +1,6 @@
 //! `log_stats`: how many messages there are, by minute, process, level and target.
 
-use belvedere_core::prelude::*;
+use belvedere_view::prelude::*;
 
 register_view_set! {
     ViewSet {

@@ -3,7 +3,7 @@
 //! `{{` and `}}` give one brace; `{name}`, `{name:}` and `{name:?}` are replaced by the property of that
 //! name; a placeholder without a property, and any lone brace, stays as it is.
 
-use belvedere_core::prelude::DecodeError;
+use belvedere_view::prelude::DecodeError;
 
 /// Appends the rendered message to `message`, which may grow to `limit` bytes.
 pub(crate) fn render<'a>(

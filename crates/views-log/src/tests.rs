@@ -2,16 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails should stop")]
 
-use belvedere_core::feed::Program;
-use belvedere_core::transit::BlockWriter;
+use belvedere_model::transit::BlockWriter;
+use belvedere_testkit::FakeProcess;
 
-belvedere_core::conformance! {
+belvedere_testkit::conformance! {
     log_entries: Subject { view_set: "log_entries", registrations: crate::registrations, sample: logs },
     log_stats: Subject { view_set: "log_stats", registrations: crate::registrations, sample: logs },
 }
 
 /// Messages through a logging bridge, each with a target of its own; every third with properties.
-fn logs(count: usize) -> Program {
+fn logs(count: usize) -> FakeProcess {
     let blocks: Vec<(i64, i64, BlockWriter)> = (0..2)
         .map(|block| {
             let of_block = count / 2 * block..if block == 0 { count / 2 } else { count };
@@ -20,7 +20,7 @@ fn logs(count: usize) -> Program {
             (begin, end, messages(of_block.map(|i| (time(i), i))))
         })
         .collect();
-    let mut program = Program::new("talker");
+    let mut program = FakeProcess::new("talker");
     program.process.properties = vec![("shift".to_owned(), "night".to_owned())];
     program.stream("log", blocks.iter().map(|(begin, end, writer)| (*begin, *end, writer)));
     program

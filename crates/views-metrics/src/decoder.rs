@@ -1,7 +1,6 @@
 //! Metric blocks of native clients.
 
-use belvedere_core::prelude::*;
-use belvedere_core::transit::{Dependencies, Dependency, EventType, F64Field, I64Field, ReferenceField};
+use belvedere_view::prelude::*;
 
 /// Decodes metric blocks.
 #[derive(Debug)]

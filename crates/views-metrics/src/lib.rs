@@ -6,7 +6,7 @@ mod decoder;
 pub mod functions;
 pub mod measures;
 
-use belvedere_core::registry::Registration;
+use belvedere_view::Registration;
 
 /// The name that it registers under.
 pub const CRATE: &str = env!("CARGO_PKG_NAME");

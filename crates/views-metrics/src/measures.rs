@@ -1,7 +1,7 @@
 //! `measures`: one row for each value.
 
 use crate::decoder::MeasureDecoder;
-use belvedere_core::prelude::*;
+use belvedere_view::prelude::*;
 
 register_view_set! {
     ViewSet {

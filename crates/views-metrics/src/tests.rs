@@ -1,10 +1,10 @@
 //! The promises of all view sets, for this one.
 
-use belvedere_core::feed::Program;
-use belvedere_core::transit::BlockWriter;
+use belvedere_model::transit::BlockWriter;
+use belvedere_testkit::FakeProcess;
 use std::ops::Range;
 
-belvedere_core::conformance! {
+belvedere_testkit::conformance! {
     measures: Subject { view_set: "measures", registrations: crate::registrations, sample: super::sample },
 }
 
@@ -17,12 +17,12 @@ const TYPES: [(&str, &str); 4] = [
 ];
 
 /// Numbers of a game, each of a metric of its own, half of them with properties.
-fn sample(count: usize) -> Program {
+fn sample(count: usize) -> FakeProcess {
     let blocks = [0..count / 2, count / 2..count].map(|numbers| {
         let (begin, end) = (1000 * numbers.start as i64, 1000 * numbers.end as i64 - 1);
         (begin, end, block(numbers))
     });
-    let mut program = Program::new("game");
+    let mut program = FakeProcess::new("game");
     program.process.properties = vec![("build".to_owned(), "7".to_owned())];
     program.stream("metrics", blocks.iter().map(|(begin, end, writer)| (*begin, *end, writer)));
     program

@@ -1,10 +1,10 @@
 //! The promises of all view sets, for this one.
 
-use belvedere_core::feed::Program;
-use belvedere_core::transit::BlockWriter;
+use belvedere_model::transit::BlockWriter;
+use belvedere_testkit::FakeProcess;
 use std::ops::Range;
 
-belvedere_core::conformance! {
+belvedere_testkit::conformance! {
     net_spans: Subject { view_set: "net_spans", registrations: crate::registrations, sample: super::sample },
 }
 
@@ -22,7 +22,7 @@ const TYPES: [&str; 7] = [
 const CONNECTION: [usize; 13] = [0, 1, 2, 2, 2, 2, 3, 4, 2, 2, 2, 5, 6];
 
 /// Connections one after the other, in three blocks that begin and end within one. Each span has a name of its own.
-fn sample(count: usize) -> Program {
+fn sample(count: usize) -> FakeProcess {
     let events = CONNECTION.len() * count.div_ceil(10);
     let of_block = events / 3 + 1;
     let blocks: Vec<_> = (0..events)
@@ -32,7 +32,7 @@ fn sample(count: usize) -> Program {
             (1000 * from as i64, 1000 * (to - 1) as i64, block(from..to))
         })
         .collect();
-    let mut program = Program::new("game");
+    let mut program = FakeProcess::new("game");
     program.stream("net", blocks.iter().map(|(begin, end, writer)| (*begin, *end, writer)));
     program
 }

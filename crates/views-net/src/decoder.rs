@@ -5,8 +5,7 @@
 //! An end that belongs to an outer span closes that one, and connections are never part of one another: what is within
 //! has lost its end.
 
-use belvedere_core::prelude::*;
-use belvedere_core::transit::{EventType, I64Field, ReferenceField, U32Field};
+use belvedere_view::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Decodes net blocks.

@@ -5,7 +5,7 @@
 mod decoder;
 pub mod net_spans;
 
-use belvedere_core::registry::Registration;
+use belvedere_view::Registration;
 
 /// The name that it registers under.
 pub const CRATE: &str = env!("CARGO_PKG_NAME");

@@ -1,7 +1,7 @@
 //! `net_spans`: one row for each part of a connection's traffic.
 
 use crate::decoder::NetDecoder;
-use belvedere_core::prelude::*;
+use belvedere_view::prelude::*;
 
 register_view_set! {
     ViewSet {

@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails should stop")]
 
 use belvedere_core::arrow::util::pretty::pretty_format_batches;
-use belvedere_core::conformance::rows_do_not_depend_on_partitions;
-use belvedere_core::lake::LakeOptions;
-use belvedere_core::model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
-use belvedere_core::registry::Assembly;
-use belvedere_core::transit::BlockWriter;
-use belvedere_core::wire::encode_block;
+use belvedere_core::assembly::Assembly;
 use belvedere_core::{Lake, LakeConfig};
+use belvedere_lake::LakeOptions;
+use belvedere_model::transit::BlockWriter;
+use belvedere_model::wire::encode_block;
+use belvedere_model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
+use belvedere_testkit::conformance::rows_do_not_depend_on_partitions;
 use uuid::Uuid;
 
 const TYPES: [&str; 5] = [

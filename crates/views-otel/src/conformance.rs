@@ -4,27 +4,27 @@
 
 use crate::json::to_message;
 use crate::signal::Signal;
-use belvedere_core::feed::{Payload, Program, START};
+use belvedere_testkit::{FakePayload, FakeProcess, START};
 use serde_json::{Value, json};
 
-belvedere_core::conformance! {
+belvedere_testkit::conformance! {
     otel_spans: Subject { view_set: "otel_spans", registrations: crate::registrations, sample: super::spans },
     otel_metrics: Subject { view_set: "otel_metrics", registrations: crate::registrations, sample: super::metrics },
 }
 
 /// Spans in traces of four, each with a name of its own.
-fn spans(count: usize) -> Program {
+fn spans(count: usize) -> FakeProcess {
     sample(Signal::Traces, count, span)
 }
 
 /// Metrics of all kinds with one point each, each with a name and an attribute of its own.
-fn metrics(count: usize) -> Program {
+fn metrics(count: usize) -> FakeProcess {
     sample(Signal::Metrics, count, metric)
 }
 
 /// Two blocks of one resource, of records that are numbered from 0. Senders use JSON or protobuf: so one is this, one
 /// that.
-fn sample(signal: Signal, count: usize, record: fn(usize) -> Value) -> Program {
+fn sample(signal: Signal, count: usize, record: fn(usize) -> Value) -> FakeProcess {
     let (scopes, records) = match signal {
         Signal::Traces => ("scopeSpans", "spans"),
         Signal::Logs => ("scopeLogs", "logRecords"),
@@ -43,9 +43,9 @@ fn sample(signal: Signal, count: usize, record: fn(usize) -> Value) -> Program {
             0 => text.into_bytes(),
             _ => to_message(signal.of_resource(), &text).unwrap(),
         };
-        Payload { begin, end, events, objects }
+        FakePayload { begin, end, events, objects }
     });
-    let mut program = Program::new("shop");
+    let mut program = FakeProcess::new("shop");
     program.process.properties = vec![("service.name".to_owned(), "shop".to_owned())];
     program.stream_of(signal.tag(), signal.format(), blocks);
     program

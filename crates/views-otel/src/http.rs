@@ -5,12 +5,12 @@ use crate::encoding::{ACCEPTED, Coding, ExpandError, expand};
 use crate::proto::{WireType, put_bytes, put_tag, put_varint};
 use crate::request::Form;
 use crate::signal::Signal;
-use belvedere_core::axum::Router;
-use belvedere_core::axum::extract::{Request, State};
-use belvedere_core::axum::http::{HeaderMap, StatusCode, header};
-use belvedere_core::axum::response::{IntoResponse, Response};
-use belvedere_core::axum::routing::post;
-use belvedere_core::ingest::{Body, IngestError, IngestionService, read_body};
+use belvedere_lake::axum::Router;
+use belvedere_lake::axum::extract::{Request, State};
+use belvedere_lake::axum::http::{HeaderMap, StatusCode, header};
+use belvedere_lake::axum::response::{IntoResponse, Response};
+use belvedere_lake::axum::routing::post;
+use belvedere_lake::ingest::{Body, IngestError, IngestionService, read_body};
 use std::sync::Arc;
 
 /// What a compressed body is expected to expand to, at most.

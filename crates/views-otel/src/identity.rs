@@ -7,7 +7,7 @@
 use crate::proto::{Fields, ProtoError};
 use crate::signal::Signal;
 use crate::values::key_value;
-use belvedere_core::model::{ProcessInfo, StreamInfo, StreamParts};
+use belvedere_model::{ProcessInfo, StreamInfo, StreamParts};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -130,7 +130,7 @@ impl<'a> Resource<'a> {
             "" => self.text("process.start_time"),
             time => time,
         };
-        let start_time = belvedere_core::time::parse_rfc3339(started).unwrap_or(begin_time);
+        let start_time = belvedere_model::time::parse_rfc3339(started).unwrap_or(begin_time);
         ProcessInfo {
             process_id,
             exe,

@@ -27,7 +27,7 @@ mod spans;
 mod tests;
 mod values;
 
-use belvedere_core::registry::Registration;
+use belvedere_view::Registration;
 
 /// The name that it registers under.
 pub const CRATE: &str = env!("CARGO_PKG_NAME");

@@ -6,9 +6,9 @@ use crate::request::message_of;
 use crate::signal::{LOGS_FORMAT, LOGS_TAG, Signal};
 use crate::values::{AnyValue, utf8};
 use arrow::array::{ArrayRef, StringViewBuilder};
-use belvedere_core::arrow;
-use belvedere_core::prelude::*;
-use belvedere_core::registry::Decoder;
+use belvedere_view::Decoder;
+use belvedere_view::arrow;
+use belvedere_view::prelude::*;
 use std::sync::Arc;
 
 register_block_source! {

@@ -5,8 +5,8 @@ use crate::points::{EXPONENTIAL, GAUGE, HISTOGRAM, NO_VALUE, Point, SUM, SUMMARY
 use crate::request::message_of;
 use crate::signal::{METRICS_FORMAT, METRICS_TAG, Signal};
 use crate::values::AnyValue;
-use belvedere_core::prelude::*;
-use belvedere_core::registry::Decoder;
+use belvedere_view::Decoder;
+use belvedere_view::prelude::*;
 use std::borrow::Cow;
 use std::collections::HashMap;
 

@@ -12,13 +12,13 @@ use crate::signal::Signal;
 use crate::values::{hex, key_value, sound, text_of};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use belvedere_core::jsonb::{Entry, Object, array, boolean, float, integer, null, text, unsigned};
-use belvedere_core::prelude::*;
+use belvedere_model::jsonb::{Entry, Object, array, boolean, float, integer, null, text, unsigned};
+use belvedere_view::prelude::*;
 
 /// Blocks of spans.
 pub mod traces {
     use crate::signal::{Signal, TRACES_FORMAT};
-    use belvedere_core::prelude::*;
+    use belvedere_view::prelude::*;
 
     register_block_parser! {
         BlockParserRegistration {
@@ -31,7 +31,7 @@ pub mod traces {
 /// Blocks of log records.
 pub mod logs {
     use crate::signal::{LOGS_FORMAT, Signal};
-    use belvedere_core::prelude::*;
+    use belvedere_view::prelude::*;
 
     register_block_parser! {
         BlockParserRegistration {
@@ -44,7 +44,7 @@ pub mod logs {
 /// Blocks of metrics.
 pub mod metrics {
     use crate::signal::{METRICS_FORMAT, Signal};
-    use belvedere_core::prelude::*;
+    use belvedere_view::prelude::*;
 
     register_block_parser! {
         BlockParserRegistration {
@@ -281,7 +281,7 @@ mod tests {
         let mut value = Vec::new();
         leaf("otlp.LogRecord", definition, &record, &Shared { resource: &resource, scope: &scope })
             .finish(&mut value);
-        belvedere_core::properties::jsonb_to_json(&value).unwrap()
+        belvedere_model::properties::jsonb_to_json(&value).unwrap()
     }
 
     #[test]

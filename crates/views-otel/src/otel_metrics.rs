@@ -10,10 +10,10 @@ use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Float64Builder, Int32Array, Int64Array, Int64Builder, ListBuilder,
     TimestampNanosecondArray,
 };
-use belvedere_core::arrow;
-use belvedere_core::jsonb::{array, float, integer, text};
-use belvedere_core::prelude::*;
-use belvedere_core::registry::Decoder;
+use belvedere_model::jsonb::{array, float, integer, text};
+use belvedere_view::Decoder;
+use belvedere_view::arrow;
+use belvedere_view::prelude::*;
 use std::sync::Arc;
 
 register_view_set! {

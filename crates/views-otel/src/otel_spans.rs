@@ -2,8 +2,8 @@
 
 use crate::signal::{TRACES_FORMAT, TRACES_TAG};
 use crate::spans::SpanDecoder;
-use belvedere_core::prelude::*;
-use belvedere_core::registry::Decoder;
+use belvedere_view::Decoder;
+use belvedere_view::prelude::*;
 
 register_view_set! {
     ViewSet {

@@ -11,9 +11,9 @@ use arrow::array::{
     ArrayRef, BinaryArray, DictionaryArray, FixedSizeBinaryArray, Int32Array, StringViewBuilder,
 };
 use arrow::buffer::{Buffer, NullBuffer};
-use belvedere_core::arrow;
-use belvedere_core::jsonb::{Entry, Object, array, integer, text};
-use belvedere_core::prelude::*;
+use belvedere_model::jsonb::{Entry, Object, array, integer, text};
+use belvedere_view::arrow;
+use belvedere_view::prelude::*;
 use std::sync::Arc;
 
 /// Decodes blocks of spans.

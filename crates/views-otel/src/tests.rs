@@ -5,11 +5,11 @@ use crate::accept::block_of;
 use crate::json;
 use crate::request::{Form, Part, parts};
 use crate::signal::Signal;
-use belvedere_core::arrow::array::RecordBatch;
-use belvedere_core::decode::{DecodeLimits, decode_block, parse_block};
-use belvedere_core::ingest::AnnouncedBlock;
-use belvedere_core::lake::BlockRecord;
-use belvedere_core::registry::{Decoder, Item, ParseBlock, Source, ViewSet};
+use belvedere_lake::ingest::AnnouncedBlock;
+use belvedere_model::BlockRecord;
+use belvedere_view::arrow::array::RecordBatch;
+use belvedere_view::decoder::{DecodeOptions, decode_block, parse_block};
+use belvedere_view::{Decoder, Item, ParseBlock, Source, ViewSet};
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -52,8 +52,8 @@ fn decode(signal: Signal, part: &Part, wants_all: bool) -> usize {
         let projection: Vec<usize> =
             if wants_all { (0..schema.fields().len()).collect() } else { Vec::new() };
         let projected = Arc::new(schema.project(&projection).unwrap());
-        let limits = DecodeLimits::default();
-        let decoded = decode_block(set, decoder, &record, payload.clone(), &projection, projected, limits);
+        let options = DecodeOptions::default();
+        let decoded = decode_block(set, decoder, &record, payload.clone(), &projection, projected, &options);
         counts.push(decoded.unwrap().rows.num_rows());
     }
     if wants_all {
@@ -62,7 +62,7 @@ fn decode(signal: Signal, part: &Part, wants_all: bool) -> usize {
             shown += batch.num_rows();
             true
         };
-        parse_block(parser(signal), &record, payload, DecodeLimits::default(), &mut count).unwrap();
+        parse_block(parser(signal), &record, payload, &DecodeOptions::default(), &mut count).unwrap();
         assert!(shown >= counts[0], "{shown} objects, {} rows", counts[0]);
     }
     counts[0]
@@ -81,9 +81,8 @@ fn parser(signal: Signal) -> ParseBlock {
 }
 
 fn view_sets(signal: Signal) -> Vec<&'static ViewSet> {
-    use belvedere_core::registry::{BlockSource, Column, Instances};
-    let registered = |registration: &'static belvedere_core::registry::Registration| match &registration.item
-    {
+    use belvedere_view::{BlockSource, Column, Instances};
+    let registered = |registration: &'static belvedere_view::Registration| match &registration.item {
         Item::ViewSet(set) => set,
         _ => panic!("no view set"),
     };
@@ -100,7 +99,7 @@ fn view_sets(signal: Signal) -> Vec<&'static ViewSet> {
                 example: "SELECT 1",
             }))
         };
-    let source = |registration: &'static belvedere_core::registry::Registration| match &registration.item {
+    let source = |registration: &'static belvedere_view::Registration| match &registration.item {
         Item::BlockSource(source) => source.source,
         _ => panic!("no block source"),
     };

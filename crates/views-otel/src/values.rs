@@ -3,7 +3,7 @@
 use crate::proto::{Fields, MAX_NESTING, ProtoError, Value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use belvedere_core::jsonb::{Entry, Object, array, boolean, float, integer, null, text};
+use belvedere_model::jsonb::{Entry, Object, array, boolean, float, integer, null, text};
 use std::fmt::Write;
 
 /// An attribute's value, or a log's body (`AnyValue`). What is nested is still bytes.
@@ -84,7 +84,7 @@ impl<'a> AnyValue<'a> {
             Self::Array(_) | Self::List(_) => {
                 let mut bytes = Vec::new();
                 self.to_jsonb(&mut bytes);
-                out.push_str(&belvedere_core::properties::jsonb_to_json(&bytes).unwrap_or_default());
+                out.push_str(&belvedere_model::properties::jsonb_to_json(&bytes).unwrap_or_default());
             }
         }
     }

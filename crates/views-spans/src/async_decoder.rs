@@ -1,8 +1,7 @@
 //! Asynchronous spans of native clients, out of the blocks of thread streams.
 
 use crate::call_site::Sites;
-use belvedere_core::prelude::*;
-use belvedere_core::transit::{Event, EventType, I64Field, ReferenceField, U32Field};
+use belvedere_view::prelude::*;
 
 /// Decodes the asynchronous events of thread blocks.
 #[derive(Debug)]
@@ -115,7 +114,7 @@ impl BlockDecoder for AsyncDecoder {
 pub(crate) fn put_sites(
     rows: &mut Rows<'_>,
     sites: &Sites<'_>,
-    dependencies: &belvedere_core::transit::Dependencies,
+    dependencies: &belvedere_model::transit::Dependencies,
     places: &[u32],
 ) -> Result<(), DecodeError> {
     type Part = for<'s> fn(&crate::call_site::Site<'s>) -> &'s str;

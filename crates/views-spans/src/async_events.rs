@@ -1,7 +1,7 @@
 //! `async_events`: one row for each begin and each end of asynchronous work.
 
 use crate::async_decoder::AsyncDecoder;
-use belvedere_core::prelude::*;
+use belvedere_view::prelude::*;
 
 register_view_set! {
     ViewSet {

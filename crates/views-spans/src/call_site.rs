@@ -3,8 +3,7 @@
 //! Two kinds of spans: those whose name belongs to the place in the code (`SpanRecord`), and those that are given a name
 //! each time (a location and a name).
 
-use belvedere_core::prelude::*;
-use belvedere_core::transit::{Dependencies, Dependency};
+use belvedere_view::prelude::*;
 use foldhash::{HashMap, HashMapExt};
 use serde::{Deserialize, Serialize};
 use twox_hash::XxHash32;

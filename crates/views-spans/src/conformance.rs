@@ -1,10 +1,10 @@
 //! The promises of all view sets, for these.
 
-use belvedere_core::feed::Program;
-use belvedere_core::transit::BlockWriter;
+use belvedere_model::transit::BlockWriter;
+use belvedere_testkit::FakeProcess;
 use std::ops::Range;
 
-belvedere_core::conformance! {
+belvedere_testkit::conformance! {
     thread_spans: Subject { view_set: "thread_spans", registrations: crate::registrations, sample: super::sample },
     async_events: Subject { view_set: "async_events", registrations: crate::registrations, sample: super::sample },
 }
@@ -27,7 +27,7 @@ const EVENTS: [(&str, u64); 12] = [
 ];
 
 /// A thread in three blocks that begin and end within a call. The last call does not end.
-fn sample(count: usize) -> Program {
+fn sample(count: usize) -> FakeProcess {
     let events = EVENTS.len() * count.div_ceil(4) - 1;
     let of_block = events / 3 + 1;
     let blocks: Vec<_> = (0..events)
@@ -37,7 +37,7 @@ fn sample(count: usize) -> Program {
             (1000 * from as i64, 1000 * (to - 1) as i64, block(from..to))
         })
         .collect();
-    let mut program = Program::new("game");
+    let mut program = FakeProcess::new("game");
     program.stream("cpu", blocks.iter().map(|(begin, end, writer)| (*begin, *end, writer)));
     for stream in program.streams_mut() {
         stream.properties = [("thread-name", "main"), ("thread-id", "7")]

@@ -6,8 +6,8 @@
 use crate::thread_decoder::label;
 use crate::trace::{PreOrder, columns};
 use anyhow::{Context, Result, bail};
-use belvedere_core::model::StreamInfo;
 use belvedere_core::query::QueryContext;
+use belvedere_model::StreamInfo;
 use foldhash::HashMap;
 use futures::TryStreamExt;
 use std::collections::BTreeMap;

@@ -17,7 +17,7 @@ mod conformance;
 #[cfg(test)]
 mod tests;
 
-use belvedere_core::registry::Registration;
+use belvedere_view::Registration;
 
 /// The name that it registers under.
 pub const CRATE: &str = env!("CARGO_PKG_NAME");

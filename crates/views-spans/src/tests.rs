@@ -6,15 +6,15 @@
 use belvedere_core::arrow::array::{AsArray, RecordBatch};
 use belvedere_core::arrow::compute::cast;
 use belvedere_core::arrow::datatypes::{DataType, Int64Type};
-use belvedere_core::conformance::rows_do_not_depend_on_partitions;
-use belvedere_core::lake::LakeOptions;
-use belvedere_core::model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
+use belvedere_core::assembly::Assembly;
 use belvedere_core::partitions::{Keep, Retention};
-use belvedere_core::registry::Assembly;
-use belvedere_core::time::{SECOND, TimeRange};
-use belvedere_core::transit::{BlockWriter, compress};
-use belvedere_core::wire::{BlockRequest, PayloadParts, encode_block};
 use belvedere_core::{Lake, LakeConfig};
+use belvedere_lake::LakeOptions;
+use belvedere_model::time::{SECOND, TimeRange};
+use belvedere_model::transit::{BlockWriter, compress};
+use belvedere_model::wire::{BlockRequest, PayloadParts, encode_block};
+use belvedere_model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
+use belvedere_testkit::conformance::rows_do_not_depend_on_partitions;
 use futures::TryStreamExt;
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -431,7 +431,7 @@ async fn blocks_go(lake: &Lake) {
     assert_eq!(found(lake, &sent).await, whole);
     // a block that is known already, under another name and late: what can't be made anew stays, and its events are there
     let parts =
-        belvedere_core::wire::split_payload(&sent.blocks[0].body[sent.blocks[0].payload.clone()]).unwrap();
+        belvedere_model::wire::split_payload(&sent.blocks[0].body[sent.blocks[0].payload.clone()]).unwrap();
     let late = encode_block(BlockInfo { block_id: Uuid::new_v4(), ..sent.blocks[0].info.clone() }, &parts);
     lake.connection().insert_block(late).await.unwrap();
     let again = found(lake, &sent).await;
@@ -470,7 +470,7 @@ async fn where_the_tick_rate_is_not_known_time_does_not_jump_between_blocks() {
     for (i, block) in sent.blocks.iter_mut().enumerate() {
         let late = [0, 9_000, -7_000, 3_000][i % 4];
         block.info.end_time += late;
-        let parts = belvedere_core::wire::split_payload(&block.body[block.payload.clone()]).unwrap();
+        let parts = belvedere_model::wire::split_payload(&block.body[block.payload.clone()]).unwrap();
         *block = encode_block(block.info.clone(), &parts);
     }
     let lake = lake().await;

@@ -9,9 +9,8 @@
 
 use crate::async_decoder::put_sites;
 use crate::call_site::{Site, Sites, StoredSite, hash};
-use belvedere_core::model::StreamInfo;
-use belvedere_core::prelude::*;
-use belvedere_core::transit::{EventType, I64Field, ReferenceField, TransitBlock};
+use belvedere_model::StreamInfo;
+use belvedere_view::prelude::*;
 use foldhash::{HashMap, HashMapExt};
 use serde::{Deserialize, Serialize};
 

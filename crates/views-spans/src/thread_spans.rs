@@ -1,7 +1,7 @@
 //! `thread_spans`: one row for each call of a thread.
 
 use crate::thread_decoder::ThreadDecoder;
-use belvedere_core::prelude::*;
+use belvedere_view::prelude::*;
 
 register_view_set! {
     ViewSet {

@@ -3,7 +3,7 @@
 //! A view set of the second kind: SQL over other view sets. The frames of a thread are its outermost spans: depth 0 is the thread
 //! itself.
 
-use belvedere_core::prelude::*;
+use belvedere_view::prelude::*;
 
 register_view_set! {
     ViewSet {

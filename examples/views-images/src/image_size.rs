@@ -5,7 +5,7 @@ use belvedere_core::arrow::compute::cast;
 use belvedere_core::arrow::datatypes::DataType;
 use belvedere_core::datafusion::error::Result;
 use belvedere_core::datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
-use belvedere_core::prelude::*;
+use belvedere_view::prelude::*;
 use std::sync::Arc;
 
 register_functions! {

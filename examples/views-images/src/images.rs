@@ -4,7 +4,7 @@
 //! from core.
 
 use belvedere_core::arrow::array::{ArrayRef, BinaryBuilder};
-use belvedere_core::prelude::*;
+use belvedere_view::prelude::*;
 use std::sync::Arc;
 
 register_view_set! {

@@ -7,7 +7,7 @@ pub mod frame_times;
 pub mod image_size;
 pub mod images;
 
-use belvedere_core::registry::Registration;
+use belvedere_view::Registration;
 
 /// What this crate registers, as plain values.
 pub fn registrations() -> Vec<&'static Registration> {

@@ -1,11 +1,11 @@
 //! The promises of all view sets, for these, and what SQL says of pictures.
 
-use belvedere_core::feed::Program;
-use belvedere_core::registry::Registration;
-use belvedere_core::transit::BlockWriter;
+use belvedere_testkit::FakeProcess;
+use belvedere_view::Registration;
+use belvedere_model::transit::BlockWriter;
 use std::ops::Range;
 
-belvedere_core::conformance! {
+belvedere_testkit::conformance! {
     // what else the crate registers depends on thread_spans
     images: Subject { view_set: "images", registrations: super::with_spans, sample: super::pictures },
     frame_times: Subject { view_set: "frame_times", registrations: super::with_spans, sample: super::frames },
@@ -22,7 +22,7 @@ fn halves(count: usize) -> [Range<u64>; 2] {
 }
 
 /// A program that took a picture every microsecond.
-fn pictures(count: usize) -> Program {
+fn pictures(count: usize) -> FakeProcess {
     let blocks = halves(count).map(|pictures| {
         let mut writer = BlockWriter::new();
         let image = writer.event_type(BlockWriter::type_record("ImageEvent", 0, vec![]));
@@ -31,7 +31,7 @@ fn pictures(count: usize) -> Program {
         }
         (1000 * pictures.start as i64, 1000 * pictures.end as i64, writer)
     });
-    let mut program = Program::new("painter");
+    let mut program = FakeProcess::new("painter");
     program.stream("image", blocks.iter().map(|(begin, end, writer)| (*begin, *end, writer)));
     program
 }
@@ -49,7 +49,7 @@ fn png(width: u32, height: u32) -> Vec<u8> {
 }
 
 /// A thread that did something with another name in each frame.
-fn frames(count: usize) -> Program {
+fn frames(count: usize) -> FakeProcess {
     let blocks = halves(count).map(|frames| {
         let mut writer = BlockWriter::new();
         let (member, reference) = (BlockWriter::member, BlockWriter::reference);
@@ -76,17 +76,17 @@ fn frames(count: usize) -> Program {
         }
         (16_000 * frames.start as i64, 16_000 * frames.end as i64, writer)
     });
-    let mut program = Program::new("game");
+    let mut program = FakeProcess::new("game");
     program.stream("cpu", blocks.iter().map(|(begin, end, writer)| (*begin, *end, writer)));
     program
 }
 
 #[test]
 fn a_picture_is_a_row_with_its_size() {
-    belvedere_core::conformance::run(async {
+    belvedere_testkit::conformance::run(async {
         let lake = belvedere_core::Lake::in_memory().await?;
         let program = pictures(3);
-        lake.feed(&program).await?;
+        program.send_to(lake.connection()).await?;
         let sql = format!(
             "SELECT count(*) FROM view_instance('images', '{}') \
              WHERE name = 'frame 2' AND format = 'png' AND image_size(data) = '640x2' AND size = 29",
@@ -100,10 +100,10 @@ fn a_picture_is_a_row_with_its_size() {
 
 #[test]
 fn frames_take_as_long_as_their_spans() {
-    belvedere_core::conformance::run(async {
+    belvedere_testkit::conformance::run(async {
         let lake = belvedere_core::Lake::in_memory().await?;
         let program = frames(5);
-        lake.feed(&program).await?;
+        program.send_to(lake.connection()).await?;
         let sql = format!(
             "SELECT count(*) FROM view_instance('frame_times', '{}') \
              WHERE milliseconds = 0.01 AND (gap = 0.006 OR name = 'frame 0')",

@@ -2,9 +2,9 @@
 
 use crate::{{set}}::COLUMNS;
 use belvedere_core::arrow::array::ArrayRef;
-use belvedere_core::prelude::*;
-use belvedere_core::registry::Origin;
-use belvedere_core::transit::{Event, EventType, I64Field, ReferenceField, TransitBlock};
+use belvedere_view::prelude::*;
+use belvedere_view::Origin;
+use belvedere_model::transit::{Event, EventType, I64Field, ReferenceField, TransitBlock};
 use std::sync::LazyLock;
 
 /// Decodes blocks with `{{Set}}Event`s.

@@ -1,7 +1,7 @@
 //! `{{set}}`: one row for each `{{Set}}Event`.
 
 use crate::decoder::{{Set}}Decoder;
-use belvedere_core::prelude::*;
+use belvedere_view::prelude::*;
 
 /// What SQL and the documentation show. A column more is a line here, and one in the decoder if core does not fill it.
 pub(crate) const COLUMNS: &[Column] = &[

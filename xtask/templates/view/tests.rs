@@ -4,19 +4,19 @@
 
 use belvedere_core::Lake;
 use belvedere_core::arrow::util::pretty::pretty_format_batches;
-use belvedere_core::feed::Program;
-use belvedere_core::transit::BlockWriter;
+use belvedere_testkit::FakeProcess;
+use belvedere_model::transit::BlockWriter;
 use std::ops::Range;
 
 // what every view set promises, damaged and reordered blocks included: each promise a test
-belvedere_core::conformance! {
+belvedere_testkit::conformance! {
     {{set}}: Subject { view_set: "{{set}}", registrations: crate::registrations, sample: program },
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_event_is_a_row() {
     let lake = Lake::in_memory().await.unwrap();
-    lake.feed(&program(4)).await.unwrap();
+    program(4).send_to(lake.connection()).await.unwrap();
     let sql = "SELECT time, number, label FROM {{set}} WHERE number > 10 ORDER BY time";
     let rows = lake.sql(sql).await.unwrap();
     let expected = [
@@ -33,8 +33,8 @@ async fn each_event_is_a_row() {
 
 /// A program that sent so many events, one each millisecond, in two blocks. The promises ask for a text of its own in
 /// each event, and for the same program whenever it is the same number.
-fn program(count: usize) -> Program {
-    let mut program = Program::new("sender of {{set}}");
+fn program(count: usize) -> FakeProcess {
+    let mut program = FakeProcess::new("sender of {{set}}");
     let blocks = [0..count / 2, count / 2..count].map(|events| (events.clone(), block(events)));
     let sent = blocks.iter().map(|(events, block)| (time(events.start), time(events.end), block));
     program.stream("{{set}}", sent);

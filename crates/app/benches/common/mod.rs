@@ -2,8 +2,8 @@
 
 use crate::support::{Request, recording, testdata};
 use belvedere::core::Lake;
-use belvedere::core::lake::BlockRecord;
-use belvedere::core::wire;
+use belvedere_model::BlockRecord;
+use belvedere_model::wire;
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

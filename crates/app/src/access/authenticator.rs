@@ -2,7 +2,7 @@
 
 #[cfg(feature = "oidc")]
 use super::Oidc;
-use belvedere_core::access::{Caller, Keys};
+use belvedere_lake::access::{Caller, Keys};
 use std::sync::Arc;
 
 /// Who a caller is can't be found out now. The reason is logged and not told: it is about what is behind the server.

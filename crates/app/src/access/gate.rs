@@ -10,7 +10,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, Method, Uri, Version, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use belvedere_core::access::{Caller, Right};
+use belvedere_lake::access::{Caller, Right};
 use futures::StreamExt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,8 +132,8 @@ mod tests {
     use axum::Extension;
     use axum::body::to_bytes;
     use axum::routing::{get, post};
-    use belvedere_core::access::Keys;
-    use belvedere_core::lake::{LakeConnection, LakeOptions};
+    use belvedere_lake::access::Keys;
+    use belvedere_lake::{LakeConnection, LakeOptions};
     use tower::ServiceExt;
 
     async fn name(Extension(caller): Extension<Arc<Caller>>, headers: HeaderMap) -> String {

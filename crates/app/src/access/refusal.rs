@@ -4,7 +4,7 @@ use super::origin::Foreign;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use belvedere_core::access::Refused;
+use belvedere_lake::access::Refused;
 use serde_json::json;
 use std::fmt::Write;
 

@@ -2,7 +2,7 @@
 
 use super::{LakeArgs, age};
 use crate::format::Format;
-use belvedere_core::access::Rights;
+use belvedere_lake::access::Rights;
 use clap::{Args, Subcommand};
 #[cfg(feature = "tls")]
 use std::path::PathBuf;

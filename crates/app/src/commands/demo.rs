@@ -9,11 +9,11 @@ use crate::args::DemoArgs;
 use crate::format::Format;
 use anyhow::{Context, Result, bail};
 use belvedere_core::Lake;
-use belvedere_core::ingest::IngestLimits;
-use belvedere_core::lake::BlockFilter;
 use belvedere_core::partitions::MaintenanceConfig;
 use belvedere_core::query::QueryLimits;
-use belvedere_core::time::TimeRange;
+use belvedere_lake::BlockFilter;
+use belvedere_lake::ingest::IngestLimits;
+use belvedere_model::time::TimeRange;
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -49,7 +49,7 @@ const QUERIES: &[(&str, &str)] = &[
 ];
 
 pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
-    let began = belvedere_core::time::now();
+    let began = belvedere_model::time::now();
     let listener = match args.http {
         Some(address) => {
             if !address.ip().is_loopback() {

@@ -5,7 +5,7 @@ use super::output::NewFile;
 use crate::args::FlameArgs;
 use anyhow::{Result, bail};
 use belvedere_core::Lake;
-use belvedere_core::model::StreamInfo;
+use belvedere_model::StreamInfo;
 use belvedere_views_spans::flame::FlameGraph;
 use indicatif::HumanCount;
 use uuid::Uuid;

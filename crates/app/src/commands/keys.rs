@@ -5,8 +5,8 @@ use crate::args::{CreateKeyArgs, KeysAction, KeysArgs, ListKeysArgs, RevokeKeyAr
 use crate::format::RowWriter;
 use anyhow::{Context, Result, bail};
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampNanosecondArray};
-use belvedere_core::access::{ApiKey, KEY_PATIENCE, Keys};
-use belvedere_core::time::{now, to_rfc3339};
+use belvedere_lake::access::{ApiKey, KEY_PATIENCE, Keys};
+use belvedere_model::time::{now, to_rfc3339};
 use std::io::Write;
 use std::sync::Arc;
 

@@ -3,9 +3,9 @@
 use crate::args::{LakeArgs, RangeArgs};
 use crate::linked;
 use anyhow::{Context, Result, anyhow};
-use belvedere_core::lake::{Database, LakeConnection, LakeOptions};
-use belvedere_core::time::{TimeRange, parse_bound};
 use belvedere_core::{Lake, LakeConfig};
+use belvedere_lake::{Database, LakeConnection, LakeOptions};
+use belvedere_model::time::{TimeRange, parse_bound};
 use std::sync::Arc;
 
 /// Opens the lake, making it if it is not there.

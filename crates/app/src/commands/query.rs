@@ -7,7 +7,7 @@ use crate::args::QueryArgs;
 use crate::format::{Format, RowWriter};
 use anyhow::{Result, bail};
 use belvedere_core::query::QueryReport;
-use belvedere_core::time::TimeRange;
+use belvedere_model::time::TimeRange;
 use futures::TryStreamExt;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::Path;

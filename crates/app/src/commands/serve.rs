@@ -11,12 +11,13 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use belvedere_core::Lake;
-use belvedere_core::access::Right;
-use belvedere_core::ingest::{IngestLimits, IngestionService};
-use belvedere_core::lake::LakeConnection;
+use belvedere_core::assembly::Assembly;
 use belvedere_core::partitions::MaintenanceConfig;
 use belvedere_core::query::{QueryLimits, QueryService};
-use belvedere_core::registry::MakeRoutes;
+use belvedere_lake::LakeConnection;
+use belvedere_lake::Routes;
+use belvedere_lake::access::Right;
+use belvedere_lake::ingest::{IngestLimits, IngestionService};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -81,10 +82,18 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     server.run(stop).await
 }
 
+/// Whether a linked crate has routes for the address of that name.
+fn is_served(assembly: &Assembly, listener: &str) -> bool {
+    let ingestion =
+        assembly.extensions::<Routes<IngestionService>>().map(|(routes, _)| routes.listener_names());
+    let queries = assembly.extensions::<Routes<QueryService>>().map(|(routes, _)| routes.listener_names());
+    ingestion.chain(queries).any(|names| names.contains(&listener))
+}
+
 /// Binds an address of a protocol that a crate brings along. The usual one, if nobody asked for another, may be
 /// taken: by another lake's server, or by a collector.
 async fn listen_too(name: &'static str, wanted: Option<ListenAt>, port: u16) -> Result<Option<TcpListener>> {
-    if !crate::linked::assembly()?.routes().any(|(routes, _)| routes.listeners.contains(&name)) {
+    if !is_served(&crate::linked::assembly()?, name) {
         if matches!(wanted, Some(ListenAt::Address(_))) {
             note!("not built: {name}");
         }
@@ -159,16 +168,15 @@ impl Server {
             None => (None, None),
         };
         let mut protocols = Vec::new();
-        for (routes, _) in assembly.routes() {
-            let router = match routes.make {
-                MakeRoutes::Ingest(make) => {
-                    ingestion.clone().map(|service| security.gate.guard(make(service), Right::Send))
-                }
-                MakeRoutes::Query(make) => {
-                    queries.clone().map(|service| security.gate.guard(make(service), Right::Read))
-                }
-            };
-            protocols.extend(router.map(|router| (routes.listeners, router)));
+        for (routes, _) in assembly.extensions::<Routes<IngestionService>>() {
+            let service = ingestion.clone();
+            let router = service.map(|service| security.gate.guard(routes.router(service), Right::Send));
+            protocols.extend(router.map(|router| (routes.listener_names(), router)));
+        }
+        for (routes, _) in assembly.extensions::<Routes<QueryService>>() {
+            let router =
+                queries.clone().map(|service| security.gate.guard(routes.router(service), Right::Read));
+            protocols.extend(router.map(|router| (routes.listener_names(), router)));
         }
         let router = |name: &str| {
             let own = match name {

@@ -8,9 +8,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use belvedere_core::Lake;
 use belvedere_core::query::{QueryError, QueryReport};
-use belvedere_core::time::TimeRange;
 #[cfg(feature = "cli-client")]
 use belvedere_flight_sql::client::Client;
+use belvedere_model::time::TimeRange;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use super::source::Source;
 use crate::args::TraceArgs;
 use anyhow::{Context, Result};
 use belvedere_core::Lake;
-use belvedere_core::time::TimeRange;
+use belvedere_model::time::TimeRange;
 use belvedere_views_spans::trace::{Parts, write_trace};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use std::io::Write;
@@ -73,7 +73,7 @@ async fn of_lake(lake: &Lake, range: TimeRange, args: &TraceArgs) -> Result<Stri
 /// The same by SQL. Returns what is in the trace, as far as that is known here.
 #[cfg(feature = "cli-client")]
 async fn of_server(source: &Source, range: TimeRange, args: &TraceArgs) -> Result<String> {
-    use belvedere_core::time::to_rfc3339;
+    use belvedere_model::time::to_rfc3339;
     use futures::TryStreamExt;
 
     let (begin, end) = bounds(source, range, args).await?;

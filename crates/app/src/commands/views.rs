@@ -8,8 +8,8 @@ use crate::linked;
 use crate::schema_docs::hex;
 use anyhow::{Context, Result};
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
-use belvedere_core::lake::LakeOptions;
 use belvedere_core::{Lake, LakeConfig};
+use belvedere_lake::LakeOptions;
 use std::sync::Arc;
 
 const SQL: &str = "SELECT view_set_name, instances, crate_name, crate_version, current_schema_hash, description \

@@ -1,7 +1,7 @@
 //! Malformed traffic: refused with the sender's fault, or taken and skipped; what was good stays good.
 
 use crate::support::{Place, Request, Server, main_id, recording, replay, testdata};
-use belvedere::core::wire;
+use belvedere_model::wire;
 
 /// Recording, and the requests (counted from 1) that are not answered 200. See `bad/README.md`.
 const CASES: &[(&str, &[(usize, u16)])] = &[

@@ -5,9 +5,9 @@ use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use belvedere::core::Lake;
-use belvedere::core::access::Caller;
 use belvedere::core::query::{QueryLimits, QueryService};
-use belvedere::core::registry::MakeRoutes;
+use belvedere_lake::Routes;
+use belvedere_lake::access::Caller;
 use futures::StreamExt;
 use std::fmt;
 use std::sync::Arc;
@@ -79,14 +79,16 @@ impl Client {
 
 /// Serves a lake in this process, to anybody: the address.
 pub async fn serve(lake: &Lake) -> String {
-    let routes = lake.assembly().routes().find(|(routes, _)| routes.name == "flight-sql").unwrap().0;
-    let MakeRoutes::Query(make) = routes.make else { panic!("FlightSQL is for queries") };
-    let router = make(Arc::new(QueryService::new(
-        lake.clone(),
-        QueryLimits::default(),
-        tokio::runtime::Handle::current(),
-    )))
-    .layer(axum::Extension(Caller::anybody()));
+    let assembly = lake.assembly();
+    let mut routes = assembly.extensions::<Routes<QueryService>>();
+    let (routes, _) = routes.find(|(routes, _)| routes.listener_names() == ["flight-sql"]).unwrap();
+    let router = routes
+        .router(Arc::new(QueryService::new(
+            lake.clone(),
+            QueryLimits::default(),
+            tokio::runtime::Handle::current(),
+        )))
+        .layer(axum::Extension(Caller::anybody()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router).await });

@@ -6,11 +6,12 @@ use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use belvedere::core::Lake;
-use belvedere::core::axum::Router;
-use belvedere::core::axum::body::{Body, to_bytes};
-use belvedere::core::axum::http;
-use belvedere::core::conformance::rows_do_not_depend_on_partitions;
-use belvedere::core::ingest::{IngestLimits, IngestionService};
+use belvedere_lake::Routes;
+use belvedere_lake::axum::Router;
+use belvedere_lake::axum::body::{Body, to_bytes};
+use belvedere_lake::axum::http;
+use belvedere_lake::ingest::{IngestLimits, IngestionService};
+use belvedere_testkit::conformance::rows_do_not_depend_on_partitions;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -106,7 +107,7 @@ fn is_same(found: &Value, truth: &Value) -> bool {
 fn json_of(row: &Value, column: &str) -> Value {
     use base64::Engine;
     let bytes = base64::engine::general_purpose::STANDARD.decode(row[column].as_str().unwrap()).unwrap();
-    serde_json::from_str(&belvedere::core::properties::jsonb_to_json(&bytes).unwrap()).unwrap()
+    serde_json::from_str(&belvedere_model::properties::jsonb_to_json(&bytes).unwrap()).unwrap()
 }
 
 /// Attributes without what the server adds about the scope and the record.
@@ -581,9 +582,10 @@ fn frame(message: &[u8]) -> Vec<u8> {
 /// What this crate under test serves, over a lake, for calls without a socket.
 fn routes(lake: &Lake, limits: IngestLimits) -> Router {
     let service = IngestionService::new(lake.connection().clone(), limits);
-    let routes = lake.assembly().routes().find(|(routes, _)| routes.name == "otlp").unwrap().0;
-    let belvedere::core::registry::MakeRoutes::Ingest(make) = routes.make else { unreachable!() };
-    make(std::sync::Arc::new(service))
+    let assembly = lake.assembly();
+    let mut routes = assembly.extensions::<Routes<IngestionService>>();
+    let (routes, _) = routes.find(|(routes, _)| routes.listener_names().contains(&"otlp-http")).unwrap();
+    routes.router(std::sync::Arc::new(service))
 }
 
 /// A lake in memory with the recording.

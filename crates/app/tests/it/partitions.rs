@@ -2,7 +2,7 @@
 
 use crate::support::{Place, recording, replay, testdata};
 use belvedere::core::Lake;
-use belvedere::core::conformance::rows_do_not_depend_on_partitions;
+use belvedere_testkit::conformance::rows_do_not_depend_on_partitions;
 use std::process::Output;
 
 fn lines(output: Output) -> Vec<String> {

@@ -6,8 +6,8 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use belvedere::core::Lake;
-use belvedere::core::conformance::rows_do_not_depend_on_partitions;
-use belvedere::core::wire;
+use belvedere_model::wire;
+use belvedere_testkit::conformance::rows_do_not_depend_on_partitions;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
@@ -456,7 +456,7 @@ fn a_trace_shows_what_the_program_counted_and_a_flame_graph_all_of_its_time() {
     let bounds = &place.query(&bounds)[0];
     let (from, to) = (bounds["a"].as_i64().unwrap(), bounds["b"].as_i64().unwrap());
     let (begin, end) = (from + (to - from) / 3, from + (to - from) / 2);
-    let time = belvedere::core::time::to_rfc3339;
+    let time = belvedere_model::time::to_rfc3339;
     let (flag_a, flag_b) = (time(begin), time(end));
     trace(id, &["--begin", &flag_a, "--end", &flag_b]);
     if let Some(read) = perfetto(&file) {

@@ -4,7 +4,7 @@
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use belvedere::core::Lake;
-use belvedere::core::wire;
+use belvedere_model::wire;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -359,7 +359,7 @@ pub fn replay(server: &Server, requests: &[Request]) -> Vec<u16> {
 
 /// The id that makes a request what it is, by its route.
 pub fn main_id(request: &Request) -> Option<uuid::Uuid> {
-    use belvedere::core::wire;
+    use belvedere_model::wire;
     if request.is("insert_process") {
         wire::decode_process(&request.body).ok().map(|p| p.process_id)
     } else if request.is("insert_stream") {
@@ -371,7 +371,7 @@ pub fn main_id(request: &Request) -> Option<uuid::Uuid> {
 
 /// The same requests with new process, stream and block ids.
 pub fn with_fresh_ids(requests: &[Request]) -> Vec<Request> {
-    use belvedere::core::wire;
+    use belvedere_model::wire;
     let mut ids = HashMap::new();
     let mut fresh = |old: uuid::Uuid| *ids.entry(old).or_insert_with(uuid::Uuid::new_v4);
     let mut renamed = Vec::with_capacity(requests.len());

@@ -5,13 +5,14 @@ use super::file::{RowSink, new_key, write_file};
 use super::order::in_time_order;
 use super::workshop::{Lease, Made, RowsMade, Workshop};
 use super::{Instance, RowSource};
-use crate::decode::{ChainTarget, ChainWalk, DecodeError, Decoded};
-use crate::lake::{BlockRecord, ChainSection, NewPartition, PartitionRecord};
-use crate::model::SeqRange;
 use crate::query::{chain_feed, note_fault};
-use crate::registry::BlockSource;
 use anyhow::{Context, Result, ensure};
 use arrow::array::RecordBatch;
+use belvedere_lake::{ChainSection, NewPartition, PartitionRecord};
+use belvedere_model::BlockRecord;
+use belvedere_model::SeqRange;
+use belvedere_view::BlockSource;
+use belvedere_view::decoder::{ChainTarget, ChainWalk, DecodeError, Decoded};
 use bytes::Bytes;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::physical_plan::spill::get_record_batch_memory_size;
@@ -164,7 +165,7 @@ impl Workshop {
             sources: sources.clone(),
             projection: (0..instance.view_set.columns.len()).collect(),
             schema: instance.view_set.engine_schema(),
-            limits: self.context.limits(),
+            options: self.context.decode_options().clone(),
         };
         ChainWalk::new(target, chain.process.clone(), chain.stream.clone(), state)?
             .context("nothing decodes the blocks of the stream")

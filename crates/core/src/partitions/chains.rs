@@ -10,10 +10,10 @@
 //! left before it.
 
 use super::{Instance, Scope};
-use crate::lake::{BlockFilter, ChainSection, LakeError, PartitionRecord, SectionBlocks};
-use crate::model::{ProcessInfo, SeqRange, StreamInfo};
 use crate::query::QueryContext;
-use crate::registry::BlockSource;
+use belvedere_lake::{BlockFilter, ChainSection, LakeError, PartitionRecord, SectionBlocks};
+use belvedere_model::{ProcessInfo, SeqRange, StreamInfo};
+use belvedere_view::BlockSource;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;

@@ -2,15 +2,15 @@
 
 use super::workshop::Workshop;
 use super::{Instance, RowSource};
-use crate::lake::{BlockFilter, PartitionRecord};
-use crate::model::SeqRange;
 use crate::query::{Lake, PartitionScan};
-use crate::time::TimeRange;
-use crate::wire::split_payload;
 use anyhow::Result;
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::row::{RowConverter, SortField};
+use belvedere_lake::{BlockFilter, PartitionRecord};
+use belvedere_model::SeqRange;
+use belvedere_model::time::TimeRange;
+use belvedere_model::wire::split_payload;
 use datafusion::execution::SendableRecordBatchStream;
 use foldhash::fast::FixedState;
 use futures::TryStreamExt;

@@ -4,11 +4,11 @@
 //! share their high bytes, names come from small sets. zstd takes what is left.
 
 use super::dictionary_column::DictionaryColumn;
-use crate::registry::{ColumnType, Origin, ViewSet};
 use anyhow::{Context, Result};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{max, min};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimestampNanosecondType};
+use belvedere_view::{ColumnType, Origin, ViewSet};
 use parquet::arrow::arrow_writer::{
     ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves,
 };

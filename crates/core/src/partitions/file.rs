@@ -2,9 +2,9 @@
 
 use super::Instance;
 use super::encode::{Encoder, FileFacts};
-use crate::lake::LakeConnection;
 use anyhow::{Context, Result, bail};
 use arrow::array::RecordBatch;
+use belvedere_lake::LakeConnection;
 use bytes::Bytes;
 use datafusion::common::runtime::SpawnedTask;
 use object_store::buffered::BufWriter;
@@ -20,7 +20,7 @@ const PART: usize = 8 << 20;
 
 /// Where a new file goes: `partitions/{view set}/{instance}/{day}/{time}_{first block}-{last block}_{unique}.parquet`,
 /// day and time of the earliest reception of its blocks, in UTC.
-pub(crate) fn new_key(instance: &Instance, insert_begin: i64, seqs: crate::model::SeqRange) -> String {
+pub(crate) fn new_key(instance: &Instance, insert_begin: i64, seqs: belvedere_model::SeqRange) -> String {
     let time = chrono::DateTime::from_timestamp_nanos(insert_begin);
     format!(
         "{FOLDER}/{}/{}/{}_{}-{}_{}.parquet",

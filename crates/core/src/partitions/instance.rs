@@ -1,9 +1,9 @@
 //! A view instance whose rows can be kept in partitions.
 
-use crate::lake::{BlockFilter, NewPartition};
-use crate::model::{SeqRange, TRANSIT_FORMAT};
-use crate::registry::{BlockSource, Instances, SqlSource, ViewSet};
 use anyhow::{Context, Result, bail};
+use belvedere_lake::{BlockFilter, NewPartition};
+use belvedere_model::{SeqRange, TRANSIT_FORMAT};
+use belvedere_view::{BlockSource, Instances, SqlSource, ViewSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -73,7 +73,7 @@ pub(crate) enum RowSource {
     Sql(SqlSource),
 }
 
-/// A view instance whose rows core can keep in partitions: what [`crate::registry::View::instance`] gives.
+/// A view instance whose rows core can keep in partitions: what [`crate::assembly::View::instance`] gives.
 #[derive(Debug, Clone)]
 pub struct Instance {
     pub(crate) view_set: &'static ViewSet,
@@ -165,7 +165,7 @@ impl Instance {
 
     /// A partition of the instance with nothing in it.
     pub(crate) fn empty_partition(&self, seqs: SeqRange) -> NewPartition {
-        let now = crate::time::now();
+        let now = belvedere_model::time::now();
         NewPartition {
             token: Uuid::new_v4(),
             view_set: self.view_set.name.to_owned(),

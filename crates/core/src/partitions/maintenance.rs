@@ -6,11 +6,11 @@
 
 use super::workshop::{Made, Workshop};
 use super::{Expired, Instance, Retention};
-use crate::lake::BlockSummary;
-use crate::model::SeqRange;
 use crate::query::Lake;
-use crate::time::{SECOND, TimeRange};
 use anyhow::Result;
+use belvedere_lake::BlockSummary;
+use belvedere_model::SeqRange;
+use belvedere_model::time::{SECOND, TimeRange};
 use futures::{StreamExt, stream};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -215,7 +215,7 @@ impl Keeper<'_> {
                 done.settled = state;
             }
         }
-        let minute = crate::time::now().div_euclid(60 * SECOND);
+        let minute = belvedere_model::time::now().div_euclid(60 * SECOND);
         if done.merged != minute {
             self.merges().await?;
             done.merged = minute;
@@ -262,7 +262,7 @@ impl Keeper<'_> {
             return true;
         }
         let work = async {
-            let first = workshop.first_kept(&instance, self.retention, crate::time::now()).await?;
+            let first = workshop.first_kept(&instance, self.retention, belvedere_model::time::now()).await?;
             let all = SeqRange::new(first, last);
             let existing = workshop.partitions(&instance).await?;
             let mut open = BlockSummary::default();
@@ -274,7 +274,7 @@ impl Keeper<'_> {
             }
             let is_due = due.is_none_or(|config| {
                 let age = i64::try_from(config.age.as_nanos()).unwrap_or(i64::MAX);
-                let waited = open.insert_begin.map(|t| crate::time::now().saturating_sub(t));
+                let waited = open.insert_begin.map(|t| belvedere_model::time::now().saturating_sub(t));
                 // a clock that was set back makes it look as if blocks came in the future
                 open.objects >= config.objects || waited.is_some_and(|w| w >= age || w < 0) || is_wide
             });
@@ -307,8 +307,9 @@ impl Keeper<'_> {
             let Some(instance) = view.instance().filter(|i| i.schema_hash == known.schema_hash) else {
                 continue;
             };
-            let outcome =
-                workshop.merge_due(instance, crate::time::now(), &mut |made| self.tell(&name, made)).await;
+            let outcome = workshop
+                .merge_due(instance, belvedere_model::time::now(), &mut |made| self.tell(&name, made))
+                .await;
             failed += u64::from(!self.note(&workshop, instance.view_set.name, &name, outcome));
         }
         Ok(failed)

@@ -7,11 +7,11 @@
 use super::file::new_key;
 use super::workshop::{Made, NOTED_PROCESSES, Workshop};
 use super::{Instance, RowSource};
-use crate::lake::{ChainSection, NewPartition, PartitionRecord};
-use crate::model::SeqRange;
 use crate::query::{Coverage, PartitionScan, SIDE_BY_SIDE, runs};
-use crate::time::SECOND;
 use anyhow::{Context, Result, bail};
+use belvedere_lake::{ChainSection, NewPartition, PartitionRecord};
+use belvedere_model::SeqRange;
+use belvedere_model::time::SECOND;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use std::sync::Arc;

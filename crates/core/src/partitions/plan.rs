@@ -1,12 +1,12 @@
 //! What a program would do to the partitions of a lake that others have worked on, before it does it.
 
 use super::instance::{Instance, RowSource};
-use crate::lake::{Catalog, LakeError, NewPartition};
-use crate::model::SeqRange;
 use crate::query::Lake;
-use crate::registry::Source;
-use crate::time::TimeRange;
 use anyhow::Result;
+use belvedere_lake::{Catalog, LakeError, NewPartition};
+use belvedere_model::SeqRange;
+use belvedere_model::time::TimeRange;
+use belvedere_view::Source;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Partitions that are read at once.
@@ -143,10 +143,11 @@ async fn open(catalog: &Catalog, instance: &Instance, all: SeqRange) -> Result<O
 mod tests {
     use super::*;
     use crate::LakeConfig;
+    use crate::assembly::Assembly;
     use crate::fixture::{TICK_STATS, TICKS, block, insert, process};
-    use crate::lake::LakeOptions;
     use crate::partitions::Retention;
-    use crate::registry::{API_VERSION, Assembly, Item, Registration, ViewSet};
+    use belvedere_lake::LakeOptions;
+    use belvedere_view::{API_VERSION, Item, Registration, ViewSet};
     use uuid::Uuid;
 
     /// The ticks of a later release.

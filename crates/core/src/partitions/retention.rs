@@ -6,10 +6,10 @@
 
 use super::Instance;
 use super::workshop::Workshop;
-use crate::lake::{ExpiredBlocks, PartitionRecord};
-use crate::model::SeqRange;
-use crate::time::to_rfc3339;
 use anyhow::Result;
+use belvedere_lake::{ExpiredBlocks, PartitionRecord};
+use belvedere_model::SeqRange;
+use belvedere_model::time::to_rfc3339;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 use uuid::Uuid;
@@ -90,7 +90,7 @@ impl Workshop {
         if retention.is_all() {
             return Ok(Vec::new());
         }
-        let now = crate::time::now();
+        let now = belvedere_model::time::now();
         let mut expired = self.expire_partitions(retention, now, is_dry_run).await?;
         expired.extend(self.expire_blocks(retention, now, is_dry_run).await?);
         Ok(expired)

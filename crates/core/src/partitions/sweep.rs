@@ -24,7 +24,7 @@ pub(crate) struct Orphan {
 const WAITS: Duration = Duration::from_secs(7 * 24 * 3600);
 
 fn ago(duration: Duration) -> SystemTime {
-    let now = Duration::from_nanos(crate::time::now().max(0) as u64);
+    let now = Duration::from_nanos(belvedere_model::time::now().max(0) as u64);
     SystemTime::UNIX_EPOCH + now.saturating_sub(duration)
 }
 
@@ -45,7 +45,7 @@ impl Workshop {
     }
 
     async fn delete_garbage(&self) -> Result<u64> {
-        let now = crate::time::now();
+        let now = belvedere_model::time::now();
         if self.catalog().garbage(now, "", 1).await?.is_empty() {
             return Ok(0);
         }

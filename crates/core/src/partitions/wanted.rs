@@ -4,8 +4,8 @@
 //! make them; and who takes a note takes it away, so that what is noted meanwhile is not lost.
 
 use super::{Instance, Scope};
-use crate::lake::BlockSummary;
-use crate::model::SeqRange;
+use belvedere_lake::BlockSummary;
+use belvedere_model::SeqRange;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::Notify;

@@ -6,14 +6,15 @@
 use super::file::{RowSink, new_key, write_file};
 use super::order::in_time_order;
 use super::{Instance, RowSource};
-use crate::decode::{DecodeError, Decoded, Ignored, decode_block};
-use crate::lake::{BlockRecord, LakeError, NewPartition, PartitionRecord};
-use crate::model::SeqRange;
 use crate::query::{QueryContext, note_fault};
-use crate::registry::{BlockSource, SqlSource};
-use crate::time::SECOND;
 use anyhow::{Context, Result};
 use arrow::array::RecordBatch;
+use belvedere_lake::{LakeError, NewPartition, PartitionRecord};
+use belvedere_model::BlockRecord;
+use belvedere_model::SeqRange;
+use belvedere_model::time::SECOND;
+use belvedere_view::decoder::{DecodeError, Decoded, Ignored, decode_block};
+use belvedere_view::{BlockSource, SqlSource};
 use bytes::Bytes;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::physical_plan::spill::get_record_batch_memory_size;
@@ -95,13 +96,13 @@ impl Workshop {
         Self { context, threads, grace, partition_bytes }
     }
 
-    pub(crate) fn catalog(&self) -> &crate::lake::Catalog {
+    pub(crate) fn catalog(&self) -> &belvedere_lake::Catalog {
         self.context.connection().catalog()
     }
 
     /// When files that are replaced now may be deleted.
     pub(crate) fn expiry(&self) -> i64 {
-        crate::time::now().saturating_add(self.grace)
+        belvedere_model::time::now().saturating_add(self.grace)
     }
 
     /// Takes an instance for work. `None` if somebody else has it.
@@ -229,7 +230,7 @@ impl Workshop {
         let decoder = BlocksToRows {
             instance: instance.clone(),
             sources: sources.clone(),
-            limits: self.context.limits(),
+            options: self.context.decode_options().clone(),
             budget: self.partition_bytes,
             memory: MemoryConsumer::new(format!("partition of {}", instance.name()))
                 .register(&self.context.runtime().memory_pool),
@@ -442,7 +443,7 @@ impl RowsMade {
 struct BlocksToRows {
     instance: Instance,
     sources: Arc<[BlockSource]>,
-    limits: crate::decode::DecodeLimits,
+    options: belvedere_view::decoder::DecodeOptions,
     budget: usize,
     memory: MemoryReservation,
 }
@@ -464,7 +465,15 @@ impl BlocksToRows {
                 let Some(decoder) = BlockSource::for_block(&self.sources, &block) else { return Ok(None) };
                 // a decoder's mistake costs the block, here as in queries
                 catch_unwind(AssertUnwindSafe(|| {
-                    decode_block(view_set, decoder, &block, payload, &projection, schema.clone(), self.limits)
+                    decode_block(
+                        view_set,
+                        decoder,
+                        &block,
+                        payload,
+                        &projection,
+                        schema.clone(),
+                        &self.options,
+                    )
                 }))
                 .unwrap_or_else(|_| Err(DecodeError::Decoder("it panicked".to_owned())))
                 .map(Some)

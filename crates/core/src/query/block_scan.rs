@@ -2,12 +2,13 @@
 
 use super::feed::{BlockFeed, BlockList};
 use super::{Fault, QueryContext};
-use crate::decode::{DecodeError, Decoded as DecodedBlock, decode_block};
-use crate::lake::{BlockRecord, BlockSummary, LakeConnection, LakeError};
 use crate::partitions::Instance;
-use crate::registry::BlockSource;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use belvedere_lake::{BlockSummary, LakeConnection, LakeError};
+use belvedere_model::BlockRecord;
+use belvedere_view::BlockSource;
+use belvedere_view::decoder::{DecodeError, Decoded as DecodedBlock, decode_block};
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
@@ -235,8 +236,8 @@ impl Reader {
         let metrics = self.context.connection().metrics();
         metrics.blocks_decoded.get_or_create(&[("view_set", name.to_owned())]).inc();
 
-        let (target, limits, decoders) =
-            (self.target.clone(), self.context.limits, self.context.decoders.clone());
+        let (target, options, decoders) =
+            (self.target.clone(), self.context.decode.clone(), self.context.decoders.clone());
         let block = Arc::new(block);
         let decoded = block.clone();
         // a task of its own: who waits for a permit must be polled even when nobody takes rows, or the
@@ -248,7 +249,15 @@ impl Reader {
             let decode = move || {
                 let _permit = permit;
                 let (projection, schema) = (&target.projection, target.schema.clone());
-                decode_block(target.instance.view_set, decoder, &decoded, payload, projection, schema, limits)
+                decode_block(
+                    target.instance.view_set,
+                    decoder,
+                    &decoded,
+                    payload,
+                    projection,
+                    schema,
+                    &options,
+                )
             };
             match tokio::task::spawn_blocking(decode).await {
                 Ok(rows) => Ok(rows),

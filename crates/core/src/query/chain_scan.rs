@@ -3,11 +3,12 @@
 
 use super::QueryContext;
 use super::block_scan::{note_fault, report_fault};
-use crate::decode::{ChainTarget, ChainWalk, DecodeError, Decoded};
-use crate::lake::{BlockFilter, BlockRecord, BlockSummary, ChainKey, LakeConnection, LakeError};
-use crate::model::{ProcessInfo, StreamInfo};
 use crate::partitions::{ChainPiece, Instance};
 use arrow::array::RecordBatch;
+use belvedere_lake::{BlockFilter, BlockSummary, LakeConnection, LakeError};
+use belvedere_model::{BlockRecord, ChainKey};
+use belvedere_model::{ProcessInfo, StreamInfo};
+use belvedere_view::decoder::{ChainTarget, ChainWalk, DecodeError, Decoded};
 use bytes::Bytes;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};

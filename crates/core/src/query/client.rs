@@ -1,7 +1,7 @@
 //! What clients say of themselves, in the headers of HTTP and of gRPC alike.
 
 use super::ClientInfo;
-use axum::http::HeaderMap;
+use http::HeaderMap;
 use percent_encoding::percent_decode;
 use std::net::IpAddr;
 
@@ -51,7 +51,7 @@ fn address(headers: &HeaderMap) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::http::HeaderValue;
+    use http::HeaderValue;
 
     fn headers(pairs: &[(&'static str, &[u8])]) -> HeaderMap {
         let mut headers = HeaderMap::new();

@@ -2,7 +2,7 @@
 //!
 //! Conditions are only ever used to leave out what can't match; the engine filters what is left.
 
-use crate::time::TimeRange;
+use belvedere_model::time::TimeRange;
 use datafusion::arrow::datatypes::{DataType, Schema, TimeUnit};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;

@@ -5,13 +5,13 @@ use super::error::engine_error;
 use super::refused::{RefusedTable, refused_scalar};
 use super::running::{RunningQueries, RunningQuery};
 use super::{engine, information_schema};
-use crate::access::Caller;
-use crate::decode::DecodeLimits;
-use crate::lake::{LakeConnection, LakeError};
-use crate::model::SeqRange;
+use crate::assembly::{Assembly, Functions, ViewFactory};
 use crate::partitions::{Wanted, Workshop};
-use crate::registry::{Assembly, Functions, ViewFactory};
-use crate::time::TimeRange;
+use belvedere_lake::access::Caller;
+use belvedere_lake::{LakeConnection, LakeError};
+use belvedere_model::SeqRange;
+use belvedere_model::time::TimeRange;
+use belvedere_view::decoder::DecodeOptions;
 use datafusion::error::DataFusionError;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -40,7 +40,7 @@ pub struct QueryContext {
     /// The last block that is there: the same one in the whole query.
     pub(super) last_seq: Arc<OnceCell<i64>>,
     pub(super) report: Arc<QueryReport>,
-    pub(super) limits: DecodeLimits,
+    pub(super) decode: DecodeOptions,
     /// Threads that may decode at once, over all queries.
     pub(super) decoders: Arc<Semaphore>,
     /// Where to say what it would have liked to find.
@@ -65,6 +65,7 @@ impl QueryContext {
         factory: ViewFactory,
         runtime: Arc<RuntimeEnv>,
     ) -> Self {
+        let decode = DecodeOptions::new(assembly.layouts());
         Self {
             connection,
             assembly,
@@ -76,7 +77,7 @@ impl QueryContext {
             is_live_only: false,
             last_seq: Arc::default(),
             report: Arc::default(),
-            limits: DecodeLimits::default(),
+            decode,
             decoders: Arc::new(Semaphore::new(1)),
             wanted: Arc::default(),
             upkeep: Upkeep { threads: Arc::new(Semaphore::new(1)), grace: 0, memory_bytes: 0 },
@@ -132,8 +133,8 @@ impl QueryContext {
         Ok(self.window.intersect(SeqRange::new(1, *last)))
     }
 
-    pub(crate) fn limits(&self) -> DecodeLimits {
-        self.limits
+    pub(crate) fn decode_options(&self) -> &DecodeOptions {
+        &self.decode
     }
 
     /// Whether rows are made anew whatever partitions there are.

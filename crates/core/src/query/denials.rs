@@ -7,10 +7,10 @@
 use super::engine;
 use super::running::RunningQuery;
 use super::{QueryContext, QueryError};
-use crate::lake::{DenialRecord, LakeConnection, LakeError};
-use crate::time::now;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use belvedere_lake::{DenialRecord, LakeConnection, LakeError};
+use belvedere_model::time::now;
 use datafusion::common::DFSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryPool, UnboundedMemoryPool};

@@ -1,8 +1,8 @@
 //! Whose fault it is that a query failed.
 
-use crate::access::Refused;
-use crate::lake::LakeError;
 use arrow::error::ArrowError;
+use belvedere_lake::LakeError;
+use belvedere_lake::access::Refused;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use thiserror::Error;

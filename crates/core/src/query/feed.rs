@@ -1,8 +1,9 @@
 //! The list of blocks to read, handed out to whoever is free.
 
-use crate::lake::{BlockFilter, BlockRecord, BlockSummary, LakeConnection, LakeError};
-use crate::model::SeqRange;
 use async_channel::{Receiver, Sender, bounded};
+use belvedere_lake::{BlockFilter, BlockSummary, LakeConnection, LakeError};
+use belvedere_model::BlockRecord;
+use belvedere_model::SeqRange;
 use datafusion::common::runtime::SpawnedTask;
 use std::sync::Arc;
 

@@ -4,10 +4,11 @@
 //! The engine's own schema can't be added to while it is switched on: it goes before one of that name in the catalogue.
 //! So it is off, and ours hands on what the engine's gives.
 
-use crate::registry::{Assembly, Column, ViewSet};
+use crate::assembly::Assembly;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
+use belvedere_view::{Column, ViewSet};
 use datafusion::catalog::information_schema::{INFORMATION_SCHEMA, InformationSchemaProvider};
 use datafusion::catalog::{
     CatalogProviderList, MemTable, SchemaProvider, Session, TableFunction, TableProvider,
@@ -281,7 +282,7 @@ mod tests {
     #[tokio::test]
     async fn a_session_that_is_dropped_leaves_nothing_behind() {
         let lake = Lake::in_memory().await.unwrap();
-        let session = lake.context(crate::time::TimeRange::ALL).session().unwrap();
+        let session = lake.context(belvedere_model::time::TimeRange::ALL).session().unwrap();
         let catalogs = Arc::downgrade(session.state().catalog_list());
         session.sql("SELECT * FROM information_schema.columns").await.unwrap().collect().await.unwrap();
         drop(session);

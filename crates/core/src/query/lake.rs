@@ -12,17 +12,18 @@ use super::{
     AnswerTypes, Description, QueryContext, QueryError, QueryReport, QueryRequest, complexity, documented,
     information_schema,
 };
-use crate::access::Caller;
-use crate::decode::DecodeLimits;
-use crate::lake::{LakeConnection, LakeOptions};
-use crate::model::SeqRange;
-use crate::partitions::{Expired, Retention, Wanted};
-use crate::registry::{Assembly, linked_unsorted};
-use crate::time::TimeRange;
+use crate::assembly::Assembly;
+use crate::partitions::{Expired, InstancePartitions, Retention, Wanted};
 use crate::views::Views;
 use anyhow::{Context, Result};
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use belvedere_lake::access::Caller;
+use belvedere_lake::{LakeConnection, LakeOptions};
+use belvedere_model::SeqRange;
+use belvedere_model::time::TimeRange;
+use belvedere_view::decoder::DecodeOptions;
+use belvedere_view::linked_unsorted;
 use datafusion::common::ParamValues;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
@@ -72,7 +73,7 @@ impl Default for LakeConfig {
             memory_bytes: 2 << 30,
             spill_bytes: 10 << 30,
             spill_directory: None,
-            block_bytes: DecodeLimits::default().block_bytes,
+            block_bytes: DecodeOptions::default().block_bytes,
             threads,
             // queries and senders come first
             background_threads: (threads / 2).max(1),
@@ -328,6 +329,7 @@ impl Lake {
     /// What a query of events in that range works with.
     pub fn context(&self, range: TimeRange) -> QueryContext {
         let (assembly, factory) = self.views.current();
+        let decode = DecodeOptions::new(assembly.layouts()).with_block_bytes(self.config.block_bytes);
         QueryContext {
             connection: self.connection.clone(),
             assembly,
@@ -339,7 +341,7 @@ impl Lake {
             is_live_only: false,
             last_seq: Arc::default(),
             report: Arc::default(),
-            limits: DecodeLimits { block_bytes: self.config.block_bytes },
+            decode,
             decoders: self.decoders.clone(),
             wanted: self.wanted.clone(),
             upkeep: self.upkeep.clone(),
@@ -348,6 +350,12 @@ impl Lake {
             running: self.running.clone(),
             denials: self.denials.clone(),
         }
+    }
+
+    /// The partitions of a view instance, to be made, merged and retired by hand. An error if there is no such instance,
+    /// or if its rows are not kept in partitions.
+    pub fn instance_partitions(&self, view_set: &str, instance: &str) -> Result<InstancePartitions> {
+        InstancePartitions::new(self.context(TimeRange::ALL).workshop(), view_set, instance)
     }
 
     /// What is wrong with the views that users defined in the lake.

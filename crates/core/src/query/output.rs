@@ -1,11 +1,11 @@
 //! What leaves the engine: columns in their documented types.
 
 use super::AnswerTypes;
-use crate::registry::{DOCUMENTED_TYPE, JSONB};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use belvedere_view::{DOCUMENTED_TYPE, JSONB};
 use std::sync::Arc;
 
 /// The schema that an answer leaves with: columns of views in their documented types, view types of the

@@ -1,8 +1,8 @@
 //! Reads partitions: which files side by side, which one behind the other, and what is known of their order.
 
 use super::QueryContext;
-use crate::lake::PartitionRecord;
 use crate::partitions::{Instance, engine_schema_of_files};
+use belvedere_lake::PartitionRecord;
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, Statistics};
 use datafusion::datasource::listing::PartitionedFile;

@@ -1,7 +1,7 @@
 //! Functions that are there, but not for whoever asks: naming one is an error that says which right it needs.
 
-use crate::access::Refused;
 use arrow::datatypes::DataType;
+use belvedere_lake::access::Refused;
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{

@@ -2,8 +2,8 @@
 
 use super::memory::QueryMemory;
 use super::{ClientInfo, QueryReport};
-use crate::access::{Caller, Right};
-use crate::time::{TimeRange, now};
+use belvedere_lake::access::{Caller, Right};
+use belvedere_model::time::{TimeRange, now};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -158,7 +158,7 @@ fn is_theirs(query: &RunningQuery, caller: &Caller) -> bool {
 mod tests {
     use super::super::memory::LakeMemory;
     use super::*;
-    use crate::access::{Identity, Rights};
+    use belvedere_lake::access::{Identity, Rights};
 
     fn caller(identity: Identity, rights: &str) -> Arc<Caller> {
         let rights: Rights = rights.parse().unwrap();

@@ -1,14 +1,15 @@
 //! A third party's view set, registered by value, over blocks made by hand.
 
 use super::{QueryContext, QueryError};
-use crate::access::{Caller, Identity, Right};
+use crate::assembly::{Assembly, FunctionDoc, FunctionSet, Functions};
 use crate::fixture::{block, insert, lake, lake_at, lake_with, number, process};
-use crate::lake::LakeOptions;
-use crate::registry::{API_VERSION, Assembly, FunctionDoc, FunctionSet, Functions, Item, Registration};
-use crate::time::{SECOND, TimeRange};
 use crate::{Lake, LakeConfig};
 use arrow::array::AsArray;
 use arrow::datatypes::{DataType, Int64Type};
+use belvedere_lake::LakeOptions;
+use belvedere_lake::access::{Caller, Identity, Right};
+use belvedere_model::time::{SECOND, TimeRange};
+use belvedere_view::{API_VERSION, Item, Registration};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Volatility, create_udaf};
 use futures::{StreamExt, TryStreamExt};
@@ -227,7 +228,7 @@ static ERASE: Registration = Registration {
     crate_name: "zoo",
     crate_version: "1.0.0",
     api_version: API_VERSION,
-    item: Item::Functions(Functions {
+    item: Item::Extension(&Functions {
         docs: &[FunctionDoc {
             name: "erase",
             signature: "erase(n)",

@@ -8,14 +8,14 @@ use super::context::ScanPlan;
 use super::feed::BlockList;
 use super::partition_scan::PartitionScan;
 use super::{Conditions, QueryContext};
-use crate::decode::ChainTarget;
-use crate::lake::{BlockFilter, BlockSummary, LakeError, PartitionRecord};
-use crate::model::SeqRange;
 use crate::partitions::{Instance, RowSource, Scope, chains_of};
-use crate::registry::{BlockSource, Origin, ViewSet};
-use crate::time::TimeRange;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use belvedere_lake::{BlockFilter, BlockSummary, LakeError, PartitionRecord};
+use belvedere_model::SeqRange;
+use belvedere_model::time::TimeRange;
+use belvedere_view::decoder::ChainTarget;
+use belvedere_view::{BlockSource, Origin, ViewSet};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::ToDFSchema;
 use datafusion::datasource::TableType;
@@ -241,7 +241,7 @@ impl ViewTable {
             sources: self.sources.clone(),
             schema: Arc::new(self.schema.project(read)?),
             projection: read.to_vec(),
-            limits: context.limits,
+            options: context.decode.clone(),
         };
         let scan = ChainScanExec::new(self.instance.clone(), target, pieces, live, context.clone(), threads);
         Ok((coverage, Some(Arc::new(scan))))

@@ -1,10 +1,11 @@
 //! Views whose rows are decoded from blocks.
 
+use crate::assembly::{MakerContext, View, ViewMaker};
 use crate::partitions::{Instance, RowSource, Scope, hash_of};
 use crate::query::{QueryContext, ViewTable};
-use crate::registry::{Decoder, MakerContext, View, ViewMaker};
 use anyhow::Result;
 use arrow::datatypes::Schema;
+use belvedere_view::Decoder;
 use datafusion::catalog::TableProvider;
 use std::sync::Arc;
 

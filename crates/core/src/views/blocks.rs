@@ -1,10 +1,8 @@
 //! `blocks`: one row for each block whose stream and process are known.
 
 use super::{GlobalViewMaker, Page, PagedSource};
-use crate::lake::{BlockFilter, BlockRecord};
-use crate::properties::to_list;
+use crate::assembly::Maker;
 use crate::query::{Conditions, QueryContext};
-use crate::registry::{Column, Instances, Source, ViewSet};
 use anyhow::Result;
 use arrow::array::{
     ArrayRef, BinaryArray, Int32Array, Int64Array, ListBuilder, RecordBatch, StringBuilder, StringViewArray,
@@ -12,10 +10,14 @@ use arrow::array::{
 };
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use belvedere_lake::BlockFilter;
+use belvedere_model::BlockRecord;
+use belvedere_view::properties::to_list;
+use belvedere_view::{Column, Instances, Source, ViewSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
-crate::register_view_set! {
+belvedere_view::register_view_set! {
     ViewSet {
         name: "blocks",
         about: "Blocks: batches of consecutive events of one stream, with their stream and their process",
@@ -52,11 +54,15 @@ crate::register_view_set! {
         ],
         instances: Instances::Global,
         depends_on: &[],
-        source: Source::Maker(|context| Ok(GlobalViewMaker::new(context, Blocks))),
+        source: Source::Maker,
         version: 1,
         example: "SELECT stream_id, count(*) AS blocks, sum(payload_size) AS bytes \
                   FROM blocks GROUP BY stream_id ORDER BY bytes DESC",
     }
+}
+
+crate::register_maker! {
+    Maker::new("blocks", |context| Ok(GlobalViewMaker::new(context, Blocks)))
 }
 
 #[derive(Debug)]

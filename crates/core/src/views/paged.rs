@@ -1,7 +1,7 @@
 //! Tables that are read page by page from the catalogue.
 
+use crate::assembly::{MakerContext, View, ViewMaker};
 use crate::query::{Conditions, QueryContext, engine_error};
-use crate::registry::{MakerContext, View, ViewMaker};
 use anyhow::{Result, bail};
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};

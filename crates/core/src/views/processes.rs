@@ -2,19 +2,20 @@
 
 use super::blocks::{parent_text, times};
 use super::{GlobalViewMaker, Page, PagedSource};
-use crate::lake::{ProcessActivity, ProcessFilter};
-use crate::model::ProcessInfo;
-use crate::properties::to_list;
+use crate::assembly::Maker;
 use crate::query::{Conditions, QueryContext};
-use crate::registry::{Column, Instances, Source, ViewSet};
 use anyhow::Result;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampNanosecondArray};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use belvedere_lake::{ProcessActivity, ProcessFilter};
+use belvedere_model::ProcessInfo;
+use belvedere_view::properties::to_list;
+use belvedere_view::{Column, Instances, Source, ViewSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
-crate::register_view_set! {
+belvedere_view::register_view_set! {
     ViewSet {
         name: "processes",
         about: "Processes: runs of instrumented programs",
@@ -45,10 +46,14 @@ crate::register_view_set! {
         ],
         instances: Instances::Global,
         depends_on: &["blocks"],
-        source: Source::Maker(|context| Ok(GlobalViewMaker::new(context, Processes))),
+        source: Source::Maker,
         version: 1,
         example: "SELECT exe, computer, start_time, last_block_end_time FROM processes ORDER BY start_time DESC",
     }
+}
+
+crate::register_maker! {
+    Maker::new("processes", |context| Ok(GlobalViewMaker::new(context, Processes)))
 }
 
 #[derive(Debug)]

@@ -1,13 +1,14 @@
 //! Views that are SQL over others, made anew whenever somebody asks: nothing of them is kept, what they read may be.
 
 use super::sql_view::{frame, hash_with_dependencies, scan_of};
+use crate::assembly::{MakerContext, View, ViewMaker};
 use crate::partitions::Scope;
 use crate::query::{QueryContext, engine_error, range_predicate};
-use crate::registry::{MakerContext, View, ViewMaker, ViewSet};
-use crate::time::TimeRange;
 use anyhow::Result;
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
+use belvedere_model::time::TimeRange;
+use belvedere_view::ViewSet;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::TableType;
 use datafusion::error::Result as EngineResult;

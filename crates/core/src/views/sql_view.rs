@@ -3,16 +3,17 @@
 //! What a query sees is the view's merge over partial rows: those of the partitions, and those that the view's
 //! extraction gives for the blocks that no partition covers.
 
-use crate::lake::BlockFilter;
-use crate::model::SeqRange;
+use crate::assembly::{MakerContext, View, ViewMaker};
 use crate::partitions::{Instance, RowSource, Scope};
 use crate::query::{
     Conditions, ConformExec, Coverage, PartitionScan, QueryContext, conform, external, range_predicate,
 };
-use crate::registry::{MakerContext, SqlSource, View, ViewMaker, ViewSet};
 use anyhow::{Context, Result, bail};
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
+use belvedere_lake::BlockFilter;
+use belvedere_model::SeqRange;
+use belvedere_view::{SqlSource, ViewSet};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{Column, ToDFSchema};
 use datafusion::dataframe::DataFrame;

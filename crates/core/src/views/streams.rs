@@ -2,19 +2,20 @@
 
 use super::blocks::{text_lists, times};
 use super::{GlobalViewMaker, Page, PagedSource};
-use crate::lake::StreamFilter;
-use crate::model::StreamInfo;
-use crate::properties::to_list;
+use crate::assembly::Maker;
 use crate::query::{Conditions, QueryContext};
-use crate::registry::{Column, Instances, Source, ViewSet};
 use anyhow::Result;
 use arrow::array::{ArrayRef, BinaryArray, RecordBatch, StringViewArray, TimestampNanosecondArray};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use belvedere_lake::StreamFilter;
+use belvedere_model::StreamInfo;
+use belvedere_view::properties::to_list;
+use belvedere_view::{Column, Instances, Source, ViewSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
-crate::register_view_set! {
+belvedere_view::register_view_set! {
     ViewSet {
         name: "streams",
         about: "Streams: ordered flows of events out of a process",
@@ -32,11 +33,15 @@ crate::register_view_set! {
         ],
         instances: Instances::Global,
         depends_on: &["blocks"],
-        source: Source::Maker(|context| Ok(GlobalViewMaker::new(context, Streams))),
+        source: Source::Maker,
         version: 1,
         example: "SELECT stream_id, property_get(properties, 'thread-name') AS thread \
                   FROM streams WHERE format = 'micromegas-transit'",
     }
+}
+
+crate::register_maker! {
+    Maker::new("streams", |context| Ok(GlobalViewMaker::new(context, Streams)))
 }
 
 #[derive(Debug)]

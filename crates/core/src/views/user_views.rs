@@ -15,15 +15,15 @@
 //! the same kind of view set as those of crates: partitions, background work and pruning included.
 
 use super::sql_view;
-use crate::lake::LakeConnection;
-use crate::model::SeqRange;
+use crate::assembly::{Assembly, ViewFactory};
 use crate::query::QueryContext;
-use crate::registry::{
-    API_VERSION, Assembly, Column, ColumnType, EventTime, Instances, Item, Registration, Source, SqlSource,
-    ViewFactory, ViewSet,
-};
 use anyhow::{Context, Result, bail};
 use arrow::datatypes::{DataType, Field, TimeUnit};
+use belvedere_lake::LakeConnection;
+use belvedere_model::SeqRange;
+use belvedere_view::{
+    API_VERSION, Column, ColumnType, EventTime, Instances, Item, Registration, Source, SqlSource, ViewSet,
+};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::sql::sqlparser::ast::{Statement, visit_relations};
 use datafusion::sql::sqlparser::dialect::GenericDialect;

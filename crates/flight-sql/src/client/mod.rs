@@ -12,7 +12,7 @@ use arrow_flight::sql::{ProstMessageExt, TicketStatementQuery};
 use belvedere_core::arrow::array::RecordBatch;
 use belvedere_core::arrow::datatypes::SchemaRef;
 use belvedere_core::query::AnswerTypes;
-use belvedere_core::time::{TimeRange, to_rfc3339};
+use belvedere_model::time::{TimeRange, to_rfc3339};
 pub use error::{ClientError, ErrorKind};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};

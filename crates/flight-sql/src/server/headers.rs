@@ -1,9 +1,9 @@
 //! What the headers of a request say: who asks, by what, and how the answer is wanted.
 
-use belvedere_core::access::Caller;
-use belvedere_core::axum::extract::ConnectInfo;
 use belvedere_core::query::{ClientInfo, client_info};
-use belvedere_core::time::{TimeRange, parse_rfc3339};
+use belvedere_lake::access::Caller;
+use belvedere_lake::axum::extract::ConnectInfo;
+use belvedere_model::time::{TimeRange, parse_rfc3339};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tonic::metadata::MetadataMap;

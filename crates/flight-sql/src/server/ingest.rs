@@ -18,9 +18,9 @@ use super::incoming::Incoming;
 use super::service::FlightSql;
 use super::{replica, status};
 use arrow_flight::sql::CommandStatementIngest;
-use belvedere_core::access::Right;
 use belvedere_core::arrow::array::RecordBatch;
-use belvedere_core::lake::LakeError;
+use belvedere_lake::LakeError;
+use belvedere_lake::access::Right;
 use futures::StreamExt;
 use tonic::Status;
 

@@ -19,9 +19,9 @@ use arrow_flight::sql::{Command, CommandGetDbSchemas, CommandGetTables, Nullable
 use belvedere_core::Lake;
 use belvedere_core::arrow::array::RecordBatch;
 use belvedere_core::arrow::datatypes::{Field, Schema};
+use belvedere_core::assembly::{Assembly, View};
 use belvedere_core::query::plain_schema;
-use belvedere_core::registry::{Assembly, View};
-use belvedere_core::time::TimeRange;
+use belvedere_model::time::TimeRange;
 use tonic::Status;
 
 /// As the engine calls them.

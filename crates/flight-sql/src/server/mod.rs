@@ -34,10 +34,10 @@ mod unfolded;
 mod tests;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
-use belvedere_core::axum::{Router, middleware};
 use belvedere_core::query::QueryService;
-use belvedere_core::register_routes;
-use belvedere_core::registry::{MakeRoutes, Routes};
+use belvedere_core::register_query_routes;
+use belvedere_lake::Routes;
+use belvedere_lake::axum::{Router, middleware};
 use service::FlightSql;
 use std::sync::Arc;
 
@@ -51,13 +51,10 @@ const QUESTION: usize = 8 << 20;
 /// The only call that takes rows.
 const PUT: &str = "/arrow.flight.protocol.FlightService/DoPut";
 
-register_routes! {
-    Routes {
-        name: "flight-sql",
-        about: "FlightSQL: queries, prepared statements, metadata, and copying from other lakes",
-        listeners: &["flight-sql"],
-        make: MakeRoutes::Query(router),
-    }
+register_query_routes! {
+    Routes::new("flight-sql", router)
+        .about("FlightSQL: queries, prepared statements, metadata, and copying from other lakes")
+        .listeners(&["flight-sql"])
 }
 
 /// The service as a router. A message is held in memory until it is whole: so only the call that takes rows takes large

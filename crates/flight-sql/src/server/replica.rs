@@ -6,9 +6,10 @@ use belvedere_core::arrow::array::{
 };
 use belvedere_core::arrow::compute::cast;
 use belvedere_core::arrow::datatypes::{DataType, Field, Int64Type, TimeUnit, TimestampNanosecondType};
-use belvedere_core::model::{BlockInfo, ProcessInfo, Properties, StreamInfo, StreamParts};
-use belvedere_core::properties::{jsonb_to_json, list_type};
-use belvedere_core::wire::{decode_types, encode_types, split_payload};
+use belvedere_model::properties::jsonb_to_json;
+use belvedere_model::wire::{decode_types, encode_types, split_payload};
+use belvedere_model::{BlockInfo, ProcessInfo, Properties, StreamInfo, StreamParts};
+use belvedere_view::properties::list_type;
 use bytes::Bytes;
 use serde_json::Value;
 use std::sync::Arc;

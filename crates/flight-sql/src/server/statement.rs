@@ -10,7 +10,7 @@ use arrow_flight::sql::{ProstMessageExt, TicketStatementQuery};
 use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, Ticket};
 use belvedere_core::arrow::datatypes::SchemaRef;
 use belvedere_core::query::{AnswerTypes, Description, QueryRequest, check_length, numbered_placeholders};
-use belvedere_core::time::TimeRange;
+use belvedere_model::time::TimeRange;
 use prost::Message;
 use tonic::Status;
 use uuid::Uuid;

@@ -1,8 +1,8 @@
 //! What a client is told when something went wrong.
 
-use belvedere_core::access::Refused;
-use belvedere_core::lake::LakeError;
 use belvedere_core::query::QueryError;
+use belvedere_lake::LakeError;
+use belvedere_lake::access::Refused;
 use tonic::{Code, Status};
 use uuid::Uuid;
 

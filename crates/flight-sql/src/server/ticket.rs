@@ -6,7 +6,7 @@
 
 use super::headers::Wishes;
 use arrow_flight::sql::{Any, Command, TicketStatementQuery};
-use belvedere_core::time::TimeRange;
+use belvedere_model::time::TimeRange;
 use bytes::Bytes;
 use prost::Message;
 use tonic::Status;

@@ -1,8 +1,8 @@
 //! Calls with one message.
 
-use belvedere_core::axum::BoxError;
-use belvedere_core::axum::body::Body;
-use belvedere_core::axum::extract::Request;
+use belvedere_lake::axum::BoxError;
+use belvedere_lake::axum::body::Body;
+use belvedere_lake::axum::extract::Request;
 use futures::StreamExt;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -34,7 +34,7 @@ fn until(body: Body, by: Instant) -> Body {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use belvedere_core::axum::Error;
+    use belvedere_lake::axum::Error;
     use bytes::Bytes;
     use futures::stream;
 

@@ -8,7 +8,9 @@ mod histogram;
 #[cfg(test)]
 mod tests;
 
-use belvedere_core::prelude::*;
+use belvedere_core::assembly::{FunctionDoc, FunctionSet, Functions};
+use belvedere_core::register_functions;
+use belvedere_lake::access::Right;
 use expand_histogram::ExpandHistogram;
 use figures::Figure;
 use std::sync::Arc;

@@ -3,8 +3,10 @@
 mod perfetto_trace_chunks;
 mod process_spans;
 
-use belvedere_core::prelude::*;
+use belvedere_core::assembly::{FunctionDoc, FunctionSet, Functions};
 use belvedere_core::query::QueryContext;
+use belvedere_core::register_functions;
+use belvedere_lake::access::Right;
 use perfetto_trace_chunks::PerfettoTraceChunks;
 use process_spans::ProcessSpans;
 use std::sync::Arc;

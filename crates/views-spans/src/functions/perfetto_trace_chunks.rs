@@ -12,7 +12,7 @@ use belvedere_core::datafusion::physical_plan::stream::RecordBatchReceiverStream
 use belvedere_core::datafusion::physical_plan::streaming::PartitionStream;
 use belvedere_core::query::functions::arguments::{text, time, uuid};
 use belvedere_core::query::{QueryContext, engine_error};
-use belvedere_core::time::TimeRange;
+use belvedere_model::time::TimeRange;
 use std::sync::Arc;
 use tokio::sync::mpsc::channel;
 use uuid::Uuid;

@@ -11,10 +11,10 @@ use belvedere_core::datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 use belvedere_core::datafusion::physical_plan::ExecutionPlan;
 use belvedere_core::datafusion::prelude::{DataFrame, SessionContext, ident, lit};
 use belvedere_core::datafusion::scalar::ScalarValue;
-use belvedere_core::lake::LakeError;
-use belvedere_core::model::StreamInfo;
 use belvedere_core::query::functions::arguments::{text, uuid};
 use belvedere_core::query::{QueryContext, conformed, engine_error};
+use belvedere_lake::LakeError;
+use belvedere_model::StreamInfo;
 use std::sync::Arc;
 use uuid::Uuid;
 

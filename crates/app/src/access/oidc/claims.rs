@@ -1,7 +1,7 @@
 //! What a token says of whoever has it.
 
 use super::OidcConfig;
-use belvedere_core::access::{Caller, Identity, Right};
+use belvedere_lake::access::{Caller, Identity, Right};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::time::Duration;

@@ -10,8 +10,8 @@ mod tests;
 
 use crate::args::AccessArgs;
 use anyhow::{Context, Result, bail};
-use belvedere_core::access::{Caller, Rights};
-use belvedere_core::time::{SECOND, now};
+use belvedere_lake::access::{Caller, Rights};
+use belvedere_model::time::{SECOND, now};
 use claims::{Claims, LEEWAY};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use keys::{KeySet, KnownKey};

@@ -54,7 +54,7 @@ impl Provider {
 
     /// The usual claims, with some of them replaced; `null` takes one away.
     fn claims(&self, changes: Value) -> Value {
-        let now = belvedere::core::time::now() / 1_000_000_000;
+        let now = belvedere_model::time::now() / 1_000_000_000;
         let mut claims = json!({
             "iss": self.issuer, "aud": "lake", "sub": "42", "exp": now + 600, "nbf": now - 10, "iat": now - 10,
             "email": "somebody@example.com", "email_verified": true,
@@ -117,7 +117,7 @@ fn tokens_that_are_old_early_for_others_or_of_others_are_refused() {
     let provider = Provider::start();
     let place = Place::new();
     let server = serve(&provider, &place, &[]);
-    let now = belvedere::core::time::now() / 1_000_000_000;
+    let now = belvedere_model::time::now() / 1_000_000_000;
     for changes in [
         json!({"exp": now - 60}),
         json!({"exp": null}),

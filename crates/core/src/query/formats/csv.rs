@@ -4,13 +4,13 @@
 use super::TIME_FORMAT;
 use super::fit::json_type;
 use super::json::JsonWriter;
-use crate::properties::jsonb_to_json;
 use crate::query::is_jsonb;
 use anyhow::Result;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::cast;
 use arrow::csv::WriterBuilder;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use belvedere_model::properties::jsonb_to_json;
 use std::io::Write;
 use std::sync::Arc;
 

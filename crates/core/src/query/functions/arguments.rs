@@ -1,9 +1,9 @@
 //! Arguments of functions: those of table functions are constants, known when the query is planned.
 
-use crate::time::parse_rfc3339;
 use arrow::array::ArrayRef;
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
+use belvedere_model::time::parse_rfc3339;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, ScalarFunctionArgs};
 use datafusion::scalar::ScalarValue;
@@ -55,7 +55,7 @@ pub fn time(expr: &Expr, what: &str) -> Result<i64> {
 }
 
 /// Whether values of a type are texts, in whatever shape the engine has them, or only NULL.
-pub(super) fn is_text(found: &DataType) -> bool {
+pub fn is_text(found: &DataType) -> bool {
     match found {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => true,
         DataType::Dictionary(_, values) => is_text(values),

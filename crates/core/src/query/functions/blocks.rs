@@ -1,12 +1,14 @@
 //! Single blocks as they were sent: `get_payload(…)` and `parse_block(…)`.
 
 mod get_payload;
+pub(crate) mod native_parser;
 mod parse_block;
 
-use crate::access::Right;
-use crate::lake::{BlockRecord, LakeError};
+use crate::assembly::{FunctionDoc, FunctionSet, Functions};
 use crate::query::{QueryContext, QueryError};
-use crate::registry::{FunctionDoc, FunctionSet, Functions};
+use belvedere_lake::LakeError;
+use belvedere_lake::access::Right;
+use belvedere_model::BlockRecord;
 use bytes::Bytes;
 use datafusion::error::DataFusionError;
 use std::sync::Arc;

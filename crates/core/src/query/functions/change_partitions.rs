@@ -3,13 +3,13 @@
 
 use super::arguments::{number, text, time};
 use super::said::{said, said_schema};
-use crate::model::SeqRange;
 use crate::partitions::Instance;
 use crate::query::{QueryContext, QueryError, engine_error};
-use crate::time::{SECOND, to_rfc3339};
 use anyhow::{Context, Result, bail};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use belvedere_model::SeqRange;
+use belvedere_model::time::{SECOND, to_rfc3339};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::error::{DataFusionError, Result as EngineResult};
@@ -177,7 +177,8 @@ impl Work {
             self.retire(instance, begin, end, says).await?;
         }
         let mut filter = instance.blocks_in(SeqRange::ALL);
-        filter.inserted = crate::time::TimeRange { begin: Some(begin), end: Some(end.saturating_sub(1)) };
+        filter.inserted =
+            belvedere_model::time::TimeRange { begin: Some(begin), end: Some(end.saturating_sub(1)) };
         let wanted = workshop.catalog().summary(&filter).await?;
         let (Some(first), Some(last)) = (wanted.seq_begin, wanted.seq_end) else {
             return says.line(format!("{name}: no blocks")).await;

@@ -2,15 +2,15 @@
 
 use super::arguments::text;
 use super::said::{said, said_schema};
-use crate::access::Right;
-use crate::lake::DenialRecord;
+use crate::assembly::{FunctionDoc, FunctionSet, Functions};
 use crate::query::denials::{MOST_RULES, condition};
 use crate::query::{QueryContext, external};
-use crate::registry::{FunctionDoc, FunctionSet, Functions};
-use crate::time::now;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
+use belvedere_lake::DenialRecord;
+use belvedere_lake::access::Right;
+use belvedere_model::time::now;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::error::{DataFusionError, Result};

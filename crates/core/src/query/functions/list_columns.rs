@@ -1,9 +1,9 @@
 //! `list_columns()`
 
 use crate::query::QueryContext;
-use crate::registry::Column;
 use arrow::array::{ArrayRef, BooleanArray, Int32Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
+use belvedere_view::Column;
 use datafusion::catalog::{MemTable, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::error::Result;
 use std::sync::Arc;

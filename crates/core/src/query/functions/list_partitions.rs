@@ -1,6 +1,5 @@
 //! `list_partitions()`
 
-use crate::lake::{ChainSection, PartitionRecord};
 use crate::query::{Conditions, QueryContext};
 use crate::views::{Page, PagedSource, PagedTable};
 use anyhow::Result;
@@ -10,6 +9,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
+use belvedere_lake::{ChainSection, PartitionRecord};
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use std::sync::Arc;
 

@@ -4,17 +4,10 @@ pub mod arguments;
 mod block_faults;
 pub(crate) mod blocks;
 mod change_partitions;
-pub mod color;
-mod color_scales;
 pub(crate) mod denials;
-mod input;
-pub mod interpolate;
-pub mod jsonb;
 mod list_columns;
 mod list_partitions;
 mod list_view_sets;
-mod mapping;
-pub mod properties;
 pub(crate) mod queries;
 pub(crate) mod retire;
 mod said;
@@ -23,8 +16,8 @@ pub mod scalar_argument;
 mod tests;
 mod view_instance;
 
-use crate::access::Right;
-use crate::registry::{FunctionDoc, FunctionSet, Functions};
+use crate::assembly::{FunctionDoc, FunctionSet, Functions};
+use belvedere_lake::access::Right;
 use change_partitions::{Change, ChangePartitions};
 use std::sync::Arc;
 

@@ -1,13 +1,13 @@
 //! `list_queries()` and `cancel_query(query_id)`
 
-use crate::access::Right;
+use crate::assembly::{FunctionDoc, FunctionSet, Functions};
 use crate::query::QueryContext;
 use crate::query::running::RunningQuery;
-use crate::registry::{FunctionDoc, FunctionSet, Functions};
 use arrow::array::{
     ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use belvedere_lake::access::Right;
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::datasource::MemTable;
 use datafusion::error::Result;

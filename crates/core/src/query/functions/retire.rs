@@ -3,15 +3,15 @@
 //! Each row is done by itself, and says what came of it: one that names no partition takes nothing back from the others.
 
 use super::arguments::{is_text, texts};
-use crate::access::Right;
-use crate::lake::{LakeError, PartitionRecord};
+use crate::assembly::{FunctionDoc, FunctionSet, Functions};
 use crate::query::QueryContext;
-use crate::registry::{FunctionDoc, FunctionSet, Functions};
-use crate::time::{parse_rfc3339, to_rfc3339};
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, TimeUnit, TimestampNanosecondType};
 use async_trait::async_trait;
+use belvedere_lake::access::Right;
+use belvedere_lake::{LakeError, PartitionRecord};
+use belvedere_model::time::{parse_rfc3339, to_rfc3339};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::async_udf::{AsyncScalarUDF, AsyncScalarUDFImpl};
 use datafusion::logical_expr::{

@@ -1,9 +1,9 @@
 //! Tables of what a function does or did: when, and what.
 
-use crate::time::now;
 use arrow::array::{RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
+use belvedere_model::time::now;
 use std::sync::Arc;
 
 /// The columns: `time` and `msg`.

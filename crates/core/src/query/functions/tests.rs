@@ -3,10 +3,10 @@
 use crate::Lake;
 use crate::fixture::{block, insert, lake, number, process};
 use crate::partitions::Retention;
-use crate::time::{SECOND, TimeRange};
-use crate::wire::BlockRequest;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::Int64Type;
+use belvedere_model::time::{SECOND, TimeRange};
+use belvedere_model::wire::BlockRequest;
 use futures::TryStreamExt;
 use uuid::Uuid;
 
@@ -41,7 +41,8 @@ async fn the_objects_of_a_block_are_shown_with_all_their_members() {
     let found = columns(&lake, &sql).await;
     assert_eq!(found[0].as_primitive::<Int64Type>().values(), &[0, 1]);
     assert!(found[1].as_string::<i32>().iter().all(|name| name == Some("Tick")));
-    let json = |row| crate::properties::jsonb_to_json(found[2].as_binary::<i32>().value(row)).unwrap();
+    let json =
+        |row| belvedere_model::properties::jsonb_to_json(found[2].as_binary::<i32>().value(row)).unwrap();
     assert_eq!(json(0), r#"{"__type":"Tick","number":5,"time":77}"#);
     assert_eq!(json(1), r#"{"__type":"Tick","number":-6,"time":1077}"#);
     let count = format!("SELECT count(*) FROM parse_block('{}')", request.info.block_id);

@@ -2,7 +2,7 @@
 
 use crate::query::QueryError;
 use crate::query::running::RunningQuery;
-use crate::time::to_rfc3339;
+use belvedere_model::time::to_rfc3339;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};

@@ -1,10 +1,10 @@
 //! A question, and what its answer is made of.
 
-use crate::access::Caller;
 use crate::query::{QueryError, QueryReport};
-use crate::time::TimeRange;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use belvedere_lake::access::Caller;
+use belvedere_model::time::TimeRange;
 use datafusion::common::ParamValues;
 use futures::stream::BoxStream;
 use std::net::IpAddr;

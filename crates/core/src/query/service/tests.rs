@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::LakeConfig;
-use crate::access::{Identity, Rights};
 use crate::fixture::lake_with;
+use belvedere_lake::access::{Identity, Rights};
 use futures::TryStreamExt;
 
 /// Takes long, and little memory.

@@ -2,9 +2,9 @@
 
 use super::*;
 use arrow_flight::sql::CommandStatementIngest;
-use belvedere_core::access::Rights;
 use belvedere_core::arrow::array::{ArrayRef, BinaryArray, StringArray};
-use belvedere_core::properties::to_jsonb;
+use belvedere_lake::access::Rights;
+use belvedere_model::properties::to_jsonb;
 use futures::StreamExt;
 
 async fn copy(client: &mut Client, table: &str, batch: RecordBatch) -> Result<i64, FlightError> {

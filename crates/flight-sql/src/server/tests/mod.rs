@@ -13,14 +13,14 @@ use arrow_flight::FlightInfo;
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use belvedere_core::Lake;
-use belvedere_core::access::Caller;
 use belvedere_core::arrow::array::{AsArray, RecordBatch};
 use belvedere_core::arrow::compute::{cast, concat_batches};
 use belvedere_core::arrow::datatypes::DataType;
-use belvedere_core::axum;
-use belvedere_core::feed::{Payload, Program};
 use belvedere_core::query::{QueryLimits, QueryService};
-use belvedere_core::time::SECOND;
+use belvedere_lake::access::Caller;
+use belvedere_lake::axum;
+use belvedere_model::time::SECOND;
+use belvedere_testkit::{FakePayload, FakeProcess};
 use futures::TryStreamExt;
 use std::sync::Arc;
 use tonic::transport::Channel;
@@ -48,16 +48,16 @@ pub(super) async fn client_of(lake: &Lake, caller: Option<Arc<Caller>>) -> Clien
 /// A lake with a program in it, and a client who may do anything.
 pub(super) async fn talker() -> (Lake, Client) {
     let lake = Lake::in_memory().await.unwrap();
-    lake.feed(&program()).await.unwrap();
+    program().send_to(lake.connection()).await.unwrap();
     let client = client_of(&lake, Some(Caller::anybody())).await;
     (lake, client)
 }
 
 /// A program with one stream of two blocks, a hundred seconds apart.
-pub(super) fn program() -> Program {
-    let mut program = Program::new("talker");
+pub(super) fn program() -> FakeProcess {
+    let mut program = FakeProcess::new("talker");
     program.process.properties = vec![("shift".to_owned(), "night".to_owned())];
-    let block = |begin: i64| Payload { begin, end: begin + SECOND, events: 1, objects: b"text".to_vec() };
+    let block = |begin: i64| FakePayload { begin, end: begin + SECOND, events: 1, objects: b"text".to_vec() };
     program.stream_of("log", "letters", [block(0), block(100 * SECOND)]);
     program
 }

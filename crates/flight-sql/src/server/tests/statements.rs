@@ -8,8 +8,8 @@ use arrow_flight::sql::{
 use arrow_flight::{
     Action, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, Empty, FlightDescriptor,
 };
-use belvedere_core::access::{Right, Rights};
 use belvedere_core::arrow::datatypes::Schema;
+use belvedere_lake::access::{Right, Rights};
 use prost::Message;
 
 #[tokio::test]

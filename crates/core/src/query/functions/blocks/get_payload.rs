@@ -1,15 +1,16 @@
 //! `get_payload(process_id, stream_id, block_id)`
 
 use super::{closing, damaged, payload};
-use crate::decode::BlockReader;
-use crate::lake::{BlockFilter, BlockRecord};
-use crate::model::TRANSIT_FORMAT;
 use crate::query::functions::arguments::{is_text, texts};
 use crate::query::{QueryContext, external};
-use crate::wire::{PayloadParts, encode_payload};
 use arrow::array::{Array, AsArray, BinaryArray};
 use arrow::datatypes::DataType;
 use async_trait::async_trait;
+use belvedere_lake::BlockFilter;
+use belvedere_model::BlockRecord;
+use belvedere_model::TRANSIT_FORMAT;
+use belvedere_model::wire::{PayloadParts, encode_payload};
+use belvedere_view::decoder::{BlockReader, DecodeOptions};
 use bytes::Bytes;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -167,9 +168,9 @@ impl GetPayload {
         if block.stream.format == TRANSIT_FORMAT {
             return Ok(stored);
         }
-        let limits = self.context.limits();
+        let options = self.context.decode_options().clone();
         let block = block.clone();
-        let sent = tokio::task::spawn_blocking(move || expanded(&block, stored, limits));
+        let sent = tokio::task::spawn_blocking(move || expanded(&block, stored, &options));
         let sent = sent.await.map_err(|_| closing())??;
         memory.try_grow(sent.len().saturating_mul(2))?;
         Ok(sent)
@@ -177,9 +178,9 @@ impl GetPayload {
 }
 
 /// The payload of a protocol that does not compress by itself: only the lake does.
-fn expanded(block: &BlockRecord, stored: Bytes, limits: crate::decode::DecodeLimits) -> Result<Bytes> {
+fn expanded(block: &BlockRecord, stored: Bytes, options: &DecodeOptions) -> Result<Bytes> {
     let damaged = |e| damaged("get_payload", block.info.block_id, e);
-    let reader = BlockReader::new(block, stored, limits);
+    let reader = BlockReader::new(block, stored, options);
     let objects = reader.objects().map_err(damaged)?;
     let parts = reader.payload().map_err(damaged)?;
     let sent = PayloadParts { dependencies: parts.dependencies, objects: objects.into() };

@@ -1,15 +1,16 @@
 //! `parse_block(block_id)`: a block's objects as they were sent.
 
 use super::{closing, damaged, failure, payload};
-use crate::decode::{parse_block, parsed_schema};
-use crate::lake::{BlockFilter, BlockRecord};
 use crate::query::functions::arguments::text;
 use crate::query::{QueryContext, external};
-use crate::registry::ParseBlock;
-use crate::time::to_rfc3339;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use belvedere_lake::BlockFilter;
+use belvedere_model::BlockRecord;
+use belvedere_model::time::to_rfc3339;
+use belvedere_view::ParseBlock;
+use belvedere_view::decoder::{parse_block, parsed_schema};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::datasource::TableType;
@@ -149,10 +150,10 @@ impl Objects {
         let payload = payload(&self.context, "parse_block", &self.block).await?;
         let decoders = self.context.decoders.clone();
         let permit = decoders.clone().acquire_owned().await.map_err(|_| closing())?;
-        let (block, parse, limits) = (self.block.clone(), self.parse, self.context.limits());
+        let (block, parse, options) = (self.block.clone(), self.parse, self.context.decode_options().clone());
         let mut hand_over = HandOver { to, decoders, permit: Some(permit), threads: Handle::current() };
         let read = tokio::task::spawn_blocking(move || {
-            parse_block(parse, &block, payload, limits, &mut |batch| hand_over.batch(batch))
+            parse_block(parse, &block, payload, &options, &mut |batch| hand_over.batch(batch))
         });
         let block_id = self.block.info.block_id;
         match read.await {

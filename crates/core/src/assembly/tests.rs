@@ -1,0 +1,379 @@
+use super::*;
+use belvedere_lake::Routes;
+use belvedere_view::decoder::{BlockReader, DecodeError, Rows};
+use belvedere_view::{
+    API_VERSION, BlockParserRegistration, BlockSource, BlockSourceRegistration, Column, Decoder, Instances,
+    Item, Registration, Source, SqlSource, ViewSet,
+};
+use proptest::prelude::*;
+
+#[derive(Debug)]
+struct Nothing(&'static [&'static str]);
+
+impl belvedere_view::decoder::BlockDecoder for Nothing {
+    fn columns(&self) -> &'static [&'static str] {
+        self.0
+    }
+
+    fn decode(&self, _: &BlockReader<'_>, _: &mut Rows<'_>) -> Result<usize, DecodeError> {
+        Ok(0)
+    }
+}
+
+static ROUTES: Routes<()> = Routes::new("x", |_| belvedere_lake::axum::Router::new());
+
+const COLUMNS: &[Column] = &[Column::process_id(), Column::time("time", "when").event_time()];
+
+fn registration(crate_name: &'static str, item: Item) -> &'static Registration {
+    Box::leak(Box::new(Registration { crate_name, crate_version: "1.2.3", api_version: API_VERSION, item }))
+}
+
+fn view_set(
+    crate_name: &'static str,
+    name: &'static str,
+    depends_on: &'static [&'static str],
+) -> &'static Registration {
+    view_set_of(crate_name, name, depends_on, COLUMNS, &["time"])
+}
+
+fn view_set_of(
+    crate_name: &'static str,
+    name: &'static str,
+    depends_on: &'static [&'static str],
+    columns: &'static [Column],
+    filled: &'static [&'static str],
+) -> &'static Registration {
+    let decoder: &'static Nothing = Box::leak(Box::new(Nothing(filled)));
+    let set = ViewSet {
+        name,
+        about: "a test",
+        columns,
+        instances: Instances::GlobalAndPerProcess,
+        depends_on,
+        source: Source::Blocks(BlockSource::transit("test", decoder)),
+        version: 1,
+        example: "SELECT 1",
+    };
+    registration(crate_name, Item::ViewSet(set))
+}
+
+/// A query over `b`.
+fn query(instances: Instances, depends_on: &'static [&'static str]) -> &'static Registration {
+    let set = ViewSet {
+        name: "a",
+        about: "a test",
+        columns: COLUMNS,
+        instances,
+        depends_on,
+        source: Source::Query("SELECT * FROM b"),
+        version: 1,
+        example: "SELECT 1",
+    };
+    registration("zoo", Item::ViewSet(set))
+}
+
+/// `b`, which has tables of streams.
+fn of_streams() -> &'static Registration {
+    let set = ViewSet {
+        name: "b",
+        about: "a test",
+        columns: COLUMNS,
+        instances: Instances::PerStream,
+        depends_on: &[],
+        source: Source::Blocks(BlockSource::transit("test", &Nothing(&["time"]))),
+        version: 1,
+        example: "SELECT 1",
+    };
+    registration("farm", Item::ViewSet(set))
+}
+
+fn names(assembly: &Assembly) -> Vec<&'static str> {
+    assembly.view_sets().map(|s| s.name).collect()
+}
+
+fn error(registrations: &[&'static Registration]) -> String {
+    Assembly::new(registrations.iter().copied()).unwrap_err().to_string()
+}
+
+#[test]
+fn view_sets_come_after_what_they_depend_on_and_ties_by_name() {
+    let all = [
+        view_set("a", "zebra", &[]),
+        view_set("b", "stats", &["log"]),
+        view_set("c", "log", &["zebra", "ant"]),
+        view_set("d", "ant", &[]),
+        view_set("d", "bee", &[]),
+    ];
+    let assembly = Assembly::new(all).unwrap();
+    assert_eq!(names(&assembly), ["ant", "bee", "zebra", "log", "stats"]);
+}
+
+proptest! {
+    #[test]
+    fn every_order_of_registrations_gives_the_same_assembly(
+        // core's own and four more
+        order in Just((0..crate::registrations().len() + 4).collect::<Vec<usize>>()).prop_shuffle(),
+    ) {
+        let mut all = crate::registrations();
+        all.push(view_set("third", "images", &["processes", "blocks"]));
+        all.push(view_set("third", "frames", &["images"]));
+        all.push(registration("fourth", Item::BlockSource(BlockSourceRegistration {
+            view_set: "images", is_optional: false,
+            source: BlockSource { tag: "test", format: "other", decoder: Decoder::Block(&Nothing(&["time"])) },
+        })));
+        all.push(registration("fifth", Item::BlockSource(BlockSourceRegistration {
+            view_set: "images", is_optional: false,
+            source: BlockSource { tag: "test", format: "another", decoder: Decoder::Block(&Nothing(&["time"])) },
+        })));
+        let describe = |assembly: &Assembly| {
+            let formats = |set| assembly.sources(set).iter().map(|s| s.format).collect::<Vec<_>>();
+            format!("{:?} {:?} {:?}", names(assembly), formats("images"), assembly.crates())
+        };
+        let expected = describe(&Assembly::new(all.iter().copied()).unwrap());
+        let shuffled = order.iter().map(|i| all[*i]);
+        prop_assert_eq!(describe(&Assembly::new(shuffled).unwrap()), expected);
+    }
+}
+
+#[test]
+fn leaving_a_crate_out_leaves_its_view_sets_out_and_nothing_else() {
+    let mut all = crate::registrations();
+    let without: Vec<String> = describe(&all);
+    all.push(view_set("third", "images", &["processes", "blocks"]));
+    let with: Vec<String> = describe(&all);
+    let gone: Vec<&String> = with.iter().filter(|d| !without.contains(d)).collect();
+    assert_eq!(gone.len(), 1);
+    assert!(gone[0].starts_with("images"));
+    assert!(without.iter().all(|d| with.contains(d)));
+}
+
+fn describe(registrations: &[&'static Registration]) -> Vec<String> {
+    let assembly = Assembly::new(registrations.iter().copied()).unwrap();
+    assembly.view_sets().map(|s| format!("{} {:?} {:?}", s.name, s.columns, s.schema_hash())).collect()
+}
+
+#[test]
+fn the_very_same_registration_twice_counts_once() {
+    let images = view_set("third", "images", &[]);
+    assert_eq!(names(&Assembly::new([images, images]).unwrap()), ["images"]);
+}
+
+#[test]
+fn registrations_that_do_not_fit_together_say_who_has_to_change_what() {
+    let core = crate::registrations();
+    let with = |more: &[&'static Registration]| {
+        let mut all = core.clone();
+        all.extend(more);
+        error(&all)
+    };
+    let messages = [
+        ("duplicate", with(&[view_set("zoo", "blocks", &[])])),
+        ("twice in one crate", with(&[view_set("zoo", "images", &[]), view_set("zoo", "images", &[])])),
+        ("missing", with(&[view_set("zoo", "frames", &["thread_span", "blocks"])])),
+        ("near", with(&[view_set("zoo", "frames", &["process"])])),
+        (
+            "cycle",
+            with(&[
+                view_set("zoo", "a", &["b", "blocks"]),
+                view_set("farm", "b", &["c"]),
+                view_set("farm", "c", &["a"]),
+                view_set("farm", "d", &["c"]),
+            ]),
+        ),
+        ("itself", with(&[view_set("zoo", "a", &["a"])])),
+        (
+            "source without view set",
+            with(&[registration(
+                "zoo",
+                Item::BlockSource(BlockSourceRegistration {
+                    view_set: "log_entries",
+                    is_optional: false,
+                    source: BlockSource {
+                        tag: "log",
+                        format: "zoo/v1",
+                        decoder: Decoder::Block(&Nothing(&[])),
+                    },
+                }),
+            )]),
+        ),
+        (
+            "source for a view set that is not made from blocks",
+            with(&[registration(
+                "zoo",
+                Item::BlockSource(BlockSourceRegistration {
+                    view_set: "streams",
+                    is_optional: false,
+                    source: BlockSource {
+                        tag: "log",
+                        format: "zoo/v1",
+                        decoder: Decoder::Block(&Nothing(&[])),
+                    },
+                }),
+            )]),
+        ),
+        ("query over tables of another kind", with(&[query(Instances::PerProcess, &["b"]), of_streams()])),
+        ("query of a kind that nothing has", with(&[query(Instances::PerStream, &["blocks"])])),
+        ("query that does not say what it reads", with(&[query(Instances::PerStream, &[]), of_streams()])),
+        (
+            "kept over what is not kept",
+            with(&[
+                query(Instances::PerStream, &["b"]),
+                of_streams(),
+                registration(
+                    "zoo",
+                    Item::ViewSet(ViewSet {
+                        name: "c",
+                        about: "a test",
+                        columns: COLUMNS,
+                        instances: Instances::Global,
+                        depends_on: &["a"],
+                        source: Source::Sql(SqlSource {
+                            extract: "SELECT * FROM a",
+                            merge: "SELECT * FROM partials",
+                            sort: &["time"],
+                        }),
+                        version: 1,
+                        example: "SELECT 1",
+                    }),
+                ),
+            ]),
+        ),
+        ("name of the engine's", with(&[view_set("zoo", "partials", &[])])),
+        ("unknown column", with(&[view_set_of("zoo", "a", &[], COLUMNS, &["time", "size"])])),
+        ("column of core", with(&[view_set_of("zoo", "a", &[], COLUMNS, &["time", "process_id"])])),
+        ("forgotten column", with(&[view_set_of("zoo", "a", &[], COLUMNS, &[])])),
+        (
+            "column twice",
+            with(&[view_set_of(
+                "zoo",
+                "a",
+                &[],
+                const { &[Column::int32("a", "one"), Column::int64("a", "two")] },
+                &["a"],
+            )]),
+        ),
+        (
+            "function twice",
+            with(&[registration(
+                "zoo",
+                Item::Extension(&Functions {
+                    docs: &[FunctionDoc {
+                        name: "view_instance",
+                        signature: "",
+                        about: "",
+                        needs: belvedere_lake::access::Right::Read,
+                    }],
+                    make: |_| FunctionSet::default(),
+                }),
+            )]),
+        ),
+        (
+            "another version",
+            error(&[Box::leak(Box::new(Registration {
+                crate_name: "zoo",
+                crate_version: "0.0.1",
+                api_version: API_VERSION + 1,
+                item: Item::Extension(&ROUTES),
+            }))]),
+        ),
+        (
+            "nothing registered",
+            Assembly::expecting(core.iter().copied(), &["belvedere-core", "zoo"]).unwrap_err().to_string(),
+        ),
+    ];
+    let text: Vec<String> = messages.iter().map(|(case, message)| format!("{case}:\n  {message}")).collect();
+    insta::assert_snapshot!(text.join("\n"));
+}
+
+#[test]
+fn a_schema_hash_follows_columns_and_version_only() {
+    let hash = |r: &'static Registration| match &r.item {
+        Item::ViewSet(set) => set.schema_hash(),
+        _ => Vec::new(),
+    };
+    let a = hash(view_set("a", "images", &[]));
+    assert_eq!(a.len(), 16);
+    assert_eq!(a, hash(view_set("b", "images", &["blocks"])));
+    assert_ne!(a, hash(view_set("a", "pictures", &[])));
+    const OTHER: &[Column] = &[Column::process_id(), Column::time("time", "when").event_time().nullable()];
+    assert_ne!(a, hash(view_set_of("a", "images", &[], OTHER, &["time"])));
+}
+
+#[tokio::test]
+async fn a_factory_makes_instances_and_names_what_is_near() {
+    let lake = crate::Lake::in_memory().await.unwrap();
+    let runtime = std::sync::Arc::new(datafusion::execution::runtime_env::RuntimeEnv::default());
+    let mut factory = default_view_factory(runtime, lake.connection().clone()).await.unwrap();
+    assert_eq!(
+        factory.get_global_views().iter().map(|v| v.get_view_set_name()).collect::<Vec<_>>(),
+        ["blocks", "processes", "streams"]
+    );
+    let maker = factory.get_view_sets()["blocks"].clone();
+    assert!(factory.add_view_set("blocks".to_owned(), maker.clone()).is_err());
+    assert_eq!(maker.get_schema().field(0).name(), "block_id");
+    let message = factory.make_view("proceses", "global").unwrap_err().to_string();
+    assert_eq!(message, "view set proceses not found; did you mean processes?");
+    assert!(factory.get_global_view("blocks").is_some());
+    assert!(factory.get_global_view("nope").is_none());
+}
+
+#[test]
+fn a_format_has_one_parser() {
+    let parser = |crate_name| {
+        registration(
+            crate_name,
+            Item::BlockParser(BlockParserRegistration { format: "tape", parse: |_, _| Ok(()) }),
+        )
+    };
+    let assembly = Assembly::new([parser("a")]).unwrap();
+    assert!(assembly.parser("tape").is_some() && assembly.parser("disc").is_none());
+    let error = error(&[parser("b"), parser("a")]);
+    assert!(error.contains("the parser of blocks 'tape' is registered by a and by b"), "{error}");
+}
+
+#[tokio::test]
+async fn every_function_is_documented_and_what_is_documented_is_there() {
+    use datafusion::arrow::datatypes::DataType;
+    use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
+    const fn doc(name: &'static str) -> FunctionDoc {
+        FunctionDoc { name, signature: "", about: "", needs: belvedere_lake::access::Right::Administer }
+    }
+    const DOCS: &[FunctionDoc] = &[doc("erase")];
+    fn scalar(name: &str) -> FunctionSet {
+        let nothing = std::sync::Arc::new(|_: &[ColumnarValue]| {
+            Ok(ColumnarValue::Scalar(datafusion::scalar::ScalarValue::Null))
+        });
+        let scalar = create_udf(name, vec![], DataType::Null, Volatility::Volatile, nothing);
+        FunctionSet { scalars: vec![scalar], ..FunctionSet::default() }
+    }
+    let mut error = Vec::new();
+    let sets: [fn(&crate::query::QueryContext) -> FunctionSet; 5] = [
+        |_| scalar("erase"),
+        |_| scalar("earse"),
+        |_| FunctionSet::default(),
+        |_| FunctionSet {
+            aggregates: vec![(*datafusion::functions_aggregate::sum::sum_udaf()).clone()],
+            ..scalar("erase")
+        },
+        |_| FunctionSet {
+            tables: datafusion::functions_table::all_default_table_functions()
+                .into_iter()
+                .take(1)
+                .map(|table| ("erase_all", table.function().clone()))
+                .collect(),
+            ..scalar("erase")
+        },
+    ];
+    for make in sets {
+        let functions =
+            registration("zoo", Item::Extension(Box::leak(Box::new(Functions { docs: DOCS, make }))));
+        let assembly = Assembly::new(crate::registrations().into_iter().chain([functions])).unwrap();
+        let options = belvedere_lake::LakeOptions::in_memory();
+        let made = crate::Lake::assemble(&options, assembly, crate::LakeConfig::default()).await;
+        error.push(made.err().map(|e| format!("{e:#}")).unwrap_or_default());
+    }
+    assert_eq!(error[0], "");
+    for (error, name) in error[1..].iter().zip(["'earse'", "'erase'", "'sum'", "'erase_all'"]) {
+        assert!(error.contains(name) && error.contains("of zoo is not usable"), "{name}: {error}");
+    }
+}

@@ -1,8 +1,0 @@
-//! What comes in: the service behind every protocol, and the native protocol over HTTP.
-
-mod http;
-mod service;
-
-pub(crate) use http::is_length_limit;
-pub use http::{REGISTRATION as NATIVE_ROUTES, read_body};
-pub use service::{AnnouncedBlock, Body, IngestError, IngestLimits, IngestionService};

@@ -1,0 +1,68 @@
+//! Between two numbers: `lerp`, `unlerp`, `bin_center`.
+
+use crate::input::Input;
+use crate::mapping::{Kind, Mapping};
+use arrow::array::{ArrayRef, Float64Array};
+use arrow::datatypes::DataType;
+use belvedere_core::assembly::{FunctionDoc, FunctionSet, Functions};
+use belvedere_lake::access::Right;
+use datafusion::error::Result;
+use std::sync::Arc;
+
+const LERP: Mapping = Mapping {
+    name: "lerp",
+    parameters: &[("a", Kind::Number), ("b", Kind::Number), ("t", Kind::Number)],
+    result: |_| DataType::Float64,
+    evaluate: |inputs, rows| of_three(inputs, rows, |a, b, t| a + (b - a) * t),
+};
+
+const UNLERP: Mapping = Mapping {
+    name: "unlerp",
+    parameters: &[("a", Kind::Number), ("b", Kind::Number), ("x", Kind::Number)],
+    result: |_| DataType::Float64,
+    evaluate: |inputs, rows| of_three(inputs, rows, |a, b, x| (x - a) / (b - a)),
+};
+
+const BIN_CENTER: Mapping = Mapping {
+    name: "bin_center",
+    parameters: &[("x", Kind::Number), ("cell", Kind::Number)],
+    result: |_| DataType::Float64,
+    evaluate: |inputs, rows| {
+        let (x, cell) = (inputs[0].floats()?, inputs[1].floats()?);
+        let centers = (0..rows).map(|row| {
+            let cell = cell(row)?;
+            Some(((x(row)? + cell / 2.0) / cell).floor() * cell)
+        });
+        Ok(Arc::new(centers.collect::<Float64Array>()))
+    },
+};
+
+fn of_three(inputs: &[Input], rows: usize, compute: impl Fn(f64, f64, f64) -> f64) -> Result<ArrayRef> {
+    let (a, b, c) = (inputs[0].floats()?, inputs[1].floats()?, inputs[2].floats()?);
+    let results = (0..rows).map(|row| Some(compute(a(row)?, b(row)?, c(row)?)));
+    Ok(Arc::new(results.collect::<Float64Array>()))
+}
+
+belvedere_core::register_functions! {
+    Functions {
+        docs: &[
+            FunctionDoc {
+                name: "bin_center",
+                signature: "bin_center(x, cell)",
+                about: "The middle of the cell that x is in, of cells as wide as cell and around its multiples: \
+                        floor((x + cell/2) / cell) * cell. NaN if cell is 0.", needs: Right::Read },
+            FunctionDoc {
+                name: "lerp",
+                signature: "lerp(a, b, t)",
+                about: "The number between a (t = 0) and b (t = 1), or beyond them.", needs: Right::Read },
+            FunctionDoc {
+                name: "unlerp",
+                signature: "unlerp(a, b, x)",
+                about: "Where x is between a (0) and b (1), or beyond them. NaN or infinite if a and b are equal.", needs: Right::Read },
+        ],
+        make: |_| FunctionSet {
+            scalars: [BIN_CENTER, LERP, UNLERP].map(Mapping::function).into(),
+            ..FunctionSet::default()
+        },
+    }
+}

@@ -1,0 +1,21 @@
+//! SQL functions on JSONB, on properties, for colors and between numbers.
+//!
+//! A plug-in like any other: linked in by `use belvedere_functions as _;`.
+
+pub mod color;
+mod color_scales;
+mod input;
+pub mod interpolate;
+pub mod jsonb;
+mod mapping;
+pub mod properties;
+
+use belvedere_view::Registration;
+
+/// The name that it registers under.
+pub const CRATE: &str = env!("CARGO_PKG_NAME");
+
+/// What this crate registers, as plain values.
+pub fn registrations() -> Vec<&'static Registration> {
+    vec![&color::REGISTRATION, &interpolate::REGISTRATION, &jsonb::REGISTRATION, &properties::REGISTRATION]
+}

@@ -1,0 +1,316 @@
+//! Rows on their way out.
+
+use super::error::{HttpError, QUERY_ID};
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use axum::body::{Body, Bytes};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use belvedere_core::query::formats::{Format, RowWriter};
+use belvedere_core::query::{Answer, QueryError, QueryReport};
+use futures::stream::{BoxStream, StreamExt};
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How long an answer that failed is kept open for its last line to leave.
+const LAST_WORD: Duration = Duration::from_millis(100);
+
+/// Sends an answer once its first rows are there: what fails until then has a status of its own.
+pub(super) async fn send(answer: Answer, format: Format) -> Result<Response, HttpError> {
+    let Answer { query_id, schema, mut rows, report } = answer;
+    let begin = async {
+        // before any row is made: a column may have no form in this format
+        let encoder = Encoder::new(format, schema)?;
+        match rows.next().await.transpose()? {
+            Some(batch) => encoder.rows(batch).await,
+            None => Ok((encoder, Bytes::new())),
+        }
+    };
+    let (encoder, bytes) = begin.await.map_err(|e| HttpError::from(e).of(query_id))?;
+    let sending = Sending {
+        rows,
+        encoder: Some(encoder),
+        format,
+        query_id,
+        ready: Some(bytes),
+        failure: None,
+        _report: report,
+    };
+    let chunks = futures::stream::unfold(sending, Sending::next);
+    let headers = [
+        (header::CONTENT_TYPE.as_str(), content_type(format).to_owned()),
+        (header::X_CONTENT_TYPE_OPTIONS.as_str(), "nosniff".to_owned()),
+        (QUERY_ID, query_id.to_string()),
+    ];
+    Ok((headers, Body::from_stream(chunks)).into_response())
+}
+
+fn content_type(format: Format) -> &'static str {
+    match format {
+        Format::Csv => "text/csv; charset=utf-8; header=present",
+        other => other.media_type(),
+    }
+}
+
+/// The state between two pieces of a body.
+struct Sending {
+    rows: BoxStream<'static, Result<RecordBatch, QueryError>>,
+    /// `None` after the end.
+    encoder: Option<Encoder>,
+    format: Format,
+    query_id: Uuid,
+    ready: Option<Bytes>,
+    /// What cuts the answer off once `ready` has left.
+    failure: Option<HttpError>,
+    _report: Arc<QueryReport>,
+}
+
+impl Sending {
+    /// The next piece. Nobody asks for one before the last has found its way into the connection: so a slow reader
+    /// makes the query wait.
+    async fn next(mut self) -> Option<(Result<Bytes, HttpError>, Self)> {
+        loop {
+            if let Some(bytes) = self.ready.take().filter(|bytes| !bytes.is_empty()) {
+                return Some((Ok(bytes), self));
+            }
+            if let Some(failure) = self.failure.take() {
+                // an error drops what the connection has not written yet
+                tokio::time::sleep(LAST_WORD).await;
+                return Some((Err(failure), self));
+            }
+            let encoder = self.encoder.take()?;
+            let encoded = match self.rows.next().await {
+                Some(Ok(batch)) => encoder.rows(batch).await.map(|(encoder, bytes)| (Some(encoder), bytes)),
+                Some(Err(e)) => Err(e),
+                None => encoder.end().await.map(|bytes| (None, bytes)),
+            };
+            match encoded {
+                Ok((encoder, bytes)) => (self.encoder, self.ready) = (encoder, Some(bytes)),
+                Err(e) => self.fail(e),
+            }
+        }
+    }
+
+    fn fail(&mut self, error: QueryError) {
+        // the query ends now, not when the reader has gone
+        self.rows = futures::stream::empty().boxed();
+        tracing::warn!(query_id = %self.query_id, "an answer was cut off: {error}");
+        let error = HttpError::from(error).of(self.query_id);
+        if self.format == Format::Ndjson {
+            self.ready = Some(format!("{}\n", error.to_json()).into());
+        }
+        self.failure = Some(error);
+    }
+}
+
+/// Turns rows into bytes, beside the threads that serve the network.
+struct Encoder {
+    writer: RowWriter<Written>,
+    written: Written,
+}
+
+impl Encoder {
+    fn new(format: Format, schema: SchemaRef) -> Result<Self, QueryError> {
+        let written = Written::default();
+        Ok(Self { writer: RowWriter::new(format, written.clone(), schema)?, written })
+    }
+
+    async fn rows(mut self, batch: RecordBatch) -> Result<(Self, Bytes), QueryError> {
+        aside(move || {
+            self.writer.write(&batch)?;
+            let bytes = self.written.take();
+            Ok((self, bytes))
+        })
+        .await
+    }
+
+    async fn end(self) -> Result<Bytes, QueryError> {
+        aside(move || {
+            self.writer.finish()?;
+            Ok(self.written.take())
+        })
+        .await
+    }
+}
+
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> Result<T, QueryError> {
+    let failed = |e: String| QueryError::Internal(format!("rows could not be encoded: {e}"));
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome.map_err(|e| failed(format!("{e:#}"))),
+        Err(e) => Err(failed(e.to_string())),
+    }
+}
+
+/// What a writer has written since somebody last took it. Formats that hold rows back, as Parquet does until a row
+/// group is complete, write nothing until then.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    fn take(&self) -> Bytes {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into()
+    }
+}
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{ArrayRef, Int64Array};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn batch() -> RecordBatch {
+        RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef)]).unwrap()
+    }
+
+    fn answer(rows: BoxStream<'static, Result<RecordBatch, QueryError>>) -> Answer {
+        Answer { query_id: Uuid::nil(), schema: batch().schema(), rows, report: Arc::default() }
+    }
+
+    async fn pieces(response: Response) -> Vec<Result<Bytes, axum::Error>> {
+        response.into_body().into_data_stream().collect().await
+    }
+
+    #[tokio::test]
+    async fn what_fails_in_the_middle_cuts_the_answer_off_in_every_format() {
+        for format in Format::ALL {
+            let rows = [Ok(batch()), Err(QueryError::TooLong("too slow".to_owned())), Ok(batch())];
+            let response = send(answer(futures::stream::iter(rows).boxed()), format).await.unwrap();
+            assert_eq!(response.status(), 200);
+            let mut pieces = pieces(response).await;
+            assert!(pieces.pop().unwrap().unwrap_err().to_string().contains("too slow"));
+            let sent: Vec<u8> = pieces.into_iter().flat_map(Result::unwrap).collect();
+            let text = String::from_utf8_lossy(&sent);
+            match format {
+                Format::Ndjson => {
+                    let lines: Vec<&str> = text.lines().collect();
+                    assert_eq!(lines[..2], ["{\"n\":1}", "{\"n\":2}"]);
+                    let last: serde_json::Value = serde_json::from_str(lines[2]).unwrap();
+                    assert_eq!((&last["error"]["kind"], lines.len()), (&"too_long".into(), 3));
+                }
+                Format::Json => assert!(serde_json::from_str::<serde_json::Value>(&text).is_err()),
+                Format::Csv => assert_eq!(text, "n\n1\n2\n"),
+                Format::Arrow => assert!(!sent.ends_with(&[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0])),
+                Format::Parquet => assert!(!sent.ends_with(b"PAR1") || sent.len() == 4),
+            }
+        }
+    }
+
+    /// All that a client reads from a connection.
+    async fn over_a_connection(rows: Vec<Result<RecordBatch, QueryError>>) -> String {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let rows = Arc::new(rows);
+        let routes = axum::Router::new().route(
+            "/",
+            axum::routing::get(move || {
+                let rows = rows.as_ref().clone();
+                async move { send(answer(futures::stream::iter(rows).boxed()), Format::Ndjson).await }
+            }),
+        );
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(axum::serve(listener, routes).into_future());
+        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = "GET / HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n";
+        client.write_all(request.as_bytes()).await.unwrap();
+        let mut read = Vec::new();
+        // a connection that is cut off may end with an error
+        let _ = client.read_to_end(&mut read).await;
+        server.abort();
+        String::from_utf8(read).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_client_reads_why_it_was_cut_off_and_no_proper_end() {
+        let whole = over_a_connection(vec![Ok(batch())]).await;
+        assert!(whole.ends_with("0\r\n\r\n"), "{whole}");
+        let cut = over_a_connection(vec![Ok(batch()), Err(QueryError::TooLong("too slow".to_owned()))]).await;
+        assert!(cut.contains("\"kind\":\"too_long\""), "{cut}");
+        assert!(!cut.ends_with("0\r\n\r\n"), "{cut}");
+    }
+
+    #[tokio::test]
+    async fn what_fails_at_once_is_an_error_and_no_answer() {
+        let rows = futures::stream::iter([Err(QueryError::Resources("too large".to_owned()))]).boxed();
+        let error = send(answer(rows), Format::Csv).await.unwrap_err();
+        let response = error.into_response();
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.headers()[QUERY_ID], Uuid::nil().to_string());
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_rows_is_one_in_every_format() {
+        for (format, expected) in [(Format::Ndjson, ""), (Format::Json, "[]\n"), (Format::Csv, "n\n")] {
+            let response = send(answer(futures::stream::empty().boxed()), format).await.unwrap();
+            let sent: Vec<u8> = pieces(response).await.into_iter().flat_map(Result::unwrap).collect();
+            assert_eq!(String::from_utf8(sent).unwrap(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_column_without_a_form_in_the_format_is_told_before_rows_are_made() {
+        use arrow::array::{FixedSizeListArray, Int64Builder, IntervalMonthDayNanoArray, MapBuilder};
+        use arrow::datatypes::Int64Type;
+        let mut map = MapBuilder::new(None, Int64Builder::new(), Int64Builder::new());
+        map.keys().append_value(1);
+        map.values().append_value(2);
+        map.append(true).unwrap();
+        let pair = FixedSizeListArray::from_iter_primitive::<Int64Type, _, _>([Some([Some(3), None])], 2);
+        let nested = RecordBatch::try_from_iter([
+            ("m", Arc::new(map.finish()) as ArrayRef),
+            ("l", Arc::new(pair) as ArrayRef),
+        ])
+        .unwrap();
+        for (format, expected) in [
+            (Format::Ndjson, "{\"m\":{\"1\":2},\"l\":[3,null]}\n"),
+            (Format::Csv, "m,l\n\"{\"\"1\"\":2}\",\"[3,null]\"\n"),
+        ] {
+            let rows = futures::stream::iter([Ok(nested.clone())]).boxed();
+            let answer = Answer { schema: nested.schema(), ..answer(rows) };
+            let sent = pieces(send(answer, format).await.unwrap()).await;
+            let sent: Vec<u8> = sent.into_iter().flat_map(Result::unwrap).collect();
+            assert_eq!(String::from_utf8(sent).unwrap(), expected);
+        }
+        let interval = IntervalMonthDayNanoArray::new_null(1);
+        let odd = RecordBatch::try_from_iter([("age", Arc::new(interval) as ArrayRef)]).unwrap();
+        let rows = futures::stream::pending().boxed();
+        let error = send(Answer { schema: odd.schema(), ..answer(rows) }, Format::Parquet).await.unwrap_err();
+        assert_eq!(error.to_json()["error"]["kind"], "unsupported");
+        let text = error.to_string();
+        assert!(
+            text.contains("the column 'age'") && text.contains("ask for ndjson or json or csv or arrow"),
+            "{text}"
+        );
+        assert_eq!(error.into_response().status(), 501);
+    }
+
+    #[tokio::test]
+    async fn rows_are_made_no_faster_than_they_are_read() {
+        let made = Arc::new(AtomicUsize::new(0));
+        let counter = made.clone();
+        let rows = futures::stream::iter(0..1000).map(move |_| {
+            counter.fetch_add(1, Ordering::SeqCst);
+            Ok(batch())
+        });
+        let response = send(answer(rows.boxed()), Format::Ndjson).await.unwrap();
+        let mut body = response.into_body().into_data_stream();
+        for _ in 0..3 {
+            body.next().await.unwrap().unwrap();
+        }
+        assert!(made.load(Ordering::SeqCst) <= 4);
+    }
+}

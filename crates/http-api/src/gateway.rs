@@ -1,0 +1,61 @@
+//! The form in which the gateway of micromegas is asked: for programs that are written for that.
+
+use super::error::HttpError;
+use super::request::{Question, bound, from_json, media_type, read_body, wrong_media_type};
+use super::{Service, ask, body, caller, client_of};
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use belvedere_core::query::ClientInfo;
+use belvedere_core::query::QueryService;
+use belvedere_core::query::formats::Format;
+use belvedere_model::time::{TimeRange, now, to_rfc3339};
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InJson {
+    pub(super) sql: String,
+    pub(super) time_range_begin: Option<String>,
+    pub(super) time_range_end: Option<String>,
+}
+
+/// `POST /gateway/query`: one array of objects.
+pub(super) async fn query(State(service): Service, request: Request) -> Response {
+    answer(&service, request).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn answer(service: &QueryService, request: Request) -> Result<Response, HttpError> {
+    let (parts, body) = request.into_parts();
+    let caller = caller(&parts)?;
+    let media_type = media_type(&parts.headers);
+    if media_type.as_deref() != Some("application/json") {
+        return Err(wrong_media_type(media_type.as_deref(), "application/json"));
+    }
+    let question = read(&read_body(&parts.headers, body).await?)?;
+    let client = client_of(&parts);
+    let through = format!("{}+gateway", client.client.as_deref().unwrap_or("unknown"));
+    let client = ClientInfo { client: Some(through), ..client };
+    let answer = ask(service, question, caller, client).await?;
+    body::send(answer, Format::Json).await
+}
+
+pub(super) fn read(body: &[u8]) -> Result<Question, HttpError> {
+    let InJson { sql, time_range_begin, time_range_end } = from_json(body)?;
+    let range = TimeRange {
+        begin: bound("time_range_begin", time_range_begin)?,
+        end: bound("time_range_end", time_range_end)?,
+    };
+    match (range.begin, range.end) {
+        (Some(begin), Some(end)) if begin > end => {
+            Err(HttpError::bad_request("'time_range_begin' is after 'time_range_end'"))
+        }
+        _ => Ok(Question { sql, parameters: None, range, limit: None }),
+    }
+}
+
+/// `GET /gateway/health`.
+pub(super) async fn health() -> Response {
+    let json = serde_json::json!({"status": "healthy", "timestamp": to_rfc3339(now())});
+    ([(header::CONTENT_TYPE, "application/json")], json.to_string()).into_response()
+}

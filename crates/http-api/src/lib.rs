@@ -1,0 +1,123 @@
+//! Queries over HTTP: `POST /api/query`, and the form of the gateway that programs may know already.
+//!
+//! Rows are sent as they are made: who reads slowly makes the query wait, who goes away ends it. What fails before the
+//! first row is an answer with a status and JSON; what fails later cuts the answer off, so that nobody takes a part of
+//! it for the whole.
+
+mod accept;
+mod body;
+mod error;
+mod gateway;
+mod parameters;
+mod request;
+#[cfg(test)]
+mod tests;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::header;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use belvedere_core::query::{Answer, ClientInfo, QueryRequest, QueryService, client_info};
+use belvedere_lake::Routes;
+use belvedere_lake::access::Caller;
+use belvedere_view::Registration;
+use error::HttpError;
+use request::{QueryString, Question};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Where queries are answered.
+const QUERY: &str = "/api/query";
+/// Where that is described.
+const DESCRIPTION: &str = "/api/openapi.json";
+/// Where queries are answered as the gateway does it.
+const GATEWAY_QUERY: &str = "/gateway/query";
+/// Where the gateway says that it lives.
+const GATEWAY_HEALTH: &str = "/gateway/health";
+
+/// What is served here, as OpenAPI 3.1.
+const OPENAPI: &str = include_str!("openapi.json");
+
+/// The name that it registers under.
+pub const CRATE: &str = env!("CARGO_PKG_NAME");
+
+belvedere_core::register_query_routes! {
+    Routes::new("query-api", router).about(
+        "SQL over HTTP: POST /api/query answers in Arrow, Parquet, CSV or JSON, GET /api/openapi.json describes it",
+    )
+}
+
+/// What this crate registers, as plain values.
+pub fn registrations() -> Vec<&'static Registration> {
+    vec![&REGISTRATION]
+}
+
+type Service = State<Arc<QueryService>>;
+
+fn router(service: Arc<QueryService>) -> Router {
+    Router::new()
+        .route(QUERY, post(query).fallback(other_method))
+        .route(DESCRIPTION, get(description))
+        .route(GATEWAY_QUERY, post(gateway::query).fallback(other_method))
+        .route(GATEWAY_HEALTH, get(gateway::health))
+        .with_state(service)
+}
+
+async fn query(State(service): Service, request: Request) -> Response {
+    answer(&service, request).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn answer(service: &QueryService, request: Request) -> Result<Response, HttpError> {
+    let (parts, body) = request.into_parts();
+    let caller = caller(&parts)?;
+    let query_string = QueryString::read(parts.uri.query())?;
+    let format = match query_string.format {
+        Some(format) => format,
+        None => accept::negotiate(&parts.headers).ok_or_else(HttpError::not_acceptable)?,
+    };
+    let question = Question::read(&parts.headers, query_string, body).await?;
+    let client = client_of(&parts);
+    let client = ClientInfo { client: client.client.or_else(|| Some("http".to_owned())), ..client };
+    let answer = ask(service, question, caller, client).await?;
+    body::send(answer, format).await
+}
+
+async fn ask(
+    service: &QueryService,
+    question: Question,
+    caller: Arc<Caller>,
+    client: ClientInfo,
+) -> Result<Answer, HttpError> {
+    let query_id = Uuid::new_v4();
+    let request = QueryRequest {
+        parameters: question.parameters,
+        range: question.range,
+        limit: question.limit,
+        client,
+        // also an error that comes before the query runs names it
+        query_id: Some(query_id),
+        ..QueryRequest::new(question.sql, caller)
+    };
+    service.run(request).await.map_err(|e| HttpError::from(e).of(query_id))
+}
+
+/// Who asks, as whoever listens found out.
+fn caller(parts: &Parts) -> Result<Arc<Caller>, HttpError> {
+    parts.extensions.get::<Arc<Caller>>().cloned().ok_or_else(HttpError::unauthenticated)
+}
+
+fn client_of(parts: &Parts) -> ClientInfo {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
+    client_info(&parts.headers, peer)
+}
+
+async fn other_method() -> HttpError {
+    HttpError::wrong_method()
+}
+
+async fn description() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI).into_response()
+}

@@ -1,0 +1,223 @@
+//! What is asked: JSON, or SQL as it is.
+
+use super::error::HttpError;
+use super::parameters;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::{HeaderMap, StatusCode, header};
+use belvedere_core::query::formats::Format;
+use belvedere_core::query::numbered_placeholders;
+use belvedere_lake::ingest::is_length_limit;
+use belvedere_model::time::{TimeRange, parse_bound};
+use datafusion::common::ParamValues;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// Bytes of a body: nobody writes a longer query.
+pub(super) const BODY: usize = 1 << 20;
+/// How long a body may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A query, and what it is about.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) sql: String,
+    pub(super) parameters: Option<ParamValues>,
+    pub(super) range: TimeRange,
+    pub(super) limit: Option<usize>,
+}
+
+/// A question in JSON.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InJson {
+    sql: String,
+    parameters: Option<serde_json::Value>,
+    begin: Option<String>,
+    end: Option<String>,
+    limit: Option<usize>,
+}
+
+/// What stands behind the `?` of an address.
+#[derive(Debug, Default)]
+pub(super) struct QueryString {
+    pub(super) format: Option<Format>,
+    begin: Option<String>,
+    end: Option<String>,
+    limit: Option<String>,
+}
+
+impl QueryString {
+    pub(super) fn read(text: Option<&str>) -> Result<Self, HttpError> {
+        let mut read = Self::default();
+        for (name, value) in url::form_urlencoded::parse(text.unwrap_or_default().as_bytes()) {
+            match name.as_ref() {
+                "format" => {
+                    let format = Format::named(&value).ok_or_else(|| {
+                        let names = Format::ALL.map(Format::name).join(", ");
+                        HttpError::bad_request(format!("'{value}' is not a format: {names} are"))
+                    })?;
+                    read.format = Some(format);
+                }
+                "begin" => read.begin = Some(value.into_owned()),
+                "end" => read.end = Some(value.into_owned()),
+                "limit" => read.limit = Some(value.into_owned()),
+                _ => {
+                    return Err(HttpError::bad_request(format!(
+                        "'{name}' in the address is not known: format, begin, end and limit are"
+                    )));
+                }
+            }
+        }
+        Ok(read)
+    }
+
+    fn says_what_is_asked(&self) -> bool {
+        self.begin.is_some() || self.end.is_some() || self.limit.is_some()
+    }
+}
+
+impl Question {
+    pub(super) async fn read(headers: &HeaderMap, query: QueryString, body: Body) -> Result<Self, HttpError> {
+        match media_type(headers).as_deref() {
+            Some("application/json") if query.says_what_is_asked() => Err(HttpError::bad_request(
+                "a question in JSON has 'begin', 'end' and 'limit' in it, not in the address",
+            )),
+            Some("application/json") => Self::from_json(&read_body(headers, body).await?),
+            Some("text/plain") => Self::from_text(&read_body(headers, body).await?, &query),
+            other => Err(wrong_media_type(other, "application/json or text/plain")),
+        }
+    }
+
+    fn from_json(body: &[u8]) -> Result<Self, HttpError> {
+        let InJson { sql, parameters, begin, end, limit } = from_json(body)?;
+        // '?' has a place, but no name
+        let sql = match &parameters {
+            Some(serde_json::Value::Array(_)) => numbered_placeholders(&sql).into_owned(),
+            _ => sql,
+        };
+        let parameters = parameters.map(parameters::from_json).transpose()?;
+        let range = TimeRange { begin: bound("begin", begin)?, end: bound("end", end)? };
+        Ok(Self { sql, parameters, range, limit })
+    }
+
+    fn from_text(body: &[u8], query: &QueryString) -> Result<Self, HttpError> {
+        let sql = std::str::from_utf8(body).map_err(|e| {
+            HttpError::bad_request(format!("the query is not UTF-8 after byte {}", e.valid_up_to()))
+        })?;
+        let limit = query.limit.as_deref().map(|text| {
+            text.parse()
+                .map_err(|_| HttpError::bad_request(format!("'limit' is not a number of rows: '{text}'")))
+        });
+        let range =
+            TimeRange { begin: bound("begin", query.begin.clone())?, end: bound("end", query.end.clone())? };
+        Ok(Self { sql: sql.to_owned(), parameters: None, range, limit: limit.transpose()? })
+    }
+}
+
+/// A bound of the range; `name` is what the asker calls it.
+pub(super) fn bound(name: &str, text: Option<String>) -> Result<Option<i64>, HttpError> {
+    let bound = text.map(|text| parse_bound(&text)).transpose();
+    bound.map_err(|e| HttpError::bad_request(format!("'{name}' can't be used: {e}")))
+}
+
+/// A body that has to be JSON, by its bytes.
+pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, HttpError> {
+    serde_json::from_slice(body)
+        .map_err(|e| HttpError::bad_request(format!("the body is not a question in JSON: {e}")))
+}
+
+/// The media type of the body, without parameters, in lower case.
+pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let essence = value.split(';').next().unwrap_or_default();
+    Some(essence.trim().to_ascii_lowercase())
+}
+
+pub(super) fn wrong_media_type(found: Option<&str>, wanted: &str) -> HttpError {
+    let message = match found {
+        Some(found) => format!("the body is '{found}': send {wanted}"),
+        None => format!("the request does not say what its body is: send 'Content-Type: {wanted}'"),
+    };
+    HttpError::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+}
+
+/// All of a body, if it is small enough and comes in time.
+pub(super) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, HttpError> {
+    if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
+        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        return Err(HttpError::refused(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "the body has a content encoding: send queries as they are",
+        ));
+    }
+    let too_large =
+        || HttpError::refused(StatusCode::PAYLOAD_TOO_LARGE, format!("the body has more than {BODY} bytes"));
+    if body.size_hint().lower() > BODY as u64 {
+        return Err(too_large());
+    }
+    match tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, BODY)).await {
+        Err(_) => Err(HttpError::refused(
+            StatusCode::REQUEST_TIMEOUT,
+            "the body took too long to arrive: send it again",
+        )),
+        Ok(Err(e)) if is_length_limit(&e) => Err(too_large()),
+        Ok(Err(e)) => Err(HttpError::bad_request(format!("the body could not be read: {e}"))),
+        Ok(Ok(bytes)) => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use belvedere_model::time::SECOND;
+    use serde_json::json;
+
+    fn read(json: &serde_json::Value) -> Result<Question, HttpError> {
+        Question::from_json(json.to_string().as_bytes())
+    }
+
+    #[test]
+    fn each_bound_works_alone_and_a_day_is_its_first_instant() {
+        let range = |json| read(&json).unwrap().range;
+        let day = Some(86_400 * SECOND);
+        assert_eq!(range(json!({"sql": "", "begin": "1970-01-02"})), TimeRange { begin: day, end: None });
+        assert_eq!(
+            range(json!({"sql": "", "end": "1970-01-02T01:00:00+01:00"})),
+            TimeRange { begin: None, end: day }
+        );
+        assert_eq!(range(json!({"sql": ""})), TimeRange::ALL);
+        let error = read(&json!({"sql": "", "end": "now"})).unwrap_err();
+        assert!(error.to_string().starts_with("'end' can't be used"), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_and_not_left_out() {
+        assert!(read(&json!({"sql": "", "begn": "1970-01-02"})).unwrap_err().to_string().contains("begn"));
+        assert!(read(&json!({"begin": "1970-01-02"})).unwrap_err().to_string().contains("sql"));
+        assert!(read(&json!({"sql": "", "limit": -1})).is_err());
+        assert!(QueryString::read(Some("fromat=csv")).unwrap_err().to_string().contains("'fromat'"));
+        assert!(QueryString::read(Some("format=xml")).unwrap_err().to_string().contains("ndjson"));
+    }
+
+    #[test]
+    fn question_marks_are_placeholders_if_there_are_values_for_them() {
+        let sql = |json| read(&json).unwrap().sql;
+        assert_eq!(sql(json!({"sql": "SELECT ?, '?'", "parameters": [1]})), "SELECT $1, '?'");
+        assert_eq!(sql(json!({"sql": "SELECT ?"})), "SELECT ?");
+        assert_eq!(sql(json!({"sql": "SELECT $a", "parameters": {"a": 1}})), "SELECT $a");
+    }
+
+    #[test]
+    fn sql_as_it_is_has_the_rest_in_the_address() {
+        let query = QueryString::read(Some("begin=1970-01-02&limit=3&format=csv")).unwrap();
+        assert_eq!(query.format, Some(Format::Csv));
+        let question = Question::from_text(b"SELECT 1", &query).unwrap();
+        assert_eq!((question.sql.as_str(), question.limit), ("SELECT 1", Some(3)));
+        assert_eq!(question.range, TimeRange { begin: Some(86_400 * SECOND), end: None });
+        let query = QueryString::read(Some("limit=few")).unwrap();
+        assert!(Question::from_text(b"SELECT 1", &query).unwrap_err().to_string().contains("'few'"));
+        assert!(Question::from_text(b"\xff", &QueryString::default()).is_err());
+    }
+}

@@ -1,0 +1,233 @@
+//! The blocks that are in the catalog, page by page: nothing here is as large as the lake.
+
+use super::filter::{BlockFilter, Conditions};
+use super::statement::{Arg, Statement};
+use super::{Catalog, LakeError};
+use belvedere_model::{BlockInfo, BlockRecord, ChainKey};
+use sqlx::FromRow;
+use uuid::Uuid;
+
+/// What a filter's blocks are together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromRow)]
+pub struct BlockSummary {
+    /// How many there are.
+    pub blocks: i64,
+    /// Bytes of their payloads.
+    pub payload_bytes: i64,
+    /// Events in them, as announced.
+    pub objects: i64,
+    /// Least `seq`; `None` if there is no block.
+    pub seq_begin: Option<i64>,
+    /// Greatest `seq`.
+    pub seq_end: Option<i64>,
+    /// Earliest reception, nanoseconds since the Unix epoch.
+    pub insert_begin: Option<i64>,
+    /// Latest reception.
+    pub insert_end: Option<i64>,
+}
+
+impl BlockSummary {
+    /// What these blocks and others are together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let least = |a: Option<i64>, b: Option<i64>| match (a, b) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        Self {
+            blocks: self.blocks + other.blocks,
+            payload_bytes: self.payload_bytes + other.payload_bytes,
+            objects: self.objects + other.objects,
+            seq_begin: least(self.seq_begin, other.seq_begin),
+            seq_end: self.seq_end.max(other.seq_end),
+            insert_begin: least(self.insert_begin, other.insert_begin),
+            insert_end: self.insert_end.max(other.insert_end),
+        }
+    }
+}
+
+const BLOCKS: &str = "SELECT b.seq, b.block_id, b.stream_id, b.process_id, b.begin_time, b.begin_ticks, b.end_time, \
+     b.end_ticks, b.nb_objects, b.object_offset, b.payload_size, b.insert_time, b.payload_offset, \
+     o.object_key FROM blocks b \
+     JOIN streams s ON s.stream_id = b.stream_id \
+     JOIN processes p ON p.process_id = b.process_id \
+     JOIN objects o ON o.object_id = b.object_id";
+
+#[derive(FromRow)]
+struct BlockRow {
+    seq: i64,
+    block_id: Uuid,
+    stream_id: Uuid,
+    process_id: Uuid,
+    begin_time: i64,
+    begin_ticks: i64,
+    end_time: i64,
+    end_ticks: i64,
+    nb_objects: i32,
+    object_offset: i64,
+    payload_size: i64,
+    insert_time: i64,
+    payload_offset: i64,
+    object_key: String,
+}
+
+impl Catalog {
+    /// The blocks after `after` in the order of `seq`, at most `limit` of them. A block whose stream or
+    /// process has not been announced yet is not among them.
+    pub async fn blocks(
+        &self,
+        filter: &BlockFilter,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<BlockRecord>, LakeError> {
+        let mut statement = Statement::new(BLOCKS);
+        let mut conditions = Conditions::new(&mut statement);
+        conditions.and("b.seq > ").bind(Arg::Int(after));
+        conditions.blocks(filter);
+        statement.push(" ORDER BY b.seq LIMIT ").bind(Arg::Int(limit.into()));
+        let rows = self.readers.fetch::<BlockRow>(statement).await?;
+        self.complete(rows).await
+    }
+
+    /// The blocks behind `after` in the order of their events, at most `limit` of them: for those of one stream.
+    pub async fn chain_blocks(
+        &self,
+        filter: &BlockFilter,
+        after: Option<ChainKey>,
+        limit: u32,
+    ) -> Result<Vec<BlockRecord>, LakeError> {
+        let mut statement = Statement::new(BLOCKS);
+        let mut conditions = Conditions::new(&mut statement);
+        conditions.blocks(filter);
+        if let Some((offset, ticks, id)) = after {
+            conditions.and("(b.object_offset, b.begin_ticks, b.block_id) > ").tuple([
+                Arg::Int(offset),
+                Arg::Int(ticks),
+                Arg::Uuid(id),
+            ]);
+        }
+        statement
+            .push(" ORDER BY b.object_offset, b.begin_ticks, b.block_id LIMIT ")
+            .bind(Arg::Int(limit.into()));
+        let rows = self.readers.fetch::<BlockRow>(statement).await?;
+        self.complete(rows).await
+    }
+
+    /// What the blocks of a filter are together.
+    pub async fn summary(&self, filter: &BlockFilter) -> Result<BlockSummary, LakeError> {
+        // PostgreSQL's sums of integers are numerics
+        let mut statement = Statement::new(
+            "SELECT COUNT(*) AS blocks, CAST(COALESCE(SUM(b.payload_size), 0) AS BIGINT) AS payload_bytes, \
+             CAST(COALESCE(SUM(b.nb_objects), 0) AS BIGINT) AS objects, MIN(b.seq) AS seq_begin, \
+             MAX(b.seq) AS seq_end, MIN(b.insert_time) AS insert_begin, MAX(b.insert_time) AS insert_end \
+             FROM blocks b JOIN streams s ON s.stream_id = b.stream_id \
+             JOIN processes p ON p.process_id = b.process_id",
+        );
+        Conditions::new(&mut statement).blocks(filter);
+        let rows = self.readers.fetch::<BlockSummary>(statement).await?;
+        Ok(rows.first().copied().unwrap_or_default())
+    }
+
+    /// The greatest `seq` that any block ever had, as far as blocks or partitions tell; 0 if there was none.
+    pub async fn last_seq(&self) -> Result<i64, LakeError> {
+        let statement = Statement::new(
+            "SELECT MAX(last) FROM (SELECT MAX(seq) AS last FROM blocks \
+             UNION ALL SELECT MAX(seq_end) FROM partitions) AS both_of_them",
+        );
+        let rows = self.readers.fetch::<(Option<i64>,)>(statement).await?;
+        Ok(rows.first().and_then(|r| r.0).unwrap_or(0))
+    }
+
+    /// Adds streams and processes to rows of blocks.
+    async fn complete(&self, rows: Vec<BlockRow>) -> Result<Vec<BlockRecord>, LakeError> {
+        let distinct = |id: fn(&BlockRow) -> Uuid| {
+            let mut ids: Vec<Uuid> = rows.iter().map(id).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            ids
+        };
+        let streams = self.streams_by_id(&self.readers, &distinct(|r| r.stream_id)).await?;
+        let processes = self.processes_by_id(&self.readers, &distinct(|r| r.process_id)).await?;
+        let missing = |what: &str, id: Uuid| LakeError::Corrupt(format!("{what} {id} has vanished"));
+        rows.into_iter()
+            .map(|r| {
+                let stream = streams.get(&r.stream_id).ok_or_else(|| missing("stream", r.stream_id))?;
+                let process = processes.get(&r.process_id).ok_or_else(|| missing("process", r.process_id))?;
+                Ok(BlockRecord {
+                    seq: r.seq,
+                    stream: stream.clone(),
+                    process: process.clone(),
+                    object_key: r.object_key,
+                    payload_offset: r.payload_offset as u64,
+                    info: BlockInfo {
+                        block_id: r.block_id,
+                        stream_id: r.stream_id,
+                        process_id: r.process_id,
+                        begin_time: r.begin_time,
+                        begin_ticks: r.begin_ticks,
+                        end_time: r.end_time,
+                        end_ticks: r.end_ticks,
+                        nb_objects: r.nb_objects,
+                        object_offset: r.object_offset,
+                        payload_size: r.payload_size,
+                        insert_time: r.insert_time,
+                    },
+                })
+            })
+            .collect()
+    }
+
+    /// Keys of the objects that are known to be complete, out of `keys`: those that are going to be deleted too.
+    pub async fn sealed(&self, keys: &[String]) -> Result<Vec<String>, LakeError> {
+        let mut sealed = Vec::new();
+        for keys in keys.chunks(1000) {
+            for sql in [
+                "SELECT object_key FROM objects WHERE sealed = 1 AND object_key IN ",
+                "SELECT object_key FROM garbage WHERE object_key IN ",
+            ] {
+                let mut statement = Statement::new(sql);
+                statement.tuple(keys.iter().cloned().map(Arg::Text));
+                sealed.extend(self.readers.fetch::<(String,)>(statement).await?.into_iter().map(|r| r.0));
+            }
+        }
+        Ok(sealed)
+    }
+
+    /// Blocks that a view set could not read: block id, view set, reason, when that was first seen.
+    pub async fn faults(&self) -> Result<Vec<(Uuid, String, String, i64)>, LakeError> {
+        let statement = Statement::new(
+            "SELECT block_id, view_set, reason, seen_at FROM block_faults ORDER BY seen_at, block_id LIMIT 10000",
+        );
+        self.readers.fetch(statement).await
+    }
+
+    /// Whether a block has been inserted, visible or not.
+    pub async fn has_block(&self, block_id: Uuid) -> Result<bool, LakeError> {
+        let mut statement = Statement::new("SELECT (SELECT COUNT(*) FROM blocks WHERE block_id = ");
+        statement
+            .bind(Arg::Uuid(block_id))
+            .push(") + (SELECT COUNT(*) FROM waiting_blocks WHERE block_id = ")
+            .bind(Arg::Uuid(block_id))
+            .push(")");
+        Ok(self.intake.fetch::<(i64,)>(statement).await?.first().is_some_and(|row| row.0 > 0))
+    }
+
+    /// How many blocks wait for their stream or their process.
+    pub async fn waiting_blocks(&self) -> Result<i64, LakeError> {
+        let statement = Statement::new("SELECT COUNT(*) FROM waiting_blocks");
+        Ok(self.readers.fetch::<(i64,)>(statement).await?.first().map_or(0, |r| r.0))
+    }
+
+    /// Objects with blocks behind `after`, by key, and how long each must be for all of its blocks.
+    pub async fn object_lengths(&self, after: &str, limit: u32) -> Result<Vec<(String, i64)>, LakeError> {
+        let mut statement = Statement::new(
+            "SELECT o.object_key, MAX(b.payload_offset + b.payload_size) FROM objects o \
+             JOIN blocks b ON b.object_id = o.object_id WHERE o.object_key > ",
+        );
+        statement
+            .bind(Arg::Text(after.to_owned()))
+            .push(" GROUP BY o.object_key ORDER BY o.object_key LIMIT ")
+            .bind(Arg::Int(limit.into()));
+        self.readers.fetch(statement).await
+    }
+}

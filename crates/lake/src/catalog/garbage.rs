@@ -1,0 +1,59 @@
+//! What nothing refers to any more: first its rows go, then, when nobody can be reading it, the object.
+
+use super::filter::Conditions;
+use super::statement::{Arg, Statement, Step};
+use super::{Catalog, LakeError};
+use sqlx::FromRow;
+use std::collections::HashSet;
+
+/// An object that is to be deleted.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Garbage {
+    pub object_key: String,
+}
+
+impl Catalog {
+    /// Objects to be deleted whose time has come by `now`, at most `limit` of them, by key.
+    pub async fn garbage(&self, now: i64, after: &str, limit: u32) -> Result<Vec<Garbage>, LakeError> {
+        let mut statement = Statement::new("SELECT object_key FROM garbage");
+        let mut conditions = Conditions::new(&mut statement);
+        conditions.and("expires <= ").bind(Arg::Int(now));
+        conditions.and("object_key > ").bind(Arg::Text(after.to_owned()));
+        statement.push(" ORDER BY object_key LIMIT ").bind(Arg::Int(limit.into()));
+        self.readers.fetch(statement).await
+    }
+
+    /// Waits until everything that was committed so far has reached the disk: only then may objects go that
+    /// an earlier state of the catalogue refers to.
+    pub async fn sync(&self) -> Result<(), LakeError> {
+        let touch = Statement::new("DELETE FROM garbage WHERE object_key = ''");
+        let insert = Statement::new("INSERT INTO garbage (object_key, size, expires) VALUES ('', 0, 0)");
+        self.writer.transact_synced(vec![Step::Do(insert), Step::Do(touch)]).await.map(drop)
+    }
+
+    /// Forgets objects that have been deleted.
+    pub async fn forget_garbage(&self, keys: &[String]) -> Result<(), LakeError> {
+        for keys in keys.chunks(1000) {
+            let mut statement = Statement::new("DELETE FROM garbage WHERE object_key IN ");
+            statement.tuple(keys.iter().cloned().map(Arg::Text));
+            self.writer.transact(vec![Step::Do(statement)]).await?;
+        }
+        Ok(())
+    }
+
+    /// Which of these files a partition has, or are to be deleted anyway.
+    pub async fn known_files(&self, keys: &[String]) -> Result<HashSet<String>, LakeError> {
+        let mut known = HashSet::new();
+        for keys in keys.chunks(1000) {
+            for sql in [
+                "SELECT file_key FROM partitions WHERE file_key IN ",
+                "SELECT object_key FROM garbage WHERE object_key IN ",
+            ] {
+                let mut statement = Statement::new(sql);
+                statement.tuple(keys.iter().cloned().map(Arg::Text));
+                known.extend(self.readers.fetch::<(String,)>(statement).await?.into_iter().map(|r| r.0));
+            }
+        }
+        Ok(known)
+    }
+}

@@ -1,0 +1,115 @@
+//! Which database, and how to open it.
+
+use super::statement::{Readers, SqliteWriter, Writer};
+use super::{Catalog, LakeError};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where a lake's metadata is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Database {
+    /// A SQLite file, made if it is not there.
+    Sqlite(PathBuf),
+    /// SQLite in memory: gone with the process.
+    Memory,
+    /// A PostgreSQL URL, `postgres://user:password@host:port/database`.
+    Postgres(String),
+}
+
+impl FromStr for Database {
+    type Err = LakeError;
+
+    fn from_str(url: &str) -> Result<Self, LakeError> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Ok(Self::Postgres(url.to_owned()))
+        } else if let Some(path) = url.strip_prefix("sqlite://") {
+            Ok(Self::Sqlite(path.into()))
+        } else if url == "memory:" {
+            Ok(Self::Memory)
+        } else {
+            Err(LakeError::Address(format!(
+                "'{url}' is not a database: use postgres://…, sqlite://PATH or memory:"
+            )))
+        }
+    }
+}
+
+/// How long a writer waits for its turn before it gives up.
+const BUSY: Duration = Duration::from_secs(30);
+const READERS: u32 = 4;
+
+impl Catalog {
+    /// Opens the database and brings its schema up to date. `is_relaxed` lets SQLite commit without a disk
+    /// sync.
+    pub async fn open(database: &Database, is_relaxed: bool) -> Result<Self, LakeError> {
+        match database {
+            Database::Sqlite(path) => open_sqlite(path, is_relaxed).await,
+            Database::Memory => {
+                let options = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
+                let mut connection = SqliteConnection::connect_with(&options).await?;
+                migrate_sqlite(&mut connection).await?;
+                let one = Arc::new(SqliteWriter::new(connection, false));
+                let reader = || Readers::Memory(Arc::clone(&one));
+                Ok(Self::new(reader(), reader(), Writer::Sqlite(Arc::clone(&one))))
+            }
+            #[cfg(feature = "postgres")]
+            Database::Postgres(url) => {
+                let pool = |connections| {
+                    sqlx::postgres::PgPoolOptions::new()
+                        .max_connections(connections)
+                        .acquire_timeout(BUSY)
+                        // waiting for a turn is usual under load, and a line of the log for each would be in the way
+                        .acquire_slow_threshold(BUSY)
+                };
+                let intake = pool(4).connect(url).await?;
+                sqlx::migrate!("./migrations/postgres").run(&intake).await?;
+                let readers = pool(6).connect_lazy(url)?;
+                Ok(Self::new(
+                    Readers::Postgres(readers),
+                    Readers::Postgres(intake.clone()),
+                    Writer::Postgres(intake),
+                ))
+            }
+            #[cfg(not(feature = "postgres"))]
+            Database::Postgres(_) => {
+                Err(LakeError::Address("this binary was built without the feature 'postgres'".to_owned()))
+            }
+        }
+    }
+}
+
+async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog, LakeError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(if is_relaxed { SqliteSynchronous::Normal } else { SqliteSynchronous::Full })
+        .busy_timeout(BUSY)
+        .disable_statement_logging();
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    migrate_sqlite(&mut connection).await?;
+    let options = options.read_only(true);
+    let pool =
+        |connections| SqlitePoolOptions::new().max_connections(connections).acquire_slow_threshold(BUSY);
+    let readers = pool(READERS).connect_lazy_with(options.clone());
+    // one committer reads at a time
+    let intake = pool(1).connect_lazy_with(options);
+    let writer = Writer::Sqlite(Arc::new(SqliteWriter::new(connection, is_relaxed)));
+    Ok(Catalog::new(Readers::File(readers), Readers::File(intake), writer))
+}
+
+async fn migrate_sqlite(connection: &mut SqliteConnection) -> Result<(), LakeError> {
+    let migrator = sqlx::migrate!("./migrations/sqlite");
+    // two processes that open a new lake at once both find it empty: the second one looks again
+    for _ in 0..3 {
+        if migrator.run(&mut *connection).await.is_ok() {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(migrator.run(&mut *connection).await?)
+}

@@ -1,0 +1,458 @@
+//! Which partitions there are. What is published, and what it replaces, changes in one transaction, and only
+//! if nobody else was there first.
+
+use super::filter::Conditions;
+use super::statement::{Arg, Statement, Step};
+use super::{Catalog, LakeError};
+use belvedere_model::SeqRange;
+use sqlx::FromRow;
+use uuid::Uuid;
+
+/// A file, or the knowledge that there is no row, for a range of blocks of one view instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionRecord {
+    /// Grows in the order of publication.
+    /// The partition.
+    pub partition_id: i64,
+    /// What it holds.
+    pub content: NewPartition,
+    /// When it was published, nanoseconds since the Unix epoch.
+    pub updated: i64,
+}
+
+/// What there is to say of a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewPartition {
+    /// Chosen by the publisher: what it knows the partition by.
+    pub token: Uuid,
+    /// View set.
+    pub view_set: String,
+    /// Instance of the view set: `global`, or an id.
+    pub instance: String,
+    /// Hash of the schema that the rows were made with.
+    pub schema_hash: Vec<u8>,
+    /// Blocks that it covers: all of the instance's in this range.
+    pub seqs: SeqRange,
+    /// Earliest reception of these blocks, nanoseconds since the Unix epoch.
+    pub insert_begin: i64,
+    /// Latest reception.
+    pub insert_end: i64,
+    /// Bounds of the rows' events; `None` without rows, or if the view set has no time of events.
+    pub events: Option<(i64, i64)>,
+    /// Blocks that it covers.
+    pub block_count: i64,
+    /// Events in these blocks, as announced.
+    pub object_count: i64,
+    /// Blocks among them that could not be read.
+    pub fault_count: i64,
+    /// Rows.
+    pub row_count: i64,
+    /// Key of the file; `None` without rows.
+    pub file_key: Option<String>,
+    /// Bytes of the file.
+    pub file_size: i64,
+    /// Names of the columns that the rows are in ascending order of.
+    pub sort_order: Vec<String>,
+    /// Processes that the rows are of, sorted; `None` if that is not known, or if there are many.
+    pub process_ids: Option<Vec<Uuid>>,
+    /// Events that gave no row although they are of a kind that should.
+    pub ignored_count: i64,
+    /// Which part of a stream it covers, if its rows are made along one.
+    pub chain: Option<ChainSection>,
+}
+
+/// Part of a stream's blocks in the order of their events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainSection {
+    /// The stream.
+    pub stream_id: Uuid,
+    /// Least `object_offset` that a block in it can have.
+    pub begin: i64,
+    /// Least `object_offset` of blocks behind it.
+    pub end: i64,
+    /// Digest of the decoder's state before it, see [`ChainSection::digest`].
+    pub entry: Vec<u8>,
+    /// The decoder's state behind it.
+    pub exit: Vec<u8>,
+}
+
+impl ChainSection {
+    /// What tells states apart; `None` is that of the beginning of a stream. 16 bytes.
+    pub fn digest(state: Option<&[u8]>) -> Vec<u8> {
+        Uuid::new_v5(&Uuid::NAMESPACE_OID, state.unwrap_or_default()).as_bytes().to_vec()
+    }
+
+    /// Whether `next` goes on where this one ends.
+    pub fn is_followed_by(&self, next: &Self) -> bool {
+        self.stream_id == next.stream_id
+            && self.end == next.begin
+            && Self::digest(Some(&self.exit)) == next.entry
+    }
+}
+
+/// How many blocks there are, by now, in the section of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+pub struct SectionBlocks {
+    /// The partition.
+    pub partition_id: i64,
+    /// Those that were visible when it was made.
+    pub known: i64,
+    /// Those that became visible since.
+    pub late: i64,
+}
+
+/// A range that is covered, and whether by a partition of the schema that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct CoveredRange {
+    /// View set.
+    pub view_set: String,
+    /// Instance of the view set.
+    pub instance: String,
+    /// Hash of the schema.
+    pub schema_hash: Vec<u8>,
+    /// Partitions of that instance and schema.
+    pub partitions: i64,
+}
+
+#[derive(FromRow)]
+struct PartitionRow {
+    partition_id: i64,
+    token: Uuid,
+    view_set: String,
+    instance: String,
+    schema_hash: Vec<u8>,
+    seq_begin: i64,
+    seq_end: i64,
+    insert_begin: i64,
+    insert_end: i64,
+    event_begin: Option<i64>,
+    event_end: Option<i64>,
+    block_count: i64,
+    object_count: i64,
+    fault_count: i64,
+    row_count: i64,
+    file_key: Option<String>,
+    file_size: i64,
+    sort_order: String,
+    process_ids: Option<Vec<u8>>,
+    updated: i64,
+    ignored_count: i64,
+    chain_stream: Option<Uuid>,
+    chain_begin: Option<i64>,
+    chain_end: Option<i64>,
+    chain_entry: Option<Vec<u8>>,
+    chain_exit: Option<Vec<u8>>,
+}
+
+impl From<PartitionRow> for PartitionRecord {
+    fn from(r: PartitionRow) -> Self {
+        let ids =
+            |bytes: Vec<u8>| bytes.chunks_exact(16).filter_map(|id| Uuid::from_slice(id).ok()).collect();
+        Self {
+            partition_id: r.partition_id,
+            content: NewPartition {
+                token: r.token,
+                view_set: r.view_set,
+                instance: r.instance,
+                schema_hash: r.schema_hash,
+                seqs: SeqRange::new(r.seq_begin, r.seq_end),
+                insert_begin: r.insert_begin,
+                insert_end: r.insert_end,
+                events: r.event_begin.zip(r.event_end),
+                block_count: r.block_count,
+                object_count: r.object_count,
+                fault_count: r.fault_count,
+                row_count: r.row_count,
+                file_key: r.file_key,
+                file_size: r.file_size,
+                sort_order: r.sort_order.split(',').filter(|c| !c.is_empty()).map(str::to_owned).collect(),
+                process_ids: r.process_ids.map(ids),
+                ignored_count: r.ignored_count,
+                chain: r.chain_stream.map(|stream_id| ChainSection {
+                    stream_id,
+                    begin: r.chain_begin.unwrap_or_default(),
+                    end: r.chain_end.unwrap_or_default(),
+                    entry: r.chain_entry.unwrap_or_default(),
+                    exit: r.chain_exit.unwrap_or_default(),
+                }),
+            },
+            updated: r.updated,
+        }
+    }
+}
+
+impl Catalog {
+    /// The partitions of one instance with that schema, in the order of what they cover. They don't overlap.
+    pub async fn partitions_of(
+        &self,
+        view_set: &str,
+        instance: &str,
+        schema_hash: &[u8],
+    ) -> Result<Vec<PartitionRecord>, LakeError> {
+        let mut statement = Statement::new("SELECT * FROM partitions WHERE view_set = ");
+        statement
+            .bind(Arg::Text(view_set.to_owned()))
+            .push(" AND instance = ")
+            .bind(Arg::Text(instance.to_owned()))
+            .push(" AND schema_hash = ")
+            .bind(Arg::Bytes(schema_hash.to_vec()))
+            .push(" ORDER BY seq_begin");
+        let rows = self.readers.fetch::<PartitionRow>(statement).await?;
+        Ok(rows.into_iter().map(PartitionRecord::from).collect())
+    }
+
+    /// How many blocks up to `last_seq` there are in the sections of an instance's partitions, by now.
+    pub async fn section_blocks(
+        &self,
+        view_set: &str,
+        instance: &str,
+        schema_hash: &[u8],
+        last_seq: i64,
+    ) -> Result<Vec<SectionBlocks>, LakeError> {
+        let mut statement = Statement::new(
+            "SELECT p.partition_id, CAST(SUM(CASE WHEN b.seq <= p.seq_end THEN 1 ELSE 0 END) AS BIGINT) AS known, \
+             CAST(SUM(CASE WHEN b.seq > p.seq_end THEN 1 ELSE 0 END) AS BIGINT) AS late \
+             FROM partitions p LEFT JOIN blocks b ON b.stream_id = p.chain_stream \
+             AND b.object_offset >= p.chain_begin AND b.object_offset < p.chain_end AND b.seq <= ",
+        );
+        statement.bind(Arg::Int(last_seq)).push(" WHERE p.chain_stream IS NOT NULL AND p.view_set = ");
+        statement
+            .bind(Arg::Text(view_set.to_owned()))
+            .push(" AND p.instance = ")
+            .bind(Arg::Text(instance.to_owned()))
+            .push(" AND p.schema_hash = ")
+            .bind(Arg::Bytes(schema_hash.to_vec()))
+            .push(" GROUP BY p.partition_id");
+        self.readers.fetch(statement).await
+    }
+
+    /// All partitions behind `after` in the order of publication, whatever their schema; of one view set if
+    /// one is named.
+    pub async fn partitions(
+        &self,
+        view_set: Option<&str>,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<PartitionRecord>, LakeError> {
+        let mut statement = Statement::new("SELECT * FROM partitions");
+        let mut conditions = Conditions::new(&mut statement);
+        conditions.and("partition_id > ").bind(Arg::Int(after));
+        if let Some(view_set) = view_set {
+            conditions.and("view_set = ").bind(Arg::Text(view_set.to_owned()));
+        }
+        statement.push(" ORDER BY partition_id LIMIT ").bind(Arg::Int(limit.into()));
+        let rows = self.readers.fetch::<PartitionRow>(statement).await?;
+        Ok(rows.into_iter().map(PartitionRecord::from).collect())
+    }
+
+    /// The partitions, mostly one or none, with that file.
+    pub async fn partitions_with_file(&self, file_key: &str) -> Result<Vec<PartitionRecord>, LakeError> {
+        let mut statement = Statement::new("SELECT * FROM partitions");
+        Conditions::new(&mut statement).and("file_key = ").bind(Arg::Text(file_key.to_owned()));
+        statement.push(" ORDER BY partition_id");
+        let rows = self.readers.fetch::<PartitionRow>(statement).await?;
+        Ok(rows.into_iter().map(PartitionRecord::from).collect())
+    }
+
+    /// The partitions of an instance, whatever their schema, with exactly these times of reception.
+    pub async fn partitions_inserted(
+        &self,
+        view_set: &str,
+        instance: &str,
+        (begin, end): (i64, i64),
+    ) -> Result<Vec<PartitionRecord>, LakeError> {
+        let mut statement = Statement::new("SELECT * FROM partitions");
+        let mut conditions = Conditions::new(&mut statement);
+        conditions.and("view_set = ").bind(Arg::Text(view_set.to_owned()));
+        conditions.and("instance = ").bind(Arg::Text(instance.to_owned()));
+        conditions.and("insert_begin = ").bind(Arg::Int(begin));
+        conditions.and("insert_end = ").bind(Arg::Int(end));
+        statement.push(" ORDER BY partition_id");
+        let rows = self.readers.fetch::<PartitionRow>(statement).await?;
+        Ok(rows.into_iter().map(PartitionRecord::from).collect())
+    }
+
+    /// Instances that have partitions, by view set, instance and schema.
+    pub async fn partitioned_instances(&self) -> Result<Vec<CoveredRange>, LakeError> {
+        let statement = Statement::new(
+            "SELECT view_set, instance, schema_hash, COUNT(*) AS partitions FROM partitions \
+             GROUP BY view_set, instance, schema_hash ORDER BY view_set, instance, schema_hash",
+        );
+        self.readers.fetch(statement).await
+    }
+
+    /// Makes a partition visible and those away that it replaces, whose files may be deleted from `expires` on.
+    /// `false`, and nothing has changed, if one of the replaced ones is gone or another partition covers some
+    /// of the same blocks: somebody else was first.
+    pub async fn publish(
+        &self,
+        new: &NewPartition,
+        replaced: &[i64],
+        expires: i64,
+    ) -> Result<bool, LakeError> {
+        let ids = |statement: &mut Statement| {
+            statement.tuple(replaced.iter().copied().map(Arg::Int));
+        };
+        let mut insert = Statement::new(
+            "INSERT INTO partitions (token, view_set, instance, schema_hash, seq_begin, seq_end, insert_begin, \
+             insert_end, event_begin, event_end, block_count, object_count, fault_count, row_count, file_key, \
+             file_size, sort_order, process_ids, updated, ignored_count, chain_stream, chain_begin, chain_end, \
+             chain_entry, chain_exit) SELECT ",
+        );
+        let process_ids = new.process_ids.as_ref();
+        let chain = new.chain.as_ref();
+        for (i, arg) in [
+            Arg::Uuid(new.token),
+            Arg::Text(new.view_set.clone()),
+            Arg::Text(new.instance.clone()),
+            Arg::Bytes(new.schema_hash.clone()),
+            Arg::Int(new.seqs.begin),
+            Arg::Int(new.seqs.end),
+            Arg::Int(new.insert_begin),
+            Arg::Int(new.insert_end),
+            Arg::OptionalInt(new.events.map(|e| e.0)),
+            Arg::OptionalInt(new.events.map(|e| e.1)),
+            Arg::Int(new.block_count),
+            Arg::Int(new.object_count),
+            Arg::Int(new.fault_count),
+            Arg::Int(new.row_count),
+            Arg::OptionalText(new.file_key.clone()),
+            Arg::Int(new.file_size),
+            Arg::Text(new.sort_order.join(",")),
+            Arg::OptionalBytes(process_ids.map(|ids| ids.iter().flat_map(|id| *id.as_bytes()).collect())),
+            Arg::Int(belvedere_model::time::now()),
+            Arg::Int(new.ignored_count),
+            Arg::OptionalUuid(chain.map(|c| c.stream_id)),
+            Arg::OptionalInt(chain.map(|c| c.begin)),
+            Arg::OptionalInt(chain.map(|c| c.end)),
+            Arg::OptionalBytes(chain.map(|c| c.entry.clone())),
+            Arg::OptionalBytes(chain.map(|c| c.exit.clone())),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            insert.push(if i > 0 { ", " } else { "" }).bind(arg);
+        }
+        insert.push(" WHERE NOT EXISTS (SELECT 1 FROM partitions WHERE ");
+        overlapping(&mut insert, new);
+        if !replaced.is_empty() {
+            insert.push(" AND partition_id NOT IN ");
+            ids(&mut insert);
+        }
+        insert.push(")");
+        if !replaced.is_empty() {
+            insert.push(" AND (SELECT COUNT(*) FROM partitions WHERE partition_id IN ");
+            ids(&mut insert);
+            insert.push(") = ").bind(Arg::Int(replaced.len() as i64));
+        }
+        let mut steps = vec![Step::Count(insert)];
+        if !replaced.is_empty() {
+            let is_published = |statement: &mut Statement| {
+                statement
+                    .push(" AND EXISTS (SELECT 1 FROM partitions WHERE token = ")
+                    .bind(Arg::Uuid(new.token))
+                    .push(")");
+            };
+            let mut discard = discard_files(expires);
+            discard.push(" AND partition_id IN ");
+            ids(&mut discard);
+            is_published(&mut discard);
+            discard.push(" ON CONFLICT DO NOTHING");
+            let mut delete = Statement::new("DELETE FROM partitions WHERE partition_id IN ");
+            ids(&mut delete);
+            is_published(&mut delete);
+            steps.extend([Step::Do(discard), Step::Do(delete)]);
+        }
+        Ok(self.writer.transact(steps).await? > 0)
+    }
+
+    /// Lets a partition cover blocks behind its end that have no rows in its instance. `false` if somebody else
+    /// changed it or covers some of them.
+    pub async fn extend(&self, partition: &PartitionRecord, seq_end: i64) -> Result<bool, LakeError> {
+        let mut update = Statement::new("UPDATE partitions SET seq_end = ");
+        update
+            .bind(Arg::Int(seq_end))
+            .push(" WHERE partition_id = ")
+            .bind(Arg::Int(partition.partition_id))
+            .push(" AND seq_end = ")
+            .bind(Arg::Int(partition.content.seqs.end))
+            .push(" AND NOT EXISTS (SELECT 1 FROM partitions WHERE ");
+        let wider = NewPartition {
+            seqs: SeqRange::new(partition.content.seqs.begin, seq_end),
+            ..partition.content.clone()
+        };
+        overlapping(&mut update, &wider);
+        update.push(" AND partition_id <> ").bind(Arg::Int(partition.partition_id)).push(")");
+        Ok(self.writer.transact(vec![Step::Count(update)]).await? > 0)
+    }
+
+    /// Takes partitions away; their files may be deleted from `expires` on. Returns how many were still there.
+    pub async fn retire(&self, partition_ids: &[i64], expires: i64) -> Result<u64, LakeError> {
+        let mut retired = 0;
+        for ids in partition_ids.chunks(1000) {
+            let mut discard = discard_files(expires);
+            discard.push(" AND partition_id IN ").tuple(ids.iter().copied().map(Arg::Int));
+            discard.push(" ON CONFLICT DO NOTHING");
+            let mut delete = Statement::new("DELETE FROM partitions WHERE partition_id IN ");
+            delete.tuple(ids.iter().copied().map(Arg::Int));
+            retired += self.writer.transact(vec![Step::Do(discard), Step::Count(delete)]).await?;
+        }
+        Ok(retired)
+    }
+
+    /// Takes a piece of work, for `duration` nanoseconds at most. `false` if somebody else has it.
+    pub async fn claim(&self, job: &str, owner: Uuid, duration: i64) -> Result<bool, LakeError> {
+        let now = belvedere_model::time::now();
+        let mut claim = Statement::new("INSERT INTO leases (job, owner, expires) VALUES ");
+        claim
+            .tuple([Arg::Text(job.to_owned()), Arg::Uuid(owner), Arg::Int(now.saturating_add(duration))])
+            .push(" ON CONFLICT (job) DO UPDATE SET owner = excluded.owner, expires = excluded.expires ")
+            .push("WHERE leases.expires < ")
+            .bind(Arg::Int(now))
+            // a clock that was set back must not keep everybody out
+            .push(" OR leases.expires > ")
+            .bind(Arg::Int(now.saturating_add(duration.saturating_mul(2))))
+            .push(" OR leases.owner = ")
+            .bind(Arg::Uuid(owner));
+        Ok(self.writer.transact(vec![Step::Count(claim)]).await? > 0)
+    }
+
+    /// Gives back what was taken.
+    pub async fn release(&self, job: &str, owner: Uuid) -> Result<(), LakeError> {
+        let mut release = Statement::new("DELETE FROM leases WHERE job = ");
+        release.bind(Arg::Text(job.to_owned())).push(" AND owner = ").bind(Arg::Uuid(owner));
+        self.writer.transact(vec![Step::Do(release)]).await.map(drop)
+    }
+}
+
+/// Partitions that cover some of the same blocks.
+fn overlapping(statement: &mut Statement, new: &NewPartition) {
+    statement
+        .push("view_set = ")
+        .bind(Arg::Text(new.view_set.clone()))
+        .push(" AND instance = ")
+        .bind(Arg::Text(new.instance.clone()))
+        .push(" AND schema_hash = ")
+        .bind(Arg::Bytes(new.schema_hash.clone()));
+    match &new.chain {
+        None => statement
+            .push(" AND seq_begin <= ")
+            .bind(Arg::Int(new.seqs.end))
+            .push(" AND seq_end >= ")
+            .bind(Arg::Int(new.seqs.begin)),
+        Some(chain) => statement
+            .push(" AND chain_stream = ")
+            .bind(Arg::Uuid(chain.stream_id))
+            .push(" AND chain_begin < ")
+            .bind(Arg::Int(chain.end))
+            .push(" AND chain_end > ")
+            .bind(Arg::Int(chain.begin)),
+    };
+}
+
+fn discard_files(expires: i64) -> Statement {
+    let mut statement =
+        Statement::new("INSERT INTO garbage (object_key, size, expires) SELECT file_key, file_size, ");
+    statement.bind(Arg::Int(expires)).push(" FROM partitions WHERE file_key IS NOT NULL");
+    statement
+}

@@ -1,0 +1,102 @@
+//! What retention takes away: blocks, and the objects that hold no others.
+//!
+//! Processes and streams stay: they are announced once, and may still send.
+
+use super::statement::{Arg, Statement, Step};
+use super::{BlockSummary, Catalog, LakeError};
+
+/// Blocks that one transaction takes away.
+const STEP: i64 = 5000;
+
+/// Which blocks are to go: of those up to `up_to`, the ones received before `cutoff` or not behind `beyond_size`.
+#[derive(Debug, Clone, Copy)]
+pub struct ExpiredBlocks {
+    /// Greatest `seq` that may go.
+    pub up_to: i64,
+    /// Received before this, nanoseconds since the Unix epoch.
+    pub cutoff: i64,
+    /// Or up to this `seq`, because the lake is too large.
+    pub beyond_size: i64,
+}
+
+impl ExpiredBlocks {
+    fn condition(self, statement: &mut Statement) {
+        statement
+            .push("seq <= ")
+            .bind(Arg::Int(self.up_to))
+            .push(" AND (insert_time < ")
+            .bind(Arg::Int(self.cutoff))
+            .push(" OR seq <= ")
+            .bind(Arg::Int(self.beyond_size))
+            .push(") AND EXISTS (SELECT 1 FROM objects o WHERE o.object_id = blocks.object_id AND o.sealed = 1)");
+    }
+}
+
+impl Catalog {
+    /// The blocks that are to go. Those in an object that still grows are not among them: it would be read back at
+    /// the next start.
+    pub async fn expired_blocks(&self, expired: ExpiredBlocks) -> Result<BlockSummary, LakeError> {
+        let mut statement = Statement::new(
+            "SELECT COUNT(*) AS blocks, CAST(COALESCE(SUM(payload_size), 0) AS BIGINT) AS payload_bytes, \
+             CAST(COALESCE(SUM(nb_objects), 0) AS BIGINT) AS objects, MIN(seq) AS seq_begin, \
+             MAX(seq) AS seq_end, MIN(insert_time) AS insert_begin, MAX(insert_time) AS insert_end \
+             FROM blocks WHERE ",
+        );
+        expired.condition(&mut statement);
+        Ok(self.readers.fetch::<BlockSummary>(statement).await?.first().copied().unwrap_or_default())
+    }
+
+    /// The last block that goes if the latest ones with `limit` bytes of payload stay; 0 if all do.
+    pub async fn last_beyond_size(&self, limit: u64) -> Result<i64, LakeError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut statement = Statement::new(
+            "SELECT MAX(seq) FROM (SELECT seq, SUM(payload_size) OVER (ORDER BY seq DESC) AS total \
+             FROM blocks) AS b WHERE total > ",
+        );
+        statement.bind(Arg::Int(limit));
+        let rows = self.readers.fetch::<(Option<i64>,)>(statement).await?;
+        Ok(rows.first().and_then(|r| r.0).unwrap_or(0))
+    }
+
+    /// The last block that was received before an instant; 0 if there is none.
+    pub async fn last_received_before(&self, cutoff: i64) -> Result<i64, LakeError> {
+        let mut statement = Statement::new("SELECT MAX(seq) FROM blocks WHERE insert_time < ");
+        statement.bind(Arg::Int(cutoff));
+        let rows = self.readers.fetch::<(Option<i64>,)>(statement).await?;
+        Ok(rows.first().and_then(|r| r.0).unwrap_or(0))
+    }
+
+    /// Takes some of these blocks away, and discards the objects that hold no block any more. Returns how many
+    /// blocks there were to take.
+    pub async fn delete_expired_blocks(
+        &self,
+        expired: ExpiredBlocks,
+        expires: i64,
+    ) -> Result<u64, LakeError> {
+        let mut faults = Statement::new(
+            "DELETE FROM block_faults WHERE block_id IN (SELECT block_id FROM blocks WHERE seq IN (",
+        );
+        let mut blocks = Statement::new("DELETE FROM blocks WHERE seq IN (");
+        for statement in [&mut faults, &mut blocks] {
+            statement.push("SELECT seq FROM blocks WHERE ");
+            expired.condition(statement);
+            statement.push(" ORDER BY seq LIMIT ").bind(Arg::Int(STEP)).push(")");
+        }
+        faults.push(")");
+        // an object that is not sealed still grows
+        let unused = "sealed = 1 AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.object_id = objects.object_id) \
+                      AND NOT EXISTS (SELECT 1 FROM waiting_blocks w WHERE w.object_id = objects.object_id)";
+        let mut discard =
+            Statement::new("INSERT INTO garbage (object_key, size, expires) SELECT object_key, 0, ");
+        discard
+            .bind(Arg::Int(expires))
+            .push(" FROM objects WHERE ")
+            .push(unused)
+            .push(" ON CONFLICT DO NOTHING");
+        let mut objects = Statement::new("DELETE FROM objects WHERE ");
+        objects.push(unused);
+        self.writer
+            .transact(vec![Step::Do(faults), Step::Count(blocks), Step::Do(discard), Step::Do(objects)])
+            .await
+    }
+}

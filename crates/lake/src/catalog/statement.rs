@@ -1,0 +1,308 @@
+//! SQL text with its arguments, and the two databases that run it.
+//!
+//! Both databases take `$n` for arguments and the same SQL everywhere but in migrations and in how a
+//! transaction takes the lake's write lock, so each statement stands once.
+
+use crate::LakeError;
+use sqlx::{AssertSqlSafe, FromRow, SqliteConnection};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::{Mutex, MutexGuard};
+use uuid::Uuid;
+
+/// One value to bind.
+#[derive(Debug, Clone)]
+pub(super) enum Arg {
+    Int(i64),
+    Small(i32),
+    OptionalInt(Option<i64>),
+    Uuid(Uuid),
+    OptionalUuid(Option<Uuid>),
+    Text(String),
+    OptionalText(Option<String>),
+    Bytes(Vec<u8>),
+    OptionalBytes(Option<Vec<u8>>),
+}
+
+/// Stands for an argument in SQL under construction; no SQL of ours has this character.
+const PLACEHOLDER: char = '\u{1}';
+
+/// SQL under construction. Values only ever become arguments, never text.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Statement {
+    sql: String,
+    args: Vec<Arg>,
+}
+
+impl Statement {
+    pub(super) fn new(sql: &str) -> Self {
+        Self { sql: sql.to_owned(), args: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, sql: &str) -> &mut Self {
+        self.sql.push_str(sql);
+        self
+    }
+
+    pub(super) fn bind(&mut self, arg: Arg) -> &mut Self {
+        self.args.push(arg);
+        self.sql.push(PLACEHOLDER);
+        self
+    }
+
+    /// Goes on with another statement.
+    fn then(&mut self, other: Self) {
+        self.sql.push_str("; ");
+        self.sql.push_str(&other.sql);
+        self.args.extend(other.args);
+    }
+
+    /// The SQL with numbered arguments, and the arguments.
+    fn render(self) -> (String, Vec<Arg>) {
+        let mut sql = String::with_capacity(self.sql.len() + 3 * self.args.len());
+        let mut number = 0;
+        for part in self.sql.split_inclusive(PLACEHOLDER) {
+            match part.strip_suffix(PLACEHOLDER) {
+                Some(before) => {
+                    number += 1;
+                    sql.push_str(before);
+                    sql.push('$');
+                    sql.push_str(&number.to_string());
+                }
+                None => sql.push_str(part),
+            }
+        }
+        (sql, self.args)
+    }
+
+    /// `(a, b, c)`
+    pub(super) fn tuple(&mut self, args: impl IntoIterator<Item = Arg>) -> &mut Self {
+        self.push("(");
+        for (i, arg) in args.into_iter().enumerate() {
+            if i > 0 {
+                self.push(", ");
+            }
+            self.bind(arg);
+        }
+        self.push(")")
+    }
+}
+
+/// A query of `$statement` that is ready to run on either kind of database.
+macro_rules! prepare {
+    ($make:path, $statement:expr) => {{
+        let (sql, args) = $statement.render();
+        // a statement for a whole group is rarely needed twice, and is large
+        let mut query = $make(AssertSqlSafe(sql)).persistent(args.len() <= 32);
+        for arg in args {
+            query = match arg {
+                Arg::Int(v) => query.bind(v),
+                Arg::Small(v) => query.bind(v),
+                Arg::OptionalInt(v) => query.bind(v),
+                Arg::Uuid(v) => query.bind(v),
+                Arg::OptionalUuid(v) => query.bind(v),
+                Arg::Text(v) => query.bind(v),
+                Arg::OptionalText(v) => query.bind(v),
+                Arg::OptionalBytes(v) => query.bind(v),
+                Arg::Bytes(v) => query.bind(v),
+            };
+        }
+        query
+    }};
+}
+
+/// Connections for reading.
+#[derive(Debug)]
+pub(super) enum Readers {
+    File(sqlx::SqlitePool),
+    /// A database in memory belongs to its one connection: a pool closes one now and then, when a caller goes
+    /// away while it is being looked at.
+    Memory(Arc<SqliteWriter>),
+    #[cfg(feature = "postgres")]
+    Postgres(sqlx::PgPool),
+}
+
+/// A row of either database.
+pub(super) trait Record:
+    for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + MaybePostgres + Send + Unpin
+{
+}
+
+#[cfg(feature = "postgres")]
+pub(super) trait MaybePostgres: for<'r> FromRow<'r, sqlx::postgres::PgRow> {}
+#[cfg(feature = "postgres")]
+impl<T> MaybePostgres for T where T: for<'r> FromRow<'r, sqlx::postgres::PgRow> {}
+#[cfg(not(feature = "postgres"))]
+pub(super) trait MaybePostgres {}
+#[cfg(not(feature = "postgres"))]
+impl<T> MaybePostgres for T {}
+
+impl<T> Record for T where T: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + MaybePostgres + Send + Unpin {}
+
+impl Readers {
+    pub(super) async fn fetch<T: Record>(&self, statement: Statement) -> Result<Vec<T>, LakeError> {
+        let rows = match self {
+            Self::File(pool) => prepare!(sqlx::query_as, statement).fetch_all(pool).await,
+            Self::Memory(one) => {
+                prepare!(sqlx::query_as, statement).fetch_all(&mut *one.connection().await).await
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => prepare!(sqlx::query_as, statement).fetch_all(pool).await,
+        };
+        Ok(rows?)
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            Self::File(pool) => pool.close().await,
+            Self::Memory(_) => (),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+/// One step of a transaction.
+pub(super) enum Step {
+    Do(Statement),
+    /// The rows that it adds, changes or takes away are counted.
+    Count(Statement),
+}
+
+impl Step {
+    fn into_parts(self) -> (Statement, bool) {
+        match self {
+            Self::Do(statement) => (statement, false),
+            Self::Count(statement) => (statement, true),
+        }
+    }
+}
+
+/// The one connection that writes to a SQLite database: a pool around it would wake more threads than the work
+/// does.
+#[derive(Debug)]
+pub(super) struct SqliteWriter {
+    connection: Mutex<SqliteConnection>,
+    /// Commits reach the disk only now and then, because objects can be read back.
+    is_relaxed: bool,
+    /// Whether a transaction may have been left open by a caller that went away: scripts stop where nobody
+    /// listens any more. Only looked at by who has the connection.
+    is_unfinished: AtomicBool,
+}
+
+impl SqliteWriter {
+    pub(super) fn new(connection: SqliteConnection, is_relaxed: bool) -> Self {
+        Self { connection: Mutex::new(connection), is_relaxed, is_unfinished: AtomicBool::new(false) }
+    }
+
+    /// The connection, outside of any transaction.
+    async fn connection(&self) -> MutexGuard<'_, SqliteConnection> {
+        let mut connection = self.connection.lock().await;
+        self.roll_back_unfinished(&mut connection).await;
+        connection
+    }
+
+    async fn roll_back_unfinished(&self, connection: &mut SqliteConnection) {
+        if self.is_unfinished.load(Ordering::Relaxed) {
+            // there may be none to roll back
+            let _ = sqlx::query("ROLLBACK").execute(connection).await;
+            self.is_unfinished.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// SQLite runs on a thread of its own: the whole transaction is one script, so that it costs one way there
+    /// and back. A single statement is a transaction by itself.
+    async fn transact(
+        &self,
+        connection: &mut SqliteConnection,
+        mut steps: Vec<Step>,
+    ) -> Result<u64, LakeError> {
+        if steps.len() == 1
+            && let Some(step) = steps.pop()
+        {
+            let (statement, is_counted) = step.into_parts();
+            let added = prepare!(sqlx::query, statement).execute(connection).await?.rows_affected();
+            return Ok(if is_counted { added } else { 0 });
+        }
+        // a deferred transaction could fail when it turns into a writing one
+        let mut script = Statement::new("BEGIN IMMEDIATE");
+        for step in steps {
+            let (statement, is_counted) = step.into_parts();
+            script.then(statement);
+            if is_counted {
+                script.then(Statement::new("SELECT changes()"));
+            }
+        }
+        script.then(Statement::new("COMMIT"));
+        self.is_unfinished.store(true, Ordering::Relaxed);
+        let counts = prepare!(sqlx::query_as::<_, (i64,)>, script).fetch_all(&mut *connection).await;
+        if counts.is_ok() {
+            self.is_unfinished.store(false, Ordering::Relaxed);
+        }
+        match counts {
+            Ok(counts) => Ok(counts.iter().map(|(count,)| *count as u64).sum()),
+            Err(e) => {
+                self.roll_back_unfinished(connection).await;
+                Err(e.into())
+            }
+        }
+    }
+}
+
+/// Who writes.
+#[derive(Debug)]
+pub(super) enum Writer {
+    Sqlite(Arc<SqliteWriter>),
+    #[cfg(feature = "postgres")]
+    Postgres(sqlx::PgPool),
+}
+
+impl Writer {
+    /// Runs all steps or none, while no other writer does. Returns how many rows the counted ones changed.
+    pub(super) async fn transact(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
+        match self {
+            Self::Sqlite(one) => one.transact(&mut *one.connection().await, steps).await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => transact_postgres(pool, steps).await,
+        }
+    }
+
+    /// Runs steps in a transaction that reaches the disk together with all before it, where commits
+    /// otherwise do not.
+    pub(super) async fn transact_synced(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
+        match self {
+            Self::Sqlite(one) if one.is_relaxed => {
+                let mut connection = one.connection().await;
+                sqlx::query("PRAGMA synchronous = FULL").execute(&mut *connection).await?;
+                let outcome = one.transact(&mut connection, steps).await;
+                sqlx::query("PRAGMA synchronous = NORMAL").execute(&mut *connection).await?;
+                outcome
+            }
+            _ => self.transact(steps).await,
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        match self {
+            // closed with its last owner
+            Self::Sqlite(_) => (),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
+async fn transact_postgres(pool: &sqlx::PgPool, steps: Vec<Step>) -> Result<u64, LakeError> {
+    let mut transaction = pool.begin().await?;
+    // any number will do as long as everybody takes the same
+    sqlx::query("SELECT pg_advisory_xact_lock(7449374901)").execute(&mut *transaction).await?;
+    let mut count = 0;
+    for step in steps {
+        let (statement, is_counted) = step.into_parts();
+        let added = prepare!(sqlx::query, statement).execute(&mut *transaction).await?.rows_affected();
+        count += if is_counted { added } else { 0 };
+    }
+    transaction.commit().await?;
+    Ok(count)
+}

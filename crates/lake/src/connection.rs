@@ -1,0 +1,174 @@
+//! A lake that is open: the one value that everything else holds on to.
+
+use super::catalog::Catalog;
+use super::commit::Committer;
+use super::objects::Objects;
+use super::record::Entry;
+use super::{Database, LakeError, Metrics, ObjectsAddress, recovery};
+use belvedere_model::wire::BlockRequest;
+use belvedere_model::{BlockRecord, ProcessInfo, StreamInfo};
+use bytes::Bytes;
+use object_store::{ObjectStore, ObjectStoreExt};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// Where a lake is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LakeOptions {
+    /// The metadata database.
+    pub database: Database,
+    /// The objects.
+    pub objects: ObjectsAddress,
+}
+
+impl LakeOptions {
+    /// SQLite and files under one directory.
+    pub fn directory(path: &Path) -> Self {
+        Self {
+            database: Database::Sqlite(path.join("catalog.sqlite")),
+            objects: ObjectsAddress::Directory(path.to_owned()),
+        }
+    }
+
+    /// All in memory.
+    pub fn in_memory() -> Self {
+        Self { database: Database::Memory, objects: ObjectsAddress::Memory }
+    }
+}
+
+/// A lake that is open, without any notion of views: `belvedere-core` adds those.
+#[derive(Debug)]
+pub struct LakeConnection {
+    catalog: Arc<Catalog>,
+    objects: Arc<Objects>,
+    store: Arc<dyn ObjectStore>,
+    committer: Committer,
+    metrics: Arc<Metrics>,
+}
+
+impl LakeConnection {
+    /// Opens a lake, making it if it is not there, and reads back what a power cut took.
+    pub async fn open(options: &LakeOptions) -> Result<Arc<Self>, LakeError> {
+        if let Database::Sqlite(path) = &options.database
+            && let Some(parent) = path.parent()
+        {
+            std::fs::create_dir_all(parent)
+                .map_err(|e| LakeError::Address(format!("making {}: {e}", parent.display())))?;
+        }
+        let objects = Objects::open(&options.objects)?;
+        let is_relaxed = matches!((&options.database, &objects), (Database::Sqlite(_), Objects::Local(_)));
+        let catalog = Catalog::open(&options.database, is_relaxed).await?;
+        if let Objects::Local(local) = &objects
+            && is_relaxed
+        {
+            let added = recovery::recover(&catalog, local).await?;
+            if added > 0 {
+                tracing::warn!("{added} blocks were read back into the catalogue");
+            }
+        }
+        let (catalog, objects, metrics) =
+            (Arc::new(catalog), Arc::new(objects), Arc::new(Metrics::default()));
+        Ok(Arc::new(Self {
+            committer: Committer::start(catalog.clone(), objects.clone(), metrics.clone())?,
+            store: objects.store()?,
+            catalog,
+            objects,
+            metrics,
+        }))
+    }
+
+    /// Adds a process. Durable and visible when this returns; nothing changes if it was there.
+    pub async fn insert_process(&self, process: ProcessInfo) -> Result<(), LakeError> {
+        self.insert(vec![Entry::Process(Arc::new(process))], None).await
+    }
+
+    /// Adds a stream. Durable and visible when this returns; nothing changes if it was there.
+    pub async fn insert_stream(&self, stream: StreamInfo) -> Result<(), LakeError> {
+        self.insert(vec![Entry::Stream(Arc::new(stream))], None).await
+    }
+
+    /// Adds a block. Durable when this returns, and visible as soon as its stream and its process are;
+    /// nothing changes if it was there.
+    pub async fn insert_block(&self, block: BlockRequest) -> Result<(), LakeError> {
+        self.insert(vec![Entry::Block(block)], None).await
+    }
+
+    /// Adds entries, all or none; `reserved` is released when they are no longer in memory.
+    pub(crate) async fn insert(
+        &self,
+        entries: Vec<Entry>,
+        reserved: Option<OwnedSemaphorePermit>,
+    ) -> Result<(), LakeError> {
+        self.committer.submit(entries, reserved).await
+    }
+
+    /// What there is.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// What the lake counts about itself.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The payload of a block as it is stored.
+    pub async fn payload(&self, block: &BlockRecord) -> Result<Bytes, LakeError> {
+        let end = block.payload_offset.saturating_add(block.info.payload_size.max(0) as u64);
+        self.objects.read(&block.object_key, block.payload_offset..end).await
+    }
+
+    /// Everything under the lake's root, by key: partitions, and the objects with records.
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    /// Waits until a file that was put into the store survives a power cut.
+    pub async fn make_durable(&self, key: &str) -> Result<(), LakeError> {
+        self.objects.make_durable(key).await
+    }
+
+    /// Deletes what uploads under `prefix` that never came to their end left behind before `before`.
+    pub async fn delete_unfinished(&self, prefix: &str, before: SystemTime) -> Result<u64, LakeError> {
+        self.objects.delete_unfinished(prefix, before).await
+    }
+
+    /// Deletes objects; those that are gone already are no error.
+    pub async fn delete(&self, keys: &[String]) -> Result<(), LakeError> {
+        for key in keys {
+            match self.store.delete(&key.as_str().into()).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether database and objects answer.
+    pub async fn ping(&self) -> Result<(), LakeError> {
+        tokio::try_join!(self.catalog.ping(), self.objects.ping()).map(drop)
+    }
+
+    /// Notes that a view set could not read a block, for `block_faults()`. Never fails the caller.
+    pub async fn record_fault(&self, block_id: uuid::Uuid, view_set: &str, reason: &str) {
+        let recorded =
+            self.catalog.record_fault(block_id, view_set, reason, belvedere_model::time::now()).await;
+        if let Err(e) = recorded {
+            tracing::warn!(%block_id, view_set, "the fault of a block could not be recorded: {e}");
+        }
+    }
+
+    /// Lets requests under way come to their end, then closes. Dropping without closing loses nothing that
+    /// was acknowledged; the next start then reads the last object once more.
+    pub async fn close(&self) {
+        self.committer.close().await;
+        if let Some(key) = self.objects.close().await
+            && let Err(e) = self.catalog.seal(&key).await
+        {
+            tracing::warn!(object = key, "could not be marked as complete: {e}");
+        }
+        self.catalog.close().await;
+    }
+}

@@ -1,0 +1,133 @@
+//! The native protocol: `POST /ingestion/insert_process`, `insert_stream` and `insert_block`.
+//!
+//! 200 means durable and visible. 4xx means that the request is wrong and that sending it again is no use:
+//! clients drop the data. Whatever is the server's fault is 503, which clients try again.
+
+use super::{Body, IngestError, IngestionService};
+use crate::{Routes, register_ingestion_routes};
+use axum::Router;
+use axum::body::HttpBody;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use http_body_util::LengthLimitError;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+register_ingestion_routes! {
+    Routes::new("native", |service| {
+        Router::new()
+            .route("/ingestion/insert_process", post(insert_process))
+            .route("/ingestion/insert_stream", post(insert_stream))
+            .route("/ingestion/insert_block", post(insert_block))
+            .with_state(service)
+    })
+    .about(
+        "CBOR over HTTP, as the native client libraries send it: POST /ingestion/insert_process, \
+         /ingestion/insert_stream, /ingestion/insert_block",
+    )
+}
+
+type Service = State<Arc<IngestionService>>;
+
+async fn insert_process(State(service): Service, request: Request) -> Response {
+    let outcome = match read_native(&service, request).await {
+        Ok(body) => service.insert_process(body).await,
+        Err(e) => Err(e),
+    };
+    answer(&service, "insert_process", outcome)
+}
+
+async fn insert_stream(State(service): Service, request: Request) -> Response {
+    let outcome = match read_native(&service, request).await {
+        Ok(body) => service.insert_stream(body).await,
+        Err(e) => Err(e),
+    };
+    answer(&service, "insert_stream", outcome)
+}
+
+async fn insert_block(State(service): Service, request: Request) -> Response {
+    let outcome = match read_native(&service, request).await {
+        Ok(body) => service.insert_block(body).await,
+        Err(e) => Err(e),
+    };
+    answer(&service, "insert_block", outcome)
+}
+
+async fn read_native(service: &IngestionService, request: Request) -> Result<Body, IngestError> {
+    if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
+        && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+    {
+        return Err(IngestError::BadRequest(
+            "the native protocol has no content encoding: payloads are compressed already".to_owned(),
+        ));
+    }
+    let body = read_body(service, request, 1).await?;
+    if body.bytes.is_empty() {
+        return Err(IngestError::BadRequest("the body is empty".to_owned()));
+    }
+    Ok(body)
+}
+
+/// Reads a request's body as it was sent, within the service's limits and once there is memory for `times` its size:
+/// a compressed one takes more than it says.
+pub async fn read_body(
+    service: &IngestionService,
+    request: Request,
+    times: usize,
+) -> Result<Body, IngestError> {
+    let body = request.into_body();
+    // a body that does not say how long it is may become as long as any
+    let limit = service.limits().body_bytes;
+    let expected = body.size_hint().exact().map_or(limit, |n| usize::try_from(n).unwrap_or(usize::MAX));
+    // and one that may become the largest takes no room for what it may expand to
+    let times = if body.size_hint().exact().is_some() { times } else { 1 };
+    let mut reserved = service.reserve(expected, times).await?;
+    let mut read = pin!(axum::body::to_bytes(body, limit));
+    // a timer wakes a thread: only a body that is not there yet gets one
+    let read = match futures::poll!(&mut read) {
+        Poll::Ready(read) => Ok(read),
+        Poll::Pending => tokio::time::timeout(service.limits().patience, read).await,
+    };
+    match read {
+        Err(_) => Err(IngestError::Unavailable("the body took too long to arrive".to_owned())),
+        Ok(Err(e)) if is_length_limit(&e) => {
+            Err(IngestError::TooLarge(format!("the body has more than {limit} bytes")))
+        }
+        Ok(Err(e)) => Err(IngestError::BadRequest(format!("the body could not be read: {e}"))),
+        Ok(Ok(bytes)) => {
+            service.note_bytes(bytes.len());
+            IngestionService::keep(&mut reserved, bytes.len().saturating_mul(times));
+            Ok(Body { bytes, reserved: Some(reserved) })
+        }
+    }
+}
+
+/// Whether reading a body failed because it has more bytes than it may.
+pub fn is_length_limit(error: &axum::Error) -> bool {
+    let first: &(dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(first), |e| e.source()).any(|e| e.is::<LengthLimitError>())
+}
+
+fn answer(service: &IngestionService, route: &'static str, outcome: Result<(), IngestError>) -> Response {
+    let status = match &outcome {
+        Ok(()) => StatusCode::OK,
+        Err(IngestError::BadRequest(_)) => StatusCode::BAD_REQUEST,
+        Err(IngestError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
+        Err(IngestError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    service.note_request(route, status.as_str());
+    match outcome {
+        Ok(()) => status.into_response(),
+        Err(e @ IngestError::Unavailable(_)) => {
+            tracing::warn!(route, "refused for now: {e}");
+            (status, [(header::RETRY_AFTER, "5")], format!("{e}\n")).into_response()
+        }
+        Err(e) => {
+            tracing::warn!(route, "refused: {e}");
+            (status, format!("{e}\n")).into_response()
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Records in objects: the requests themselves, one behind the other, so that an object tells all that its
+//! blocks' catalogue rows say.
+//!
+//! ```text
+//! object: "BLVREC01", then records
+//! record: length of body (u32) | CRC-32 of all that follows (u32) | kind (u8) | insert time (i64) | body
+//! ```
+//!
+//! Integers are little-endian. Kinds: 1 process, 2 stream, 3 block; the body is the CBOR of `wire`. The
+//! payload of a block is a range of its body. A record of a stream whose format is not that of native
+//! clients is preceded by a record of kind 4 with the format's name.
+
+use super::LakeError;
+use belvedere_model::wire::{self, BlockRequest};
+use belvedere_model::{ProcessInfo, StreamInfo, TRANSIT_FORMAT};
+use bytes::Bytes;
+use std::sync::Arc;
+
+pub(super) const MAGIC: &[u8; 8] = b"BLVREC01";
+const HEADER: usize = 17;
+const PROCESS: u8 = 1;
+const STREAM: u8 = 2;
+const BLOCK: u8 = 3;
+const FORMAT: u8 = 4;
+
+/// What one request adds to the lake. Insert times are set.
+#[derive(Debug, Clone)]
+pub(crate) enum Entry {
+    Process(Arc<ProcessInfo>),
+    Stream(Arc<StreamInfo>),
+    Block(BlockRequest),
+}
+
+impl Entry {
+    /// Sets the server's time of reception.
+    pub(super) fn received_at(self, insert_time: i64) -> Self {
+        match self {
+            Self::Process(p) => {
+                Self::Process(Arc::new(ProcessInfo { insert_time, ..Arc::unwrap_or_clone(p) }))
+            }
+            Self::Stream(s) => {
+                let mut stream = Arc::unwrap_or_clone(s);
+                stream.insert_time = insert_time;
+                Self::Stream(Arc::new(stream))
+            }
+            Self::Block(mut b) => {
+                b.info.insert_time = insert_time;
+                Self::Block(b)
+            }
+        }
+    }
+}
+
+/// Appends the record of an entry. Returns where in `buffer` the payload starts, for a block.
+pub(super) fn append(buffer: &mut Vec<u8>, entry: &Entry) -> Result<Option<usize>, LakeError> {
+    let unencodable = |e: wire::WireError| LakeError::Corrupt(e.to_string());
+    match entry {
+        Entry::Process(p) => append_record(buffer, PROCESS, p.insert_time, &wire::encode_process(p))?,
+        Entry::Stream(s) => {
+            if s.format != TRANSIT_FORMAT {
+                append_record(buffer, FORMAT, s.insert_time, s.format.as_bytes())?;
+            }
+            let body = wire::encode_stream(s).map_err(unencodable)?;
+            append_record(buffer, STREAM, s.insert_time, &body)?;
+        }
+        Entry::Block(b) => {
+            let start = buffer.len() + HEADER + b.payload.start;
+            append_record(buffer, BLOCK, b.info.insert_time, &b.body)?;
+            return Ok(Some(start));
+        }
+    }
+    Ok(None)
+}
+
+fn append_record(buffer: &mut Vec<u8>, kind: u8, insert_time: i64, body: &[u8]) -> Result<(), LakeError> {
+    let length = u32::try_from(body.len())
+        .map_err(|_| LakeError::Corrupt(format!("a record of {} bytes is too large", body.len())))?;
+    let start = buffer.len();
+    buffer.extend(length.to_le_bytes());
+    buffer.extend([0; 4]);
+    buffer.push(kind);
+    buffer.extend(insert_time.to_le_bytes());
+    buffer.extend(body);
+    let checksum = crc32fast::hash(&buffer[start + 8..]);
+    buffer[start + 4..start + 8].copy_from_slice(&checksum.to_le_bytes());
+    Ok(())
+}
+
+/// Reads the records of an object back, each with the offset of its payload, up to the first that is not
+/// whole: what follows it was never acknowledged.
+pub(super) struct Records {
+    object: Bytes,
+    position: usize,
+    format: Option<String>,
+}
+
+impl Records {
+    pub(super) fn new(object: Bytes) -> Self {
+        let position = if object.starts_with(MAGIC) { MAGIC.len() } else { object.len() };
+        Self { object, position, format: None }
+    }
+
+    /// How far whole records go.
+    pub(super) fn position(&self) -> usize {
+        self.position
+    }
+
+    fn read(&mut self) -> Option<(u8, i64, usize, Bytes)> {
+        let header: [u8; HEADER] = *self.object.get(self.position..)?.first_chunk()?;
+        let word = |i: usize| u32::from_le_bytes([header[i], header[i + 1], header[i + 2], header[i + 3]]);
+        let start = self.position + HEADER;
+        let end = start.checked_add(word(0) as usize)?;
+        let checked = self.object.get(self.position + 8..end)?;
+        if crc32fast::hash(checked) != word(4) {
+            return None;
+        }
+        let time = i64::from_le_bytes(*header[9..].first_chunk()?);
+        self.position = end;
+        Some((header[8], time, start, self.object.slice(start..end)))
+    }
+}
+
+impl Iterator for Records {
+    type Item = Result<(Entry, u64), LakeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (kind, insert_time, start, body) = self.read()?;
+            let unreadable =
+                |e: wire::WireError| LakeError::Corrupt(format!("the record at byte {start}: {e}"));
+            let entry = match kind {
+                PROCESS => wire::decode_process(&body).map(|p| Entry::Process(Arc::new(p))),
+                STREAM => wire::decode_stream(&body).map(|mut s| {
+                    if let Some(format) = self.format.take() {
+                        s.format = format;
+                    }
+                    Entry::Stream(Arc::new(s))
+                }),
+                BLOCK => wire::decode_block(body).map(Entry::Block),
+                FORMAT => {
+                    self.format = Some(String::from_utf8_lossy(&body).into_owned());
+                    continue;
+                }
+                _ => {
+                    return Some(Err(LakeError::Corrupt(format!(
+                        "the record at byte {start} is of the unknown kind {kind}"
+                    ))));
+                }
+            };
+            return Some(entry.map_err(unreadable).map(|entry| {
+                let payload = match &entry {
+                    Entry::Block(b) => start + b.payload.start,
+                    _ => start,
+                };
+                (entry.received_at(insert_time), payload as u64)
+            }));
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The way into the lake, without a server.
+
+use super::{BlockFilter, LakeConnection, LakeOptions};
+use belvedere_model::transit::compress;
+use belvedere_model::wire::{BlockRequest, PayloadParts, encode_block};
+use belvedere_model::{BlockInfo, StreamParts};
+use futures::future::join_all;
+use std::sync::Arc;
+use uuid::Uuid;
+
+pub(crate) fn block(block_id: Uuid, size: usize) -> BlockRequest {
+    let info = BlockInfo {
+        block_id,
+        stream_id: Uuid::from_u128(2),
+        process_id: Uuid::from_u128(1),
+        begin_time: 0,
+        begin_ticks: 0,
+        end_time: 1,
+        end_ticks: 1,
+        nb_objects: 0,
+        object_offset: 0,
+        payload_size: 0,
+        insert_time: 0,
+    };
+    let bytes: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
+    encode_block(info, &PayloadParts { dependencies: compress(&[]).into(), objects: compress(&bytes).into() })
+}
+
+async fn announce(lake: &LakeConnection) {
+    let process = belvedere_model::wire::decode_process(&belvedere_model::wire::encode_process(
+        &belvedere_model::ProcessInfo {
+            process_id: Uuid::from_u128(1),
+            exe: "exe".to_owned(),
+            username: String::new(),
+            realname: String::new(),
+            computer: String::new(),
+            distro: String::new(),
+            cpu_brand: String::new(),
+            tsc_frequency: 0,
+            start_time: 5,
+            start_ticks: 6,
+            parent_process_id: None,
+            properties: vec![("k".to_owned(), "v".to_owned())],
+            insert_time: 0,
+        },
+    ));
+    lake.insert_process(process.unwrap()).await.unwrap();
+    let stream = StreamParts {
+        stream_id: Uuid::from_u128(2),
+        process_id: Uuid::from_u128(1),
+        dependencies_metadata: belvedere_model::wire::encode_types(&[]).into(),
+        objects_metadata: belvedere_model::wire::encode_types(&[]).into(),
+        tags: vec!["a".to_owned(), "b".to_owned()],
+        format: "something/v1".to_owned(),
+        ..StreamParts::default()
+    };
+    lake.insert_stream(stream.into()).await.unwrap();
+}
+
+#[tokio::test]
+async fn requests_that_wait_together_share_one_object_and_their_payloads_come_back() {
+    let directory = tempfile::tempdir().unwrap();
+    for options in [LakeOptions::in_memory(), LakeOptions::directory(directory.path())] {
+        let lake = LakeConnection::open(&options).await.unwrap();
+        announce(&lake).await;
+        let blocks: Vec<BlockRequest> =
+            (0..200).map(|i| block(Uuid::from_u128(100 + i), 10 * i as usize)).collect();
+        for outcome in join_all(blocks.iter().map(|b| lake.insert_block(b.clone()))).await {
+            outcome.unwrap();
+        }
+        let stored = lake.catalog().blocks(&BlockFilter::default(), 0, 1000).await.unwrap();
+        assert_eq!(stored.len(), 200);
+        for record in &stored {
+            let sent = blocks.iter().find(|b| b.info.block_id == record.info.block_id).unwrap();
+            assert_eq!(lake.payload(record).await.unwrap(), sent.body[sent.payload.clone()]);
+        }
+        let objects: std::collections::BTreeSet<&str> =
+            stored.iter().map(|b| b.object_key.as_str()).collect();
+        assert!(objects.len() < 100, "{} objects for 200 blocks", objects.len());
+        assert!(stored.is_sorted_by(|a, b| a.seq < b.seq && a.info.insert_time <= b.info.insert_time));
+        lake.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_another_format_keeps_it_when_the_catalogue_is_made_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = LakeOptions::directory(directory.path());
+    let lake = LakeConnection::open(&options).await.unwrap();
+    announce(&lake).await;
+    lake.insert_block(block(Uuid::from_u128(3), 10)).await.unwrap();
+    lake.close().await;
+    drop(lake);
+    for file in ["catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm"] {
+        let _ = std::fs::remove_file(directory.path().join(file));
+    }
+    let lake = LakeConnection::open(&options).await.unwrap();
+    let stream = lake.catalog().stream(Uuid::from_u128(2)).await.unwrap().unwrap();
+    assert_eq!(stream.format, "something/v1");
+    assert_eq!(stream.tags, ["a", "b"]);
+    let process = lake.catalog().process(Uuid::from_u128(1)).await.unwrap().unwrap();
+    assert_eq!(process.properties, [("k".to_owned(), "v".to_owned())]);
+    let filter = BlockFilter {
+        tags: Some(vec!["b".to_owned(), "c".to_owned()]),
+        formats: Some(vec!["something/v1".to_owned()]),
+        ..BlockFilter::default()
+    };
+    assert_eq!(lake.catalog().blocks(&filter, 0, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_sender_that_goes_away_does_not_cost_the_others_their_group() {
+    let lake = LakeConnection::open(&LakeOptions::in_memory()).await.unwrap();
+    announce(&lake).await;
+    let waiting: Vec<_> = (0..50)
+        .map(|i| {
+            let lake = Arc::clone(&lake);
+            tokio::spawn(async move { lake.insert_block(block(Uuid::from_u128(100 + i), 5)).await })
+        })
+        .collect();
+    for (i, task) in waiting.into_iter().enumerate() {
+        if i % 2 == 0 {
+            task.abort();
+        } else {
+            task.await.unwrap().unwrap();
+        }
+    }
+    let stored = lake.catalog().blocks(&BlockFilter::default(), 0, 1000).await.unwrap();
+    assert!(stored.len() >= 25);
+    lake.close().await;
+    assert!(lake.insert_block(block(Uuid::from_u128(1), 5)).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lake_in_memory_outlives_readers_that_go_away() {
+    let lake = LakeConnection::open(&LakeOptions::in_memory()).await.unwrap();
+    announce(&lake).await;
+    lake.insert_block(block(Uuid::from_u128(3), 10)).await.unwrap();
+    for round in 0..200_u32 {
+        let readers: Vec<_> = (0..4)
+            .map(|_| {
+                let lake = Arc::clone(&lake);
+                tokio::spawn(async move {
+                    loop {
+                        lake.catalog().blocks(&BlockFilter::default(), 0, 10).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        for _ in 0..round % 30 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(lake.catalog().blocks(&BlockFilter::default(), 0, 10).await.unwrap().len(), 1);
+        for reader in readers {
+            reader.abort();
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_connections_on_one_directory_are_one_lake() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = LakeOptions::directory(directory.path());
+    let (a, b) =
+        (LakeConnection::open(&options).await.unwrap(), LakeConnection::open(&options).await.unwrap());
+    announce(&a).await;
+    let inserts = (0..60).map(|i| {
+        let lake = if i % 2 == 0 { &a } else { &b };
+        // every block is sent to both
+        let other = if i % 2 == 0 { &b } else { &a };
+        async move {
+            lake.insert_block(block(Uuid::from_u128(100 + i), 5)).await.unwrap();
+            other.insert_block(block(Uuid::from_u128(100 + i), 5)).await.unwrap();
+        }
+    });
+    join_all(inserts).await;
+    for lake in [&a, &b] {
+        assert_eq!(lake.catalog().blocks(&BlockFilter::default(), 0, 1000).await.unwrap().len(), 60);
+    }
+}
+
+#[tokio::test]
+async fn a_payload_that_is_gone_is_damage_and_not_a_panic() {
+    let directory = tempfile::tempdir().unwrap();
+    let lake = LakeConnection::open(&LakeOptions::directory(directory.path())).await.unwrap();
+    announce(&lake).await;
+    lake.insert_block(block(Uuid::from_u128(3), 1000)).await.unwrap();
+    let record = lake.catalog().blocks(&BlockFilter::default(), 0, 1).await.unwrap().remove(0);
+    let file = directory.path().join(&record.object_key);
+    let length = std::fs::metadata(&file).unwrap().len();
+    std::fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(length / 2).unwrap();
+    let error = lake.payload(&record).await.unwrap_err();
+    assert!(matches!(error, super::LakeError::Corrupt(_)), "{error:?}");
+    std::fs::remove_file(&file).unwrap();
+    let error = lake.payload(&record).await.unwrap_err();
+    assert!(matches!(error, super::LakeError::Corrupt(_)), "{error:?}");
+}

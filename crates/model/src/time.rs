@@ -1,0 +1,251 @@
+//! Instants, ranges of them, and the clocks of instrumented processes.
+//!
+//! Every instant in the project is an `i64` of nanoseconds since the Unix epoch, UTC: the years 1677 to
+//! 2262. There is one such type from the wire to the catalogue to Arrow, so no digit is lost on the way.
+
+use crate::{BlockInfo, ProcessInfo};
+use chrono::{DateTime, SecondsFormat, Utc};
+use thiserror::Error;
+
+/// Nanoseconds in a second.
+pub const SECOND: i64 = 1_000_000_000;
+
+/// The server's clock, in nanoseconds since the Unix epoch.
+pub fn now() -> i64 {
+    Utc::now().timestamp_nanos_opt().unwrap_or(i64::MAX)
+}
+
+/// Why a text is not an instant.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum TimeError {
+    /// Not RFC 3339.
+    #[error("'{0}' is not an RFC 3339 time such as 2026-01-31T12:00:00Z")]
+    Syntax(String),
+    /// Outside of what 64 bits of nanoseconds hold.
+    #[error("'{0}' is outside of the years 1678 to 2261")]
+    Range(String),
+}
+
+/// Parses an RFC 3339 time with any offset to nanoseconds since the Unix epoch.
+pub fn parse_rfc3339(text: &str) -> Result<i64, TimeError> {
+    let time = DateTime::parse_from_rfc3339(text).map_err(|_| TimeError::Syntax(text.to_owned()))?;
+    time.timestamp_nanos_opt().ok_or_else(|| TimeError::Range(text.to_owned()))
+}
+
+/// Parses the bound of a range: RFC 3339, or a day, which stands for its first instant in UTC.
+pub fn parse_bound(text: &str) -> Result<i64, TimeError> {
+    parse_rfc3339(text).or_else(|e| parse_rfc3339(&format!("{text}T00:00:00Z")).map_err(|_| e))
+}
+
+/// RFC 3339 in UTC with nine fractional digits.
+pub fn to_rfc3339(nanoseconds: i64) -> String {
+    DateTime::<Utc>::from_timestamp_nanos(nanoseconds).to_rfc3339_opts(SecondsFormat::Nanos, true)
+}
+
+/// A range of event time. Each bound works alone, both are inclusive, and a missing one is open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TimeRange {
+    /// Earliest instant of interest, nanoseconds since the Unix epoch.
+    pub begin: Option<i64>,
+    /// Latest instant of interest, nanoseconds since the Unix epoch.
+    pub end: Option<i64>,
+}
+
+impl TimeRange {
+    /// The whole of time.
+    pub const ALL: Self = Self { begin: None, end: None };
+
+    /// Whether neither bound is set.
+    pub fn is_all(self) -> bool {
+        self == Self::ALL
+    }
+
+    /// What both ranges contain.
+    #[must_use]
+    pub fn intersect(self, other: Self) -> Self {
+        Self {
+            begin: self.begin.max(other.begin),
+            end: match (self.end, other.end) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            },
+        }
+    }
+
+    /// Whether some instant from `begin` to `end`, both inclusive, is in the range.
+    pub fn touches(self, begin: i64, end: i64) -> bool {
+        self.begin.is_none_or(|t| end >= t) && self.end.is_none_or(|t| begin <= t)
+    }
+
+    /// The range with `margin` nanoseconds more on both sides.
+    #[must_use]
+    pub fn widen(self, margin: i64) -> Self {
+        Self {
+            begin: self.begin.map(|t| t.saturating_sub(margin)),
+            end: self.end.map(|t| t.saturating_add(margin)),
+        }
+    }
+}
+
+/// No tick rate is known and none can be estimated.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+#[error(
+    "process {process_id} did not report its tick rate, and its block {block_id} does not allow an estimate \
+     (end_ticks {end_ticks}, {nanoseconds} ns after the start of the process)"
+)]
+pub struct ClockError {
+    process_id: uuid::Uuid,
+    block_id: uuid::Uuid,
+    end_ticks: i64,
+    nanoseconds: i64,
+}
+
+/// Converts a producer's ticks to instants.
+///
+/// `time = start + round((ticks - start_ticks) * (1e9 / frequency))`, halves away from zero.
+///
+/// Many machines don't report their tick rate (`tsc_frequency` is 0). It is then estimated from the end of
+/// the very block being read: from that block alone, so that a row's time does not depend on which other
+/// blocks have arrived. What spans several blocks needs a clock that does not jump between them, see
+/// [`Clock::continuing`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Clock {
+    /// An instant, and what the ticks were then.
+    time: i64,
+    ticks: i64,
+    /// Ticks at the start of the process.
+    start_ticks: i64,
+    frequency: f64,
+    nanoseconds_per_tick: f64,
+    is_estimate: bool,
+}
+
+/// How far an estimated tick rate may be bent so that clocks of consecutive blocks meet: more would show in durations.
+const BEND: f64 = 1e-3;
+
+impl Clock {
+    /// The clock for the events of one block.
+    pub fn for_block(process: &ProcessInfo, block: &BlockInfo) -> Result<Self, ClockError> {
+        let frequency = if process.tsc_frequency > 0 {
+            process.tsc_frequency as f64
+        } else {
+            let nanoseconds = block.end_time.saturating_sub(process.start_time);
+            let estimate = (block.end_ticks as f64 / (nanoseconds as f64 / SECOND as f64)).round();
+            if !(estimate.is_finite() && estimate > 0.0) {
+                return Err(ClockError {
+                    process_id: process.process_id,
+                    block_id: block.block_id,
+                    end_ticks: block.end_ticks,
+                    nanoseconds,
+                });
+            }
+            estimate
+        };
+        Ok(Self {
+            time: process.start_time,
+            ticks: process.start_ticks,
+            start_ticks: process.start_ticks,
+            frequency,
+            nanoseconds_per_tick: SECOND as f64 / frequency,
+            is_estimate: process.tsc_frequency <= 0,
+        })
+    }
+
+    /// The clock of a block that follows another one, whose clock said `time` at the absolute tick count `ticks`: the
+    /// same instant here. Where the tick rate is estimated, this clock is bent, by a thousandth at most, so that at
+    /// the block's end it says what it would have said by itself. So time never jumps, neither back nor forth, and
+    /// errors of single estimates don't add up. Clocks that are further apart than a second are not joined: one of them
+    /// was set, or a sender is wrong about its block.
+    #[must_use]
+    pub fn continuing(self, ticks: i64, time: i64, block: &BlockInfo) -> Self {
+        let apart = self.time_of(ticks).saturating_sub(time);
+        if !self.is_estimate || apart.saturating_abs() > SECOND {
+            return self;
+        }
+        let end_ticks = self.start_ticks.wrapping_add(block.end_ticks);
+        let end_time = self.time_of(end_ticks);
+        let rate = self.nanoseconds_per_tick;
+        let wanted = end_time.saturating_sub(time) as f64 / end_ticks.wrapping_sub(ticks) as f64;
+        let bent = if wanted.is_finite() && end_ticks > ticks { wanted } else { rate };
+        let nanoseconds_per_tick = bent.clamp(rate * (1.0 - BEND), rate * (1.0 + BEND));
+        Self { time, ticks, nanoseconds_per_tick, ..self }
+    }
+
+    /// The instant of an event's absolute tick count.
+    #[inline]
+    pub fn time_of(&self, ticks: i64) -> i64 {
+        let ticks = ticks.wrapping_sub(self.ticks);
+        self.time.saturating_add(round(ticks as f64 * self.nanoseconds_per_tick))
+    }
+
+    /// The instant of a block bound, which counts from the start of the process.
+    #[inline]
+    pub fn time_of_relative(&self, ticks: i64) -> i64 {
+        self.time_of(self.start_ticks.wrapping_add(ticks))
+    }
+
+    /// The absolute tick count of a block bound, which counts from the start of the process.
+    pub fn absolute(&self, ticks: i64) -> i64 {
+        self.start_ticks.wrapping_add(ticks)
+    }
+
+    /// A number of ticks as seconds.
+    #[inline]
+    pub fn seconds(&self, ticks: i64) -> f64 {
+        ticks as f64 * (1000.0 / self.frequency) / 1000.0
+    }
+}
+
+/// `f64::round` followed by a saturating cast, without its library call.
+#[inline]
+fn round(x: f64) -> i64 {
+    let whole = x as i64;
+    let rest = x - whole as f64;
+    whole.saturating_add(i64::from(rest >= 0.5)).saturating_sub(i64::from(rest <= -0.5))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn rounding_is_that_of_the_standard_library(x in proptest::num::f64::ANY) {
+            prop_assert_eq!(round(x), x.round() as i64);
+        }
+
+        #[test]
+        fn rfc3339_round_trips(t in any::<i64>()) {
+            prop_assert_eq!(parse_rfc3339(&to_rfc3339(t)), Ok(t));
+        }
+    }
+
+    #[test]
+    fn halves_round_away_from_zero_and_their_lower_neighbours_do_not() {
+        assert_eq!([round(0.5), round(-0.5), round(1.5), round(2.5)], [1, -1, 2, 3]);
+        assert_eq!(round(0.499_999_999_999_999_94), 0);
+    }
+
+    #[test]
+    fn a_day_stands_for_its_first_instant() {
+        assert_eq!(parse_bound("1970-01-02"), Ok(86_400 * SECOND));
+        assert_eq!(parse_bound("1970-01-02T00:00:01+00:00"), Ok(86_401 * SECOND));
+        assert_eq!(parse_bound("monday"), Err(TimeError::Syntax("monday".to_owned())));
+    }
+
+    #[test]
+    fn an_end_bound_works_alone() {
+        let a = TimeRange { begin: None, end: Some(5) };
+        let b = TimeRange { begin: Some(1), end: None };
+        assert_eq!(a.intersect(b), TimeRange { begin: Some(1), end: Some(5) });
+        assert_eq!(a.intersect(TimeRange::ALL), a);
+    }
+
+    #[test]
+    fn a_year_that_nanoseconds_cannot_hold_is_refused() {
+        assert!(matches!(parse_rfc3339("1600-01-01T00:00:00Z"), Err(TimeError::Range(_))));
+        assert!(matches!(parse_rfc3339("9999-01-01T00:00:00Z"), Err(TimeError::Range(_))));
+        assert!(matches!(parse_rfc3339("yesterday"), Err(TimeError::Syntax(_))));
+    }
+}

@@ -1,0 +1,101 @@
+//! The transit format: how native clients lay out events in memory and put them on the wire.
+//!
+//! A payload is two LZ4 frames. The *dependencies* buffer holds what events refer to by id: texts, property
+//! sets, call sites. The *objects* buffer holds the events. Both are plain concatenations of records, one
+//! type byte in front of each; what a type looks like stands in the stream's announcement.
+//!
+//! Reading happens in three steps, each done once for what it is about:
+//! 1. per stream, [`StreamLayout`] resolves the announced types into fields at fixed offsets;
+//! 2. per block, [`Dependencies`] indexes what events refer to, so that an event costs one integer look-up;
+//! 3. per event, a decoder loads the fields that it asked the layout for.
+//!
+//! Invariant: total. Any bytes give events or a [`DecodeError`]; nothing panics, nothing is allocated from a
+//! length that the data merely claims, and there is no `unsafe` in here.
+//! Invariant: this room knows bytes; it knows no view set and no column.
+
+mod block;
+mod dependencies;
+mod event_layout;
+mod fields;
+mod frame;
+mod layout;
+mod objects;
+mod text;
+mod writer;
+
+pub use block::{Event, EventCursor, TransitBlock};
+pub use dependencies::{Dependencies, Dependency, DependencyRecord};
+pub use event_layout::{EventField, EventLayout, EventLayouts};
+pub use fields::{BytesField, F64Field, I64Field, ReferenceField, TextField, U32Field};
+pub use frame::{check_frame, compress, decompress};
+pub use layout::{EventType, StreamLayout};
+pub use text::Text;
+pub use writer::BlockWriter;
+
+#[cfg(test)]
+mod tests;
+
+use thiserror::Error;
+
+/// Why a block can't be read. It costs the block's rows and nothing else.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+pub enum DecodeError {
+    /// The payload or the stream's description of its types is malformed.
+    #[error("{0}")]
+    Corrupt(String),
+    /// A record goes on behind the end of its buffer.
+    #[error("a record at byte {offset} of the {buffer} is cut off")]
+    Truncated {
+        /// Which buffer.
+        buffer: &'static str,
+        /// Where in the decompressed buffer the record starts.
+        offset: usize,
+    },
+    /// A type byte that the stream did not announce.
+    #[error("byte {offset} of the {buffer} names type {index} of {known}")]
+    UnknownType {
+        /// Which buffer.
+        buffer: &'static str,
+        /// Where in the decompressed buffer the record starts.
+        offset: usize,
+        /// The type byte.
+        index: u8,
+        /// How many types the stream announced.
+        known: usize,
+    },
+    /// An event refers to something that is not in the dependencies.
+    #[error("nothing in the dependencies has the id {id:#x}")]
+    Dangling {
+        /// The id.
+        id: u64,
+    },
+    /// A type lacks a member that its reader needs.
+    #[error("type {type_name} has no {kind} member '{member}'")]
+    Member {
+        /// Type in question.
+        type_name: String,
+        /// Member in question.
+        member: &'static str,
+        /// What was expected of it.
+        kind: &'static str,
+    },
+    /// The block wants more memory than is allowed for one.
+    #[error("the block decodes to more than {limit} bytes")]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// The producer's ticks can't be turned into times.
+    #[error(transparent)]
+    Clock(#[from] crate::time::ClockError),
+    /// The decoder and the schema of its view set disagree: a mistake in a view crate.
+    #[error("mistake in the decoder: {0}")]
+    Decoder(String),
+}
+
+impl DecodeError {
+    /// Shorthand for [`DecodeError::Corrupt`].
+    pub fn corrupt(what: impl Into<String>) -> Self {
+        Self::Corrupt(what.into())
+    }
+}

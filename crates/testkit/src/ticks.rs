@@ -1,0 +1,171 @@
+//! A small third party: numbered ticks, and statistics of them.
+
+use belvedere_core::assembly::Assembly;
+use belvedere_core::{Lake, LakeConfig};
+use belvedere_lake::{LakeConnection, LakeError, LakeOptions};
+use belvedere_model::time::SECOND;
+use belvedere_model::transit::BlockWriter;
+use belvedere_model::wire::{BlockRequest, encode_block};
+use belvedere_model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
+use belvedere_view::decoder::{BlockDecoder, BlockReader, DecodeError, Rows};
+use belvedere_view::{
+    API_VERSION, BlockSource, Column, Instances, Item, Registration, Source, SqlSource, ViewSet,
+};
+use uuid::Uuid;
+
+/// A third party's view set that is decoded from blocks.
+pub static TICKS: Registration = Registration {
+    crate_name: "third-party",
+    crate_version: "0.1.0",
+    api_version: API_VERSION,
+    item: Item::ViewSet(ViewSet {
+        name: "ticks",
+        about: "Numbered ticks",
+        columns: &[
+            Column::process_id(),
+            Column::time("time", "when it ticked").event_time(),
+            Column::int64("number", "its number"),
+            Column::insert_time(),
+        ],
+        instances: Instances::GlobalAndPerProcess,
+        depends_on: &["processes", "streams", "blocks"],
+        source: Source::Blocks(BlockSource::transit("tick", &TickDecoder)),
+        version: 1,
+        example: "SELECT count(*) FROM ticks",
+    }),
+};
+
+/// A third party's view set that is SQL over another.
+pub static TICK_STATS: Registration = Registration {
+    crate_name: "third-party",
+    crate_version: "0.1.0",
+    api_version: API_VERSION,
+    item: Item::ViewSet(ViewSet {
+        name: "tick_stats",
+        about: "Ticks by ten seconds",
+        columns: &[
+            Column::time("bin", "beginning of the ten seconds").event_time(),
+            Column::label("process_id", "process that ticked"),
+            Column::int64("ticks", "how often"),
+            Column::int64("greatest", "the greatest number"),
+        ],
+        instances: Instances::Global,
+        depends_on: &["ticks"],
+        source: Source::Sql(SqlSource {
+            extract: "SELECT date_bin(INTERVAL '10 seconds', time) AS bin, process_id, count(*) AS ticks, \
+                      max(number) AS greatest FROM ticks GROUP BY 1, 2",
+            merge: "SELECT bin, process_id, sum(ticks) AS ticks, max(greatest) AS greatest \
+                    FROM partials GROUP BY bin, process_id",
+            sort: &["bin", "process_id"],
+        }),
+        version: 1,
+        example: "SELECT bin, sum(ticks) FROM tick_stats GROUP BY bin",
+    }),
+};
+
+#[derive(Debug)]
+struct TickDecoder;
+
+impl BlockDecoder for TickDecoder {
+    fn columns(&self) -> &'static [&'static str] {
+        &["time", "number"]
+    }
+
+    fn decode(&self, block: &BlockReader<'_>, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
+        let (clock, transit) = (block.clock()?, block.transit()?);
+        let Some(tick) = transit.event("Tick") else { return Ok(0) };
+        let (time, number) = (tick.i64("time")?, tick.i64("number")?);
+        let (mut times, mut numbers) = (Vec::new(), Vec::new());
+        for event in transit.events() {
+            let event = event?;
+            times.push(clock.time_of(time.get(&event)?));
+            numbers.push(number.get(&event)?);
+            assert_ne!(numbers.last(), Some(&-666), "a decoder with a mistake");
+        }
+        let count = times.len();
+        rows.put("time", times)?;
+        rows.put("number", numbers)?;
+        Ok(count)
+    }
+}
+
+/// A process whose clock ticks that often a second; it started at tick 77, 1,000 seconds after the epoch.
+pub fn process(id: Uuid, tsc_frequency: i64) -> ProcessInfo {
+    ProcessInfo {
+        process_id: id,
+        exe: "clock".to_owned(),
+        username: String::new(),
+        realname: String::new(),
+        computer: String::new(),
+        distro: String::new(),
+        cpu_brand: String::new(),
+        tsc_frequency,
+        start_time: 1_000 * SECOND,
+        start_ticks: 77,
+        parent_process_id: None,
+        properties: Vec::new(),
+        insert_time: 0,
+    }
+}
+
+/// A block of ticks; `(ticks since the start of the process, number)`.
+pub fn block(
+    process_id: Uuid,
+    stream_id: Uuid,
+    ticks: &[(i64, i64)],
+    frequency: i64,
+) -> (StreamParts, BlockRequest) {
+    let mut writer = BlockWriter::new();
+    let members = vec![BlockWriter::member("time", "i64", 0, 8), BlockWriter::member("number", "i64", 8, 8)];
+    let tick = writer.event_type(BlockWriter::type_record("Tick", 16, members));
+    for (time, number) in ticks {
+        writer.event(tick, &[(time + 77).to_le_bytes(), number.to_le_bytes()].concat());
+    }
+    let (dependencies_metadata, objects_metadata) = writer.metadata();
+    let (begin, end) = (
+        ticks.iter().map(|t| t.0).min().unwrap_or_default(),
+        ticks.iter().map(|t| t.0).max().unwrap_or_default(),
+    );
+    let time_of = |ticks: i64| 1_000 * SECOND + (ticks as f64 * (1e9 / frequency as f64)).round() as i64;
+    let info = BlockInfo {
+        block_id: Uuid::new_v4(),
+        stream_id,
+        process_id,
+        // the wall clock of the sender was set back by an hour meanwhile
+        begin_time: time_of(begin) - 3600 * SECOND,
+        begin_ticks: begin,
+        end_time: time_of(end) - 3600 * SECOND,
+        end_ticks: end,
+        nb_objects: writer.count(),
+        object_offset: 0,
+        payload_size: 0,
+        insert_time: 0,
+    };
+    let stream = StreamParts {
+        stream_id,
+        process_id,
+        dependencies_metadata,
+        objects_metadata,
+        tags: vec!["tick".to_owned()],
+        format: TRANSIT_FORMAT.to_owned(),
+        ..StreamParts::default()
+    };
+    (stream, encode_block(info, &writer.payload()))
+}
+
+/// Sends a process and a block of it to a lake.
+pub async fn insert(
+    lake: &LakeConnection,
+    process: ProcessInfo,
+    (stream, block): (StreamParts, BlockRequest),
+) -> Result<(), LakeError> {
+    lake.insert_process(process).await?;
+    lake.insert_stream(stream.into()).await?;
+    lake.insert_block(block).await
+}
+
+/// A lake in memory with the view sets of core and of this module.
+pub async fn lake(config: LakeConfig) -> anyhow::Result<Lake> {
+    let registrations = belvedere_core::registrations().into_iter().chain([&TICKS, &TICK_STATS]);
+    Lake::assemble(&LakeOptions::in_memory(), Assembly::new(registrations)?, config).await
+}

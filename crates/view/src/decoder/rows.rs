@@ -1,0 +1,244 @@
+//! The columns under construction.
+
+use super::DecodeError;
+use crate::column::{Column, Origin};
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, DictionaryArray, Float64Array, Int32Array, Int64Array,
+    RecordBatch, RecordBatchOptions, StringArray, TimestampNanosecondArray, UInt32Array, new_null_array,
+};
+use arrow_cast::cast;
+use arrow_schema::{DataType, SchemaRef};
+use belvedere_model::BlockRecord;
+use belvedere_model::properties::to_jsonb;
+use belvedere_model::{BlockInfo, ProcessInfo, StreamInfo};
+use std::sync::Arc;
+
+/// Values of a column.
+#[derive(Debug)]
+pub enum Values {
+    /// Integers, or times in nanoseconds since the Unix epoch.
+    Int64(Vec<i64>),
+    /// Integers.
+    Int32(Vec<i32>),
+    /// Integers.
+    UInt32(Vec<u32>),
+    /// Floats.
+    Float64(Vec<f64>),
+    /// Flags.
+    Boolean(Vec<bool>),
+    /// Anything else, in the column's documented type or the engine's.
+    Array(ArrayRef),
+}
+
+macro_rules! values_from {
+    ($($type:ty => $variant:ident),* $(,)?) => {$(
+        impl From<$type> for Values {
+            fn from(values: $type) -> Self {
+                Self::$variant(values)
+            }
+        }
+    )*};
+}
+
+values_from! {
+    Vec<i64> => Int64,
+    Vec<i32> => Int32,
+    Vec<u32> => UInt32,
+    Vec<f64> => Float64,
+    Vec<bool> => Boolean,
+    ArrayRef => Array,
+}
+
+impl From<Vec<String>> for Values {
+    fn from(values: Vec<String>) -> Self {
+        Self::Array(Arc::new(StringArray::from(values)))
+    }
+}
+
+/// Events that gave no row although they are of a kind that should: why, and how many.
+pub type Ignored = Vec<(&'static str, u64)>;
+
+/// Rows, and what could not become one.
+#[derive(Debug, Clone)]
+pub struct Decoded {
+    /// The rows.
+    pub rows: RecordBatch,
+    /// The events that gave none.
+    pub ignored: Ignored,
+}
+
+/// Where rows come from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowsOf<'a> {
+    pub(crate) process: &'a ProcessInfo,
+    pub(crate) stream: &'a StreamInfo,
+    /// `None` if they are not of one block.
+    pub(crate) block: Option<&'a BlockInfo>,
+}
+
+impl<'a> RowsOf<'a> {
+    pub(crate) fn block(record: &'a BlockRecord) -> Self {
+        Self { process: &record.process, stream: &record.stream, block: Some(&record.info) }
+    }
+}
+
+/// Takes the columns of one block's rows. Columns that the query does not want are dropped.
+#[derive(Debug)]
+pub struct Rows<'a> {
+    columns: &'a [Column],
+    projection: &'a [usize],
+    arrays: Vec<Option<ArrayRef>>,
+    text_limit: usize,
+    ignored: Ignored,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn new(columns: &'a [Column], projection: &'a [usize], text_limit: usize) -> Self {
+        Self { columns, projection, arrays: vec![None; columns.len()], text_limit, ignored: Vec::new() }
+    }
+
+    /// Whether the query wants that column.
+    pub fn wants(&self, name: &str) -> bool {
+        self.projection.iter().any(|i| self.columns[*i].name == name)
+    }
+
+    /// Bytes of text that the rows may be made of.
+    pub fn text_limit(&self) -> usize {
+        self.text_limit
+    }
+
+    /// Counts events that give no row although they should: they are part of what a query reports.
+    pub fn ignore(&mut self, reason: &'static str, events: u64) {
+        if events == 0 {
+            return;
+        }
+        match self.ignored.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += events,
+            None => self.ignored.push((reason, events)),
+        }
+    }
+
+    /// Puts a column: one value for each row.
+    pub fn put(&mut self, name: &str, values: impl Into<Values>) -> Result<(), DecodeError> {
+        let Some(i) = self.columns.iter().position(|c| c.name == name) else {
+            return Err(DecodeError::Decoder(format!("there is no column '{name}'")));
+        };
+        if self.projection.contains(&i) {
+            self.arrays[i] = Some(to_array(&self.columns[i], values.into())?);
+        }
+        Ok(())
+    }
+
+    /// Puts a column of few distinct texts: for each row the position of its text.
+    pub fn put_labels<T: AsRef<str>>(
+        &mut self,
+        name: &str,
+        keys: Vec<i32>,
+        texts: impl IntoIterator<Item = T>,
+    ) -> Result<(), DecodeError> {
+        if !self.wants(name) {
+            return Ok(());
+        }
+        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
+        let labels = DictionaryArray::try_new(Int32Array::from(keys), texts)
+            .map_err(|e| DecodeError::Decoder(e.to_string()))?;
+        self.put(name, Arc::new(labels) as ArrayRef)
+    }
+
+    pub(super) fn finish(
+        mut self,
+        of: RowsOf<'_>,
+        count: usize,
+        schema: SchemaRef,
+    ) -> Result<Decoded, DecodeError> {
+        // one buffer serves as keys of all columns that are the same in each row
+        let zeros = Int32Array::from(vec![0; count]);
+        let mut arrays = Vec::with_capacity(self.projection.len());
+        for i in self.projection {
+            let column = &self.columns[*i];
+            let array = match column.origin {
+                Origin::Decoder => match self.arrays[*i].take() {
+                    Some(array) => array,
+                    // without rows there is nothing to fill
+                    None if column.nullable || count == 0 => {
+                        new_null_array(&column.column_type.engine(), count)
+                    }
+                    None => {
+                        return Err(DecodeError::Decoder(format!(
+                            "the column '{}' was not filled",
+                            column.name
+                        )));
+                    }
+                },
+                origin => constant(origin, of, &zeros)?,
+            };
+            if array.len() != count {
+                return Err(DecodeError::Decoder(format!(
+                    "the column '{}' has {} values for {count} rows",
+                    column.name,
+                    array.len()
+                )));
+            }
+            arrays.push(array);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(count));
+        let rows = RecordBatch::try_new_with_options(schema, arrays, &options)
+            .map_err(|e| DecodeError::Decoder(e.to_string()))?;
+        Ok(Decoded { rows, ignored: self.ignored })
+    }
+}
+
+fn to_array(column: &Column, values: Values) -> Result<ArrayRef, DecodeError> {
+    let wanted = column.column_type.engine();
+    let array: ArrayRef = match values {
+        Values::Int64(v) if matches!(wanted, DataType::Timestamp(..)) => {
+            Arc::new(TimestampNanosecondArray::from(v).with_timezone("+00:00"))
+        }
+        Values::Int64(v) => Arc::new(Int64Array::from(v)),
+        Values::Int32(v) => Arc::new(Int32Array::from(v)),
+        Values::UInt32(v) => Arc::new(UInt32Array::from(v)),
+        Values::Float64(v) => Arc::new(Float64Array::from(v)),
+        Values::Boolean(v) => Arc::new(BooleanArray::from(v)),
+        Values::Array(array) => array,
+    };
+    if *array.data_type() == wanted {
+        return Ok(array);
+    }
+    if *array.data_type() == column.column_type.documented() {
+        return cast(&array, &wanted).map_err(|e| DecodeError::Decoder(e.to_string()));
+    }
+    Err(DecodeError::Decoder(format!(
+        "the column '{}' is {wanted}, its values are {}",
+        column.name,
+        array.data_type()
+    )))
+}
+
+/// A column that follows from the block alone.
+fn constant(origin: Origin, of: RowsOf<'_>, zeros: &Int32Array) -> Result<ArrayRef, DecodeError> {
+    let process = of.process;
+    let block = || of.block.ok_or_else(|| DecodeError::Decoder("the rows are not of one block".to_owned()));
+    let text = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text])) };
+    let value: ArrayRef = match origin {
+        Origin::ProcessId => text(&process.process_id.to_string()),
+        Origin::StreamId => text(&of.stream.stream_id.to_string()),
+        Origin::BlockId => text(&block()?.block_id.to_string()),
+        Origin::Exe => text(&process.exe),
+        Origin::Username => text(&process.username),
+        Origin::Computer => text(&process.computer),
+        Origin::ProcessProperties => {
+            let pairs = process.properties.iter().map(|(k, v)| (k.as_str(), v.as_str()));
+            Arc::new(BinaryArray::from(vec![to_jsonb(pairs).as_slice()]))
+        }
+        Origin::InsertTime => {
+            let times = vec![block()?.insert_time; zeros.len()];
+            return Ok(Arc::new(TimestampNanosecondArray::from(times).with_timezone("+00:00")));
+        }
+        Origin::Decoder => {
+            return Err(DecodeError::Decoder("a decoder's column has no constant".to_owned()));
+        }
+    };
+    DictionaryArray::try_new(zeros.clone(), value)
+        .map(|array| Arc::new(array) as ArrayRef)
+        .map_err(|e| DecodeError::Decoder(e.to_string()))
+}

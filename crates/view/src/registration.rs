@@ -1,0 +1,141 @@
+//! What a crate registers, and how it is found.
+
+use crate::block_parser::BlockParserRegistration;
+use crate::block_source::BlockSourceRegistration;
+use crate::view_set::ViewSet;
+use belvedere_model::transit::EventLayout;
+use std::any::Any;
+use std::fmt::Debug;
+
+/// Version of the extension surface. A crate that was built for another one is refused.
+pub const API_VERSION: u32 = 2;
+
+/// One thing that a crate registers, and who does so.
+#[derive(Debug)]
+pub struct Registration {
+    /// Crate that registers.
+    pub crate_name: &'static str,
+    /// Its version.
+    pub crate_version: &'static str,
+    /// [`API_VERSION`] of the surface that the crate was built with.
+    pub api_version: u32,
+    /// What it registers.
+    pub item: Item,
+}
+
+/// What can be registered.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Item {
+    /// A table definition.
+    ViewSet(ViewSet),
+    /// One more wire format that feeds a view set.
+    BlockSource(BlockSourceRegistration),
+    /// The fields of a native event type of variable size.
+    EventLayout(EventLayout),
+    /// How the objects of blocks of one format are read, for people to see.
+    BlockParser(BlockParserRegistration),
+    /// What another crate than this one gives a meaning: SQL functions, routes, makers.
+    Extension(&'static dyn Extension),
+}
+
+/// A kind of registration that this crate knows nothing about. Whoever defines the kind looks for values of its type.
+pub trait Extension: Any + Debug + Send + Sync {
+    /// What it is, in lower case: `set of routes`. Two extensions of one kind must have different names.
+    fn kind(&self) -> &'static str;
+
+    /// Its name among those of its kind.
+    fn name(&self) -> &'static str;
+}
+
+impl dyn Extension {
+    /// The extension as a value of its type; `None` if it is of another type.
+    pub fn downcast_ref<T: Extension>(&self) -> Option<&T> {
+        (self as &dyn Any).downcast_ref()
+    }
+}
+
+/// What `inventory` collects.
+#[doc(hidden)]
+pub struct Submitted(pub &'static [Registration]);
+
+inventory::collect!(Submitted);
+
+/// All registrations of the crates that are linked into this program, in no particular order.
+pub fn linked_unsorted() -> impl Iterator<Item = &'static Registration> {
+    inventory::iter::<Submitted>.into_iter().flat_map(|s| s.0)
+}
+
+/// Registers a [`ViewSet`], and keeps it as the static `REGISTRATION` of the module.
+#[macro_export]
+macro_rules! register_view_set {
+    ($view_set:expr) => {
+        $crate::__register!(REGISTRATION, $crate::Item::ViewSet($view_set));
+    };
+}
+
+/// Registers a [`BlockSourceRegistration`], and keeps it as the static `REGISTRATION` of the module.
+#[macro_export]
+macro_rules! register_block_source {
+    ($source:expr) => {
+        $crate::__register!(REGISTRATION, $crate::Item::BlockSource($source));
+    };
+}
+
+/// Registers [`EventLayout`]s, and keeps them as the static `EVENT_LAYOUTS` of the module.
+#[macro_export]
+macro_rules! register_event_layouts {
+    ($($layout:expr),+ $(,)?) => {
+        /// The layouts of native events that this module registers, as plain values for linkers that drop constructors.
+        pub static EVENT_LAYOUTS: &[$crate::Registration] =
+            &[$($crate::__registration!($crate::Item::EventLayout($layout))),+];
+
+        $crate::inventory::submit! { $crate::Submitted(EVENT_LAYOUTS) }
+    };
+}
+
+/// Registers a [`BlockParserRegistration`], and keeps it as the static `REGISTRATION` of the module.
+#[macro_export]
+macro_rules! register_block_parser {
+    ($parser:expr) => {
+        $crate::__register!(REGISTRATION, $crate::Item::BlockParser($parser));
+    };
+}
+
+/// Registers a value of a type that is an [`Extension`], and keeps it as the static of that name in the module.
+#[macro_export]
+macro_rules! register_extension {
+    ($static_name:ident, $type:ty, $extension:expr) => {
+        $crate::__register!(
+            $static_name,
+            $crate::Item::Extension({
+                static EXTENSION: $type = $extension;
+                &EXTENSION
+            })
+        );
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __registration {
+    ($item:expr) => {
+        $crate::Registration {
+            crate_name: env!("CARGO_PKG_NAME"),
+            crate_version: env!("CARGO_PKG_VERSION"),
+            api_version: $crate::API_VERSION,
+            item: $item,
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __register {
+    ($static_name:ident, $item:expr) => {
+        /// What this module registers, as a plain value for linkers that drop constructors.
+        pub static $static_name: $crate::Registration = $crate::__registration!($item);
+
+        $crate::inventory::submit! { $crate::Submitted(std::slice::from_ref(&$static_name)) }
+    };
+}
