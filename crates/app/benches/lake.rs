@@ -12,7 +12,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use belvedere::core::Lake;
 use belvedere::core::assembly::Assembly;
-use belvedere::core::query::ScanPlan;
+use belvedere::core::scan::ScanPlan;
 use belvedere_model::time::TimeRange;
 use belvedere_model::transit::{check_frame, decompress};
 use belvedere_model::wire;
@@ -213,9 +213,9 @@ async fn partitions(path: &Path) {
             plain_bytes as f64 / rows as f64
         );
         // what queries note is kept while nobody waits
-        lake.keep_what_was_wanted(|_| ()).await;
+        lake.build_requested(|_| ()).await;
         lake.sql(&sql(aggregates[0], &one)).await.unwrap();
-        lake.keep_what_was_wanted(|_| ()).await;
+        lake.build_requested(|_| ()).await;
         for (aggregate, live) in aggregates.into_iter().zip(live) {
             let (warm, scan) = time_query(&lake, &sql(aggregate, set)).await;
             assert_eq!(scan.blocks, 0);

@@ -9,7 +9,7 @@ pub(crate) use lake::LakeArgs;
 
 use crate::format::Format;
 use belvedere_core::partitions::{Keep, Retention};
-use belvedere_core::query::QueryLimits;
+use belvedere_core::service::QueryLimits;
 use clap::{Args, Parser, Subcommand};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,6 +1,6 @@
 //! Documentation that is made from the registrations themselves.
 
-use belvedere_core::assembly::{Assembly, FunctionDoc};
+use belvedere_core::assembly::{Assembly, FunctionDoc, Functions};
 use belvedere_view::{EventTime, Source, ViewSet};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -110,7 +110,10 @@ pub(crate) fn view_set(assembly: &Assembly, set: &ViewSet, crate_name: &str) -> 
 }
 
 fn of_crate<'a>(assembly: &'a Assembly, name: &'a str) -> impl Iterator<Item = &'static FunctionDoc> + 'a {
-    assembly.functions().filter(move |(_, of)| *of == name).flat_map(|(functions, _)| functions.docs)
+    assembly
+        .extensions::<Functions>()
+        .filter(move |(_, of)| *of == name)
+        .flat_map(|(functions, _)| functions.docs)
 }
 
 /// The page of all functions.
@@ -119,7 +122,7 @@ pub(crate) fn functions(assembly: &Assembly) -> String {
         "# SQL functions\n\nWhat crates bring along beside tables, and beside the engine's own functions.\n\n\
          | function | what it gives | crate |\n| --- | --- | --- |\n"
             .to_owned();
-    for (functions, crate_name) in assembly.functions() {
+    for (functions, crate_name) in assembly.extensions::<Functions>() {
         for f in functions.docs {
             let _ = writeln!(
                 text,
@@ -169,7 +172,7 @@ pub(crate) fn as_json(assembly: &Assembly, only: Option<&str>) -> String {
         })
         .collect();
     let functions: Vec<Value> = assembly
-        .functions()
+        .extensions::<Functions>()
         .flat_map(|(functions, crate_name)| functions.docs.iter().map(move |f| (f, crate_name)))
         .map(|(f, crate_name)| {
             json!({

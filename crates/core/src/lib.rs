@@ -16,21 +16,31 @@
 //! # }
 //! ```
 //!
+//! The rooms, each of which uses those below it only:
+//!
 //! | room | what it knows |
 //! | --- | --- |
-//! | [`assembly`] | what crates register, and how it becomes tables |
-//! | [`views`] | views over blocks, and the catalog's own |
-//! | [`query`] | SQL: what is read, filtered, accounted, and how it leaves |
-//! | [`partitions`] | rows that are kept: Parquet files, what they cover, when they are made and go |
+//! | [`service`] | whose query it is, whose turn, what it may use |
+//! | [`lake`] | the lake as one value; background work |
+//! | [`assembly`] | how what is registered becomes tables |
+//! | [`views`] | views over blocks, views that are SQL, the catalog's own |
+//! | [`query`] | sessions, planning, functions, limits, what leaves |
+//! | [`partitions`] | Parquet files: what they cover, how they are built, merged, checked and retired |
+//! | [`scan`] | reading partitions, and decoding the blocks that none covers |
+//! | `registry` | what crates registered, checked and in order |
 
 pub mod assembly;
 #[cfg(test)]
 mod fixture;
+pub mod lake;
 pub mod partitions;
 pub mod query;
+mod registry;
+pub mod scan;
+pub mod service;
 pub mod views;
 
-pub use query::{Lake, LakeConfig, QueryResult};
+pub use lake::{Lake, LakeConfig};
 
 // plug-ins use the very versions that core was built with
 pub use arrow;

@@ -7,8 +7,8 @@ use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use belvedere_core::query::ClientInfo;
-use belvedere_core::query::QueryService;
 use belvedere_core::query::formats::Format;
+use belvedere_core::service::QueryService;
 use belvedere_model::time::{TimeRange, now, to_rfc3339};
 use serde::Deserialize;
 

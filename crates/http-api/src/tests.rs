@@ -10,7 +10,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use belvedere_core::LakeConfig;
 use belvedere_core::query::formats::Format;
-use belvedere_core::query::{QueryLimits, QueryService};
+use belvedere_core::service::{QueryLimits, QueryService};
 use belvedere_lake::access::{Caller, Right, Rights};
 use belvedere_testkit::FakeProcess;
 use belvedere_testkit::ticks::{block, insert, lake, process};

@@ -57,8 +57,8 @@ impl<S: std::fmt::Debug + 'static> Extension for Routes<S> {
         "set of routes"
     }
 
-    fn name(&self) -> &'static str {
-        self.name
+    fn names(&self) -> Vec<&'static str> {
+        vec![self.name]
     }
 }
 

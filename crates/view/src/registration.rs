@@ -41,11 +41,16 @@ pub enum Item {
 
 /// A kind of registration that this crate knows nothing about. Whoever defines the kind looks for values of its type.
 pub trait Extension: Any + Debug + Send + Sync {
-    /// What it is, in lower case: `set of routes`. Two extensions of one kind must have different names.
+    /// What each of its names names, in lower case: `function`, `set of routes`.
     fn kind(&self) -> &'static str;
 
-    /// Its name among those of its kind.
-    fn name(&self) -> &'static str;
+    /// The names that it takes among those of its kind: no other extension may have them.
+    fn names(&self) -> Vec<&'static str>;
+
+    /// The view set whose rows it makes, if it is a maker of one.
+    fn makes_view_set(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 impl dyn Extension {

@@ -5,7 +5,7 @@ use crate::args::PlanArgs;
 use crate::format::RowWriter;
 use anyhow::Result;
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
-use belvedere_core::partitions::PlannedSet;
+use belvedere_core::lake::PlannedSet;
 use indicatif::{HumanBytes, HumanCount};
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use super::source::Source;
 use crate::args::QueryArgs;
 use crate::format::{Format, RowWriter};
 use anyhow::{Result, bail};
-use belvedere_core::query::QueryReport;
+use belvedere_core::scan::QueryReport;
 use belvedere_model::time::TimeRange;
 use futures::TryStreamExt;
 use std::io::{BufWriter, IsTerminal, Write};

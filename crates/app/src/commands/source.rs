@@ -7,7 +7,8 @@ use anyhow::Result;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use belvedere_core::Lake;
-use belvedere_core::query::{QueryError, QueryReport};
+use belvedere_core::query::QueryError;
+use belvedere_core::scan::QueryReport;
 #[cfg(feature = "cli-client")]
 use belvedere_flight_sql::client::Client;
 use belvedere_model::time::TimeRange;
@@ -84,7 +85,7 @@ impl Source {
     pub(crate) async fn close(self) {
         match self {
             Self::Lake(lake) => {
-                lake.keep_what_was_wanted(|_| ()).await;
+                lake.build_requested(|_| ()).await;
                 lake.close().await;
             }
             #[cfg(feature = "cli-client")]

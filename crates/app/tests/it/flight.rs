@@ -5,7 +5,7 @@ use arrow_flight::error::FlightError;
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::sql::client::FlightSqlServiceClient;
 use belvedere::core::Lake;
-use belvedere::core::query::{QueryLimits, QueryService};
+use belvedere::core::service::{QueryLimits, QueryService};
 use belvedere_lake::Routes;
 use belvedere_lake::access::Caller;
 use futures::StreamExt;

@@ -1,19 +1,14 @@
-//! From registrations to the tables of one lake.
-//!
-//! [`Assembly::new`] is a pure function from a list of registrations to an ordered assembly or an error that names crates
-//! and view sets; `inventory` only supplies the list.
-//!
-//! Invariant: no view set is known by name in here, and core's own come through the same door.
+//! The tables of one lake: made of what crates registered and of the views that users defined in the lake.
 
-mod assembled;
-mod error;
-mod factory;
-mod functions;
+mod user_views;
+mod view_factory;
 
-pub use assembled::Assembly;
-pub use error::AssemblyError;
-pub use factory::{Maker, MakerContext, View, ViewFactory, ViewMaker, default_view_factory};
-pub use functions::{FunctionDoc, FunctionSet, Functions};
+pub use crate::query::{
+    FunctionDoc, FunctionSet, Functions, Maker, MakerContext, View, ViewFactory, ViewMaker,
+};
+pub use crate::registry::{Assembly, AssemblyError};
+pub(crate) use user_views::UserViews;
+pub use view_factory::{default_view_factory, view_factory};
 
 #[cfg(test)]
 mod tests;
@@ -22,7 +17,7 @@ mod tests;
 #[macro_export]
 macro_rules! register_functions {
     ($functions:expr) => {
-        $crate::__view::register_extension!(REGISTRATION, $crate::assembly::Functions, $functions);
+        $crate::__view::register_extension!(REGISTRATION, $crate::query::Functions, $functions);
     };
 }
 
@@ -30,7 +25,7 @@ macro_rules! register_functions {
 #[macro_export]
 macro_rules! register_maker {
     ($maker:expr) => {
-        $crate::__view::register_extension!(MAKER, $crate::assembly::Maker, $maker);
+        $crate::__view::register_extension!(MAKER, $crate::query::Maker, $maker);
     };
 }
 
@@ -41,7 +36,7 @@ macro_rules! register_query_routes {
     ($routes:expr) => {
         $crate::__view::register_extension!(
             REGISTRATION,
-            $crate::__lake::Routes<$crate::query::QueryService>,
+            $crate::__lake::Routes<$crate::service::QueryService>,
             $routes
         );
     };

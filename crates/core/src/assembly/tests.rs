@@ -301,9 +301,10 @@ fn a_schema_hash_follows_columns_and_version_only() {
 
 #[tokio::test]
 async fn a_factory_makes_instances_and_names_what_is_near() {
-    let lake = crate::Lake::in_memory().await.unwrap();
+    let lake = crate::fixture::lake().await;
     let runtime = std::sync::Arc::new(datafusion::execution::runtime_env::RuntimeEnv::default());
-    let mut factory = default_view_factory(runtime, lake.connection().clone()).await.unwrap();
+    let core = Assembly::new(crate::registrations()).unwrap();
+    let mut factory = view_factory(&core, runtime, lake.connection().clone()).unwrap();
     assert_eq!(
         factory.get_global_views().iter().map(|v| v.get_view_set_name()).collect::<Vec<_>>(),
         ["blocks", "processes", "streams"]

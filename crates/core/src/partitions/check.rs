@@ -1,17 +1,16 @@
 //! Compares the catalogue with the objects, and a sample of what is in them.
 
-use super::workshop::Workshop;
-use super::{Instance, RowSource};
-use crate::query::{Lake, PartitionScan};
+use super::builder::PartitionBuilder;
+use crate::scan::{Instance, PartitionScan, RowSource};
 use anyhow::Result;
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::row::{RowConverter, SortField};
 use belvedere_lake::{BlockFilter, PartitionRecord};
 use belvedere_model::SeqRange;
-use belvedere_model::time::TimeRange;
 use belvedere_model::wire::split_payload;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::execute_stream;
 use foldhash::fast::FixedState;
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
@@ -59,22 +58,21 @@ impl CheckReport {
 }
 
 struct Check<'a> {
-    workshop: &'a Workshop,
+    builder: &'a PartitionBuilder,
     repair: bool,
     report: CheckReport,
 }
 
-impl Lake {
-    /// Checks the lake. Contents of at most `sample` partitions and `sample` blocks are read. With `repair`, what
-    /// can be made again is taken away, and files that nothing refers to are deleted.
-    pub async fn check(&self, sample: usize, repair: bool) -> Result<CheckReport> {
-        let workshop = self.context(TimeRange::ALL).workshop();
-        let mut check = Check { workshop: &workshop, repair, report: CheckReport::default() };
+impl PartitionBuilder {
+    /// Checks the lake. Contents of at most `sample` partitions and `sample` blocks are read. With `repair`, what can be
+    /// made again is retired, and files that nothing refers to are deleted.
+    pub(crate) async fn check(&self, sample: usize, repair: bool) -> Result<CheckReport> {
+        let mut check = Check { builder: self, repair, report: CheckReport::default() };
         check.partitions(sample).await?;
         check.orphans().await?;
         check.objects().await?;
         check.payloads(sample).await?;
-        check.report.waiting = workshop.catalog().waiting_blocks().await? as u64;
+        check.report.waiting = self.catalog().waiting_blocks().await? as u64;
         Ok(check.report)
     }
 }
@@ -86,7 +84,7 @@ impl Check<'_> {
         let is_replaceable = self.can_be_made_again(partition).await?;
         let is_repaired = self.repair
             && is_replaceable
-            && self.workshop.catalog().retire(&[id], self.workshop.expiry()).await? > 0;
+            && self.builder.catalog().retire(&[id], self.builder.expiry()).await? > 0;
         let lost = if is_replaceable { "" } else { "; its blocks are gone, its rows can't be made again" };
         self.report.findings.push(Finding {
             text: format!("partition {id} of {} {} ({file}): {what}{lost}", p.view_set, p.instance),
@@ -99,22 +97,18 @@ impl Check<'_> {
     /// Whether all of a partition's blocks are still there.
     async fn can_be_made_again(&self, partition: &PartitionRecord) -> Result<bool> {
         let p = &partition.content;
-        let Ok(view) = self.workshop.context.factory().make_view(&p.view_set, &p.instance) else {
-            return Ok(false);
-        };
-        let Some(instance) = view.instance() else { return Ok(false) };
-        let there = self.workshop.catalog().summary(&instance.blocks_of(p)).await?;
+        let Some(instance) = self.builder.views.instance(&p.view_set, &p.instance) else { return Ok(false) };
+        let there = self.builder.catalog().summary(&instance.blocks_of(p)).await?;
         Ok(there.blocks >= p.block_count)
     }
 
     async fn partitions(&mut self, sample: usize) -> Result<()> {
-        let context = &self.workshop.context;
         type Key = (String, String, Vec<u8>, Option<uuid::Uuid>);
         let mut ends: HashMap<Key, Vec<SeqRange>> = HashMap::new();
         let mut usable: Vec<(Instance, PartitionRecord)> = Vec::new();
         let mut after = 0;
         loop {
-            let page = self.workshop.catalog().partitions(None, after, PAGE).await?;
+            let page = self.builder.catalog().partitions(None, after, PAGE).await?;
             for partition in &page {
                 self.report.partitions += 1;
                 let p = &partition.content;
@@ -136,16 +130,14 @@ impl Check<'_> {
                     self.partition_is_wrong(partition, &wrong).await?;
                     continue;
                 }
-                let view = context.factory().make_view(&p.view_set, &p.instance).ok();
-                match view.as_ref().and_then(|v| v.instance()).filter(|i| i.schema_hash == p.schema_hash) {
+                let instance = self.builder.views.instance(&p.view_set, &p.instance);
+                match instance.filter(|i| i.schema_hash == p.schema_hash) {
                     // what could be compared takes the place of something at random, once there are enough
-                    Some(instance) if usable.len() < sample => {
-                        usable.push((instance.clone(), partition.clone()))
-                    }
+                    Some(instance) if usable.len() < sample => usable.push((instance, partition.clone())),
                     Some(instance) if sample > 0 => {
                         let place = FixedState::default().hash_one(partition.partition_id) as usize;
                         if let Some(slot) = usable.get_mut(place % self.report.partitions as usize) {
-                            *slot = (instance.clone(), partition.clone());
+                            *slot = (instance, partition.clone());
                         }
                     }
                     Some(_) => {}
@@ -174,7 +166,7 @@ impl Check<'_> {
         let Some(key) = &p.file_key else {
             return Ok((p.row_count > 0).then(|| format!("{} rows, but no file", p.row_count)));
         };
-        let store = self.workshop.context.connection().store();
+        let store = self.builder.scan.connection().store();
         match store.head(&key.as_str().into()).await {
             Ok(file) if file.size as i64 == p.file_size => Ok(None),
             Ok(file) => Ok(Some(format!("the file has {} bytes instead of {}", file.size, p.file_size))),
@@ -186,36 +178,35 @@ impl Check<'_> {
     /// Compares the rows of a partition with those that its blocks give now.
     async fn compare(&mut self, instance: &Instance, partition: &PartitionRecord) -> Result<Option<String>> {
         let p = &partition.content;
-        let context = self.workshop.context.within(p.seqs).without_partitions();
+        let scan = self.builder.scan.within(p.seqs).without_partitions();
         let columns: Vec<usize> = (0..instance.view_set.columns.len()).collect();
         let found = match p.row_count {
             0 => Digest::default(),
             _ => {
-                let scan = PartitionScan { instance, context: &context, predicate: None };
-                let plan = scan.plan(std::slice::from_ref(partition), &columns, 1)?;
-                digest(datafusion::physical_plan::execute_stream(plan, context.session()?.task_ctx())?)
-                    .await?
+                let files = PartitionScan { instance, context: &scan, predicate: None };
+                let plan = files.plan(std::slice::from_ref(partition), &columns, 1)?;
+                digest(execute_stream(plan, self.builder.views.task(&scan)?)?).await?
             }
         };
         if found.rows as i64 != p.row_count {
             return Ok(Some(format!("the file has {} rows instead of {}", found.rows, p.row_count)));
         }
-        let there = self.workshop.catalog().summary(&instance.blocks_of(p)).await?;
+        let there = self.builder.catalog().summary(&instance.blocks_of(p)).await?;
         // of blocks that are gone, and of what is SQL over others and was merged since, only the files can tell
         if there.blocks == 0 || there.blocks != p.block_count || matches!(instance.source, RowSource::Sql(_))
         {
             return Ok(None);
         }
         let expected = match &instance.source {
-            RowSource::Chains(_) => {
+            RowSource::Streams(_) => {
                 let mut digest = Digest::default();
                 let mut add = |rows| digest.add(&rows);
-                if !self.workshop.rows_of_section(instance, partition, &mut add).await? {
+                if !self.builder.rows_of_section(instance, partition, &mut add).await? {
                     return Ok(None);
                 }
                 digest
             }
-            _ => digest(self.workshop.live_rows(instance, p.seqs).await?).await?,
+            _ => digest(self.builder.live_rows(instance, p.seqs).await?).await?,
         };
         self.report.compared += 1;
         Ok((found != expected).then(|| {
@@ -224,9 +215,9 @@ impl Check<'_> {
     }
 
     async fn orphans(&mut self) -> Result<()> {
-        for orphan in self.workshop.orphans().await?.into_iter().filter(|o| !o.is_young) {
+        for orphan in self.builder.orphans().await?.into_iter().filter(|o| !o.is_young) {
             if self.repair {
-                self.workshop.context.connection().delete(std::slice::from_ref(&orphan.key)).await?;
+                self.builder.scan.connection().delete(std::slice::from_ref(&orphan.key)).await?;
             }
             self.report.findings.push(Finding {
                 text: format!("{} ({} bytes): nothing refers to this file", orphan.key, orphan.size),
@@ -238,10 +229,10 @@ impl Check<'_> {
     }
 
     async fn objects(&mut self) -> Result<()> {
-        let store = self.workshop.context.connection().store();
+        let store = self.builder.scan.connection().store();
         let mut after = String::new();
         loop {
-            let page = self.workshop.catalog().object_lengths(&after, PAGE).await?;
+            let page = self.builder.catalog().object_lengths(&after, PAGE).await?;
             for (key, length) in &page {
                 self.report.objects += 1;
                 let wrong = match store.head(&key.as_str().into()).await {
@@ -267,7 +258,7 @@ impl Check<'_> {
 
     /// Reads payloads all over the lake.
     async fn payloads(&mut self, sample: usize) -> Result<()> {
-        let connection = self.workshop.context.connection();
+        let connection = self.builder.scan.connection();
         let last = connection.catalog().last_seq().await?;
         let step = (last / sample.max(1) as i64).max(1);
         let mut after = 0;

@@ -18,7 +18,6 @@ use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnPath, SchemaDescriptor};
-use std::sync::Arc;
 
 /// Rows of a row group: small enough for one thread's share of a query, large enough for its dictionaries.
 const ROW_GROUP_ROWS: usize = 1 << 18;
@@ -322,9 +321,4 @@ fn properties(view_set: &ViewSet, schema: &Schema, sort: &[&str]) -> Result<Writ
         properties = properties.set_column_statistics_enabled(path, statistics);
     }
     Ok(properties.build())
-}
-
-/// Reads the schema of the engine from files: see `hinted_schema`.
-pub(crate) fn engine_schema_of_files(view_set: &ViewSet) -> SchemaRef {
-    Arc::new(Schema::new(view_set.engine_schema().fields().clone()))
 }

@@ -1,7 +1,7 @@
 //! A file on its way into the object store: encoded on a thread for CPU work, uploaded as it grows.
 
-use super::Instance;
 use super::encode::{Encoder, FileFacts};
+use crate::scan::Instance;
 use anyhow::{Context, Result, bail};
 use arrow::array::RecordBatch;
 use belvedere_lake::LakeConnection;

@@ -4,10 +4,9 @@
 //! Rows are merged as they are read, in their order, so that memory depends on how many files are read side by side
 //! and on nothing else.
 
+use super::builder::{BuildStats, NOTED_PROCESSES, PartitionBuilder};
 use super::file::new_key;
-use super::workshop::{Made, NOTED_PROCESSES, Workshop};
-use super::{Instance, RowSource};
-use crate::query::{Coverage, PartitionScan, SIDE_BY_SIDE, runs};
+use crate::scan::{Coverage, Instance, PartitionScan, RowSource, SIDE_BY_SIDE, runs};
 use anyhow::{Context, Result, bail};
 use belvedere_lake::{ChainSection, NewPartition, PartitionRecord};
 use belvedere_model::SeqRange;
@@ -74,17 +73,17 @@ fn fits(group: &[PartitionRecord], next: &PartitionRecord, can_follow: bool) -> 
         && (files.len() <= SIDE_BY_SIDE || runs(&files, can_follow).is_some())
 }
 
-impl Workshop {
+impl PartitionBuilder {
     /// Merges what is due of an instance.
     pub(crate) async fn merge_due(
         &self,
         instance: &Instance,
         now: i64,
-        made: &mut (dyn FnMut(Made) + Send),
+        made: &mut (dyn FnMut(BuildStats) + Send),
     ) -> Result<()> {
         // partitions that don't hold are not worth it; those that do, hold for the blocks up to the last one
         let (partitions, last) = match &instance.source {
-            RowSource::Chains(sources) => self.chain_partitions(instance, sources).await?,
+            RowSource::Streams(sources) => self.chain_partitions(instance, sources).await?,
             _ => (self.partitions(instance).await?, 0),
         };
         let groups = due(&partitions, instance.is_of_blocks(), now);
@@ -117,7 +116,7 @@ impl Workshop {
         instance: &Instance,
         group: &[PartitionRecord],
         last_seq: i64,
-    ) -> Result<Option<Made>> {
+    ) -> Result<Option<BuildStats>> {
         let (Some(first), Some(last)) = (group.first(), group.last()) else { return Ok(None) };
         let chain = match (&first.content.chain, &last.content.chain) {
             (Some(first), Some(last)) => {
@@ -153,7 +152,7 @@ impl Workshop {
                 written.with_context(|| format!("merging {} for the blocks {seqs}", instance.name()))?;
             let rows = sum(|p| p.row_count);
             if instance.is_of_blocks() && written.facts.rows != rows {
-                self.context.connection().delete(&[key]).await?;
+                self.scan.connection().delete(&[key]).await?;
                 bail!(
                     "merging {} gave {} rows of {rows}: nothing was replaced",
                     instance.name(),
@@ -165,7 +164,8 @@ impl Workshop {
             new.file_size = written.size;
             new.file_key = (written.facts.rows > 0).then_some(key);
         }
-        let made = Made { partitions: 1, blocks: 0, rows: new.row_count as u64, bytes: new.file_size as u64 };
+        let made =
+            BuildStats { partitions: 1, blocks: 0, rows: new.row_count as u64, bytes: new.file_size as u64 };
         let replaced: Vec<i64> = group.iter().map(|p| p.partition_id).collect();
         Ok(self.publish(&new, &replaced).await?.then_some(made))
     }
@@ -177,19 +177,19 @@ impl Workshop {
         key: &str,
     ) -> Result<super::file::Written<()>> {
         // one thread, whatever the machine has
-        let context = self.context.single_threaded();
+        let scan = self.scan.single_threaded();
         let rows = match &instance.source {
-            RowSource::Blocks(_) | RowSource::Chains(_) => {
+            RowSource::Blocks(_) | RowSource::Streams(_) => {
                 let columns: Vec<usize> = (0..instance.view_set.columns.len()).collect();
-                let scan = PartitionScan { instance, context: &context, predicate: None };
-                let plan = scan.plan(files, &columns, 1)?;
+                let read = PartitionScan { instance, context: &scan, predicate: None };
+                let plan = read.plan(files, &columns, 1)?;
                 let order = plan.output_ordering().cloned();
                 let plan: Arc<dyn ExecutionPlan> = match order {
                     Some(order) => Arc::new(SortPreservingMergeExec::new(order, plan)),
                     None if instance.sort_order().is_empty() => plan,
                     None => bail!("the order of the rows of {} is not known", instance.name()),
                 };
-                datafusion::physical_plan::execute_stream(plan, context.session()?.task_ctx())?
+                datafusion::physical_plan::execute_stream(plan, self.views.task(&scan)?)?
             }
             RowSource::Sql(sql) => {
                 let coverage = Coverage {
@@ -199,7 +199,7 @@ impl Workshop {
                     faults: 0,
                     ignored: 0,
                 };
-                crate::views::merge(&context, instance, sql, coverage).await?
+                self.views.merge(&scan, instance, sql, coverage).await?
             }
         };
         self.write_stream(instance, key, rows).await

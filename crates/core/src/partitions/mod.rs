@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | `instance` | what can be kept: a view set, an instance, where its rows come from |
 //! | `order`, `encode`, `dictionary_column`, `file` | rows to a file in the object store |
-//! | `workshop` | makes partitions of blocks and of SQL, and publishes them |
+//! | `builder` | makes partitions of blocks and of SQL, and publishes them |
 //! | `chains`, `chain_rows` | partitions of what is decoded along streams: which hold, and how they are made |
 //! | `merge` | which partitions become one, and how |
 //! | `wanted` | what queries would have liked to find |
@@ -20,33 +20,21 @@
 //! Invariant: an answer does not depend on which partitions there are.
 //! Invariant: no more is in memory than one partition's rows under work, whatever the size of the lake.
 
-mod chain_rows;
-mod chains;
+mod builder;
 mod check;
 mod dictionary_column;
 mod encode;
 mod file;
-mod instance;
 mod instance_partitions;
-mod maintenance;
 mod merge;
 mod order;
-mod plan;
 mod retention;
+mod stream_builder;
 mod sweep;
-#[cfg(test)]
-mod tests;
-mod wanted;
-mod workshop;
+mod view_rows;
 
-pub(crate) use chains::{ChainPiece, chains_of};
+pub(crate) use builder::{BuildStats, MaintenanceLimits, PartitionBuilder};
 pub use check::{CheckReport, Finding};
-pub(crate) use encode::engine_schema_of_files;
-pub use instance::Instance;
-pub(crate) use instance::{RowSource, Scope, hash_of};
 pub use instance_partitions::InstancePartitions;
-pub use maintenance::{MaintenanceConfig, Progress};
-pub use plan::{Kept, Open, PlannedSet};
 pub use retention::{Expired, Keep, Retention};
-pub(crate) use wanted::Wanted;
-pub(crate) use workshop::Workshop;
+pub(crate) use view_rows::ViewRows;

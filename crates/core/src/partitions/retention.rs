@@ -4,8 +4,8 @@
 //! of everything, and what is kept of a view set is what stays of its rows when the blocks are gone. Blocks go only
 //! when every global view that is to outlive them has partitions for them.
 
-use super::Instance;
-use super::workshop::Workshop;
+use super::builder::PartitionBuilder;
+use crate::scan::Instance;
 use anyhow::Result;
 use belvedere_lake::{ExpiredBlocks, PartitionRecord};
 use belvedere_model::SeqRange;
@@ -84,7 +84,7 @@ fn cutoff(age: Option<Duration>, now: i64) -> Option<i64> {
     age.map(|age| now.saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX)))
 }
 
-impl Workshop {
+impl PartitionBuilder {
     /// Takes away what is no longer to be kept, or only says what that is. Files follow when their grace is over.
     pub(crate) async fn expire(&self, retention: &Retention, is_dry_run: bool) -> Result<Vec<Expired>> {
         if retention.is_all() {
@@ -230,8 +230,7 @@ impl Workshop {
     async fn covered_by_what_outlives(&self, retention: &Retention, now: i64) -> Result<i64> {
         let last = self.catalog().last_seq().await?;
         let mut up_to = last;
-        for view in self.context.factory().get_global_views() {
-            let Some(instance) = view.instance() else { continue };
+        for instance in self.views.global_instances() {
             let age = retention.of_view(instance.view_set.name).age;
             let outlives = match (age, retention.blocks.age) {
                 // size may take blocks of any age
@@ -243,9 +242,9 @@ impl Workshop {
             if !outlives {
                 continue;
             }
-            let mut covered = self.partitions(instance).await?;
+            let mut covered = self.partitions(&instance).await?;
             covered.retain(|p| p.updated <= now.saturating_sub(self.grace));
-            let first = self.first_kept(instance, retention, now).await?;
+            let first = self.first_kept(&instance, retention, now).await?;
             for gap in SeqRange::new(first, last).without(covered.iter().map(|p| p.content.seqs)) {
                 // where there is nothing to be read, nothing is missing
                 let open = self.catalog().summary(&instance.blocks_in(gap)).await?;

@@ -1,7 +1,7 @@
 //! Files that nothing refers to: those whose time has come, and those that a crash left behind.
 
+use super::builder::PartitionBuilder;
 use super::file::FOLDER;
-use super::workshop::Workshop;
 use anyhow::Result;
 use futures::TryStreamExt;
 use futures::stream::StreamExt;
@@ -28,7 +28,7 @@ fn ago(duration: Duration) -> SystemTime {
     SystemTime::UNIX_EPOCH + now.saturating_sub(duration)
 }
 
-impl Workshop {
+impl PartitionBuilder {
     /// Deletes what is to be deleted. Returns how many files.
     pub(crate) async fn sweep(&self) -> Result<u64> {
         let mut deleted = self.delete_garbage().await?;
@@ -37,10 +37,10 @@ impl Workshop {
         if !orphans.is_empty() {
             tracing::warn!(files = orphans.len(), "files that were never published are deleted");
         }
-        self.context.connection().delete(&orphans).await?;
+        self.scan.connection().delete(&orphans).await?;
         deleted += orphans.len() as u64;
-        deleted += self.context.connection().delete_unfinished(FOLDER, ago(YOUNG)).await?;
-        deleted += self.context.connection().delete_halves(ago(WAITS)).await?;
+        deleted += self.scan.connection().delete_unfinished(FOLDER, ago(YOUNG)).await?;
+        deleted += self.scan.connection().delete_halves(ago(WAITS)).await?;
         Ok(deleted)
     }
 
@@ -58,7 +58,7 @@ impl Workshop {
                 return Ok(deleted);
             }
             let keys: Vec<String> = garbage.into_iter().map(|g| g.object_key).collect();
-            self.context.connection().delete(&keys).await?;
+            self.scan.connection().delete(&keys).await?;
             self.catalog().forget_garbage(&keys).await?;
             deleted += keys.len() as u64;
         }
@@ -66,7 +66,7 @@ impl Workshop {
 
     /// Files under the folder of partitions that no row refers to.
     pub(crate) async fn orphans(&self) -> Result<Vec<Orphan>> {
-        let store = self.context.connection().store();
+        let store = self.scan.connection().store();
         let young = chrono::DateTime::<chrono::Utc>::from(ago(YOUNG));
         let mut pages = store.list(Some(&FOLDER.into())).try_chunks(STEP).boxed();
         let mut orphans = Vec::new();

@@ -113,7 +113,7 @@ async fn run(lake: &Lake, steps: &[Step]) {
         .map(|_| Sent { id: Uuid::new_v4(), is_announced: false, visible: Vec::new(), waiting: Vec::new() })
         .collect();
     let connection = lake.connection();
-    let workshop = || lake.context(TimeRange::ALL).workshop();
+    let builder = || lake.context(TimeRange::ALL).builder();
     let mut last = None;
     for step in steps {
         match step {
@@ -160,12 +160,12 @@ async fn run(lake: &Lake, steps: &[Step]) {
                 let last = connection.catalog().last_seq().await.unwrap();
                 let range = SeqRange::new((*begin).min(last), (*end).min(last));
                 if !range.is_empty() && last > 0 {
-                    workshop().fill(instance, range, &mut |_| ()).await.unwrap();
+                    builder().fill(instance, range, &mut |_| ()).await.unwrap();
                 }
             }
             Step::Merge => {
                 for instance in instances(lake, &processes) {
-                    workshop().merge_due(&instance, i64::MAX, &mut |_| ()).await.unwrap();
+                    builder().merge_due(&instance, i64::MAX, &mut |_| ()).await.unwrap();
                 }
             }
             Step::Retire(which) => {
@@ -178,7 +178,7 @@ async fn run(lake: &Lake, steps: &[Step]) {
         agree(lake, &processes).await;
     }
     // what nothing refers to any more is gone, what is left is whole
-    workshop().sweep().await.unwrap();
+    builder().sweep().await.unwrap();
     let report = lake.check(100, false).await.unwrap();
     assert!(report.is_clean(), "{:?}", report.findings);
 }
@@ -278,8 +278,8 @@ async fn answers_are_whole_while_senders_and_materializers_are_at_work() {
                         let (_, factory) = lake.views().current();
                         for set in ["ticks", "tick_stats"] {
                             let view = factory.get_global_view(set).unwrap();
-                            let workshop = lake.context(TimeRange::ALL).workshop();
-                            workshop
+                            let builder = lake.context(TimeRange::ALL).builder();
+                            builder
                                 .merge_due(view.instance().unwrap(), i64::MAX, &mut |_| ())
                                 .await
                                 .unwrap();
@@ -376,12 +376,12 @@ async fn who_goes_away_in_the_middle_of_a_change_leaves_no_transaction_open() {
         insert(&lake, process(id, 1_000), block(id, stream, &[(i, i)], 1_000)).await;
         let (_, factory) = lake.views().current();
         let instance = factory.get_global_view("ticks").unwrap().instance().unwrap().clone();
-        let workshop = lake.context(TimeRange::ALL).workshop();
-        workshop.fill(&instance, SeqRange::new(1, i + 1), &mut |_| ()).await.unwrap();
-        let partitions = workshop.partitions(&instance).await.unwrap();
+        let builder = lake.context(TimeRange::ALL).builder();
+        builder.fill(&instance, SeqRange::new(1, i + 1), &mut |_| ()).await.unwrap();
+        let partitions = builder.partitions(&instance).await.unwrap();
         let ids: Vec<i64> = partitions.iter().map(|p| p.partition_id).collect();
         // begun, then dropped
-        let retire = workshop.catalog().retire(&ids, 0);
+        let retire = builder.catalog().retire(&ids, 0);
         let _ = tokio::time::timeout(Duration::from_micros(i as u64 * 10), retire).await;
     }
     // what is acknowledged now is seen by others now
@@ -400,7 +400,7 @@ async fn the_latest_partitions_stay_when_there_are_too_many_bytes_of_them() {
         let (_, factory) = lake.views().current();
         let instance = factory.get_global_view("ticks").unwrap().instance().unwrap().clone();
         lake.context(TimeRange::ALL)
-            .workshop()
+            .builder()
             .fill(&instance, SeqRange::new(1, 2 + i), &mut |_| ())
             .await
             .unwrap();
@@ -409,8 +409,8 @@ async fn the_latest_partitions_stay_when_there_are_too_many_bytes_of_them() {
     let bytes = number(&lake, sizes, TimeRange::ALL).await;
     let limit = Keep { age: None, bytes: Some(bytes as u64 / 2) };
     let retention = Retention { named: [("ticks".to_owned(), limit)].into(), ..Retention::default() };
-    let workshop = lake.context(TimeRange::ALL).workshop();
-    let expired = workshop.expire(&retention, false).await.unwrap();
+    let builder = lake.context(TimeRange::ALL).builder();
+    let expired = builder.expire(&retention, false).await.unwrap();
     assert_eq!((expired[0].what.as_str(), expired[0].count), ("ticks", 2));
     assert!(number(&lake, sizes, TimeRange::ALL).await <= bytes / 2);
     assert_eq!(number(&lake, "SELECT min(begin_seq) FROM list_partitions()", TimeRange::ALL).await, 4);
@@ -433,8 +433,8 @@ async fn files_that_were_replaced_are_kept_for_their_readers_and_orphans_are_fou
     assert_eq!(files().await.len(), 2);
     let retire = "SELECT count(*) FROM retire_partitions('ticks', 'global', '2020-01-01T00:00:00Z', '2100-01-01T00:00:00Z')";
     assert_eq!(number(&lake, retire, TimeRange::ALL).await, 1);
-    let workshop = lake.context(TimeRange::ALL).workshop();
-    assert_eq!(workshop.sweep().await.unwrap(), 0);
+    let builder = lake.context(TimeRange::ALL).builder();
+    assert_eq!(builder.sweep().await.unwrap(), 0);
     assert_eq!(files().await.len(), 2);
     // a crash between writing and publishing, and one in the middle of writing, both an hour and more ago
     let day = directory.path().join("partitions/ticks/global/2026-01-01");
@@ -451,7 +451,7 @@ async fn files_that_were_replaced_are_kept_for_their_readers_and_orphans_are_fou
     let report = lake.check(10, false).await.unwrap();
     assert_eq!(report.findings.len(), 1, "{report:?}");
     assert!(report.findings[0].text.contains("12-00-00_1-1_0.parquet"));
-    assert_eq!(workshop.sweep().await.unwrap(), 2);
+    assert_eq!(builder.sweep().await.unwrap(), 2);
     assert_eq!(std::fs::read_dir(&day).unwrap().count(), 1);
     assert_eq!(number(&lake, "SELECT count(*) FROM ticks", TimeRange::ALL).await, 1);
 }

@@ -3,7 +3,7 @@
 //! Nothing else of the engine's defaults is there: no formats and no factories of tables, so that no SQL can name a
 //! file, and the linker leaves out what reads and writes them.
 
-use super::amplifiers::limited;
+use super::output_limits::limited;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::functions_aggregate::all_default_aggregate_functions;

@@ -192,7 +192,7 @@ mod tests {
 
     #[tokio::test]
     async fn of_an_error_only_what_happened_is_told() {
-        let lake = crate::Lake::in_memory().await.unwrap();
+        let lake = crate::fixture::lake().await;
         let error = lake.sql("SELECT 'a'::int").await.unwrap_err();
         let text = error.to_string();
         assert!(matches!(error, QueryError::Sql(_)), "{text}");

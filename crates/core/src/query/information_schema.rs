@@ -4,7 +4,7 @@
 //! The engine's own schema can't be added to while it is switched on: it goes before one of that name in the catalogue.
 //! So it is off, and ours hands on what the engine's gives.
 
-use crate::assembly::Assembly;
+use crate::registry::Assembly;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
@@ -246,11 +246,10 @@ impl TableProvider for Described {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::Lake;
 
     #[tokio::test]
     async fn only_statements_that_ask_for_columns_of_a_view_set_are_rewritten() {
-        let lake = Lake::in_memory().await.unwrap();
+        let lake = crate::fixture::lake().await;
         let assembly = lake.assembly();
         for sql in [
             "DESCRIBE blocks",
@@ -281,7 +280,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_session_that_is_dropped_leaves_nothing_behind() {
-        let lake = Lake::in_memory().await.unwrap();
+        let lake = crate::fixture::lake().await;
         let session = lake.context(belvedere_model::time::TimeRange::ALL).session().unwrap();
         let catalogs = Arc::downgrade(session.state().catalog_list());
         session.sql("SELECT * FROM information_schema.columns").await.unwrap().collect().await.unwrap();

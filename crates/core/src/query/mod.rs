@@ -1,54 +1,62 @@
-//! SQL over views: what a query may see, how its tables are read, and what leaves the engine.
+//! Queries: what a session of the engine has, how a statement is planned within limits, what leaves the engine.
 //!
-//! A table is the rows of the partitions that there are, plus those of the blocks that no partition covers: these are
-//! listed, fetched and decoded in parallel, and handed on in batches. Nothing here is as large as the lake: the list
-//! is read page by page, a bounded number of blocks is in memory, and what they take is accounted in the engine's
-//! memory pool.
-//!
-//! Invariant: this room knows no wire format; what a block means is its decoder's business.
+//! | file | idea |
+//! | --- | --- |
+//! | `context`, `engine` | what one query works with; its session |
+//! | `view`, `registration` | views and SQL functions as crates make them |
+//! | `planning` | from a statement to rows |
+//! | `statement_limits`, `output_limits`, `memory`, `cancellation` | what a query may take, and how it ends |
+//! | `sql_rows`, `partials` | the rows of views that are SQL over others |
+//! | `paged` | tables that are read page by page |
+//! | `information_schema` | the tables that describe tables |
+//! | `request`, `client`, `running`, `deny_rules`, `refused` | who asks what, and what is denied |
+//! | `output`, `formats`, `error` | what leaves |
+//! | `functions` | the SQL functions of the lake itself |
 
 #[cfg(test)]
 mod tests;
 
-mod amplifiers;
-mod block_scan;
-mod chain_scan;
+mod cancellation;
 mod client;
-mod complexity;
-mod conditions;
-mod conform;
 mod context;
-mod denials;
+mod deny_rules;
 mod engine;
 mod error;
-mod feed;
 pub mod formats;
 pub mod functions;
 mod information_schema;
-mod interrupt;
-mod lake;
 mod memory;
 mod output;
-mod partition_scan;
+mod output_limits;
+mod paged;
+mod partials;
 mod placeholders;
-mod range_cache;
+mod planning;
 mod refused;
+mod registration;
+mod request;
 mod running;
-mod service;
-mod view_table;
+mod sql_hash;
+mod sql_rows;
+mod statement_limits;
+mod view;
 
-pub(crate) use block_scan::note_fault;
-pub(crate) use chain_scan::chain_feed;
 pub use client::client_info;
-pub use complexity::check_length;
-pub use conditions::Conditions;
-pub use conform::conformed;
-pub(crate) use conform::{ConformExec, conform};
-pub use context::{Fault, QueryContext, QueryReport, ScanPlan};
+pub use context::QueryContext;
+pub(crate) use context::{QueryResources, Tables};
+pub(crate) use deny_rules::DenyRules;
 pub use error::{QueryError, engine_error};
-pub use lake::{Lake, LakeConfig, QueryResult};
+pub(crate) use memory::{LakeMemory, QueryMemory};
 pub use output::{documented, documented_schema, is_jsonb, plain_schema};
-pub(crate) use partition_scan::{PartitionScan, SIDE_BY_SIDE, runs};
+pub use paged::{Page, PagedSource, PagedTable};
+pub(crate) use partials::Partials;
 pub use placeholders::numbered_placeholders;
-pub use service::{Answer, AnswerTypes, ClientInfo, Description, QueryLimits, QueryRequest, QueryService};
-pub(crate) use view_table::{Coverage, ViewTable, external, range_predicate};
+pub use planning::QueryResult;
+pub(crate) use planning::Statement;
+pub use registration::{FunctionDoc, FunctionSet, Functions};
+pub use request::{AnswerTypes, ClientInfo, Description, QueryRequest};
+pub(crate) use running::{RunningQueries, RunningQuery};
+pub(crate) use sql_hash::sql_hash;
+pub(crate) use sql_rows::{check_sql_source, frame, scan_of};
+pub use statement_limits::check_length;
+pub use view::{Maker, MakerContext, View, ViewFactory, ViewMaker};

@@ -1,7 +1,8 @@
 //! The queries that there are: what `list_queries()` lists and `cancel_query` ends.
 
+use super::ClientInfo;
 use super::memory::QueryMemory;
-use super::{ClientInfo, QueryReport};
+use crate::scan::QueryReport;
 use belvedere_lake::access::{Caller, Right};
 use belvedere_model::time::{TimeRange, now};
 use std::collections::BTreeMap;

@@ -65,7 +65,7 @@ proptest! {
 async fn a_list_of_blocks_that_is_longer_than_a_page_is_read_to_its_end() {
     let lake = lake().await;
     let (id, stream) = (Uuid::new_v4(), Uuid::new_v4());
-    let count = i64::from(super::feed::PAGE) * 2 + 7;
+    let count = i64::from(crate::scan::BLOCKS_OF_A_PAGE) * 2 + 7;
     let inserts = (0..count).map(|i| {
         let lake = lake.clone();
         async move { insert(&lake, process(id, 1_000), block(id, stream, &[(i, i)], 1_000)).await }

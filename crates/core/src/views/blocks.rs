@@ -1,8 +1,8 @@
 //! `blocks`: one row for each block whose stream and process are known.
 
-use super::{GlobalViewMaker, Page, PagedSource};
-use crate::assembly::Maker;
-use crate::query::{Conditions, QueryContext};
+use super::global_view_maker;
+use crate::query::{Maker, Page, PagedSource, QueryContext};
+use crate::scan::Conditions;
 use anyhow::Result;
 use arrow::array::{
     ArrayRef, BinaryArray, Int32Array, Int64Array, ListBuilder, RecordBatch, StringBuilder, StringViewArray,
@@ -62,7 +62,7 @@ belvedere_view::register_view_set! {
 }
 
 crate::register_maker! {
-    Maker::new("blocks", |context| Ok(GlobalViewMaker::new(context, Blocks)))
+    Maker::new("blocks", |context| Ok(global_view_maker(&context, Blocks)))
 }
 
 #[derive(Debug)]

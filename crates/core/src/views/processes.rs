@@ -1,9 +1,9 @@
 //! `processes`: one row for each process that was announced.
 
 use super::blocks::{parent_text, times};
-use super::{GlobalViewMaker, Page, PagedSource};
-use crate::assembly::Maker;
-use crate::query::{Conditions, QueryContext};
+use super::global_view_maker;
+use crate::query::{Maker, Page, PagedSource, QueryContext};
+use crate::scan::Conditions;
 use anyhow::Result;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampNanosecondArray};
 use arrow::datatypes::SchemaRef;
@@ -53,7 +53,7 @@ belvedere_view::register_view_set! {
 }
 
 crate::register_maker! {
-    Maker::new("processes", |context| Ok(GlobalViewMaker::new(context, Processes)))
+    Maker::new("processes", |context| Ok(global_view_maker(&context, Processes)))
 }
 
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! `streams`: one row for each stream that was announced.
 
 use super::blocks::{text_lists, times};
-use super::{GlobalViewMaker, Page, PagedSource};
-use crate::assembly::Maker;
-use crate::query::{Conditions, QueryContext};
+use super::global_view_maker;
+use crate::query::{Maker, Page, PagedSource, QueryContext};
+use crate::scan::Conditions;
 use anyhow::Result;
 use arrow::array::{ArrayRef, BinaryArray, RecordBatch, StringViewArray, TimestampNanosecondArray};
 use arrow::datatypes::SchemaRef;
@@ -41,7 +41,7 @@ belvedere_view::register_view_set! {
 }
 
 crate::register_maker! {
-    Maker::new("streams", |context| Ok(GlobalViewMaker::new(context, Streams)))
+    Maker::new("streams", |context| Ok(global_view_maker(&context, Streams)))
 }
 
 #[derive(Debug)]

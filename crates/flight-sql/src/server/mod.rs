@@ -34,8 +34,8 @@ mod unfolded;
 mod tests;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
-use belvedere_core::query::QueryService;
 use belvedere_core::register_query_routes;
+use belvedere_core::service::QueryService;
 use belvedere_lake::Routes;
 use belvedere_lake::axum::{Router, middleware};
 use service::FlightSql;

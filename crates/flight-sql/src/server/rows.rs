@@ -5,7 +5,7 @@ use arrow_flight::FlightData;
 use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder};
 use arrow_flight::error::FlightError;
 use belvedere_core::arrow::array::RecordBatch;
-use belvedere_core::query::Answer;
+use belvedere_core::service::Answer;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::runtime::Handle;

@@ -11,7 +11,7 @@ use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest,
     HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
-use belvedere_core::query::QueryService;
+use belvedere_core::service::QueryService;
 use belvedere_lake::access::Right;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};

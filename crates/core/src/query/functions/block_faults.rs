@@ -1,7 +1,8 @@
 //! `block_faults()`
 
-use crate::query::{Conditions, QueryContext};
-use crate::views::{Page, PagedSource, PagedTable};
+use crate::query::QueryContext;
+use crate::query::{Page, PagedSource, PagedTable};
+use crate::scan::Conditions;
 use anyhow::Result;
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -28,7 +29,7 @@ impl TableFunctionImpl for BlockFaults {
             Field::new("reason", DataType::Utf8, false),
             Field::new("seen_at", DataType::Timestamp(TimeUnit::Nanosecond, Some("+00:00".into())), false),
         ]);
-        Ok(Arc::new(PagedTable::new(Arc::new(schema), Faults, self.context.clone())))
+        Ok(Arc::new(PagedTable::new(Arc::new(schema), Arc::new(Faults), self.context.clone())))
     }
 }
 

@@ -4,7 +4,7 @@ mod get_payload;
 pub(crate) mod native_parser;
 mod parse_block;
 
-use crate::assembly::{FunctionDoc, FunctionSet, Functions};
+use crate::query::{FunctionDoc, FunctionSet, Functions};
 use crate::query::{QueryContext, QueryError};
 use belvedere_lake::LakeError;
 use belvedere_lake::access::Right;

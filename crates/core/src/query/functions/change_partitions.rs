@@ -2,9 +2,9 @@
 //! it does, as it does it; nothing is done before its rows are taken.
 
 use super::arguments::{number, text, time};
-use super::said::{said, said_schema};
-use crate::partitions::Instance;
+use super::progress_table::{progress_row, progress_schema};
 use crate::query::{QueryContext, QueryError, engine_error};
+use crate::scan::Instance;
 use anyhow::{Context, Result, bail};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -85,7 +85,7 @@ impl TableFunctionImpl for ChangePartitions {
             begin,
             end,
             step: step.unwrap_or(1).saturating_mul(SECOND),
-            schema: said_schema(),
+            schema: progress_schema(),
         };
         Ok(Arc::new(StreamingTable::try_new(work.schema.clone(), vec![Arc::new(work)])?))
     }
@@ -127,7 +127,7 @@ struct Says {
 
 impl Says {
     async fn line(&self, text: String) -> Result<()> {
-        let row = said(self.schema.clone(), text)?;
+        let row = progress_row(self.schema.clone(), text)?;
         self.to.send(Ok(row)).await.ok().context("nobody is interested any more")
     }
 }
@@ -156,15 +156,15 @@ impl Work {
 
     async fn cell(&self, instance: &Instance, begin: i64, end: i64, says: &Says) -> Result<()> {
         let name = format!("[{}, {}] {}", to_rfc3339(begin), to_rfc3339(end), instance.name());
-        let workshop = self.context.workshop();
+        let builder = self.context.partition_builder();
         if self.change == Change::Regenerate {
-            for partition in workshop.partitions(instance).await? {
+            for partition in builder.partitions(instance).await? {
                 let p = &partition.content;
                 if p.insert_begin < begin || p.insert_end > end {
                     continue;
                 }
                 // rows that can't be made again are not thrown away
-                let there = workshop.catalog().summary(&instance.blocks_of(p)).await?;
+                let there = builder.catalog().summary(&instance.blocks_of(p)).await?;
                 if there.blocks != p.block_count {
                     bail!(QueryError::Sql(format!(
                         "{name}: {} of the {} blocks of partition {} are gone, its rows can't be made again",
@@ -179,19 +179,19 @@ impl Work {
         let mut filter = instance.blocks_in(SeqRange::ALL);
         filter.inserted =
             belvedere_model::time::TimeRange { begin: Some(begin), end: Some(end.saturating_sub(1)) };
-        let wanted = workshop.catalog().summary(&filter).await?;
+        let wanted = builder.catalog().summary(&filter).await?;
         let (Some(first), Some(last)) = (wanted.seq_begin, wanted.seq_end) else {
             return says.line(format!("{name}: no blocks")).await;
         };
         let (mut partitions, mut rows) = (0, 0);
         let range = SeqRange::new(first, last);
-        workshop
+        builder
             .fill(instance, range, &mut |made| {
                 partitions += made.partitions;
                 rows += made.rows;
             })
             .await?;
-        let covered = workshop.partitions(instance).await?;
+        let covered = builder.partitions(instance).await?;
         if !range.without(covered.iter().map(|p| p.content.seqs)).is_empty() {
             bail!("{name}: somebody else is at work on it, try again");
         }
@@ -204,18 +204,18 @@ impl Work {
 
     /// Retires the partitions whose blocks were all received from `begin` to before `end`.
     async fn retire(&self, instance: &Instance, begin: i64, end: i64, says: &Says) -> Result<u64> {
-        let workshop = self.context.workshop();
+        let builder = self.context.partition_builder();
         let mut after = 0;
         let mut count = 0;
         loop {
             // whatever their schema
-            let page = workshop.catalog().partitions(Some(&self.view_set), after, 1000).await?;
+            let page = builder.catalog().partitions(Some(&self.view_set), after, 1000).await?;
             for partition in &page {
                 let p = &partition.content;
                 if p.instance != instance.id || p.insert_begin < begin || p.insert_end > end {
                     continue;
                 }
-                count += workshop.catalog().retire(&[partition.partition_id], workshop.expiry()).await?;
+                count += builder.catalog().retire(&[partition.partition_id], builder.expiry()).await?;
                 says.line(format!(
                     "retired partition {} of {}: {} rows of the blocks {}",
                     partition.partition_id,

@@ -1,10 +1,11 @@
 //! `deny_queries(condition, reason)`, `list_query_denials()`, `remove_query_denial(rule_id)`
 
 use super::arguments::text;
-use super::said::{said, said_schema};
-use crate::assembly::{FunctionDoc, FunctionSet, Functions};
-use crate::query::denials::{MOST_RULES, condition};
-use crate::query::{QueryContext, external};
+use super::progress_table::{progress_row, progress_schema};
+use crate::query::QueryContext;
+use crate::query::deny_rules::{MOST_RULES, condition};
+use crate::query::{FunctionDoc, FunctionSet, Functions};
+use crate::scan::external;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
@@ -91,7 +92,7 @@ impl TableFunctionImpl for Deny {
                 "a reason is needed: whoever is refused will read it".to_owned(),
             ));
         }
-        let schema = said_schema();
+        let schema = progress_schema();
         let denial = DenialRecord {
             rule_id: Uuid::new_v4(),
             created: now(),
@@ -126,8 +127,8 @@ impl PartitionStream for NewRule {
                     "there are {MOST_RULES} rules already: take some away with remove_query_denial"
                 )));
             }
-            context.denials().forget();
-            Ok(said(schema, denial.rule_id.to_string())?)
+            context.deny_rules().forget();
+            Ok(progress_row(schema, denial.rule_id.to_string())?)
         };
         Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), futures::stream::once(row)))
     }
@@ -245,7 +246,7 @@ impl Remove {
             return Ok(format!("ERROR: '{id}' is not a valid rule id"));
         };
         let removed = self.context.connection().catalog().delete_denial(rule_id).await;
-        self.context.denials().forget();
+        self.context.deny_rules().forget();
         Ok(match removed.map_err(external)? {
             true => format!("SUCCESS: removed rule {rule_id}"),
             false => format!("ERROR: no such rule: {rule_id}"),

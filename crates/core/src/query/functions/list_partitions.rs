@@ -1,7 +1,8 @@
 //! `list_partitions()`
 
-use crate::query::{Conditions, QueryContext};
-use crate::views::{Page, PagedSource, PagedTable};
+use crate::query::QueryContext;
+use crate::query::{Page, PagedSource, PagedTable};
+use crate::scan::Conditions;
 use anyhow::Result;
 use arrow::array::{
     ArrayRef, BinaryArray, Int32Array, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder,
@@ -56,7 +57,7 @@ impl TableFunctionImpl for ListPartitions {
             Field::new("begin_object", DataType::Int64, true),
             Field::new("end_object", DataType::Int64, true),
         ]);
-        Ok(Arc::new(PagedTable::new(Arc::new(schema), Partitions, self.context.clone())))
+        Ok(Arc::new(PagedTable::new(Arc::new(schema), Arc::new(Partitions), self.context.clone())))
     }
 }
 

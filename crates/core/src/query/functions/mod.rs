@@ -8,15 +8,15 @@ pub(crate) mod denials;
 mod list_columns;
 mod list_partitions;
 mod list_view_sets;
+mod progress_table;
 pub(crate) mod queries;
 pub(crate) mod retire;
-mod said;
 pub mod scalar_argument;
 #[cfg(test)]
 mod tests;
 mod view_instance;
 
-use crate::assembly::{FunctionDoc, FunctionSet, Functions};
+use crate::query::{FunctionDoc, FunctionSet, Functions};
 use belvedere_lake::access::Right;
 use change_partitions::{Change, ChangePartitions};
 use std::sync::Arc;

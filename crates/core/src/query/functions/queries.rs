@@ -1,8 +1,8 @@
 //! `list_queries()` and `cancel_query(query_id)`
 
-use crate::assembly::{FunctionDoc, FunctionSet, Functions};
 use crate::query::QueryContext;
 use crate::query::running::RunningQuery;
+use crate::query::{FunctionDoc, FunctionSet, Functions};
 use arrow::array::{
     ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray,
 };

@@ -3,8 +3,8 @@
 //! Each row is done by itself, and says what came of it: one that names no partition takes nothing back from the others.
 
 use super::arguments::{is_text, texts};
-use crate::assembly::{FunctionDoc, FunctionSet, Functions};
 use crate::query::QueryContext;
+use crate::query::{FunctionDoc, FunctionSet, Functions};
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, TimeUnit, TimestampNanosecondType};
@@ -228,9 +228,9 @@ impl Retire {
         if partitions.is_empty() {
             return Ok(false);
         }
-        let workshop = self.context.workshop();
+        let builder = self.context.partition_builder();
         let ids: Vec<i64> = partitions.iter().map(|p| p.partition_id).collect();
-        Ok(workshop.catalog().retire(&ids, workshop.expiry()).await.map_err(failed)? > 0)
+        Ok(builder.catalog().retire(&ids, builder.expiry()).await.map_err(failed)? > 0)
     }
 }
 

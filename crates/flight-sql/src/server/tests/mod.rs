@@ -16,7 +16,7 @@ use belvedere_core::Lake;
 use belvedere_core::arrow::array::{AsArray, RecordBatch};
 use belvedere_core::arrow::compute::{cast, concat_batches};
 use belvedere_core::arrow::datatypes::DataType;
-use belvedere_core::query::{QueryLimits, QueryService};
+use belvedere_core::service::{QueryLimits, QueryService};
 use belvedere_lake::access::Caller;
 use belvedere_lake::axum;
 use belvedere_model::time::SECOND;

@@ -1,8 +1,9 @@
 //! `get_payload(process_id, stream_id, block_id)`
 
 use super::{closing, damaged, payload};
+use crate::query::QueryContext;
 use crate::query::functions::arguments::{is_text, texts};
-use crate::query::{QueryContext, external};
+use crate::scan::external;
 use arrow::array::{Array, AsArray, BinaryArray};
 use arrow::datatypes::DataType;
 use async_trait::async_trait;

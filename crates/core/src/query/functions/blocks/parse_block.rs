@@ -1,8 +1,9 @@
 //! `parse_block(block_id)`: a block's objects as they were sent.
 
 use super::{closing, damaged, failure, payload};
+use crate::query::QueryContext;
 use crate::query::functions::arguments::text;
-use crate::query::{QueryContext, external};
+use crate::scan::external;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
@@ -148,7 +149,7 @@ impl PartitionStream for Objects {
 impl Objects {
     async fn read(self, to: Sender<Result<RecordBatch>>) -> Result<()> {
         let payload = payload(&self.context, "parse_block", &self.block).await?;
-        let decoders = self.context.decoders.clone();
+        let decoders = self.context.scan().lake.decoders.clone();
         let permit = decoders.clone().acquire_owned().await.map_err(|_| closing())?;
         let (block, parse, options) = (self.block.clone(), self.parse, self.context.decode_options().clone());
         let mut hand_over = HandOver { to, decoders, permit: Some(permit), threads: Handle::current() };

@@ -1,0 +1,519 @@
+//! Makes partitions: of blocks by decoding them, of other views' rows by SQL.
+//!
+//! One partition after the other, each bounded in memory: as soon as the decoded rows reach a limit, the partition
+//! is closed at the block that was read last and the next one begins behind it.
+
+use super::file::{RowSink, new_key, write_file};
+use super::order::in_time_order;
+use super::view_rows::ViewRows;
+use crate::scan::{Instance, RowSource, ScanContext, note_fault};
+use anyhow::{Context, Result};
+use arrow::array::RecordBatch;
+use belvedere_lake::{LakeError, NewPartition, PartitionRecord};
+use belvedere_model::BlockRecord;
+use belvedere_model::SeqRange;
+use belvedere_model::time::SECOND;
+use belvedere_view::decoder::{DecodeError, Decoded, Ignored, decode_block};
+use belvedere_view::{BlockSource, SqlSource};
+use bytes::Bytes;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::physical_plan::spill::get_record_batch_memory_size;
+use futures::StreamExt;
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use tokio::sync::{Semaphore, mpsc};
+use uuid::Uuid;
+
+/// Bytes of decoded rows from which on a partition is closed.
+const PARTITION_BYTES: usize = 128 << 20;
+/// Announced events from which on a partition that is made by SQL is closed.
+const PARTITION_OBJECTS: i64 = 50_000_000;
+/// Blocks of one page of the list.
+const PAGE: u32 = 500;
+/// More processes than these are not noted in the catalogue.
+pub(crate) const NOTED_PROCESSES: usize = 64;
+/// How long a piece of work is taken for; it is prolonged with each partition.
+const LEASE: i64 = 120 * SECOND;
+
+/// What has been made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct BuildStats {
+    pub(crate) partitions: u64,
+    pub(crate) blocks: u64,
+    pub(crate) rows: u64,
+    pub(crate) bytes: u64,
+}
+
+impl std::ops::AddAssign for BuildStats {
+    fn add_assign(&mut self, other: Self) {
+        self.partitions += other.partitions;
+        self.blocks += other.blocks;
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+    }
+}
+
+/// What is allowed for making partitions.
+#[derive(Debug, Clone)]
+pub(crate) struct MaintenanceLimits {
+    /// Threads that make partitions at once.
+    pub(crate) threads: Arc<Semaphore>,
+    /// Nanoseconds for which replaced files are kept, for those who still read them.
+    pub(crate) grace: i64,
+    /// Bytes that all queries and all making of partitions may take.
+    pub(crate) memory_bytes: usize,
+}
+
+impl MaintenanceLimits {
+    /// For where no partition is made.
+    pub(crate) fn none() -> Self {
+        Self { threads: Arc::new(Semaphore::new(1)), grace: 0, memory_bytes: 0 }
+    }
+}
+
+/// Makes partitions of one lake. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct PartitionBuilder {
+    pub(crate) scan: ScanContext,
+    pub(crate) views: Arc<dyn ViewRows>,
+    /// Threads that make partitions at once.
+    pub(crate) threads: Arc<Semaphore>,
+    /// Nanoseconds for which replaced files are kept, for those who still read them.
+    pub(crate) grace: i64,
+    /// Bytes of decoded rows of one partition.
+    pub(crate) partition_bytes: usize,
+}
+
+/// The right to work on an instance, as far as everybody asks for it.
+pub(crate) struct Lease<'a> {
+    builder: &'a PartitionBuilder,
+    job: String,
+    owner: Uuid,
+}
+
+impl Lease<'_> {
+    pub(crate) async fn prolong(&self) -> Result<bool> {
+        Ok(self.builder.catalog().claim(&self.job, self.owner, LEASE).await?)
+    }
+
+    pub(crate) async fn release(self) {
+        if let Err(e) = self.builder.catalog().release(&self.job, self.owner).await {
+            tracing::debug!(job = self.job, "a lease was not given back, it will expire: {e}");
+        }
+    }
+}
+
+impl PartitionBuilder {
+    pub(crate) fn new(scan: ScanContext, views: Arc<dyn ViewRows>, limits: &MaintenanceLimits) -> Self {
+        let partition_bytes = PARTITION_BYTES.min(limits.memory_bytes / 8).max(1);
+        Self { scan, views, threads: limits.threads.clone(), grace: limits.grace, partition_bytes }
+    }
+
+    pub(crate) fn catalog(&self) -> &belvedere_lake::Catalog {
+        self.scan.connection().catalog()
+    }
+
+    /// When files that are replaced now may be deleted.
+    pub(crate) fn expiry(&self) -> i64 {
+        belvedere_model::time::now().saturating_add(self.grace)
+    }
+
+    /// Takes an instance for work. `None` if somebody else has it.
+    pub(crate) async fn lease(&self, instance: &str) -> Result<Option<Lease<'_>>> {
+        let lease = Lease { builder: self, job: format!("partitions of {instance}"), owner: Uuid::new_v4() };
+        Ok(lease.prolong().await?.then_some(lease))
+    }
+
+    /// Covers all blocks of `range` that no partition covers yet. Stops, and leaves the rest for later, when
+    /// somebody else turns out to do the same. `made` is told of each partition.
+    pub(crate) async fn fill(
+        &self,
+        instance: &Instance,
+        range: SeqRange,
+        made: &mut (dyn FnMut(BuildStats) + Send),
+    ) -> Result<()> {
+        let Some(lease) = self.lease(&instance.name()).await? else { return Ok(()) };
+        let outcome = match &instance.source {
+            RowSource::Streams(sources) => self.fill_chains(instance, sources, &lease, made).await,
+            _ => self.fill_gaps(instance, range, &lease, made).await,
+        };
+        lease.release().await;
+        outcome
+    }
+
+    async fn fill_gaps(
+        &self,
+        instance: &Instance,
+        range: SeqRange,
+        lease: &Lease<'_>,
+        made: &mut (dyn FnMut(BuildStats) + Send),
+    ) -> Result<()> {
+        let existing = self.partitions(instance).await?;
+        for gap in range.without(existing.iter().map(|p| p.content.seqs)) {
+            let mut rest = gap;
+            while !rest.is_empty() {
+                if !lease.prolong().await? {
+                    return Ok(());
+                }
+                let Some((done, new)) = self.make(instance, rest).await? else { return Ok(()) };
+                made(new);
+                rest.begin = done.saturating_add(1);
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn partitions(&self, instance: &Instance) -> Result<Vec<PartitionRecord>> {
+        let catalog = self.catalog();
+        Ok(catalog.partitions_of(instance.view_set.name, &instance.id, &instance.schema_hash).await?)
+    }
+
+    /// Makes one partition from the beginning of a range. Returns the last `seq` that is covered now; `None` if
+    /// somebody else was first.
+    async fn make(&self, instance: &Instance, range: SeqRange) -> Result<Option<(i64, BuildStats)>> {
+        let failed = || format!("partitions of {} for the blocks {range}", instance.name());
+        let summary = self.catalog().summary(&instance.blocks_in(range)).await?;
+        let (Some(first), Some(insert_begin)) = (summary.seq_begin, summary.insert_begin) else {
+            let is_done = self.cover_nothing(instance, range).await?;
+            return Ok(is_done.then_some((range.end, BuildStats::default())));
+        };
+        let key = new_key(instance, insert_begin, SeqRange::new(range.begin.max(first), range.end));
+        let new = match &instance.source {
+            RowSource::Blocks(sources) => self.of_blocks(instance, sources, range, &key).await,
+            RowSource::Sql(sql) => self.of_sql(instance, sql, range, &key).await,
+            RowSource::Streams(_) => anyhow::bail!("{} is made along streams", instance.name()),
+        };
+        let new = new.with_context(failed)?;
+        let made = BuildStats {
+            partitions: 1,
+            blocks: new.block_count as u64,
+            rows: new.row_count as u64,
+            bytes: new.file_size as u64,
+        };
+        let is_first = self.publish(&new, &[]).await?;
+        Ok(is_first.then_some((new.seqs.end, made)))
+    }
+
+    /// Makes a partition visible in the place of others, or throws its file away if somebody else was first.
+    pub(crate) async fn publish(&self, new: &NewPartition, replaced: &[i64]) -> Result<bool> {
+        let connection = self.scan.connection();
+        if self.catalog().publish(new, replaced, self.expiry()).await? {
+            let metrics = connection.metrics();
+            metrics.partitions_made.get_or_create(&[("view_set", new.view_set.clone())]).inc();
+            metrics
+                .partition_rows
+                .get_or_create(&[("view_set", new.view_set.clone())])
+                .inc_by(new.row_count as u64);
+            tracing::debug!(
+                view_set = new.view_set,
+                instance = new.instance,
+                blocks = %new.seqs,
+                rows = new.row_count,
+                bytes = new.file_size,
+                replaced = replaced.len(),
+                "partition"
+            );
+            return Ok(true);
+        }
+        if let Some(key) = &new.file_key {
+            connection.delete(std::slice::from_ref(key)).await?;
+        }
+        Ok(false)
+    }
+
+    /// Notes that the instance has no block in a range.
+    async fn cover_nothing(&self, instance: &Instance, range: SeqRange) -> Result<bool> {
+        let before = range.begin.saturating_sub(1);
+        if let Some(last) = self.partitions(instance).await?.iter().find(|p| p.content.seqs.end == before) {
+            return Ok(self.catalog().extend(last, range.end).await?);
+        }
+        self.publish(&instance.empty_partition(range), &[]).await
+    }
+
+    /// Decodes blocks until there are enough rows for a partition, or no more blocks.
+    async fn of_blocks(
+        &self,
+        instance: &Instance,
+        sources: &Arc<[BlockSource]>,
+        range: SeqRange,
+        key: &str,
+    ) -> Result<NewPartition> {
+        let _thread = self.threads.acquire().await?;
+        let (sender, blocks) = mpsc::channel(2);
+        let decoder = BlocksToRows {
+            instance: instance.clone(),
+            sources: sources.clone(),
+            options: self.scan.lake.decode.clone(),
+            budget: self.partition_bytes,
+            memory: MemoryConsumer::new(format!("partition of {}", instance.name()))
+                .register(&self.scan.runtime.memory_pool),
+        };
+        let connection = self.scan.connection();
+        let write = write_file(connection, instance, key, move |sink| decoder.run(blocks, sink));
+        let (fetched, written) = tokio::join!(self.fetch(instance, range, sender), write);
+        if let Err(e) = fetched {
+            // the file lacks blocks
+            connection.delete(&[key.to_owned()]).await?;
+            return Err(e);
+        }
+        let written = written?;
+        let rows = written.outcome;
+        for (block, error) in &rows.faults {
+            note_fault(connection, instance.view_set.name, block, error).await;
+        }
+        let blocks = connection
+            .metrics()
+            .blocks_decoded
+            .get_or_create(&[("view_set", instance.view_set.name.to_owned())])
+            .clone();
+        blocks.inc_by(rows.blocks as u64);
+        connection.metrics().add_ignored(instance.view_set.name, &rows.ignored);
+        Ok(NewPartition {
+            ignored_count: rows.ignored.iter().map(|(_, events)| *events as i64).sum(),
+            insert_begin: rows.inserted.map_or(0, |i| i.0),
+            insert_end: rows.inserted.map_or(0, |i| i.1),
+            events: written.facts.events,
+            block_count: rows.blocks,
+            object_count: rows.objects,
+            fault_count: rows.faults.len() as i64,
+            row_count: written.facts.rows,
+            file_key: (written.facts.rows > 0).then(|| key.to_owned()),
+            file_size: written.size,
+            process_ids: (rows.processes.len() <= NOTED_PROCESSES)
+                .then(|| rows.processes.into_iter().collect()),
+            // all blocks of the range were read, or those up to the last one
+            ..instance.empty_partition(SeqRange::new(
+                range.begin,
+                if rows.is_full { rows.last_seq } else { range.end },
+            ))
+        })
+    }
+
+    /// Hands blocks and payloads over until they are all there or nobody takes more.
+    async fn fetch(
+        &self,
+        instance: &Instance,
+        range: SeqRange,
+        blocks: mpsc::Sender<(BlockRecord, Result<Bytes, DecodeError>)>,
+    ) -> Result<()> {
+        let connection = self.scan.connection();
+        let filter = instance.blocks_in(range);
+        let mut after = 0;
+        loop {
+            let page = connection.catalog().blocks(&filter, after, PAGE).await?;
+            let is_last = page.len() < PAGE as usize;
+            for block in page {
+                after = block.seq;
+                let payload = match connection.payload(&block).await {
+                    Ok(payload) => Ok(payload),
+                    Err(LakeError::Corrupt(reason)) => Err(DecodeError::Corrupt(reason)),
+                    Err(e) => return Err(e.into()),
+                };
+                if blocks.send((block, payload)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Runs the view's SQL over the rows that the views it reads have for the range.
+    async fn of_sql(
+        &self,
+        instance: &Instance,
+        sql: &SqlSource,
+        range: SeqRange,
+        key: &str,
+    ) -> Result<NewPartition> {
+        let _thread = self.threads.acquire().await?;
+        let range = SeqRange::new(range.begin, self.end_of_sql(instance, range).await?);
+        let summary = self.catalog().summary(&instance.blocks_in(range)).await?;
+        let scan = self.scan.within(range).with_fresh_report();
+        let rows = self.views.extract(&scan, instance, sql).await?;
+        let written = self.write_stream(instance, key, rows).await?;
+        let insert = summary.insert_begin.zip(summary.insert_end).unwrap_or_default();
+        Ok(NewPartition {
+            insert_begin: insert.0,
+            insert_end: insert.1,
+            events: written.facts.events,
+            block_count: summary.blocks,
+            object_count: summary.objects,
+            fault_count: scan.report.fault_count() as i64,
+            ignored_count: scan.report.ignored_events() as i64,
+            row_count: written.facts.rows,
+            file_key: (written.facts.rows > 0).then(|| key.to_owned()),
+            file_size: written.size,
+            process_ids: None,
+            ..instance.empty_partition(range)
+        })
+    }
+
+    /// Where a partition that begins with a range is to end: where one of what it reads does, so that these need
+    /// not be decoded again, and before it gets too large.
+    async fn end_of_sql(&self, instance: &Instance, range: SeqRange) -> Result<i64> {
+        let mut end = range.end;
+        for name in instance.view_set.depends_on {
+            let Some(source) = self.views.instance(name, "global") else { continue };
+            let mut objects = 0;
+            for partition in self.partitions(&source).await? {
+                let seqs = partition.content.seqs;
+                if range.begin <= seqs.begin && seqs.end < end {
+                    objects += partition.content.object_count;
+                    if objects > PARTITION_OBJECTS {
+                        end = seqs.end;
+                    }
+                }
+            }
+        }
+        Ok(end)
+    }
+
+    /// The rows of blocks, made anew whatever partitions there are.
+    pub(crate) async fn live_rows(
+        &self,
+        instance: &Instance,
+        seqs: SeqRange,
+    ) -> Result<datafusion::execution::SendableRecordBatchStream> {
+        self.views.rows(&self.scan.within(seqs).without_partitions(), instance).await
+    }
+
+    /// Writes rows that come in the instance's order.
+    pub(crate) async fn write_stream(
+        &self,
+        instance: &Instance,
+        key: &str,
+        mut rows: datafusion::execution::SendableRecordBatchStream,
+    ) -> Result<super::file::Written<()>> {
+        let (sender, mut batches) = mpsc::channel::<RecordBatch>(2);
+        let mut produce = move |sink: &mut RowSink| -> Result<bool> {
+            while let Some(batch) = batches.blocking_recv() {
+                if batch.num_columns() == 0 {
+                    return Ok(true);
+                }
+                sink.write(&batch)?;
+            }
+            Ok(false)
+        };
+        let write = write_file(self.scan.connection(), instance, key, move |sink| {
+            // a file is only whole if its rows came to their end
+            anyhow::ensure!(produce(sink)?, "the rows broke off");
+            Ok(())
+        });
+        let feed = async move {
+            while let Some(batch) = rows.next().await {
+                if sender.send(batch?).await.is_err() {
+                    return Ok(());
+                }
+            }
+            let end = RecordBatch::new_empty(Arc::new(arrow::datatypes::Schema::empty()));
+            let _ = sender.send(end).await;
+            Ok::<_, anyhow::Error>(())
+        };
+        let (fed, written) = tokio::join!(feed, write);
+        // what broke off says why
+        fed?;
+        written
+    }
+}
+
+/// What was read for one partition.
+#[derive(Default)]
+pub(super) struct RowsMade {
+    pub(super) blocks: i64,
+    pub(super) objects: i64,
+    pub(super) faults: Vec<(BlockRecord, DecodeError)>,
+    pub(super) ignored: Ignored,
+    pub(super) inserted: Option<(i64, i64)>,
+    processes: BTreeSet<Uuid>,
+    last_seq: i64,
+    /// There may be more blocks.
+    is_full: bool,
+}
+
+impl RowsMade {
+    /// Counts a block, and why it could not be read.
+    pub(super) fn add(&mut self, block: BlockRecord, fault: Option<DecodeError>) {
+        self.blocks += 1;
+        self.objects += i64::from(block.info.nb_objects);
+        self.last_seq = block.seq;
+        let inserted = block.info.insert_time;
+        let (a, b) = self.inserted.unwrap_or((inserted, inserted));
+        self.inserted = Some((a.min(inserted), b.max(inserted)));
+        self.processes.insert(block.info.process_id);
+        if let Some(error) = fault {
+            self.faults.push((block, error));
+        }
+    }
+}
+
+/// Plain code: from blocks to the rows of a file, on one thread.
+struct BlocksToRows {
+    instance: Instance,
+    sources: Arc<[BlockSource]>,
+    options: belvedere_view::decoder::DecodeOptions,
+    budget: usize,
+    memory: MemoryReservation,
+}
+
+impl BlocksToRows {
+    fn run(
+        self,
+        mut blocks: mpsc::Receiver<(BlockRecord, Result<Bytes, DecodeError>)>,
+        sink: &mut RowSink,
+    ) -> Result<RowsMade> {
+        let view_set = self.instance.view_set;
+        let schema = view_set.engine_schema();
+        let projection: Vec<usize> = (0..view_set.columns.len()).collect();
+        let mut made = RowsMade::default();
+        let mut batches: Vec<RecordBatch> = Vec::new();
+        let mut bytes = 0;
+        while let Some((block, payload)) = blocks.blocking_recv() {
+            let rows = payload.and_then(|payload| {
+                let Some(decoder) = BlockSource::for_block(&self.sources, &block) else { return Ok(None) };
+                // a decoder's mistake costs the block, here as in queries
+                catch_unwind(AssertUnwindSafe(|| {
+                    decode_block(
+                        view_set,
+                        decoder,
+                        &block,
+                        payload,
+                        &projection,
+                        schema.clone(),
+                        &self.options,
+                    )
+                }))
+                .unwrap_or_else(|_| Err(DecodeError::Decoder("it panicked".to_owned())))
+                .map(Some)
+            });
+            let fault = match rows {
+                Ok(Some(Decoded { rows, ignored })) => {
+                    bytes += get_record_batch_memory_size(&rows);
+                    batches.push(rows);
+                    made.ignored.extend(ignored);
+                    None
+                }
+                Ok(None) => None,
+                Err(error) => Some(error),
+            };
+            made.add(block, fault);
+            // if queries need the memory, the partition gets smaller
+            if bytes >= self.budget || self.memory.try_resize(bytes).is_err() {
+                made.is_full = true;
+                break;
+            }
+        }
+        drop(blocks);
+        match view_set.event_time_columns() {
+            Some((begin, _)) => {
+                let key = schema.index_of(begin)?;
+                in_time_order(batches, key, |batch| sink.write(&batch))?;
+            }
+            None => batches.iter().try_for_each(|batch| sink.write(batch))?,
+        }
+        tracing::trace!(bytes = bytes + sink.memory(), "memory of a partition");
+        Ok(made)
+    }
+}

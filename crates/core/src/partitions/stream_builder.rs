@@ -1,0 +1,307 @@
+//! Makes partitions of what is decoded along streams.
+
+use super::builder::{BuildStats, Lease, PartitionBuilder, RowsMade};
+use super::file::{RowSink, new_key, write_file};
+use super::order::in_time_order;
+use crate::scan::{Instance, RowSource, StreamPiece, StreamPlan, note_fault, plan_streams, stream_blocks};
+use anyhow::{Context, Result, ensure};
+use arrow::array::RecordBatch;
+use belvedere_lake::{ChainSection, NewPartition, PartitionRecord};
+use belvedere_model::BlockRecord;
+use belvedere_model::SeqRange;
+use belvedere_view::BlockSource;
+use belvedere_view::decoder::{ChainTarget, ChainWalk, DecodeError, Decoded};
+use bytes::Bytes;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::physical_plan::spill::get_record_batch_memory_size;
+use futures::StreamExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Blocks that begin with such a number, or a greater one, are never kept: no real stream gets there.
+const LAST: i64 = i64::MAX - 1;
+/// Blocks with the same number are kept together: so many times what a partition should hold, then not at all.
+const TOO_MANY: usize = 8;
+/// A budget below that is a test's: it is less than a block's rows.
+const SMALLEST: usize = 1 << 20;
+
+type Payload = (BlockRecord, Result<Bytes, DecodeError>);
+
+impl PartitionBuilder {
+    /// Makes partitions of an instance's streams, as far as they are visible, and retires those that no longer hold.
+    pub(super) async fn fill_chains(
+        &self,
+        instance: &Instance,
+        sources: &Arc<[BlockSource]>,
+        lease: &Lease<'_>,
+        made: &mut (dyn FnMut(BuildStats) + Send),
+    ) -> Result<()> {
+        let context = self.scan.with_fresh_snapshot();
+        let visible = context.visible().await?;
+        for chain in plan_streams(instance, sources, &context).await? {
+            let stale: Vec<i64> = chain.stale.iter().map(|p| p.partition_id).collect();
+            if !stale.is_empty() {
+                self.catalog().retire(&stale, self.expiry()).await?;
+            }
+            let Some(mut piece) = chain.last_piece().cloned() else { continue };
+            let begin = piece.blocks.offsets.map_or(i64::MIN, |offsets| offsets.0);
+            // so that there is a number behind each section
+            piece.blocks.offsets = Some((begin, LAST));
+            loop {
+                let summary = self.catalog().summary(&piece.blocks).await?;
+                if summary.blocks == 0 || !lease.prolong().await? {
+                    break;
+                }
+                let failed =
+                    || format!("partitions of {}, stream {}", instance.name(), chain.stream.stream_id);
+                let section = self.of_chain(instance, sources, &chain, &piece, visible.end).await;
+                let (new, facts) = section.with_context(failed)?;
+                let behind = new.chain.clone().context("a section of a stream was to be made")?;
+                // somebody else was first
+                if !self.publish(&new, &[]).await? {
+                    break;
+                }
+                made(facts);
+                piece.state = Some(behind.exit);
+                piece.blocks.offsets = Some((behind.end, LAST));
+            }
+        }
+        Ok(())
+    }
+
+    /// Decodes blocks until there are enough rows for a partition, or no more blocks.
+    async fn of_chain(
+        &self,
+        instance: &Instance,
+        sources: &Arc<[BlockSource]>,
+        chain: &StreamPlan,
+        piece: &StreamPiece,
+        last_seq: i64,
+    ) -> Result<(NewPartition, BuildStats)> {
+        let _thread = self.threads.acquire().await?;
+        let connection = self.scan.connection();
+        let walk = self.walk(instance, sources, chain, piece.state.as_deref())?;
+        let summary = self.catalog().summary(&piece.blocks).await?;
+        let seqs = SeqRange::new(summary.seq_begin.unwrap_or(last_seq), last_seq);
+        let key = new_key(instance, summary.insert_begin.unwrap_or_default(), seqs);
+        let (sender, blocks) = mpsc::channel::<Payload>(2);
+        let maker = ChainToRows {
+            instance: instance.clone(),
+            walk,
+            // blocks of spans are large, and what is open at their ends is copied
+            budget: self.partition_bytes / 2,
+            memory: MemoryConsumer::new(format!("partition of {}", instance.name()))
+                .register(&self.scan.runtime.memory_pool),
+        };
+        let write = write_file(connection, instance, &key, move |sink| maker.run(blocks, sink));
+        let fetch = async {
+            let mut feed = Box::pin(stream_blocks(connection.clone(), piece.blocks.clone()));
+            while let Some(next) = feed.next().await {
+                if sender.send(next?).await.is_err() {
+                    break;
+                }
+            }
+            drop(sender);
+            Ok::<_, anyhow::Error>(())
+        };
+        let (fetched, written) = tokio::join!(fetch, write);
+        if let Err(e) = fetched {
+            // the file lacks blocks
+            connection.delete(std::slice::from_ref(&key)).await?;
+            return Err(e);
+        }
+        let written = written?;
+        let ChainMade { rows, end, exit } = written.outcome;
+        for (block, error) in &rows.faults {
+            note_fault(connection, instance.view_set.name, block, error).await;
+        }
+        let metrics = connection.metrics();
+        metrics.add_ignored(instance.view_set.name, &rows.ignored);
+        let label = [("view_set", instance.view_set.name.to_owned())];
+        metrics.blocks_decoded.get_or_create(&label).inc_by(rows.blocks as u64);
+        let begin = piece.blocks.offsets.map_or(i64::MIN, |o| o.0);
+        let new = NewPartition {
+            insert_begin: rows.inserted.map_or(0, |i| i.0),
+            insert_end: rows.inserted.map_or(0, |i| i.1),
+            events: written.facts.events,
+            block_count: rows.blocks,
+            object_count: rows.objects,
+            fault_count: rows.faults.len() as i64,
+            row_count: written.facts.rows,
+            file_key: (written.facts.rows > 0).then_some(key),
+            file_size: written.size,
+            process_ids: Some(vec![chain.process.process_id]),
+            ignored_count: rows.ignored.iter().map(|(_, events)| *events as i64).sum(),
+            chain: Some(ChainSection {
+                stream_id: chain.stream.stream_id,
+                begin,
+                end,
+                entry: ChainSection::digest(piece.state.as_deref()),
+                exit,
+            }),
+            ..instance.empty_partition(seqs)
+        };
+        let made = BuildStats {
+            partitions: 1,
+            blocks: new.block_count as u64,
+            rows: new.row_count as u64,
+            bytes: new.file_size as u64,
+        };
+        Ok((new, made))
+    }
+
+    fn walk(
+        &self,
+        instance: &Instance,
+        sources: &Arc<[BlockSource]>,
+        chain: &StreamPlan,
+        state: Option<&[u8]>,
+    ) -> Result<ChainWalk> {
+        let target = ChainTarget {
+            view_set: instance.view_set,
+            sources: sources.clone(),
+            projection: (0..instance.view_set.columns.len()).collect(),
+            schema: instance.view_set.engine_schema(),
+            options: self.scan.lake.decode.clone(),
+        };
+        ChainWalk::new(target, chain.process.clone(), chain.stream.clone(), state)?
+            .context("nothing decodes the blocks of the stream")
+    }
+
+    /// The partitions of an instance that hold and could be made anew, in the order of events, stream by stream. A later
+    /// block may belong into their sections only if it comes behind the number that is returned with them.
+    pub(super) async fn chain_partitions(
+        &self,
+        instance: &Instance,
+        sources: &[BlockSource],
+    ) -> Result<(Vec<PartitionRecord>, i64)> {
+        let context = self.scan.with_fresh_snapshot();
+        let chains = plan_streams(instance, sources, &context).await?;
+        let last = context.visible().await?.end;
+        let firm = chains.into_iter().flat_map(|chain| {
+            let frozen = chain.frozen;
+            chain.kept.into_iter().filter(move |p| !frozen.contains(&p.partition_id))
+        });
+        Ok((firm.collect(), last))
+    }
+
+    /// Makes the rows that a partition should have anew. `false` if that can't be told: the state before it is not known
+    /// any more.
+    pub(super) async fn rows_of_section(
+        &self,
+        instance: &Instance,
+        partition: &PartitionRecord,
+        take: &mut (dyn FnMut(RecordBatch) -> Result<()> + Send),
+    ) -> Result<bool> {
+        let (RowSource::Streams(sources), Some(section)) = (&instance.source, &partition.content.chain)
+        else {
+            return Ok(false);
+        };
+        let state = if section.entry == ChainSection::digest(None) {
+            None
+        } else {
+            let others = self.partitions(instance).await?;
+            let before =
+                others.into_iter().filter_map(|p| p.content.chain).find(|c| c.is_followed_by(section));
+            match before {
+                Some(before) => Some(before.exit),
+                None => return Ok(false),
+            }
+        };
+        let catalog = self.catalog();
+        let Some(stream) = catalog.stream(section.stream_id).await? else { return Ok(false) };
+        let Some(process) = catalog.process(stream.process_id).await? else { return Ok(false) };
+        let chain = StreamPlan {
+            process,
+            stream,
+            kept: vec![],
+            frozen: Default::default(),
+            stale: vec![],
+            pieces: vec![],
+        };
+        let mut walk = self.walk(instance, sources, &chain, state.as_deref())?;
+        let blocks = instance.blocks_of(&partition.content);
+        let mut feed = Box::pin(stream_blocks(self.scan.connection().clone(), blocks));
+        while let Some(next) = feed.next().await {
+            let (block, payload) = next?;
+            let task = tokio::task::spawn_blocking(move || {
+                let (decoded, _) = walk.step(&block, payload);
+                (walk, decoded)
+            });
+            let (after, decoded) = task.await?;
+            walk = after;
+            decoded.into_iter().try_for_each(|d| take(d.rows))?;
+        }
+        Ok(true)
+    }
+}
+
+/// What was read for one partition, and how it goes on behind it.
+struct ChainMade {
+    rows: RowsMade,
+    end: i64,
+    exit: Vec<u8>,
+}
+
+/// Plain code: from blocks of a stream to the rows of a file, on one thread.
+struct ChainToRows {
+    instance: Instance,
+    walk: ChainWalk,
+    budget: usize,
+    memory: MemoryReservation,
+}
+
+impl ChainToRows {
+    fn run(mut self, mut blocks: mpsc::Receiver<Payload>, sink: &mut RowSink) -> Result<ChainMade> {
+        let mut made = RowsMade::default();
+        let mut batches: Vec<RecordBatch> = Vec::new();
+        let mut bytes = 0;
+        let mut end = i64::MAX;
+        let mut is_full = false;
+        while let Some((block, payload)) = blocks.blocking_recv() {
+            // blocks with the same number are never divided
+            if is_full && block.info.object_offset >= end {
+                break;
+            }
+            let before = self.walk.clone();
+            // a decoder's mistake costs the block, here as in queries
+            let step = catch_unwind(AssertUnwindSafe(|| self.walk.step(&block, payload)));
+            let (decoded, error) = match step {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    self.walk = before;
+                    let open = self.walk.interrupt()?;
+                    (vec![open], Some(DecodeError::Decoder("it panicked".to_owned())))
+                }
+            };
+            for Decoded { rows, ignored } in decoded {
+                bytes += get_record_batch_memory_size(&rows);
+                batches.push(rows);
+                made.ignored.extend(ignored);
+            }
+            let block_offset = block.info.object_offset;
+            end = block_offset.saturating_add(1);
+            made.add(block, error);
+            // if queries need the memory, the partition gets smaller
+            is_full |= bytes >= self.budget || self.memory.try_resize(bytes).is_err();
+            ensure!(
+                bytes < self.budget.saturating_mul(TOO_MANY) || self.budget < SMALLEST,
+                "too many blocks of the stream say that they begin with event {}",
+                block_offset
+            );
+        }
+        drop(blocks);
+        ensure!(made.blocks > 0, "the blocks of {} are gone", self.instance.name());
+        let view_set = self.instance.view_set;
+        match view_set.event_time_columns() {
+            Some((begin, _)) => {
+                let key = view_set.engine_schema().index_of(begin)?;
+                in_time_order(batches, key, |batch| sink.write(&batch))?;
+            }
+            None => batches.iter().try_for_each(|batch| sink.write(batch))?,
+        }
+        tracing::trace!(bytes = bytes + sink.memory(), "memory of a partition");
+        Ok(ChainMade { rows: made, end, exit: self.walk.save()? })
+    }
+}

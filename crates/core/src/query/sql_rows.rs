@@ -1,0 +1,157 @@
+//! The rows of views that are SQL over others: what extract and merge give.
+
+use super::{QueryContext, partials::Partials};
+use crate::partitions::ViewRows;
+use crate::registry::PARTIALS;
+use crate::scan::{ConformExec, Coverage, Instance, ScanContext, conform};
+use anyhow::{Context, Result};
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use belvedere_view::{SqlSource, ViewSet};
+use datafusion::common::Column;
+use datafusion::dataframe::DataFrame;
+use datafusion::error::{DataFusionError, Result as EngineResult};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, SortExpr, cast, col};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::prelude::{SQLOptions, SessionContext};
+use std::sync::Arc;
+
+#[async_trait]
+impl ViewRows for QueryContext {
+    fn instance(&self, view_set: &str, id: &str) -> Option<Instance> {
+        self.factory().make_view(view_set, id).ok()?.instance().cloned()
+    }
+
+    fn global_instances(&self) -> Vec<Instance> {
+        self.factory().get_global_views().iter().filter_map(|view| view.instance().cloned()).collect()
+    }
+
+    async fn extract(
+        &self,
+        scan: &ScanContext,
+        instance: &Instance,
+        sql: &SqlSource,
+    ) -> Result<SendableRecordBatchStream> {
+        let session = self.with_scan(scan.clone()).session()?;
+        let rows = frame(&session, instance.view_set, sql.extract, "extract").await?;
+        let rows = rows.sort(sort_exprs(sql))?.execute_stream().await?;
+        Ok(conform(rows, instance.view_set.engine_schema()))
+    }
+
+    async fn merge(
+        &self,
+        scan: &ScanContext,
+        instance: &Instance,
+        sql: &SqlSource,
+        partials: Coverage,
+    ) -> Result<SendableRecordBatchStream> {
+        let context = self.with_scan(scan.clone());
+        let session = context.session()?;
+        let partials = Partials::new(instance.clone(), *sql, context, partials);
+        session.register_table(PARTIALS, Arc::new(partials))?;
+        let rows = frame(&session, instance.view_set, sql.merge, "merge").await?;
+        let rows = rows.sort(sort_exprs(sql))?.execute_stream().await?;
+        Ok(conform(rows, instance.view_set.engine_schema()))
+    }
+
+    async fn rows(&self, scan: &ScanContext, instance: &Instance) -> Result<SendableRecordBatchStream> {
+        let context = self.with_scan(scan.clone());
+        let view = context.factory().make_view(instance.view_set.name, &instance.id)?;
+        Ok(context.session()?.read_table(view.table(&context)?)?.execute_stream().await?)
+    }
+
+    fn task(&self, scan: &ScanContext) -> Result<Arc<TaskContext>> {
+        Ok(self.with_scan(scan.clone()).session()?.task_ctx())
+    }
+}
+
+fn sort_exprs(sql: &SqlSource) -> Vec<SortExpr> {
+    sql.sort.iter().map(|name| ident(name).sort(true, false)).collect()
+}
+
+pub(super) fn ident(name: &str) -> Expr {
+    col(Column::new_unqualified(name))
+}
+
+/// SQL that reads, and can do nothing else.
+async fn query_only(session: &SessionContext, sql: &str) -> EngineResult<DataFrame> {
+    let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    session.sql_with_options(sql, options).await
+}
+
+/// The rows of a view's SQL with the columns of the view set, by name, in the types of the engine.
+pub(crate) async fn frame(
+    session: &SessionContext,
+    view_set: &ViewSet,
+    sql: &str,
+    what: &str,
+) -> EngineResult<DataFrame> {
+    let in_view = |e: DataFusionError| e.context(format!("the {what} SQL of view set {}", view_set.name));
+    let rows = query_only(session, sql).await.map_err(in_view)?;
+    let columns = view_set.columns.iter().map(|c| {
+        let field = rows.schema().field_with_unqualified_name(c.name)?;
+        let engine_type = c.column_type.engine();
+        Ok(match *field.data_type() == engine_type {
+            true => ident(c.name),
+            false => cast(ident(c.name), engine_type).alias(c.name),
+        })
+    });
+    let columns = columns.collect::<EngineResult<Vec<_>>>().map_err(in_view)?;
+    rows.select(columns).map_err(in_view)
+}
+
+/// The plan of a table whose rows are those of a query.
+pub(crate) async fn scan_of(
+    mut rows: DataFrame,
+    schema: &SchemaRef,
+    projection: Option<&Vec<usize>>,
+    filters: impl Iterator<Item = Expr>,
+    limit: Option<usize>,
+) -> EngineResult<Arc<dyn ExecutionPlan>> {
+    if let Some(predicate) = conjunction(filters) {
+        rows = rows.filter(predicate)?;
+    }
+    let mut schema = schema.clone();
+    if let Some(projection) = projection {
+        schema = Arc::new(schema.project(projection)?);
+        if !projection.is_empty() {
+            rows = rows.select(schema.fields().iter().map(|f| ident(f.name())))?;
+        }
+    }
+    if limit.is_some() {
+        rows = rows.limit(0, limit)?;
+    }
+    let plan = rows.create_physical_plan().await?;
+    match schema.fields().is_empty() {
+        true => without_columns(plan),
+        false => Ok(Arc::new(ConformExec::new(plan, schema))),
+    }
+}
+
+/// For when only the number of rows is wanted.
+pub(super) fn without_columns(plan: Arc<dyn ExecutionPlan>) -> EngineResult<Arc<dyn ExecutionPlan>> {
+    let none: Vec<(Arc<dyn PhysicalExpr>, String)> = Vec::new();
+    Ok(Arc::new(ProjectionExec::try_new(none, plan)?))
+}
+
+/// The columns that a view's SQL gives, for a view set that is not documented yet, once it is known to work.
+pub(crate) async fn check_sql_source(session: &SessionContext, sql: &SqlSource) -> Result<SchemaRef> {
+    let rows = query_only(session, sql.extract).await.context("the SQL of the view")?;
+    let schema: SchemaRef = Arc::new(rows.schema().as_arrow().clone());
+    let partials = datafusion::datasource::MemTable::try_new(schema.clone(), vec![vec![]])?;
+    session.register_table(PARTIALS, Arc::new(partials))?;
+    let merged = query_only(session, sql.merge).await;
+    session.deregister_table(PARTIALS)?;
+    let merged = merged.context("the merge SQL")?;
+    for field in schema.fields() {
+        merged
+            .schema()
+            .field_with_unqualified_name(field.name())
+            .with_context(|| format!("the merge SQL does not give the column {}", field.name()))?;
+    }
+    Ok(schema)
+}

@@ -1,0 +1,466 @@
+//! Registrations, checked and in order.
+
+use super::error::nearest;
+use super::{AssemblyError, PARTIALS, tables_of};
+use belvedere_model::transit::{EventLayout, EventLayouts};
+use belvedere_view::{
+    API_VERSION, BlockParserRegistration, BlockSource, Column, Decoder, EventTime, Extension, Instances,
+    Item, Origin, ParseBlock, Registration, Source, ViewSet,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything that a program's crates registered, fit together. The same for every order of the input.
+#[derive(Debug, Clone)]
+pub struct Assembly {
+    /// By dependency, ties by name.
+    view_sets: Vec<(&'static ViewSet, &'static str)>,
+    /// Block sources by view set.
+    sources: BTreeMap<&'static str, Vec<BlockSource>>,
+    /// Layouts of native events by type name.
+    layouts: BTreeMap<&'static str, (&'static EventLayout, &'static str)>,
+    /// What this crate and others give a meaning.
+    extensions: Vec<(&'static dyn Extension, &'static str)>,
+    /// Block parsers by format.
+    parsers: BTreeMap<&'static str, (&'static BlockParserRegistration, &'static str)>,
+    /// Crates and their versions.
+    crates: BTreeMap<&'static str, &'static str>,
+    /// What it was made of.
+    registrations: Vec<&'static Registration>,
+}
+
+impl Assembly {
+    /// Fits registrations together. A registration that is in the list twice (the very same one) counts
+    /// once.
+    pub fn new(
+        registrations: impl IntoIterator<Item = &'static Registration>,
+    ) -> Result<Self, AssemblyError> {
+        let mut registrations: Vec<&'static Registration> = registrations.into_iter().collect();
+        registrations.sort_by_key(|r| (r.crate_name, item_key(&r.item), std::ptr::from_ref(*r) as usize));
+        registrations.dedup_by(|a, b| std::ptr::eq(*a, *b));
+
+        let mut assembly = Self {
+            view_sets: Vec::new(),
+            sources: BTreeMap::new(),
+            layouts: BTreeMap::new(),
+            extensions: Vec::new(),
+            parsers: BTreeMap::new(),
+            crates: BTreeMap::new(),
+            registrations: registrations.clone(),
+        };
+        let mut view_sets: BTreeMap<&'static str, (&'static ViewSet, &'static str)> = BTreeMap::new();
+        let mut others = Vec::new();
+        for r in registrations {
+            if r.api_version != API_VERSION {
+                return Err(AssemblyError::ApiVersion {
+                    crate_name: r.crate_name.to_owned(),
+                    found: r.api_version,
+                    expected: API_VERSION,
+                });
+            }
+            assembly.crates.insert(r.crate_name, r.crate_version);
+            match &r.item {
+                Item::ViewSet(set) => {
+                    check_view_set(set, r.crate_name)?;
+                    if let Some((_, first)) = view_sets.insert(set.name, (set, r.crate_name)) {
+                        return Err(duplicate("view set", set.name, first, r.crate_name));
+                    }
+                }
+                Item::BlockSource(source) => others.push((source, r.crate_name)),
+                Item::EventLayout(layout) => {
+                    if let Some((_, first)) = assembly.layouts.insert(layout.name(), (layout, r.crate_name)) {
+                        return Err(duplicate("layout of events", layout.name(), first, r.crate_name));
+                    }
+                }
+                Item::Extension(extension) => assembly.extensions.push((*extension, r.crate_name)),
+                Item::BlockParser(parser) => {
+                    if let Some((_, first)) = assembly.parsers.insert(parser.format, (parser, r.crate_name)) {
+                        return Err(duplicate("parser of blocks", parser.format, first, r.crate_name));
+                    }
+                }
+                other => {
+                    return Err(AssemblyError::Invalid {
+                        what: format!("the registration {other:?}"),
+                        crate_name: r.crate_name.to_owned(),
+                        reason: "this version of belvedere-core does not know its kind".to_owned(),
+                    });
+                }
+            }
+        }
+        assembly.check_extensions()?;
+        assembly.check_makers(&view_sets)?;
+        assembly.view_sets = in_order(&view_sets)?;
+        for (set, crate_name) in assembly.view_sets.clone() {
+            match &set.source {
+                Source::Blocks(source) => assembly.add_source(set, *source, crate_name)?,
+                Source::Query(sql) => check_query(set, sql, crate_name, &view_sets)?,
+                Source::Sql(_) => check_kept(set, crate_name, &view_sets)?,
+                Source::Maker => {}
+            }
+        }
+        for (registration, crate_name) in others {
+            let Some((set, _)) = view_sets.get(registration.view_set) else {
+                if registration.is_optional {
+                    continue;
+                }
+                return Err(AssemblyError::Missing {
+                    dependent: format!("a block source for '{}'", registration.source.format),
+                    crate_name: crate_name.to_owned(),
+                    missing: registration.view_set.to_owned(),
+                    hint: nearest(registration.view_set, view_sets.keys().copied()),
+                });
+            };
+            assembly.add_source(set, registration.source, crate_name)?;
+        }
+        Ok(assembly)
+    }
+
+    /// The same with more registrations.
+    pub(crate) fn with(
+        &self,
+        more: impl IntoIterator<Item = &'static Registration>,
+    ) -> Result<Self, AssemblyError> {
+        Self::new(self.registrations.iter().copied().chain(more))
+    }
+
+    /// The same, and an error if one of these crates registered nothing.
+    pub fn expecting(
+        registrations: impl IntoIterator<Item = &'static Registration>,
+        crates: &[&str],
+    ) -> Result<Self, AssemblyError> {
+        let assembly = Self::new(registrations)?;
+        match crates.iter().find(|c| !assembly.crates.contains_key(**c)) {
+            Some(silent) => Err(AssemblyError::NothingRegistered((*silent).to_owned())),
+            None => Ok(assembly),
+        }
+    }
+
+    /// All view sets: each after what it depends on, ties by name.
+    pub fn view_sets(&self) -> impl Iterator<Item = &'static ViewSet> + '_ {
+        self.view_sets.iter().map(|(set, _)| *set)
+    }
+
+    /// The same, with the crates that registered them.
+    pub fn view_sets_with_crates(&self) -> impl Iterator<Item = (&'static ViewSet, &'static str)> + '_ {
+        self.view_sets.iter().copied()
+    }
+
+    /// The block sources of a view set.
+    pub fn sources(&self, view_set: &str) -> Vec<BlockSource> {
+        self.sources.get(view_set).cloned().unwrap_or_default()
+    }
+
+    /// All extensions of one type, with the crates that registered them.
+    pub fn extensions<T: Extension>(&self) -> impl Iterator<Item = (&'static T, &'static str)> + '_ {
+        self.extensions
+            .iter()
+            .filter_map(|(extension, crate_name)| Some((extension.downcast_ref()?, *crate_name)))
+    }
+
+    /// The layouts of native events of variable size.
+    pub fn layouts(&self) -> EventLayouts {
+        self.layouts.values().map(|(layout, _)| *layout).collect()
+    }
+
+    /// What reads the objects of blocks of that format.
+    pub fn parser(&self, format: &str) -> Option<ParseBlock> {
+        self.parsers.get(format).map(|(parser, _)| parser.parse)
+    }
+
+    /// Crates that registered something, with their versions.
+    pub fn crates(&self) -> &BTreeMap<&'static str, &'static str> {
+        &self.crates
+    }
+
+    fn check_extensions(&self) -> Result<(), AssemblyError> {
+        let mut seen: BTreeMap<(&str, &str), &str> = BTreeMap::new();
+        for (extension, crate_name) in &self.extensions {
+            for name in extension.names() {
+                if let Some(first) = seen.insert((extension.kind(), name), crate_name) {
+                    return Err(duplicate(extension.kind(), name, first, crate_name));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makers and view sets that come from makers belong to each other one to one.
+    fn check_makers(&self, view_sets: &ByName) -> Result<(), AssemblyError> {
+        let makers =
+            || self.extensions.iter().filter_map(|(e, crate_name)| Some((e.makes_view_set()?, *crate_name)));
+        for (view_set, crate_name) in makers() {
+            match view_sets.get(view_set) {
+                Some((set, _)) if matches!(set.source, Source::Maker) => {}
+                Some((set, _)) => {
+                    return Err(unusable(
+                        set,
+                        crate_name,
+                        "it has a maker, and another source too".to_owned(),
+                    ));
+                }
+                None => {
+                    return Err(AssemblyError::Missing {
+                        dependent: "a maker".to_owned(),
+                        crate_name: crate_name.to_owned(),
+                        missing: view_set.to_owned(),
+                        hint: nearest(view_set, view_sets.keys().copied()),
+                    });
+                }
+            }
+        }
+        let without_maker =
+            |set: &ViewSet| matches!(set.source, Source::Maker) && makers().all(|(name, _)| name != set.name);
+        match view_sets.values().find(|(set, _)| without_maker(set)) {
+            Some((set, crate_name)) => Err(unusable(
+                set,
+                crate_name,
+                "no crate registers a maker for it: use register_maker!".to_owned(),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    fn add_source(
+        &mut self,
+        set: &'static ViewSet,
+        source: BlockSource,
+        crate_name: &'static str,
+    ) -> Result<(), AssemblyError> {
+        let what =
+            || format!("the source of '{}' for {} blocks tagged '{}'", set.name, source.format, source.tag);
+        let invalid = |reason: String| AssemblyError::Invalid {
+            what: what(),
+            crate_name: crate_name.to_owned(),
+            reason,
+        };
+        if !matches!(set.source, Source::Blocks(_)) {
+            return Err(invalid("the view set does not come from blocks".to_owned()));
+        }
+        let filled: BTreeSet<&str> = source.decoder.columns().iter().copied().collect();
+        for name in &filled {
+            match set.columns.iter().find(|c| c.name == *name) {
+                None => return Err(invalid(format!("there is no column '{name}'"))),
+                Some(c) if c.origin != Origin::Decoder => {
+                    return Err(invalid(format!("the column '{name}' is filled by core")));
+                }
+                Some(_) => {}
+            }
+        }
+        let forgotten = set
+            .columns
+            .iter()
+            .find(|c| c.origin == Origin::Decoder && !c.nullable && !filled.contains(c.name));
+        if let Some(column) = forgotten {
+            return Err(invalid(format!("nothing fills the column '{}', which has no NULLs", column.name)));
+        }
+        if let Decoder::Chain(_) = source.decoder {
+            if set.instances.has_global() {
+                return Err(invalid(
+                    "what is decoded along streams has instances of processes or streams only".to_owned(),
+                ));
+            }
+            let of_blocks = |c: &&Column| matches!(c.origin, Origin::BlockId | Origin::InsertTime);
+            if let Some(column) = set.columns.iter().find(of_blocks) {
+                return Err(invalid(format!("'{}' is of one block, its rows are not", column.name)));
+            }
+        }
+        let sources = self.sources.entry(set.name).or_default();
+        let kind = |s: &BlockSource| std::mem::discriminant(&s.decoder);
+        if sources.iter().any(|s| kind(s) != kind(&source)) {
+            return Err(invalid(
+                "other sources of the view set are decoded in the other way: along streams, or not"
+                    .to_owned(),
+            ));
+        }
+        if sources.iter().any(|s| s.tag == source.tag && s.format == source.format) {
+            return Err(duplicate("block source", &what(), crate_name, crate_name));
+        }
+        sources.push(source);
+        Ok(())
+    }
+}
+
+fn item_key(item: &Item) -> (u8, &'static str) {
+    match item {
+        Item::ViewSet(set) => (0, set.name),
+        Item::BlockSource(s) => (1, s.view_set),
+        Item::EventLayout(layout) => (2, layout.name()),
+        Item::BlockParser(p) => (3, p.format),
+        Item::Extension(extension) => (4, extension.names().first().copied().unwrap_or_default()),
+        _ => (5, ""),
+    }
+}
+
+fn duplicate(kind: &'static str, name: &str, first: &str, second: &str) -> AssemblyError {
+    AssemblyError::Duplicate {
+        kind,
+        name: name.to_owned(),
+        first: first.to_owned(),
+        second: second.to_owned(),
+    }
+}
+
+fn check_view_set(set: &'static ViewSet, crate_name: &str) -> Result<(), AssemblyError> {
+    let invalid = |reason: String| {
+        Err(AssemblyError::Invalid {
+            what: format!("view set '{}'", set.name),
+            crate_name: crate_name.to_owned(),
+            reason,
+        })
+    };
+    if set.name.is_empty() || set.about.is_empty() || set.columns.is_empty() {
+        return invalid("a name, a description and columns are needed".to_owned());
+    }
+    if set.name == PARTIALS {
+        return invalid("that is what the merge of a view calls its rows".to_owned());
+    }
+    // it becomes a folder in the object store and a table in SQL
+    if !set.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+        return invalid("a name has lower-case letters, digits and '_' only".to_owned());
+    }
+    if let Source::Sql(sql) = &set.source {
+        if let Some(missing) = sql.sort.iter().find(|s| set.columns.iter().all(|c| c.name != **s)) {
+            return invalid(format!("its rows can't be sorted by '{missing}': there is no such column"));
+        }
+        let has_time = |what| set.columns.iter().find(|c| c.event_time == what);
+        let times = [has_time(EventTime::Instant), has_time(EventTime::Begin), has_time(EventTime::End)];
+        if let Some(time) = times.into_iter().flatten().find(|c| !sql.sort.contains(&c.name)) {
+            return invalid(format!("rows of different '{}' must not become one: sort by it", time.name));
+        }
+        if set.instances != Instances::Global {
+            return invalid("what is SQL over others has the instance 'global' only".to_owned());
+        }
+    }
+    let mut seen = BTreeSet::new();
+    if let Some(column) = set.columns.iter().find(|c| !seen.insert(c.name)) {
+        return invalid(format!("the column '{}' is there twice", column.name));
+    }
+    let count = |what| set.columns.iter().filter(|c| c.event_time == what).count();
+    match (count(EventTime::Instant), count(EventTime::Begin), count(EventTime::End)) {
+        (0, 0, 0) | (1, 0, 0) | (0, 1, 1) => Ok(()),
+        _ => invalid("the time of an event is one instant, or one begin and one end".to_owned()),
+    }
+}
+
+/// All view sets, by name, with the crates that register them.
+type ByName = BTreeMap<&'static str, (&'static ViewSet, &'static str)>;
+
+fn unusable(set: &ViewSet, crate_name: &str, reason: String) -> AssemblyError {
+    AssemblyError::Invalid {
+        what: format!("view set '{}'", set.name),
+        crate_name: crate_name.to_owned(),
+        reason,
+    }
+}
+
+/// A query over others says which they are, since its rows change with theirs, and needs tables of them: global ones, or
+/// those of the same kind of instance.
+fn check_query(
+    set: &'static ViewSet,
+    sql: &str,
+    crate_name: &str,
+    all: &ByName,
+) -> Result<(), AssemblyError> {
+    let failed = |reason| Err(unusable(set, crate_name, reason));
+    let tables = match tables_of(sql) {
+        Ok(tables) => tables,
+        Err(e) => return failed(format!("its query can't be read: {e:#}")),
+    };
+    let unsaid =
+        |table: &&String| all.contains_key(table.as_str()) && !set.depends_on.contains(&table.as_str());
+    if let Some(table) = tables.iter().find(unsaid) {
+        return failed(format!("its query reads '{table}': name it in depends_on"));
+    }
+    let read = || set.depends_on.iter().filter_map(|name| all.get(name)).map(|(set, _)| *set);
+    let kinds = set.instances.kinds();
+    for read in read().filter(|s| !s.instances.has_global()) {
+        let theirs = read.instances.kinds();
+        if let Some(kind) = kinds.iter().find(|kind| !theirs.contains(kind)) {
+            return failed(format!(
+                "it has the instance kind '{kind}' and reads '{}', which has only '{}'; give it the same",
+                read.name,
+                theirs.join("', '")
+            ));
+        }
+    }
+    let is_alone = |kind: &&&str| **kind != "global" && !read().any(|s| s.instances.kinds().contains(kind));
+    match kinds.iter().find(is_alone) {
+        Some(kind) => failed(format!(
+            "it has the instance kind '{kind}', and nothing that it reads has: every instance would be the same"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// What is kept for some blocks must be the rows of these blocks.
+fn check_kept(set: &'static ViewSet, crate_name: &str, all: &ByName) -> Result<(), AssemblyError> {
+    let read = set.depends_on.iter().filter_map(|name| all.get(name)).map(|(set, _)| *set);
+    match read.into_iter().find(|s| matches!(s.source, Source::Query(_))) {
+        Some(read) => Err(unusable(
+            set,
+            crate_name,
+            format!(
+                "it is kept in parts, and '{}' is made anew at each query: read what that reads",
+                read.name
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Orders view sets so that each comes after what it depends on, ties by name.
+fn in_order(
+    view_sets: &BTreeMap<&'static str, (&'static ViewSet, &'static str)>,
+) -> Result<Vec<(&'static ViewSet, &'static str)>, AssemblyError> {
+    for (set, crate_name) in view_sets.values() {
+        if let Some(missing) = set.depends_on.iter().find(|d| !view_sets.contains_key(*d)) {
+            return Err(AssemblyError::Missing {
+                dependent: format!("view set '{}'", set.name),
+                crate_name: (*crate_name).to_owned(),
+                missing: (*missing).to_owned(),
+                hint: nearest(missing, view_sets.keys().copied()),
+            });
+        }
+    }
+    let mut waiting = view_sets.clone();
+    let mut ordered: Vec<(&'static ViewSet, &'static str)> = Vec::new();
+    while !waiting.is_empty() {
+        let ready = waiting
+            .values()
+            .find(|(set, _)| set.depends_on.iter().all(|d| !waiting.contains_key(d)))
+            .copied();
+        match ready {
+            Some(next) => {
+                waiting.remove(next.0.name);
+                ordered.push(next);
+            }
+            None => return Err(AssemblyError::Cycle(cycle(&waiting))),
+        }
+    }
+    Ok(ordered)
+}
+
+/// Follows dependencies among view sets that all wait until one comes up twice.
+fn cycle(waiting: &BTreeMap<&'static str, (&'static ViewSet, &'static str)>) -> String {
+    let mut path: Vec<&str> = Vec::new();
+    let mut next = waiting.keys().next().copied();
+    while let Some(name) = next {
+        if let Some(start) = path.iter().position(|p| *p == name) {
+            path.drain(..start);
+            path.push(name);
+            break;
+        }
+        path.push(name);
+        next = waiting
+            .get(name)
+            .and_then(|(set, _)| set.depends_on.iter().find(|d| waiting.contains_key(*d)))
+            .copied();
+    }
+    let named: Vec<String> = path
+        .iter()
+        .map(|name| match waiting.get(name) {
+            Some((_, crate_name)) => format!("{name} ({crate_name})"),
+            None => (*name).to_owned(),
+        })
+        .collect();
+    named.join(" → ")
+}

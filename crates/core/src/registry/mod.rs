@@ -1,0 +1,15 @@
+//! What is registered, checked and in order.
+//!
+//! [`Assembly::new`] is a pure function from a list of registrations to an ordered assembly or an error that names crates
+//! and view sets; `inventory` only supplies the list.
+//!
+//! Invariant: no view set is known by name in here, and core's own come through the same door.
+
+mod assembly;
+mod error;
+mod sql_text;
+
+pub use assembly::Assembly;
+pub use error::AssemblyError;
+pub(crate) use error::nearest;
+pub(crate) use sql_text::{PARTIALS, tables_of};

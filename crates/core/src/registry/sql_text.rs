@@ -1,0 +1,28 @@
+//! What the SQL of view sets reads, told from its text.
+
+use anyhow::{Result, bail};
+use datafusion::sql::sqlparser::ast::{Statement, visit_relations};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+use std::ops::ControlFlow;
+
+/// What the merge of a view calls its partial rows.
+pub(crate) const PARTIALS: &str = "partials";
+
+/// Names of the tables that a query reads, sorted; those that it defines itself left out.
+pub(crate) fn tables_of(sql: &str) -> Result<Vec<String>> {
+    let statements = Parser::parse_sql(&GenericDialect {}, sql)?;
+    let [Statement::Query(query)] = statements.as_slice() else { bail!("one SQL query is needed") };
+    let name = |name: String| name.trim_matches('"').to_owned();
+    let defined: Vec<String> =
+        query.with.iter().flat_map(|w| &w.cte_tables).map(|t| name(t.alias.name.to_string())).collect();
+    let mut names = Vec::new();
+    let _ = visit_relations(&statements, |relation| {
+        names.push(name(relation.to_string()));
+        ControlFlow::<()>::Continue(())
+    });
+    names.retain(|name| !defined.contains(name));
+    names.sort();
+    names.dedup();
+    Ok(names)
+}

@@ -1,0 +1,64 @@
+//! Scans: the rows of view instances, read from partitions and decoded from the blocks that no partition covers.
+//!
+//! The blocks are listed page by page, fetched and decoded in parallel, and handed on in batches. Nothing here is as
+//! large as the lake: a bounded number of blocks is in memory, and what they take is accounted in the query's memory.
+//!
+//! | file | idea |
+//! | --- | --- |
+//! | `context`, `report` | what a scan goes by, and what it says of its work |
+//! | `instance` | a view instance: its view set, which blocks it is about, where its rows come from |
+//! | `conditions` | what WHERE says about ids and times |
+//! | `coverage` | which partitions a query reads, and which blocks they leave |
+//! | `stream_partitions` | the same for rows that are decoded along streams |
+//! | `view_table` | a view instance as a table of the engine: partitions and blocks together |
+//! | `block_queue`, `block_scan` | blocks that are decoded each by itself |
+//! | `stream_scan` | blocks of streams that are decoded one after the other |
+//! | `partition_scan`, `range_cache` | Parquet files |
+//! | `jit_requests` | which partitions queries would have liked to find |
+//!
+//! Invariant: this room knows no SQL text and no wire format.
+
+mod block_queue;
+mod block_scan;
+mod conditions;
+mod conform;
+mod context;
+mod coverage;
+mod instance;
+mod jit_requests;
+mod leaf_exec;
+mod partition_scan;
+mod range_cache;
+mod report;
+mod stream_partitions;
+mod stream_scan;
+mod view_table;
+
+pub(crate) use block_scan::note_fault;
+pub use conditions::Conditions;
+pub(crate) use conditions::range_predicate;
+pub use conform::conformed;
+pub(crate) use conform::{ConformExec, conform};
+pub(crate) use context::{ScanContext, ScanResources};
+pub(crate) use coverage::Coverage;
+pub use instance::Instance;
+pub(crate) use instance::{RowSource, Scope, hash_of};
+pub(crate) use jit_requests::JitRequests;
+pub(crate) use partition_scan::{PartitionScan, SIDE_BY_SIDE, STORE, runs};
+pub(crate) use range_cache::RangeCache;
+pub use report::{Fault, QueryReport, ScanPlan};
+pub(crate) use stream_partitions::{StreamPiece, StreamPlan, plan_streams};
+pub(crate) use stream_scan::stream_blocks;
+pub(crate) use view_table::ViewTable;
+
+use belvedere_lake::LakeError;
+use datafusion::error::DataFusionError;
+
+/// A failure of the lake as the engine passes it on.
+pub(crate) fn external(e: LakeError) -> DataFusionError {
+    DataFusionError::External(Box::new(e))
+}
+
+/// Blocks of one page of a list: for tests that want several.
+#[cfg(test)]
+pub(crate) const BLOCKS_OF_A_PAGE: u32 = block_queue::PAGE;

@@ -1,0 +1,123 @@
+//! What a query reads and did: complete when its last row has been taken.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use uuid::Uuid;
+
+/// Faults whose details are kept for a query; more are only counted.
+const KEPT_FAULTS: usize = 100;
+
+/// What a plan is going to read of one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScanPlan {
+    /// View set and instance.
+    pub table: String,
+    /// Partitions that there are.
+    pub known_partitions: usize,
+    /// Partitions that are read, or parts of them.
+    pub partitions: usize,
+    /// Bytes of their files.
+    pub partition_bytes: i64,
+    /// Blocks that are decoded.
+    pub blocks: i64,
+    /// Bytes of their payloads.
+    pub block_bytes: i64,
+}
+
+impl std::fmt::Display for ScanPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}: {} of {} partitions ({} bytes of files), {} blocks to decode ({} bytes)",
+            self.table,
+            self.partitions,
+            self.known_partitions,
+            self.partition_bytes,
+            self.blocks,
+            self.block_bytes
+        )
+    }
+}
+
+/// A block whose rows are missing from an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// View set that should have had the rows.
+    pub view_set: String,
+    /// The block.
+    pub block_id: Uuid,
+    /// Its process.
+    pub process_id: Uuid,
+    /// Why it can't be read.
+    pub reason: String,
+}
+
+/// What a query did. Complete when its last row has been taken.
+#[derive(Debug, Default)]
+pub struct QueryReport {
+    blocks: AtomicU64,
+    payload_bytes: AtomicU64,
+    fault_count: AtomicU64,
+    faults: Mutex<Vec<Fault>>,
+    ignored: AtomicU64,
+    scans: Mutex<Vec<ScanPlan>>,
+}
+
+impl QueryReport {
+    /// Blocks that were decoded.
+    pub fn blocks(&self) -> u64 {
+        self.blocks.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of payload that were read.
+    pub fn payload_bytes(&self) -> u64 {
+        self.payload_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Blocks that could not be read.
+    pub fn fault_count(&self) -> u64 {
+        self.fault_count.load(Ordering::Relaxed)
+    }
+
+    /// Events that gave no row although they are of a kind that should: the end of a span that never began, say.
+    pub fn ignored_events(&self) -> u64 {
+        self.ignored.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add_ignored(&self, events: u64) {
+        self.ignored.fetch_add(events, Ordering::Relaxed);
+    }
+
+    /// What the plan reads, table by table.
+    pub fn scans(&self) -> Vec<ScanPlan> {
+        self.scans.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Those of them that were met in this query; others are known from when their partition was made, and
+    /// `block_faults()` has them.
+    pub fn faults(&self) -> Vec<Fault> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn add_block(&self, payload_bytes: u64) {
+        self.blocks.fetch_add(1, Ordering::Relaxed);
+        self.payload_bytes.fetch_add(payload_bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_scan(&self, scan: ScanPlan) {
+        self.scans.lock().unwrap_or_else(PoisonError::into_inner).push(scan);
+    }
+
+    /// Blocks that could not be read when the partitions were made that are read now.
+    pub(crate) fn add_known_faults(&self, count: u64) {
+        self.fault_count.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_fault(&self, fault: Fault) {
+        self.fault_count.fetch_add(1, Ordering::Relaxed);
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        if faults.len() < KEPT_FAULTS {
+            faults.push(fault);
+        }
+    }
+}

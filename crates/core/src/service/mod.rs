@@ -1,0 +1,383 @@
+//! The service behind every protocol that queries come by: who may ask, whose turn it is, what a query may use, and
+//! what is written down of it.
+//!
+//! A query runs as a task of a runtime of its own, and its rows go through a channel of a few batches: a client that
+//! does not read stops the work, and one that goes away ends it. Its limits are kept by another task, in the runtime of
+//! whoever asked, so that they hold whatever the client does and however long the query does not look up from its work.
+//!
+//! Invariant: an answer that ends without an error is whole.
+
+mod queue;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use crate::Lake;
+use crate::query::{
+    ClientInfo, Description, QueryContext, QueryError, QueryMemory, QueryRequest, RunningQuery, Statement,
+    check_length,
+};
+use crate::scan::QueryReport;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use belvedere_lake::access::{Caller, Right};
+use datafusion::physical_plan::ExecutionPlan;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use queue::{Queue, Slot};
+use record::{End, PlanWork, Stages};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+/// Batches that wait for a client to take them.
+const BATCHES_AHEAD: usize = 4;
+
+/// What queries may use.
+#[derive(Debug, Clone)]
+pub struct QueryLimits {
+    /// Bytes of memory for one query; what can spill to disk does so beyond, the rest fails.
+    pub memory_bytes: usize,
+    /// From a query's arrival until its last row is taken.
+    pub time: Duration,
+    /// Queries that run at once; others wait, and callers take turns.
+    pub concurrent: usize,
+    /// Queries that wait; more are refused.
+    pub waiting: usize,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            memory_bytes: 512 << 20,
+            time: Duration::from_secs(600),
+            concurrent: cores.saturating_mul(4).max(8),
+            waiting: 1000,
+        }
+    }
+}
+
+/// An answer on its way.
+pub struct Answer {
+    /// The name of the query, as `list_queries()` has it.
+    pub query_id: Uuid,
+    /// The columns.
+    pub schema: SchemaRef,
+    /// The rows. Dropping it ends the query.
+    pub rows: BoxStream<'static, Result<RecordBatch, QueryError>>,
+    /// What the query did; complete when the last row has been taken.
+    pub report: Arc<QueryReport>,
+}
+
+/// Answers queries of callers, within limits.
+#[derive(Debug)]
+pub struct QueryService {
+    lake: Lake,
+    limits: QueryLimits,
+    queue: Arc<Queue>,
+    runtime: Handle,
+}
+
+impl QueryService {
+    /// Asks this lake, within these limits; queries run in `runtime`.
+    pub fn new(lake: Lake, limits: QueryLimits, runtime: Handle) -> Self {
+        let queue = Queue::new(limits.concurrent, limits.waiting);
+        Self { lake, limits, queue, runtime }
+    }
+
+    /// The lake.
+    pub fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
+    /// The runtime that queries run in. Work for a query that costs, encoding its rows say, belongs there too: threads
+    /// that serve the network have others to serve.
+    pub fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// Begins to answer: waits for its turn, plans, and comes back when rows may come. Dropping what it returned, or
+    /// not waiting for it, ends the query.
+    pub async fn run(&self, request: QueryRequest) -> Result<Answer, QueryError> {
+        let listed = self.admit(&request)?;
+        let (query_id, report) = (listed.query.id, listed.query.report.clone());
+        let work = Arc::new(self.work(&listed, request));
+        let (begin, begun) = oneshot::channel();
+        let (sender, rows) = mpsc::channel(BATCHES_AHEAD);
+        let (ended, mut end) = watch::channel(None);
+        let mut task = JoinSet::new();
+        task.spawn_on(work.clone().answer(begin, sender.clone()), &self.runtime);
+        tokio::spawn(supervise(work, listed, task, sender, ended));
+        tokio::select! {
+            biased;
+            Ok(schema) = begun => {
+                Ok(Answer { query_id, schema, rows: handed_over(rows, end, query_id), report })
+            }
+            error = failure(&mut end, query_id) => Err(error),
+        }
+    }
+
+    /// Plans a statement without running it, within the same limits. Not waiting for it ends it.
+    pub async fn describe(&self, request: &QueryRequest) -> Result<Description, QueryError> {
+        let listed = self.admit(request)?;
+        let work = Arc::new(self.work(&listed, request.clone()));
+        let mut task = JoinSet::new();
+        task.spawn_on(work.clone().describe(), &self.runtime);
+        let described = work.within_limits(task).await;
+        // one that goes on to run is written down then
+        if let Err(error) = &described {
+            work.note(&End::Failed(error.clone()));
+        }
+        described
+    }
+
+    fn work(&self, listed: &Listed, request: QueryRequest) -> Work {
+        Work {
+            lake: self.lake.clone(),
+            limits: self.limits.clone(),
+            queue: self.queue.clone(),
+            query: listed.query.clone(),
+            request,
+            progress: Mutex::default(),
+        }
+    }
+
+    /// Ends a query: one of the caller's own, or anybody's for administrators. False if there is none that the caller
+    /// may know of.
+    pub fn cancel(&self, query_id: Uuid, caller: &Caller) -> bool {
+        self.lake.running().cancel(query_id, caller)
+    }
+
+    fn admit(&self, request: &QueryRequest) -> Result<Listed, QueryError> {
+        request.caller.check(Right::Read)?;
+        check_length(&request.sql)?;
+        let client = attributed(&request.caller, &request.client)?;
+        let query = self.lake.running().add(request.query_id, |id| {
+            RunningQuery::new(
+                id,
+                request.sql.clone(),
+                (request.range, request.limit),
+                (request.caller.clone(), client),
+                Arc::new(QueryMemory::new(self.lake.memory().clone(), self.limits.memory_bytes)),
+            )
+        });
+        Ok(Listed { lake: self.lake.clone(), query })
+    }
+}
+
+/// What a client says of its user, as far as the caller may say so.
+fn attributed(caller: &Caller, client: &ClientInfo) -> Result<ClientInfo, QueryError> {
+    if caller.may_speak_for_others {
+        return Ok(client.clone());
+    }
+    let is_theirs =
+        |claim: &String| *claim == caller.name || caller.email.as_ref().is_some_and(|email| claim == email);
+    match [&client.user_id, &client.user_email].into_iter().flatten().find(|claim| !is_theirs(claim)) {
+        Some(claim) => Err(QueryError::Rights(format!(
+            "'{}' can't ask for '{claim}': only a key can speak for other users",
+            caller.name
+        ))),
+        None => Ok(ClientInfo { user_id: None, user_email: None, ..client.clone() }),
+    }
+}
+
+fn vanished(query_id: Uuid) -> QueryError {
+    QueryError::Internal(format!(
+        "query {query_id} broke off, which is a fault of the server: its log says more"
+    ))
+}
+
+/// How a query came to its end, once it has.
+type Ended = Option<Result<(), QueryError>>;
+
+/// The rows as they come. The channel's end is only the answer's end if the query says so.
+fn handed_over(
+    rows: mpsc::Receiver<RecordBatch>,
+    end: watch::Receiver<Ended>,
+    query_id: Uuid,
+) -> BoxStream<'static, Result<RecordBatch, QueryError>> {
+    futures::stream::unfold(Some((rows, end)), move |state| async move {
+        let (mut rows, mut end) = state?;
+        let next = tokio::select! {
+            biased;
+            batch = rows.recv() => batch,
+            // one that does not look up from its work holds the channel open
+            error = failure(&mut end, query_id) => return Some((Err(error), None)),
+        };
+        match next {
+            Some(batch) => Some((Ok(batch), Some((rows, end)))),
+            None => match end.wait_for(Option::is_some).await.map(|end| end.clone()) {
+                Ok(Some(Ok(()))) => None,
+                Ok(Some(Err(error))) => Some((Err(error), None)),
+                Ok(None) | Err(_) => Some((Err(vanished(query_id)), None)),
+            },
+        }
+    })
+    .fuse()
+    .boxed()
+}
+
+/// Waits for an end that is a failure, for ever if it is none.
+async fn failure(end: &mut watch::Receiver<Ended>, query_id: Uuid) -> QueryError {
+    let ended = end.wait_for(Option::is_some).await.map(|end| end.clone());
+    match ended {
+        Ok(Some(Err(error))) => error,
+        Ok(_) => std::future::pending().await,
+        Err(_) => vanished(query_id),
+    }
+}
+
+/// Is in the list of queries as long as it lives.
+struct Listed {
+    lake: Lake,
+    query: Arc<RunningQuery>,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.lake.running().remove(self.query.id);
+    }
+}
+
+/// One query at work.
+struct Work {
+    lake: Lake,
+    limits: QueryLimits,
+    queue: Arc<Queue>,
+    request: QueryRequest,
+    query: Arc<RunningQuery>,
+    progress: Mutex<Progress>,
+}
+
+/// How far it came.
+#[derive(Default)]
+struct Progress {
+    stages: Stages,
+    plan: Option<Arc<dyn ExecutionPlan>>,
+}
+
+/// Sees that a query comes to its end, whatever its task is busy with, and writes down how.
+async fn supervise(
+    work: Arc<Work>,
+    listed: Listed,
+    task: JoinSet<Result<End, QueryError>>,
+    rows: mpsc::Sender<RecordBatch>,
+    ended: watch::Sender<Ended>,
+) {
+    let end = tokio::select! {
+        biased;
+        () = rows.closed() => End::Left,
+        end = work.within_limits(task) => end.unwrap_or_else(End::Failed),
+    };
+    work.query.over.store(true, Ordering::Relaxed);
+    work.note(&end);
+    drop((listed, rows));
+    ended.send_replace(Some(match end {
+        End::Failed(error) => Err(error),
+        End::Done | End::Left => Ok(()),
+    }));
+}
+
+impl Work {
+    /// Lets a task go on until it is done, somebody ends it, or its time is over. It does not go on without this.
+    async fn within_limits<T: Send + 'static>(
+        &self,
+        mut task: JoinSet<Result<T, QueryError>>,
+    ) -> Result<T, QueryError> {
+        let time = self.limits.time;
+        let over = tokio::time::sleep(time.saturating_sub(self.query.arrived.elapsed()));
+        let ended = tokio::select! {
+            biased;
+            by = self.query.cancelled() => {
+                Err(QueryError::Cancelled(format!("the query was ended by '{by}'")))
+            }
+            () = over => Err(QueryError::TooLong(format!(
+                "the query took longer than {time:?}: narrow it, its range of time say, or allow queries more time"
+            ))),
+            done = task.join_next() => match done {
+                Some(Ok(done)) => done,
+                Some(Err(_)) | None => Err(vanished(self.query.id)),
+            },
+        };
+        if ended.is_err() {
+            self.query.over.store(true, Ordering::Relaxed);
+        }
+        ended
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        // nothing in here panics between two changes that belong together
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, end: &End) {
+        let (stages, plan) = {
+            let progress = self.progress();
+            (progress.stages, progress.plan.clone())
+        };
+        let work = plan.as_deref().map(PlanWork::of).unwrap_or_default();
+        record::write(&self.query, end, stages, work);
+        self.lake.connection().metrics().note_query(record::status(end), self.query.arrived.elapsed());
+    }
+
+    /// Waits until it may be planned. Whoever holds the turn is at work on the query.
+    async fn turn(&self) -> Result<Slot, QueryError> {
+        self.lake.deny_rules().check(self.lake.connection(), &self.query).await?;
+        let turn = match self.query.is_urgent() {
+            true => Ok(Slot::extra()),
+            // names are not told apart from those that others chose
+            false => self.queue.turn(&format!("{:?}", self.query.caller.identity), self.query.user()).await,
+        };
+        let turn = turn.map_err(|full| {
+            QueryError::Resources(format!("{} queries are waiting already: try again later", full.waiting))
+        })?;
+        self.progress().stages.waited = self.query.arrived.elapsed();
+        self.query.is_running.store(true, Ordering::Relaxed);
+        Ok(turn)
+    }
+
+    /// What the query works with, as the lake is now.
+    async fn prepared(&self) -> Result<(QueryContext, Statement), QueryError> {
+        self.lake.refresh().await;
+        let context = self.lake.context(self.request.range).of_query(&self.query)?;
+        Ok((context, Statement::new(&self.request, self.lake.suspect())))
+    }
+
+    async fn describe(self: Arc<Self>) -> Result<Description, QueryError> {
+        let turn = self.turn().await?;
+        let (context, statement) = self.prepared().await?;
+        context.describe(statement, turn).await
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        begin: oneshot::Sender<SchemaRef>,
+        rows: mpsc::Sender<RecordBatch>,
+    ) -> Result<End, QueryError> {
+        let turn = self.turn().await?;
+        let (context, statement) = self.prepared().await?;
+        let (mut result, _turn) = context.answer(statement, turn).await?;
+        {
+            let mut progress = self.progress();
+            progress.plan = result.plan.take();
+            progress.stages.planned = self.query.arrived.elapsed().saturating_sub(progress.stages.waited);
+        }
+        if begin.send(result.schema.clone()).is_err() {
+            return Ok(End::Left);
+        }
+        while let Some(batch) = result.rows.next().await {
+            let batch = batch?;
+            let count = batch.num_rows() as u64;
+            if rows.send(batch).await.is_err() {
+                return Ok(End::Left);
+            }
+            self.query.rows.fetch_add(count, Ordering::Relaxed);
+        }
+        Ok(End::Done)
+    }
+}
