@@ -22,6 +22,8 @@ mod denials;
 mod engine;
 mod error;
 mod feed;
+#[doc(hidden)]
+pub mod fuzzed;
 pub mod formats;
 pub mod functions;
 mod information_schema;

@@ -1,36 +1,12 @@
-//! `images`: pictures that a process sent, one row each.
-//!
-//! A view set of the first kind: a decoder, from blocks to rows. Partitions, caching, merging, pruning and docs come
-//! from core.
+//! Reads pictures from the events of a block.
 
-use belvedere_core::arrow::array::{ArrayRef, BinaryBuilder};
+use belvedere_view::arrow::array::{ArrayRef, BinaryBuilder};
 use belvedere_view::prelude::*;
 use std::sync::Arc;
 
-register_view_set! {
-    ViewSet {
-        name: "images",
-        about: "Pictures that a process sent, screenshots mostly",
-        columns: &[
-            Column::process_id(),
-            Column::stream_id(),
-            Column::block_id(),
-            Column::time("time", "when it was taken").event_time(),
-            Column::utf8("name", "name given by the sender"),
-            Column::utf8("format", "how the picture is encoded: png, jpg"),
-            Column::int64("size", "bytes of the encoded picture"),
-            Column::binary("data", "the encoded picture"),
-        ],
-        instances: Instances::PerProcess,
-        depends_on: &["processes", "streams", "blocks"],
-        source: Source::Blocks(BlockSource::transit("image", &ImageDecoder)),
-        version: 1,
-        example: "SELECT time, name, image_size(data) AS size FROM view_instance('images', '<process id>') ORDER BY time",
-    }
-}
-
+/// Rows of `images` from blocks of native clients.
 #[derive(Debug)]
-struct ImageDecoder;
+pub(crate) struct ImageDecoder;
 
 impl BlockDecoder for ImageDecoder {
     fn columns(&self) -> &'static [&'static str] {
@@ -56,6 +32,7 @@ impl BlockDecoder for ImageDecoder {
             formats.push_text(format.get(&event)?)?;
             let bytes = data.get(&event)?;
             sizes.push(bytes.len() as i64);
+            // pictures are large, and most questions are about the rest
             if rows.wants("data") {
                 pictures.append_value(bytes);
             }

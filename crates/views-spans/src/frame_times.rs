@@ -1,7 +1,6 @@
 //! `frame_times`: how long a thread's frames took.
 //!
-//! A view set of the second kind: SQL over other view sets. The frames of a thread are its outermost spans: depth 0 is the thread
-//! itself.
+//! SQL over `thread_spans`: the frames of a thread are its outermost spans, since depth 0 is the thread itself.
 
 use belvedere_view::prelude::*;
 
@@ -27,3 +26,6 @@ register_view_set! {
         example: "SELECT approx_percentile_cont(milliseconds, 0.99) FROM view_instance('frame_times', '<stream id>')",
     }
 }
+
+#[cfg(test)]
+mod tests;

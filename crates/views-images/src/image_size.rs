@@ -1,14 +1,15 @@
-//! `image_size(data)`: a SQL function of our own.
+//! `image_size(data)`: width and height of a picture.
 
 use belvedere_core::arrow::array::{ArrayRef, AsArray, StringBuilder};
 use belvedere_core::arrow::compute::cast;
 use belvedere_core::arrow::datatypes::DataType;
+use belvedere_core::assembly::{FunctionDoc, FunctionSet, Functions};
 use belvedere_core::datafusion::error::Result;
 use belvedere_core::datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
-use belvedere_view::prelude::*;
+use belvedere_lake::access::Right;
 use std::sync::Arc;
 
-register_functions! {
+belvedere_core::register_functions! {
     Functions {
         docs: &[FunctionDoc {
             name: "image_size",
