@@ -1,6 +1,8 @@
 //! What targets share: blocks with anything in them, and their rows by every decoder that takes them.
 
 use belvedere_core::assembly::Assembly;
+use belvedere_model::transit::compress;
+use belvedere_model::wire::{PayloadParts, encode_block};
 use belvedere_model::{BlockInfo, BlockRecord, ProcessInfo, StreamParts};
 use belvedere_view::decoder::{ChainTarget, ChainWalk, DecodeError, DecodeOptions, decode_block, parse_block};
 use belvedere_view::{BlockSource, Decoder, ViewSet};
@@ -50,7 +52,7 @@ pub fn look_at(record: &BlockRecord, payload: &Bytes) {
     for view_set in ASSEMBLY.view_sets() {
         rows(view_set, record, payload);
     }
-    if let Some(parse) = ASSEMBLY.block_parser(&record.stream.format) {
+    if let Some(parse) = ASSEMBLY.parser(&record.stream.format) {
         let _ = parse_block(parse, record, payload.clone(), &options(), &mut |_| true);
     }
 }
@@ -91,4 +93,19 @@ fn rows_of(
             walk.open().map(|open| rows + open.num_rows())
         }
     })
+}
+
+/// A body of OTLP: what is taken of it can be stored, and decoded from there.
+pub fn otlp(is_json: bool, body: &[u8]) {
+    for part in belvedere_views_otel::fuzzed::request(is_json, &Bytes::copy_from_slice(body)) {
+        let stream = StreamParts {
+            tags: vec![part.tag.to_owned()],
+            format: part.format.to_owned(),
+            ..StreamParts::default()
+        };
+        let record = record(stream, 1_000_000_000, 0, part.records.try_into().unwrap_or(i32::MAX));
+        let parts = PayloadParts { dependencies: compress(&[]).into(), objects: compress(&part.objects).into() };
+        let block = encode_block(record.info.clone(), &parts);
+        look_at(&record, &block.body.slice(block.payload));
+    }
 }

@@ -22,10 +22,10 @@ mod denials;
 mod engine;
 mod error;
 mod feed;
-#[doc(hidden)]
-pub mod fuzzed;
 pub mod formats;
 pub mod functions;
+#[doc(hidden)]
+pub mod fuzzed;
 mod information_schema;
 mod interrupt;
 mod lake;

@@ -6,10 +6,10 @@ mod scalars;
 mod tables;
 mod text;
 
+use crate::mapping::Mapping;
 use belvedere_core::assembly::{FunctionDoc, FunctionSet, Functions};
 use belvedere_lake::access::Right;
 use std::sync::Arc;
-use crate::mapping::Mapping;
 use tables::Members;
 
 /// One value a row.

@@ -6,9 +6,9 @@ mod shapes;
 
 pub(super) use convert::lists_as_jsonb;
 
+use crate::mapping::Mapping;
 use belvedere_core::assembly::{FunctionDoc, FunctionSet, Functions};
 use belvedere_lake::access::Right;
-use crate::mapping::Mapping;
 
 /// One value a row.
 pub(crate) const SCALARS: [Mapping; 5] =
