@@ -24,7 +24,8 @@ static LAKE: LazyLock<(Runtime, Lake)> = LazyLock::new(|| {
 fn statement(input: &str) -> Option<String> {
     let mut statement = String::new();
     for line in input.lines() {
-        let repeated = line.split_once('*').and_then(|(times, piece)| Some((times.parse::<usize>().ok()?, piece)));
+        let repeated =
+            line.split_once('*').and_then(|(times, piece)| Some((times.parse::<usize>().ok()?, piece)));
         let (times, piece) = repeated.unwrap_or((1, line));
         if piece.len().checked_mul(times)? > MOST_BYTES - statement.len().min(MOST_BYTES) {
             return None;

@@ -4,7 +4,9 @@ use belvedere_core::assembly::Assembly;
 use belvedere_model::transit::compress;
 use belvedere_model::wire::{PayloadParts, encode_block};
 use belvedere_model::{BlockInfo, BlockRecord, ProcessInfo, StreamParts};
-use belvedere_view::decoder::{ChainTarget, ChainWalk, DecodeError, DecodeOptions, decode_block, parse_block};
+use belvedere_view::decoder::{
+    ChainTarget, ChainWalk, DecodeError, DecodeOptions, decode_block, parse_block,
+};
 use belvedere_view::{BlockSource, Decoder, ViewSet};
 use bytes::Bytes;
 use std::sync::{Arc, LazyLock};
@@ -40,7 +42,11 @@ pub fn record(stream: StreamParts, tsc_frequency: i64, end_ticks: i64, nb_object
 }
 
 /// The same rows come out whether all columns are wanted or none. How many, or the error.
-pub fn rows(view_set: &'static ViewSet, record: &BlockRecord, payload: &Bytes) -> Option<Result<usize, DecodeError>> {
+pub fn rows(
+    view_set: &'static ViewSet,
+    record: &BlockRecord,
+    payload: &Bytes,
+) -> Option<Result<usize, DecodeError>> {
     let all: Vec<usize> = (0..view_set.columns.len()).collect();
     let rows = rows_of(view_set, record, payload, &all)?;
     assert_eq!(Some(&rows), rows_of(view_set, record, payload, &[]).as_ref());
@@ -77,7 +83,8 @@ fn rows_of(
         }
         Decoder::Chain(_) => {
             let projection = projection.to_vec();
-            let target = ChainTarget { view_set, sources: sources.into(), projection, schema, options: options() };
+            let target =
+                ChainTarget { view_set, sources: sources.into(), projection, schema, options: options() };
             let mut walk = ChainWalk::new(target, record.process.clone(), record.stream.clone(), None)
                 .expect("there is no state to read")
                 .expect("such blocks have a decoder");
@@ -104,7 +111,8 @@ pub fn otlp(is_json: bool, body: &[u8]) {
             ..StreamParts::default()
         };
         let record = record(stream, 1_000_000_000, 0, part.records.try_into().unwrap_or(i32::MAX));
-        let parts = PayloadParts { dependencies: compress(&[]).into(), objects: compress(&part.objects).into() };
+        let parts =
+            PayloadParts { dependencies: compress(&[]).into(), objects: compress(&part.objects).into() };
         let block = encode_block(record.info.clone(), &parts);
         look_at(&record, &block.body.slice(block.payload));
     }

@@ -93,6 +93,13 @@ impl Place {
         command
     }
 
+    /// The binary with `keys` and a subcommand of that, and the lake's flags.
+    pub fn keys(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.arg("keys").args(arguments).args(&self.flags).envs(self.environment.iter().cloned());
+        command
+    }
+
     /// Starts a server with more flags.
     pub fn serve(&self, flags: &[&str]) -> Server {
         let elsewhere = ["--otlp-http", "--otlp-grpc", "--flight-sql"].map(|flag| [flag, "127.0.0.1:0"]);

@@ -46,7 +46,7 @@ pub(super) fn keep(binary: Option<PathBuf>, directory: &Path) {
     send(&place, &sent.concat());
     fs::create_dir_all(lake.join("views")).unwrap();
     fs::write(lake.join("views/log_levels.sql"), VIEW).unwrap();
-    let key = said(place.command("keys").args(["create", "sender", "--rights", "send"]));
+    let key = said(&mut place.keys(&["create", "sender", "--rights", "send"]));
     fs::write(answers.join("key.txt"), key).unwrap();
     place.query("SELECT * FROM deny_queries('client = ''grafana''', 'too heavy')");
     said(place.command("maintain").arg("--once"));
@@ -66,9 +66,8 @@ pub(super) fn keep(binary: Option<PathBuf>, directory: &Path) {
         fs::write(answers.join(format!("{name}.sql")), sql + "\n").unwrap();
         fs::write(answers.join(format!("{name}.ndjson")), answer).unwrap();
     }
-    for (name, command) in [("plan", &["plan"][..]), ("keys", &["keys", "list"])] {
-        let mut command_line = place.command(command[0]);
-        let answer = said(command_line.args(&command[1..]).args(["--format", "ndjson"]));
+    for (name, mut command) in [("plan", place.command("plan")), ("keys", place.keys(&["list"]))] {
+        let answer = said(command.args(["--format", "ndjson"]));
         fs::write(answers.join(format!("{name}.ndjson")), answer).unwrap();
     }
     let checked = said(&mut place.command("fsck"));

@@ -114,7 +114,9 @@ fn check(folder: &Path) {
     let (now, then) = (kept.ask("list_partitions"), kept.answer_of_the_writer("list_partitions"));
     assert_same(&now, &then, &format!("{name}: partitions"));
     let plan = rows(&said(kept.place.command("plan").args(["--format", "ndjson"])));
-    let of_writer = kept.answer_of_the_writer("plan");
+    let mut of_writer = kept.answer_of_the_writer("plan");
+    // words may change
+    of_writer.iter_mut().for_each(|row| drop(row.remove("what")));
     let is_known = |row: &Map<String, Value>| of_writer.iter().any(|old| old["view_set"] == row["view_set"]);
     let of_known = plan.iter().filter(|row| is_known(row)).cloned().collect();
     assert_same(&of_known, &of_writer, &format!("{name}: plan"));
@@ -129,7 +131,7 @@ fn check(folder: &Path) {
     );
 
     // who may send still may, and who is kept away still is
-    let keys = rows(&said(kept.place.command("keys").args(["list", "--format", "ndjson"])));
+    let keys = rows(&said(&mut kept.place.keys(&["list", "--format", "ndjson"])));
     assert_same(&keys, &kept.answer_of_the_writer("keys"), &format!("{name}: keys"));
     let server = kept.place.serve(&["--require-keys", "--roles", "ingest"]);
     let process = keep::requests("native-small").remove(0);
