@@ -3,7 +3,9 @@
 
 use arbitrary::Arbitrary;
 use arrow_flight::utils::batches_to_flight_data;
-use belvedere_core::arrow::array::{ArrayRef, BinaryArray, DictionaryArray, Int64Array, RecordBatch, StringArray};
+use belvedere_core::arrow::array::{
+    ArrayRef, BinaryArray, DictionaryArray, Int64Array, RecordBatch, StringArray,
+};
 use belvedere_core::arrow::datatypes::Int32Type;
 use belvedere_flight_sql::server::fuzzed;
 use bytes::Bytes;

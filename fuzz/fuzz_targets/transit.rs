@@ -2,41 +2,79 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use belvedere_view::decoder::{ChainTarget, ChainWalk, DecodeOptions, decode_block};
-use belvedere_model::BlockRecord;
-use belvedere_model::{BlockInfo, ProcessInfo, StreamParts};
-use belvedere_core::assembly::Assembly;
-use belvedere_view::{Decoder, ViewSet};
+use belvedere_fuzz::{ASSEMBLY, record, rows};
+use belvedere_model::StreamParts;
 use belvedere_model::transit::compress;
 use belvedere_model::wire::{MemberRecord, PayloadParts, TypeRecord, encode_block, encode_types};
 use libfuzzer_sys::fuzz_target;
-use std::sync::{Arc, LazyLock};
-use uuid::Uuid;
-
-static ASSEMBLY: LazyLock<Assembly> = LazyLock::new(|| {
-    let mut all = belvedere_core::registrations();
-    all.extend(belvedere_views_log::registrations());
-    all.extend(belvedere_views_metrics::registrations());
-    all.extend(belvedere_views_net::registrations());
-    all.extend(belvedere_views_spans::registrations());
-    Assembly::new(all).expect("our own crates fit together")
-});
 
 const NAMES: &[&str] = &[
-    "StaticString", "StaticStringDependency", "PropertySetDependency", "Property", "StaticStringRef", "StringId",
-    "LogMetadataRecord", "MetricMetadataDependency", "LogStaticStrEvent", "LogStringEvent", "LogStringEventV2",
-    "LogStaticStrInteropEvent", "LogStringInteropEventV2", "LogStringInteropEventV3", "TaggedLogString",
-    "TaggedLogInteropEvent", "TaggedLogTemplateEvent", "TaggedLogStaticStrEvent", "IntegerMetricEvent",
-    "TaggedFloatMetricEvent", "TaggedIntegerMetricEvent", "SpanRecord",
-    "SpanLocationRecord", "BeginThreadSpanEvent", "EndThreadSpanEvent", "TaggedEndThreadSpanEvent",
-    "BeginThreadNamedSpanEvent", "EndThreadNamedSpanEvent", "BeginAsyncSpanEvent", "EndAsyncNamedSpanEvent",
-    "NetConnectionBeginEvent", "NetConnectionEndEvent", "NetObjectBeginEvent", "NetObjectEndEvent",
-    "NetPropertyEvent", "Other",
+    "StaticString",
+    "StaticStringDependency",
+    "PropertySetDependency",
+    "Property",
+    "StaticStringRef",
+    "StringId",
+    "LogMetadataRecord",
+    "MetricMetadataDependency",
+    "LogStaticStrEvent",
+    "LogStringEvent",
+    "LogStringEventV2",
+    "LogStaticStrInteropEvent",
+    "LogStringInteropEventV2",
+    "LogStringInteropEventV3",
+    "TaggedLogString",
+    "TaggedLogInteropEvent",
+    "TaggedLogTemplateEvent",
+    "TaggedLogStaticStrEvent",
+    "IntegerMetricEvent",
+    "TaggedFloatMetricEvent",
+    "TaggedIntegerMetricEvent",
+    "SpanRecord",
+    "SpanLocationRecord",
+    "BeginThreadSpanEvent",
+    "EndThreadSpanEvent",
+    "TaggedEndThreadSpanEvent",
+    "BeginThreadNamedSpanEvent",
+    "EndThreadNamedSpanEvent",
+    "BeginAsyncSpanEvent",
+    "EndAsyncNamedSpanEvent",
+    "NetConnectionBeginEvent",
+    "NetConnectionEndEvent",
+    "NetObjectBeginEvent",
+    "NetObjectEndEvent",
+    "NetPropertyEvent",
+    "ImageEvent",
+    "Other",
 ];
-const MEMBERS: &[&str] =
-    &["id", "time", "desc", "name", "value", "unit", "target", "fmt_str", "level", "msg", "properties", "other",
-      "file", "line", "thread_span_desc", "thread_span_location", "span_desc", "span_location", "span_id",
-      "parent_span_id", "depth", "connection_name", "object_name", "property_name", "is_outgoing", "bit_size"];
+const MEMBERS: &[&str] = &[
+    "id",
+    "time",
+    "desc",
+    "name",
+    "value",
+    "unit",
+    "target",
+    "fmt_str",
+    "level",
+    "msg",
+    "properties",
+    "other",
+    "file",
+    "line",
+    "thread_span_desc",
+    "thread_span_location",
+    "span_desc",
+    "span_location",
+    "span_id",
+    "parent_span_id",
+    "depth",
+    "connection_name",
+    "object_name",
+    "property_name",
+    "is_outgoing",
+    "bit_size",
+];
 const TYPES: &[&str] = &["u8", "u32", "u64", "i64", "f64", "StringId", "StaticStringRef", "usize"];
 
 #[derive(Debug, Arbitrary)]
@@ -82,28 +120,16 @@ fn types(types: &[Type]) -> Vec<TypeRecord> {
 }
 
 fuzz_target!(|input: Input| {
-    const SETS: [(&str, &str); 5] = [
-        ("log_entries", "log"), ("measures", "metrics"), ("thread_spans", "cpu"), ("async_events", "cpu"),
+    const SETS: [(&str, &str); 6] = [
+        ("log_entries", "log"),
+        ("measures", "metrics"),
+        ("thread_spans", "cpu"),
+        ("async_events", "cpu"),
         ("net_spans", "net"),
+        ("images", "image"),
     ];
     let (set, tag) = SETS[usize::from(input.view_set) % SETS.len()];
-    let view_set: &ViewSet = ASSEMBLY.view_sets().find(|s| s.name == set).expect("it is registered");
-    let info = BlockInfo {
-        block_id: Uuid::nil(), stream_id: Uuid::nil(), process_id: Uuid::nil(), begin_time: 0, begin_ticks: 0,
-        end_time: 1_000_000_000, end_ticks: input.end_ticks, nb_objects: i32::MAX, object_offset: 0,
-        payload_size: 0, insert_time: 0,
-    };
-    let parts = PayloadParts {
-        dependencies: compress(&input.dependencies).into(),
-        objects: compress(&input.objects).into(),
-    };
-    let block = encode_block(info, &parts);
-    let process = ProcessInfo {
-        process_id: Uuid::nil(), exe: String::new(), username: String::new(), realname: String::new(),
-        computer: String::new(), distro: String::new(), cpu_brand: String::new(),
-        tsc_frequency: input.frequency, start_time: 0, start_ticks: 0, parent_process_id: None,
-        properties: Vec::new(), insert_time: 0,
-    };
+    let view_set = ASSEMBLY.view_sets().find(|s| s.name == set).expect("it is registered");
     let stream = StreamParts {
         dependencies_metadata: encode_types(&types(&input.dependency_types)).into(),
         objects_metadata: encode_types(&types(&input.object_types)).into(),
@@ -111,40 +137,11 @@ fuzz_target!(|input: Input| {
         format: belvedere_model::TRANSIT_FORMAT.to_owned(),
         ..StreamParts::default()
     };
-    let record = BlockRecord {
-        seq: 1, info: block.info, stream: Arc::new(stream.into()), process: Arc::new(process),
-        object_key: String::new(), payload_offset: 0,
+    let record = record(stream, input.frequency, input.end_ticks, i32::MAX);
+    let parts = PayloadParts {
+        dependencies: compress(&input.dependencies).into(),
+        objects: compress(&input.objects).into(),
     };
-    let decode = |projection: &[usize]| {
-        let schema = view_set.engine_schema().project(projection).expect("columns exist");
-        let payload = block.body.slice(block.payload.clone());
-        let limits = DecodeLimits { block_bytes: 1 << 20 };
-        let schema = Arc::new(schema);
-        match ASSEMBLY.sources(set)[0].decoder {
-            Decoder::Block(decoder) => {
-                decode_block(view_set, decoder, &record, payload, projection, schema, limits)
-                    .map(|decoded| decoded.rows.num_rows())
-            }
-            Decoder::Chain(_) => {
-                let projection = projection.to_vec();
-                let sources = ASSEMBLY.sources(set).into();
-                let target = ChainTarget { view_set, sources, projection, schema, limits };
-                let mut walk = ChainWalk::new(target, record.process.clone(), record.stream.clone(), None)
-                    .expect("there is no state to read")
-                    .expect("such blocks have a decoder");
-                // the same block over and over: what it leaves open meets what it ends
-                let mut rows = 0;
-                for _ in 0..3 {
-                    let (decoded, error) = walk.step(&record, Ok(payload.clone()));
-                    rows += decoded.iter().map(|d| d.rows.num_rows()).sum::<usize>();
-                    if let Some(error) = error {
-                        return Err(error);
-                    }
-                }
-                Ok(rows + walk.open()?.num_rows())
-            }
-        }
-    };
-    let all: Vec<usize> = (0..view_set.columns.len()).collect();
-    assert_eq!(decode(&all), decode(&[]));
+    let block = encode_block(record.info.clone(), &parts);
+    rows(view_set, &record, &block.body.slice(block.payload));
 });

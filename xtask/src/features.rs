@@ -10,11 +10,12 @@ use std::time::Instant;
 
 /// The view sets that features bring along. Of what is not in here nothing is expected.
 const VIEW_SETS: &[(&str, &[&str])] = &[
+    ("images", &["images"]),
     ("log", &["log_entries", "log_stats"]),
     ("metrics", &["measures"]),
     ("net", &["net_spans"]),
     ("otel", &["otel_spans", "otel_metrics"]),
-    ("spans", &["thread_spans", "async_events"]),
+    ("spans", &["thread_spans", "frame_times", "async_events"]),
 ];
 
 /// The view sets of every binary.

@@ -27,6 +27,7 @@ macro_rules! linked {
 
 linked! {
     "flight-sql": belvedere_flight_sql,
+    "images": belvedere_views_images,
     "log": belvedere_views_log,
     "metrics": belvedere_views_metrics,
     "net": belvedere_views_net,

@@ -4,6 +4,8 @@
 
 pub mod color;
 mod color_scales;
+#[doc(hidden)]
+pub mod fuzzed;
 mod input;
 pub mod interpolate;
 pub mod jsonb;

@@ -8,6 +8,8 @@ mod attributes;
 #[cfg(test)]
 mod conformance;
 mod encoding;
+#[doc(hidden)]
+pub mod fuzzed;
 mod grpc;
 mod http;
 mod identity;

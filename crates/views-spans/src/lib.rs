@@ -1,5 +1,5 @@
-//! What threads and tasks do when: the view sets `thread_spans` and `async_events`, SQL functions over them, and their
-//! pictures.
+//! What threads and tasks do when: the view sets `thread_spans`, `frame_times` and `async_events`, SQL functions over
+//! them, and their pictures.
 //!
 //! Linked in by `use belvedere_views_spans as _;`.
 
@@ -7,6 +7,7 @@ mod async_decoder;
 pub mod async_events;
 mod call_site;
 pub mod flame;
+pub mod frame_times;
 pub mod functions;
 mod thread_decoder;
 pub mod thread_spans;
@@ -24,5 +25,10 @@ pub const CRATE: &str = env!("CARGO_PKG_NAME");
 
 /// What this crate registers, as plain values.
 pub fn registrations() -> Vec<&'static Registration> {
-    vec![&thread_spans::REGISTRATION, &async_events::REGISTRATION, &functions::REGISTRATION]
+    vec![
+        &thread_spans::REGISTRATION,
+        &frame_times::REGISTRATION,
+        &async_events::REGISTRATION,
+        &functions::REGISTRATION,
+    ]
 }

@@ -1,8 +1,8 @@
-//! The program of this distribution, fed with what a real client sent.
+//! The programs of this studio: its lake, fed by its game and by what real clients sent.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 const STUDIO: &str = env!("CARGO_BIN_EXE_studio");
+const GAME: &str = env!("CARGO_BIN_EXE_game");
 
 fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/recordings").join(name)
@@ -71,7 +72,7 @@ fn query(lake: &Path, sql: &str) -> Vec<Value> {
 }
 
 #[test]
-fn it_has_the_two_crates_that_it_links_and_its_own() {
+fn it_has_the_crates_that_it_links_and_its_own() {
     let output = Command::new(STUDIO).args(["schema", "--format", "json"]).output().unwrap();
     let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
     let sets: Vec<&String> = schema["view_sets"].as_object().unwrap().keys().collect();
@@ -82,22 +83,23 @@ fn it_has_the_two_crates_that_it_links_and_its_own() {
         "images",
         "log_entries",
         "log_stats",
+        "player_notes",
         "processes",
         "streams",
         "thread_spans",
     ];
     assert_eq!(sets, expected);
     let functions = schema["functions"].as_array().unwrap();
-    assert!(functions.iter().any(|f| f["name"] == "image_size" && f["crate"] == "views-images"));
+    assert!(functions.iter().any(|f| f["name"] == "image_size"));
+    assert_eq!(schema["view_sets"]["player_notes"]["crate"], "views-notes");
 
     let docs = tempfile::tempdir().unwrap();
     let made = Command::new(STUDIO).args(["schema", "--output"]).arg(docs.path()).status().unwrap();
     assert!(made.success());
-    let page = std::fs::read_to_string(docs.path().join("images.md")).unwrap();
-    assert!(page.contains("| `data` | Binary |  | the encoded picture |"), "{page}");
-    assert!(page.contains("| `image_size(data)` |"), "{page}");
+    let page = std::fs::read_to_string(docs.path().join("player_notes.md")).unwrap();
+    assert!(page.contains("| `note` | Utf8 |  | what the player wrote |"), "{page}");
     let index = std::fs::read_to_string(docs.path().join("index.md")).unwrap();
-    assert!(index.contains("thread_spans --> frame_times"), "{index}");
+    assert!(index.contains("blocks --> player_notes"), "{index}");
 }
 
 #[test]
@@ -105,6 +107,31 @@ fn an_address_for_a_part_that_it_does_not_contain_is_no_error() {
     let directory = tempfile::tempdir().unwrap();
     let (_server, address) = serve(directory.path());
     assert!(address.starts_with("127.0.0.1:"));
+}
+
+#[test]
+fn notes_that_the_game_sent_are_rows() {
+    let directory = tempfile::tempdir().unwrap();
+    let lake = directory.path();
+    let (server, address) = serve(lake);
+    let output = Command::new(GAME).arg(format!("http://{address}")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let process = String::from_utf8(output.stdout).unwrap();
+    let sql = "SELECT exe, level, x, y, player, note FROM player_notes ORDER BY time";
+    let expected = [
+        json!({"exe": "trail", "level": "Caves", "x": 3.5, "y": 8.0, "player": "Ada", "note": "I can walk through this wall"}),
+        json!({"exe": "trail", "level": "Caves", "x": 4.0, "y": 8.25, "player": "Grace", "note": "Too dark here"}),
+        json!({"exe": "trail", "level": "Harbor", "x": 120.0, "y": -1.5, "player": "Ada", "note": "Schönes Schiff! ⛵"}),
+    ];
+    assert_eq!(query(lake, sql), expected);
+    let of_process = format!("SELECT count(*) AS n FROM view_instance('player_notes', '{}')", process.trim());
+    assert_eq!(query(lake, &of_process)[0]["n"], 3);
+    drop(server);
+
+    // as rows of a file they are the same
+    let made = Command::new(STUDIO).args(["maintain", "--once", "--lake"]).arg(lake).output().unwrap();
+    assert!(String::from_utf8_lossy(&made.stdout).contains("player_notes global: 1 new partitions, 3 rows"));
+    assert_eq!(query(lake, sql), expected);
 }
 
 #[test]

@@ -13,6 +13,8 @@ mod flight;
 mod golden;
 #[cfg(all(feature = "flight-sql", feature = "log", feature = "metrics"))]
 mod load;
+#[cfg(all(feature = "log", feature = "metrics", feature = "net", feature = "otel", feature = "spans"))]
+mod old_lakes;
 #[cfg(all(feature = "otel", feature = "log", feature = "metrics"))]
 mod otel;
 mod partitions;

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 /// `belvedere keys` with the lake's flags.
 fn keys(place: &Place, args: &[&str]) -> Output {
-    let mut command = Command::new(BELVEDERE);
-    command.arg("keys").args(args).args(&place.flags).envs(place.environment.iter().cloned());
-    command.output().unwrap()
+    place.keys(args).output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -26,6 +26,8 @@ pub fn testdata(name: &str) -> PathBuf {
 /// Where a lake is: what `--lake` and its sisters say.
 #[derive(Debug)]
 pub struct Place {
+    /// The binary that works on it.
+    pub binary: PathBuf,
     pub directory: TempDir,
     pub flags: Vec<String>,
     pub environment: Vec<(String, String)>,
@@ -36,7 +38,7 @@ impl Place {
     pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let flags = vec!["--lake".to_owned(), directory.path().display().to_string()];
-        Self { directory, flags, environment: Vec::new() }
+        Self { binary: BELVEDERE.into(), directory, flags, environment: Vec::new() }
     }
 
     /// Everything in one directory, and all further backends that the environment offers:
@@ -86,8 +88,15 @@ impl Place {
 
     /// The binary with a subcommand and the lake's flags.
     pub fn command(&self, subcommand: &str) -> Command {
-        let mut command = Command::new(BELVEDERE);
+        let mut command = Command::new(&self.binary);
         command.arg(subcommand).args(&self.flags).envs(self.environment.iter().cloned());
+        command
+    }
+
+    /// The binary with `keys` and a subcommand of that, and the lake's flags.
+    pub fn keys(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.arg("keys").args(arguments).args(&self.flags).envs(self.environment.iter().cloned());
         command
     }
 

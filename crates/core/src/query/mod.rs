@@ -24,6 +24,8 @@ mod engine;
 mod error;
 pub mod formats;
 pub mod functions;
+#[doc(hidden)]
+pub mod fuzzed;
 mod information_schema;
 mod memory;
 mod output;

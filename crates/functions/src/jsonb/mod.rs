@@ -6,10 +6,25 @@ mod scalars;
 mod tables;
 mod text;
 
+use crate::mapping::Mapping;
 use belvedere_core::assembly::{FunctionDoc, FunctionSet, Functions};
 use belvedere_lake::access::Right;
 use std::sync::Arc;
 use tables::Members;
+
+/// One value a row.
+pub(crate) const SCALARS: [Mapping; 10] = [
+    scalars::ARRAY_LENGTH,
+    scalars::AS_F64,
+    scalars::AS_I64,
+    scalars::AS_STRING,
+    text::FORMAT_JSON,
+    scalars::GET,
+    scalars::OBJECT_KEYS,
+    text::PARSE,
+    path::QUERY,
+    path::QUERY_FIRST,
+];
 
 belvedere_core::register_functions! {
     Functions {
@@ -70,20 +85,7 @@ belvedere_core::register_functions! {
                 about: "The first that a JSONPath finds, as JSONB; NULL if that is nothing.", needs: Right::Read },
         ],
         make: |_| FunctionSet {
-            scalars: [
-                scalars::ARRAY_LENGTH,
-                scalars::AS_F64,
-                scalars::AS_I64,
-                scalars::AS_STRING,
-                text::FORMAT_JSON,
-                scalars::GET,
-                scalars::OBJECT_KEYS,
-                text::PARSE,
-                path::QUERY,
-                path::QUERY_FIRST,
-            ]
-            .map(|mapping| mapping.function())
-            .into(),
+            scalars: SCALARS.map(Mapping::function).into(),
             aggregates: Vec::new(),
             tables: vec![
                 ("jsonb_array_elements", Arc::new(Members::OfArrays)),

@@ -6,8 +6,13 @@ mod shapes;
 
 pub(super) use convert::lists_as_jsonb;
 
+use crate::mapping::Mapping;
 use belvedere_core::assembly::{FunctionDoc, FunctionSet, Functions};
 use belvedere_lake::access::Right;
+
+/// One value a row.
+pub(crate) const SCALARS: [Mapping; 5] =
+    [convert::LENGTH, convert::TO_ARRAY, convert::TO_DICT, convert::TO_JSONB, get::GET];
 
 belvedere_core::register_functions! {
     Functions {
@@ -37,9 +42,7 @@ belvedere_core::register_functions! {
                         regard to ASCII case. Takes properties in every shape that the lake has them in.", needs: Right::Read },
         ],
         make: |_| FunctionSet {
-            scalars: [convert::LENGTH, convert::TO_ARRAY, convert::TO_DICT, convert::TO_JSONB, get::GET]
-                .map(|mapping| mapping.function())
-                .into(),
+            scalars: SCALARS.map(Mapping::function).into(),
             ..FunctionSet::default()
         },
     }

@@ -1,0 +1,7 @@
+//! Any body is a request of OTLP in protobuf or an error, and what is stored of it gives rows.
+#![no_main]
+
+use belvedere_fuzz::otlp;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|body: &[u8]| otlp(false, body));
