@@ -1,6 +1,7 @@
 //! The binary with a choice of features: which there are, how it is built, how it is run.
 
-use crate::cargo::{cargo, read, root, target_directory};
+use crate::Outcome;
+use crate::cargo::{cargo, read, root, run, target_directory};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -41,6 +42,27 @@ pub(crate) fn features() -> Result<Vec<String>, String> {
         names if names.is_empty() => Err(format!("{} has no features", path.display())),
         names => Ok(names),
     }
+}
+
+/// Features that bring a view crate along, with the directory of that crate.
+pub(crate) fn view_crates() -> Result<Vec<(String, String)>, String> {
+    let path = root().join("crates/app/Cargo.toml");
+    match view_crates_of(&read(&path)?) {
+        crates if crates.is_empty() => Err(format!("{} has no view crates", path.display())),
+        crates => Ok(crates),
+    }
+}
+
+/// `log = ["dep:belvedere-views-log", …]` of a manifest.
+fn view_crates_of(manifest: &str) -> Vec<(String, String)> {
+    let crates = manifest.lines().filter_map(|line| {
+        let (feature, wants) = line.split_once('=')?;
+        let (_, package) = wants.split_once("\"dep:")?;
+        let (package, _) = package.split_once('"')?;
+        let directory = package.strip_prefix("belvedere-").unwrap_or(package);
+        directory.starts_with("views-").then(|| (feature.trim().to_owned(), directory.to_owned()))
+    });
+    crates.collect()
 }
 
 /// The names in the section `[features]` of a manifest, without `default`.
@@ -94,6 +116,16 @@ pub(crate) fn build(features: &Features, profile: &str) -> Result<Built, String>
     Ok(Built { path: target_directory().join(directory).join(name), time, compiled })
 }
 
+/// Checks the binary and its library with these features: nothing is linked, and nothing can be run.
+pub(crate) fn check(features: &Features) -> Outcome {
+    let mut command = cargo();
+    command
+        .args(["check", "-p", "belvedere", "--locked"])
+        .args(features.flags())
+        .env("RUSTFLAGS", "-D warnings");
+    run(command)
+}
+
 /// A command line of a binary, without what our own environment would tell it of lakes.
 pub(crate) fn command(binary: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary);
@@ -116,6 +148,14 @@ mod tests {
                         log = [\"dep:views-log\"]\nsql-math = []\n\n[dependencies]\nserde = \"1\"\n";
         assert_eq!(features_of(manifest), ["log", "sql-math"]);
         assert_eq!(features_of("[package]\n"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_view_crate_stands_behind_the_feature_that_brings_it_along() {
+        let manifest = "[features]\nlog = [\"dep:belvedere-views-log\", \"sql\"]\noidc = [\"dep:lru\"]\n\
+                        pulse = [\"dep:views-pulse\"]\nsql = []\n";
+        let expected = [("log", "views-log"), ("pulse", "views-pulse")];
+        assert_eq!(view_crates_of(manifest), expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
     }
 
     #[test]

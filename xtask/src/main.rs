@@ -5,6 +5,7 @@ mod binary;
 mod cargo;
 mod ci;
 mod features;
+mod laws;
 mod new_view;
 mod schema_docs;
 mod scratch;
@@ -18,7 +19,10 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   new-view NAME [--no-snapshot]          begin a view crate in crates/NAME, and link it into the binary
   schema-docs [--check]                  write docs/schema from the registrations; with --check only compare
   ci [quick]                             everything that must pass: .ci/run
-  features [--profile P] [NAME...]       build the binary with each feature alone, none and all, and try it out
+  features [--check | --profile P] [NAME...]
+                                         build the binary with each feature alone, none and all, and try it out;
+                                         with --check only compile it
+  laws                                   what may depend on what, and who may know whose name
   sizes [--only NAME,...]                measure what features cost, and write the table in docs/slim.md
   bench [--recordings DIR]               run the benchmarks in the release profile";
 
@@ -33,6 +37,7 @@ fn main() -> ExitCode {
         Some((&"schema-docs", rest)) => schema_docs::run(rest),
         Some((&"ci", rest)) => ci::run(rest),
         Some((&"features", rest)) => features::run(rest),
+        Some((&"laws", rest)) => laws::run(rest),
         Some((&"sizes", rest)) => sizes::run(rest),
         Some((&"bench", rest)) => bench::run(rest),
         _ => misused(),
