@@ -9,14 +9,14 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("unified-features", &[]),
     ("model", &[]),
     ("view", &["model"]),
-    ("lake", &["model", "view", "unified-features"]),
-    ("core", &["model", "view", "lake", "unified-features"]),
+    ("lake", &["model", "view"]),
+    ("core", &["model", "view", "lake"]),
     ("functions", &["model", "view", "lake", "core"]),
     ("http-api", &["model", "view", "lake", "core"]),
-    ("flight-sql", &["model", "view", "lake", "core", "unified-features"]),
+    ("flight-sql", &["model", "view", "lake", "core"]),
     ("web", &["model", "view", "lake", "core"]),
     ("views-*", &["model", "view", "lake", "core"]),
-    ("testkit", &["model", "view", "lake", "core", "functions"]),
+    ("testkit", &["model", "view", "lake", "core", "functions", "unified-features"]),
     (
         "app",
         &[
