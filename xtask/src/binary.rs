@@ -18,7 +18,18 @@ pub(crate) enum Features {
     All,
 }
 
+/// Not a choice of what a binary can do: with it, crates of others are those that the tests use.
+const UNIFIED: &str = "unified-build";
+
 impl Features {
+    /// The same choice, for a binary that is tried out and not shipped: it needs no other build of crates of others.
+    pub(crate) fn unified(&self) -> Self {
+        match self {
+            Self::Only(names) => Self::Only(names.iter().cloned().chain([UNIFIED.to_owned()]).collect()),
+            Self::Default | Self::All => self.clone(),
+        }
+    }
+
     /// What cargo is told.
     pub(crate) fn flags(&self) -> Vec<String> {
         match self {
@@ -65,7 +76,7 @@ fn view_crates_of(manifest: &str) -> Vec<(String, String)> {
     crates.collect()
 }
 
-/// The names in the section `[features]` of a manifest, without `default`.
+/// The names in the section `[features]` of a manifest that are a choice: not `default`.
 fn features_of(manifest: &str) -> Vec<String> {
     let lines = manifest.lines().skip_while(|line| line.trim() != "[features]").skip(1);
     let lines = lines.take_while(|line| !line.starts_with('['));
@@ -73,7 +84,7 @@ fn features_of(manifest: &str) -> Vec<String> {
     let is_name = |name: &&str| {
         !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
     };
-    names.filter(is_name).filter(|name| *name != "default").map(str::to_owned).collect()
+    names.filter(is_name).filter(|name| !["default", UNIFIED].contains(name)).map(str::to_owned).collect()
 }
 
 /// A binary that was built.
@@ -116,13 +127,11 @@ pub(crate) fn build(features: &Features, profile: &str) -> Result<Built, String>
     Ok(Built { path: target_directory().join(directory).join(name), time, compiled })
 }
 
-/// Checks the binary and its library with these features: nothing is linked, and nothing can be run.
+/// Checks the binary and its library with these features, lints included: nothing is linked, and nothing can be run.
 pub(crate) fn check(features: &Features) -> Outcome {
     let mut command = cargo();
-    command
-        .args(["check", "-p", "belvedere", "--locked"])
-        .args(features.flags())
-        .env("RUSTFLAGS", "-D warnings");
+    command.args(["clippy", "-p", "belvedere", "--locked", "--quiet"]).args(features.flags());
+    command.args(["--", "-D", "warnings"]);
     run(command)
 }
 
@@ -145,6 +154,7 @@ mod tests {
     #[test]
     fn features_are_the_names_of_their_section_and_default_is_none() {
         let manifest = "[package]\nname = \"a\"\n\n[features]\ndefault = [\n    \"log\",\n]\n# a = comment\n\
+                        unified-build = [\"dep:unified-features\"]\n\
                         log = [\"dep:views-log\"]\nsql-math = []\n\n[dependencies]\nserde = \"1\"\n";
         assert_eq!(features_of(manifest), ["log", "sql-math"]);
         assert_eq!(features_of("[package]\n"), Vec::<String>::new());
@@ -163,6 +173,7 @@ mod tests {
         assert_eq!(Features::Only(vec![]).flags(), ["--no-default-features"]);
         let two = Features::Only(vec!["log".to_owned(), "net".to_owned()]);
         assert_eq!(two.flags(), ["--no-default-features", "--features", "log,net"]);
+        assert_eq!(two.unified().flags(), ["--no-default-features", "--features", "log,net,unified-build"]);
         assert_eq!(Features::Default.flags(), Vec::<String>::new());
     }
 }
