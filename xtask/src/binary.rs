@@ -1,6 +1,7 @@
 //! The binary with a choice of features: which there are, how it is built, how it is run.
 
-use crate::cargo::{cargo, read, root, target_directory};
+use crate::Outcome;
+use crate::cargo::{cargo, read, root, run, target_directory};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,7 +18,18 @@ pub(crate) enum Features {
     All,
 }
 
+/// Not a choice of what a binary can do: with it, crates of others are those that the tests use.
+const UNIFIED: &str = "unified-build";
+
 impl Features {
+    /// The same choice, for a binary that is tried out and not shipped: it needs no other build of crates of others.
+    pub(crate) fn unified(&self) -> Self {
+        match self {
+            Self::Only(names) => Self::Only(names.iter().cloned().chain([UNIFIED.to_owned()]).collect()),
+            Self::Default | Self::All => self.clone(),
+        }
+    }
+
     /// What cargo is told.
     pub(crate) fn flags(&self) -> Vec<String> {
         match self {
@@ -43,7 +55,28 @@ pub(crate) fn features() -> Result<Vec<String>, String> {
     }
 }
 
-/// The names in the section `[features]` of a manifest, without `default`.
+/// Features that bring a view crate along, with the directory of that crate.
+pub(crate) fn view_crates() -> Result<Vec<(String, String)>, String> {
+    let path = root().join("crates/app/Cargo.toml");
+    match view_crates_of(&read(&path)?) {
+        crates if crates.is_empty() => Err(format!("{} has no view crates", path.display())),
+        crates => Ok(crates),
+    }
+}
+
+/// `log = ["dep:belvedere-views-log", …]` of a manifest.
+fn view_crates_of(manifest: &str) -> Vec<(String, String)> {
+    let crates = manifest.lines().filter_map(|line| {
+        let (feature, wants) = line.split_once('=')?;
+        let (_, package) = wants.split_once("\"dep:")?;
+        let (package, _) = package.split_once('"')?;
+        let directory = package.strip_prefix("belvedere-").unwrap_or(package);
+        directory.starts_with("views-").then(|| (feature.trim().to_owned(), directory.to_owned()))
+    });
+    crates.collect()
+}
+
+/// The names in the section `[features]` of a manifest that are a choice: not `default`.
 fn features_of(manifest: &str) -> Vec<String> {
     let lines = manifest.lines().skip_while(|line| line.trim() != "[features]").skip(1);
     let lines = lines.take_while(|line| !line.starts_with('['));
@@ -51,7 +84,7 @@ fn features_of(manifest: &str) -> Vec<String> {
     let is_name = |name: &&str| {
         !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
     };
-    names.filter(is_name).filter(|name| *name != "default").map(str::to_owned).collect()
+    names.filter(is_name).filter(|name| !["default", UNIFIED].contains(name)).map(str::to_owned).collect()
 }
 
 /// A binary that was built.
@@ -94,6 +127,14 @@ pub(crate) fn build(features: &Features, profile: &str) -> Result<Built, String>
     Ok(Built { path: target_directory().join(directory).join(name), time, compiled })
 }
 
+/// Checks the binary and its library with these features, lints included: nothing is linked, and nothing can be run.
+pub(crate) fn check(features: &Features) -> Outcome {
+    let mut command = cargo();
+    command.args(["clippy", "-p", "belvedere", "--locked", "--quiet"]).args(features.flags());
+    command.args(["--", "-D", "warnings"]);
+    run(command)
+}
+
 /// A command line of a binary, without what our own environment would tell it of lakes.
 pub(crate) fn command(binary: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary);
@@ -113,9 +154,18 @@ mod tests {
     #[test]
     fn features_are_the_names_of_their_section_and_default_is_none() {
         let manifest = "[package]\nname = \"a\"\n\n[features]\ndefault = [\n    \"log\",\n]\n# a = comment\n\
+                        unified-build = [\"dep:unified-features\"]\n\
                         log = [\"dep:views-log\"]\nsql-math = []\n\n[dependencies]\nserde = \"1\"\n";
         assert_eq!(features_of(manifest), ["log", "sql-math"]);
         assert_eq!(features_of("[package]\n"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_view_crate_stands_behind_the_feature_that_brings_it_along() {
+        let manifest = "[features]\nlog = [\"dep:belvedere-views-log\", \"sql\"]\noidc = [\"dep:lru\"]\n\
+                        pulse = [\"dep:views-pulse\"]\nsql = []\n";
+        let expected = [("log", "views-log"), ("pulse", "views-pulse")];
+        assert_eq!(view_crates_of(manifest), expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
     }
 
     #[test]
@@ -123,6 +173,7 @@ mod tests {
         assert_eq!(Features::Only(vec![]).flags(), ["--no-default-features"]);
         let two = Features::Only(vec!["log".to_owned(), "net".to_owned()]);
         assert_eq!(two.flags(), ["--no-default-features", "--features", "log,net"]);
+        assert_eq!(two.unified().flags(), ["--no-default-features", "--features", "log,net,unified-build"]);
         assert_eq!(Features::Default.flags(), Vec::<String>::new());
     }
 }

@@ -1,31 +1,27 @@
 //! `features`: every choice of features builds a binary that works and has what it should have.
 
-use crate::binary::{Features, build, command, features};
-use crate::cargo::output;
+use crate::binary::{Features, build, check, command, features, view_crates};
+use crate::cargo::{output, root};
 use crate::scratch::Scratch;
 use crate::server::Server;
 use crate::{Outcome, misused};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
-
-/// The view sets that features bring along. Of what is not in here nothing is expected.
-const VIEW_SETS: &[(&str, &[&str])] = &[
-    ("images", &["images"]),
-    ("log", &["log_entries", "log_stats"]),
-    ("metrics", &["measures"]),
-    ("net", &["net_spans"]),
-    ("otel", &["otel_spans", "otel_metrics"]),
-    ("spans", &["thread_spans", "frame_times", "async_events"]),
-];
 
 /// The view sets of every binary.
 const OWN: &[&str] = &["blocks", "processes", "streams"];
 
-/// Builds and tries out each choice, goes on behind one that fails, and fails at the end.
+/// Builds and tries out each choice, goes on behind one that fails, and fails at the end. With `--check` what is compiled
+/// is only checked, and nothing is tried out.
+///
+/// For `dev` and `--check`, crates of others are compiled once, as the tests have them. They then have features that a
+/// crate of ours could rely on without asking for them: so `none` is checked without.
 pub(crate) fn run(arguments: &[&str]) -> Outcome {
     let (profile, names) = match arguments {
-        ["--profile", profile, names @ ..] => (*profile, names),
-        names => ("dev", names),
+        ["--check", names @ ..] => (None, names),
+        ["--profile", profile, names @ ..] => (Some(*profile), names),
+        names => (Some("dev"), names),
     };
     if names.iter().any(|name| name.starts_with('-')) {
         return misused();
@@ -41,7 +37,15 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
             continue;
         }
         let begin = Instant::now();
-        let outcome = build(&features, profile).and_then(|built| try_out(&built.path, &features));
+        let features = match profile {
+            Some("dev") => features.unified(),
+            None if name != "none" => features.unified(),
+            _ => features,
+        };
+        let outcome = match profile {
+            Some(profile) => build(&features, profile).and_then(|built| try_out(&built.path, &features)),
+            None => check(&features),
+        };
         let seconds = begin.elapsed().as_secs_f64();
         match outcome {
             Ok(()) => println!("ok      {name:<14} {seconds:7.1} s"),
@@ -84,23 +88,41 @@ fn try_out(binary: &Path, features: &Features) -> Outcome {
     }
 }
 
-/// All view sets are there that should be, and none that belongs to a feature that was not chosen.
+/// The view sets that there should be, and no others: core's own, and those of the view crates that were chosen. What
+/// these are called stands in the files beside each crate that hold its schemas.
 fn check_view_sets(schema: &str, features: &Features) -> Outcome {
-    let found = view_sets(schema);
     let is_chosen = |feature: &str| match features {
         Features::Only(names) => names.iter().any(|name| name == feature),
         Features::Default | Features::All => true,
     };
-    let of_features =
-        VIEW_SETS.iter().flat_map(|(feature, sets)| sets.iter().map(|s| (*s, is_chosen(feature))));
-    for (set, is_expected) in OWN.iter().map(|set| (*set, true)).chain(of_features) {
-        match (is_expected, found.contains(&set)) {
-            (true, false) => return Err(format!("it has no view set {set}, only {}", found.join(", "))),
-            (false, true) => return Err(format!("it has the view set {set}, whose feature was not chosen")),
-            _ => {}
+    let mut expected: BTreeSet<String> = OWN.iter().map(|name| (*name).to_owned()).collect();
+    for (feature, directory) in view_crates()? {
+        if is_chosen(&feature) {
+            expected.extend(snapshots(&root().join("crates").join(directory).join("schema"))?);
         }
     }
-    Ok(())
+    compare(&expected, &view_sets(schema))
+}
+
+/// The names of the files that hold schemas.
+fn snapshots(directory: &Path) -> Result<BTreeSet<String>, String> {
+    let fault = |e| format!("{} can't be read: {e}", directory.display());
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(directory).map_err(fault)? {
+        let name = entry.map_err(fault)?.file_name().to_string_lossy().into_owned();
+        names.extend(name.strip_suffix(".txt").map(str::to_owned));
+    }
+    if names.is_empty() { Err(format!("{} has no schemas", directory.display())) } else { Ok(names) }
+}
+
+fn compare(expected: &BTreeSet<String>, found: &[&str]) -> Outcome {
+    if let Some(missing) = expected.iter().find(|set| !found.contains(&set.as_str())) {
+        return Err(format!("it has no view set {missing}, only {}", found.join(", ")));
+    }
+    match found.iter().find(|set| !expected.contains(**set)) {
+        Some(odd) => Err(format!("it has the view set {odd}, which no chosen feature brings along")),
+        None => Ok(()),
+    }
 }
 
 /// The keys of `view_sets` in JSON that is indented by two: so this needs no parser, and nothing is mistaken, since a
@@ -159,12 +181,24 @@ mod tests {
 
     #[test]
     fn a_view_set_that_is_missing_or_should_be_is_named() {
-        let only = |names: &[&str]| Features::Only(names.iter().map(|name| (*name).to_owned()).collect());
-        assert_eq!(check_view_sets(SCHEMA, &only(&["log", "pulse"])), Ok(()));
-        let odd = check_view_sets(SCHEMA, &only(&["pulse"])).unwrap_err();
-        assert!(odd.contains("log_entries"), "{odd}");
-        let missing = check_view_sets(SCHEMA, &only(&["log", "net"])).unwrap_err();
+        let found = view_sets(SCHEMA);
+        let compared =
+            |names: &[&str]| compare(&names.iter().map(|name| (*name).to_owned()).collect(), &found);
+        assert_eq!(compared(&found), Ok(()));
+        let odd = compared(&found[1..]).unwrap_err();
+        assert!(odd.contains("blocks"), "{odd}");
+        let missing = compared(&[&found[..], &["net_spans"]].concat()).unwrap_err();
         assert!(missing.contains("net_spans"), "{missing}");
+    }
+
+    #[test]
+    fn what_a_feature_brings_along_stands_beside_its_crate() {
+        let without = check_view_sets(SCHEMA, &Features::Only(vec![])).unwrap_err();
+        assert!(without.contains("log_entries"), "{without}");
+        let with_more = check_view_sets(SCHEMA, &Features::Only(vec!["log".to_owned()])).unwrap_err();
+        assert!(with_more.contains("pulse"), "{with_more}");
+        let with_less = check_view_sets(SCHEMA, &Features::All).unwrap_err();
+        assert!(with_less.contains("it has no view set"), "{with_less}");
     }
 
     #[test]

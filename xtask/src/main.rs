@@ -5,6 +5,8 @@ mod binary;
 mod cargo;
 mod ci;
 mod features;
+mod fuzz;
+mod laws;
 mod new_view;
 mod schema_docs;
 mod scratch;
@@ -18,7 +20,11 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   new-view NAME [--no-snapshot]          begin a view crate in crates/NAME, and link it into the binary
   schema-docs [--check]                  write docs/schema from the registrations; with --check only compare
   ci [quick]                             everything that must pass: .ci/run
-  features [--profile P] [NAME...]       build the binary with each feature alone, none and all, and try it out
+  features [--check | --profile P] [NAME...]
+                                         build the binary with each feature alone, none and all, and try it out;
+                                         with --check only compile it
+  fuzz [--seconds N] [NAME...]           run the fuzz targets, each for a minute, on the inputs that are kept
+  laws                                   what may depend on what, and who may know whose name
   sizes [--only NAME,...]                measure what features cost, and write the table in docs/slim.md
   bench [--recordings DIR]               run the benchmarks in the release profile";
 
@@ -26,6 +32,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 type Outcome = Result<(), String>;
 
 fn main() -> ExitCode {
+    if let Some(code) = fuzz::compile() {
+        return code;
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match arguments.split_first() {
@@ -33,6 +42,8 @@ fn main() -> ExitCode {
         Some((&"schema-docs", rest)) => schema_docs::run(rest),
         Some((&"ci", rest)) => ci::run(rest),
         Some((&"features", rest)) => features::run(rest),
+        Some((&"fuzz", rest)) => fuzz::run(rest),
+        Some((&"laws", rest)) => laws::run(rest),
         Some((&"sizes", rest)) => sizes::run(rest),
         Some((&"bench", rest)) => bench::run(rest),
         _ => misused(),

@@ -2,12 +2,15 @@
 //!
 //! For tests of view crates, third parties' too: a development dependency.
 //!
+//! - [`backend`] says where a database, an object store or a client is, or fails where it has to be there.
 //! - [`conformance!`] runs the suite over view sets.
 //! - [`FakeProcess`] is what an instrumented program would have sent.
 //! - [`ticks`] is a small view set of a third party, decoded from blocks, and one that is SQL over it.
 
+mod backend;
 pub mod conformance;
 mod fake_process;
 pub mod ticks;
 
+pub use backend::{REQUIRE, backend, postgres_database};
 pub use fake_process::{FakePayload, FakeProcess, START};

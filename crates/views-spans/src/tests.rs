@@ -201,19 +201,12 @@ async fn lake() -> Lake {
     lake_at(&LakeOptions::in_memory()).await
 }
 
-/// A lake in memory, and one on the PostgreSQL server that the environment names, if it does.
+/// A lake in memory, and one on PostgreSQL where there is one.
 async fn lakes() -> Vec<Lake> {
     let mut lakes = vec![lake().await];
-    match std::env::var("BELVEDERE_TEST_POSTGRES") {
-        Ok(url) => {
-            let name = format!("belvedere_{}", Uuid::new_v4().simple());
-            let create = format!("CREATE DATABASE {name}");
-            let made = std::process::Command::new("psql").args([&url, "-qc", &create]).status();
-            assert!(made.unwrap().success(), "a database could not be made");
-            let database = format!("{}/{name}", url.rsplit_once('/').unwrap().0).parse().unwrap();
-            lakes.push(lake_at(&LakeOptions { database, ..LakeOptions::in_memory() }).await);
-        }
-        Err(_) => eprintln!("skipped: PostgreSQL (BELVEDERE_TEST_POSTGRES is not set)"),
+    if let Some(url) = belvedere_testkit::postgres_database() {
+        let database = url.parse().unwrap();
+        lakes.push(lake_at(&LakeOptions { database, ..LakeOptions::in_memory() }).await);
     }
     lakes
 }

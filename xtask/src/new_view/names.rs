@@ -19,15 +19,15 @@ const LONGEST: usize = 40;
 /// Names of a view crate, all from the one that its author gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Names {
-    /// The package and its directory: `views-frame-times`.
+    /// The package and its directory: `views-disk-reads`.
     pub(super) package: String,
-    /// The crate in Rust: `views_frame_times`.
+    /// The crate in Rust: `views_disk_reads`.
     pub(super) ident: String,
-    /// The feature of the binary: `frame-times`, or the package's name if there is such a feature already.
+    /// The feature of the binary: `disk-reads`, or the package's name if there is such a feature already.
     pub(super) feature: String,
-    /// The view set, and the tag of its streams: `frame_times`.
+    /// The view set, and the tag of its streams: `disk_reads`.
     pub(super) set: String,
-    /// In names of types: `FrameTimes`.
+    /// In names of types: `DiskReads`.
     pub(super) camel: String,
 }
 

@@ -1,18 +1,15 @@
-//! Published clients, unmodified, against the real server. `BELVEDERE_TEST_CLIENTS` names a Python interpreter that has
-//! them: `micromegas`, `adbc-driver-flightsql`, `pyarrow`.
+//! Published clients, unmodified, against the real server: `micromegas`, `adbc-driver-flightsql`, `pyarrow`.
 
 use crate::security::make_key;
 use crate::support::{Place, recording, replay, testdata};
+use belvedere_testkit::backend;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 
 /// Runs a script of checks on a server of its own with the smallest recording; it says itself what must hold.
 fn check(script: &str) {
-    let Some(python) = std::env::var_os("BELVEDERE_TEST_CLIENTS") else {
-        eprintln!("skipped: published clients (BELVEDERE_TEST_CLIENTS is not set)");
-        return;
-    };
+    let Some(python) = backend("adbc") else { return };
     let place = Place::new();
     // partitions are only made when a check makes them
     let roles = ["--roles", "ingest,query"];

@@ -11,6 +11,7 @@ use belvedere_lake::axum::Router;
 use belvedere_lake::axum::body::{Body, to_bytes};
 use belvedere_lake::axum::http;
 use belvedere_lake::ingest::{IngestLimits, IngestionService};
+use belvedere_testkit::backend;
 use belvedere_testkit::conformance::rows_do_not_depend_on_partitions;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -506,14 +507,7 @@ fn sdk(name: &str) -> PathBuf {
 
 #[test]
 fn unmodified_sdks_send_to_where_they_send_by_default_and_get_back_what_they_sent() {
-    let python = std::env::var_os("BELVEDERE_TEST_OTEL_PYTHON");
-    let node = std::env::var_os("BELVEDERE_TEST_OTEL_NODE");
-    if python.is_none() {
-        eprintln!("skipped: the SDK of Python (BELVEDERE_TEST_OTEL_PYTHON is not set)");
-    }
-    if node.is_none() {
-        eprintln!("skipped: the SDK of JavaScript (BELVEDERE_TEST_OTEL_NODE is not set)");
-    }
+    let (python, node) = (backend("sdk-python"), backend("sdk-js"));
     let place = Place::new();
     let server = place.serve_at_usual_addresses();
     for protocol in python.iter().flat_map(|_| ["http", "grpc"]) {

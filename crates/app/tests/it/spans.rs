@@ -7,6 +7,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use belvedere::core::Lake;
 use belvedere_model::wire;
+use belvedere_testkit::backend;
 use belvedere_testkit::conformance::rows_do_not_depend_on_partitions;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -385,12 +386,9 @@ async fn the_functions_of_saved_queries_give_all_spans_of_a_process() {
     lake.close().await;
 }
 
-/// Python with Perfetto's definitions, if the environment says where: `BELVEDERE_TEST_PERFETTO`.
+/// What Perfetto's own definitions read in a trace, where they are there.
 fn perfetto(file: &std::path::Path) -> Option<Value> {
-    let Ok(python) = std::env::var("BELVEDERE_TEST_PERFETTO") else {
-        eprintln!("skipped: Perfetto's definitions (BELVEDERE_TEST_PERFETTO is not set)");
-        return None;
-    };
+    let python = backend("perfetto")?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/read_trace.py");
     let output = Command::new(python).arg(script).arg(file).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

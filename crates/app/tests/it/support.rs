@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use belvedere_testkit::{backend, postgres_database};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -41,33 +42,24 @@ impl Place {
         Self { binary: BELVEDERE.into(), directory, flags, environment: Vec::new() }
     }
 
-    /// Everything in one directory, and all further backends that the environment offers:
-    /// `BELVEDERE_TEST_POSTGRES` (a server's URL; databases are made in it) and `BELVEDERE_TEST_S3` (the
-    /// endpoint of a server that takes any credentials; a bucket `belvedere` is there).
+    /// Everything in one directory, and with each further backend that is there.
     pub fn all() -> Vec<(&'static str, Self)> {
         let mut places = vec![("SQLite and files", Self::new())];
-        let postgres = std::env::var("BELVEDERE_TEST_POSTGRES").ok();
-        let s3 = std::env::var("BELVEDERE_TEST_S3").ok();
-        match &postgres {
-            Some(url) => places.push(("PostgreSQL and files", Self::new().with_postgres(url))),
-            None => eprintln!("skipped: PostgreSQL (BELVEDERE_TEST_POSTGRES is not set)"),
+        let s3 = backend("s3");
+        if let Some(url) = postgres_database() {
+            places.push(("PostgreSQL and files", Self::new().with_postgres(url)));
         }
-        match &s3 {
-            Some(url) => places.push(("SQLite and S3", Self::new().with_s3(url))),
-            None => eprintln!("skipped: S3 (BELVEDERE_TEST_S3 is not set)"),
+        if let Some(s3) = &s3 {
+            places.push(("SQLite and S3", Self::new().with_s3(s3)));
         }
-        if let (Some(postgres), Some(s3)) = (&postgres, &s3) {
+        if let (Some(postgres), Some(s3)) = (postgres_database(), &s3) {
             places.push(("PostgreSQL and S3", Self::new().with_postgres(postgres).with_s3(s3)));
         }
         places
     }
 
-    fn with_postgres(mut self, url: &str) -> Self {
-        let name = format!("belvedere_{}", uuid::Uuid::new_v4().simple());
-        let made = Command::new("psql").args([url, "-qc", &format!("CREATE DATABASE {name}")]).status();
-        assert!(made.unwrap().success(), "a database could not be made");
-        let base = url.rsplit_once('/').unwrap().0;
-        self.flags.extend(["--database".to_owned(), format!("{base}/{name}")]);
+    fn with_postgres(mut self, url: String) -> Self {
+        self.flags.extend(["--database".to_owned(), url]);
         self
     }
 

@@ -2,11 +2,11 @@
 //!
 //! ```sql
 //! -- name: errors_by_hour
-//! -- description: Errors of each machine and hour
+//! -- description: Failed jobs of each machine and hour
 //! -- group: hour, computer
 //! -- merge: SELECT hour, computer, sum(errors) AS errors FROM partials GROUP BY hour, computer
 //! SELECT date_bin(INTERVAL '1 hour', time) AS hour, computer, count(*) AS errors
-//! FROM log_entries WHERE level <= 2 GROUP BY 1, 2
+//! FROM job_runs WHERE failed GROUP BY 1, 2
 //! ```
 //!
 //! The header is comments: `name` (the file's if it is not there), `description`, `group` (the columns that rows

@@ -14,16 +14,11 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Lakes that a test is to be run on: in memory, and in the PostgreSQL server that the environment names.
+/// Lakes that a test is to be run on: in memory, and on PostgreSQL where there is one.
 async fn backends() -> Vec<Lake> {
     let mut lakes = vec![lake().await];
-    if let Ok(url) = std::env::var("BELVEDERE_TEST_POSTGRES") {
-        let name = format!("belvedere_{}", Uuid::new_v4().simple());
-        let pool = sqlx::PgPool::connect(&url).await.unwrap();
-        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-        sqlx::query(create).execute(&pool).await.unwrap();
-        let base = url.rsplit_once('/').unwrap().0;
-        let database = belvedere_lake::Database::Postgres(format!("{base}/{name}"));
+    if let Some(url) = belvedere_testkit::postgres_database() {
+        let database = belvedere_lake::Database::Postgres(url);
         let options = LakeOptions { database, ..LakeOptions::in_memory() };
         lakes.push(lake_at(&options, LakeConfig::default()).await);
     }

@@ -1,0 +1,47 @@
+//! `laws`: what holds between crates and rooms, where the compiler does not hold it.
+
+mod manifests;
+mod names;
+mod rooms;
+mod source;
+mod weight;
+
+use crate::{Outcome, misused};
+
+/// What a law is called, and how it is looked at: a figure, or what is against it.
+type Law = (&'static str, fn() -> Result<String, Vec<String>>);
+
+const LAWS: &[Law] = &[
+    ("a crate names only those that it may", manifests::check),
+    ("decoders are built without the engine", weight::check),
+    ("no crate below the plug-ins knows a view set by name", names::check),
+    ("no circle between the rooms of a crate", rooms::check),
+];
+
+/// Looks at all laws, and fails at the end.
+pub(crate) fn run(arguments: &[&str]) -> Outcome {
+    if !arguments.is_empty() {
+        return misused();
+    }
+    let mut broken = 0;
+    for (law, check) in LAWS {
+        match check() {
+            Ok(figure) => println!("holds   {law}: {figure}"),
+            Err(faults) => {
+                broken += 1;
+                println!("BROKEN  {law}:\n  {}", faults.join("\n  "));
+            }
+        }
+    }
+    if broken == 0 { Ok(()) } else { Err(format!("{broken} laws are broken")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_laws_hold() {
+        assert_eq!(run(&[]), Ok(()));
+    }
+}
