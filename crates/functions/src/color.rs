@@ -108,16 +108,17 @@ belvedere_core::register_functions! {
             FunctionDoc {
                 name: "color_scale",
                 signature: "color_scale(name, t, alpha)",
-                about: "The colour 0xRRGGBBAA at t from 0 to 1 of viridis, magma, plasma, inferno, cividis or turbo, in any \
-                        case. Values beyond are taken as 0 or 1.", needs: Right::Read },
+                about: "The color 0xRRGGBBAA at t (0 to 1) of the scale viridis, magma, plasma, inferno, cividis or \
+                        turbo. The name is not case-sensitive. Values outside of the range are clamped.", needs: Right::Read },
             FunctionDoc {
                 name: "lerp_color",
                 signature: "lerp_color(c1, c2, t)",
-                about: "The colour 0xRRGGBBAA between c1 (t = 0) and c2 (t = 1), each channel by itself.", needs: Right::Read },
+                about: "The color 0xRRGGBBAA between c1 (t = 0) and c2 (t = 1), interpolated per channel.", needs: Right::Read },
             FunctionDoc {
                 name: "rgba",
                 signature: "rgba(r, g, b, a)",
-                about: "The colour 0xRRGGBBAA of four channels from 0 to 1. Values beyond are taken as 0 or 1.", needs: Right::Read },
+                about: "The color 0xRRGGBBAA with these channels, each from 0 to 1. Values outside of the range are \
+                        clamped.", needs: Right::Read },
         ],
         make: |_| FunctionSet {
             scalars: [COLOR_SCALE, LERP_COLOR, RGBA].map(Mapping::function).into(),

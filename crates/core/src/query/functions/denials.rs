@@ -29,23 +29,22 @@ crate::register_functions! {
             FunctionDoc {
                 name: "deny_queries",
                 signature: "deny_queries('condition', 'reason')",
-                about: "Table: from now on (within 10 seconds on other servers) queries that meet the condition are refused \
-                        with that reason; msg is the id of the rule. The condition is SQL over user_id, email, \
-                        service_account, client, agent, entrypoint, session, notebook, cell, client_ip, sql and sql_hash, \
-                        all texts.",
+                about: "Table: adds a deny rule: queries that match the condition are refused with that reason, on \
+                        other servers within 10 seconds. msg is the id of the rule. The condition is SQL over \
+                        user_id, email, service_account, client, agent, entrypoint, session, notebook, cell, \
+                        client_ip, sql and sql_hash, all of them strings.",
                 needs: Right::Administer,
             },
             FunctionDoc {
                 name: "list_query_denials",
                 signature: "list_query_denials()",
-                about: "Table: the rules that keep queries away, the oldest first, and when each did last.",
+                about: "Table: the deny rules, oldest first, with the last time that each refused a query.",
                 needs: Right::Administer,
             },
             FunctionDoc {
                 name: "remove_query_denial",
                 signature: "remove_query_denial(rule_id)",
-                about: "Takes a rule away that keeps queries away. Says whether there was one, as a text that starts with \
-                        SUCCESS or ERROR.",
+                about: "Removes a deny rule. Returns a message that starts with SUCCESS or ERROR.",
                 needs: Right::Administer,
             },
         ],

@@ -25,15 +25,16 @@ crate::register_functions! {
             FunctionDoc {
                 name: "cancel_query",
                 signature: "cancel_query(query_id)",
-                about: "Ends a query of this server: one of the caller's own, or anybody's for those who administer. Says \
-                        whether there was one, as a text that starts with SUCCESS or ERROR.",
+                about: "Cancels a query on this server: one of the caller's own, or any query for administrators. \
+                        Returns a message that starts with SUCCESS or ERROR.",
                 needs: Right::Read,
             },
             FunctionDoc {
                 name: "list_queries",
                 signature: "list_queries()",
-                about: "Table: the queries that wait or run in this server, the oldest first: who asks, since when, rows \
-                        given, blocks decoded, bytes of blocks read, memory. The caller's own; all for those who administer.",
+                about: "Table: the queued and running queries on this server, oldest first, with caller, start, \
+                        rows returned, blocks decoded, bytes of blocks read and memory. Lists the caller's own \
+                        queries, and all queries for administrators.",
                 needs: Right::Read,
             },
         ],
