@@ -76,7 +76,7 @@ mod tests {
             (&text, &key, "text has no certificate"),
             (&certificate, &text, "text has no private key"),
             (&key, &key, "key.pem has no certificate"),
-            (&certificate, &wrong_key, "can't be used together"),
+            (&certificate, &wrong_key, "don't match or can't be used"),
         ] {
             let error = format!("{:#}", acceptor(certificate, key).err().unwrap());
             assert!(error.contains(expected), "{error}");

@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\n1\ntwo\n2\n");
         session.run(&Piece::Command("format parquet")).await.unwrap();
         let error = session.run(&Piece::Statement("SELECT 3")).await.unwrap_err();
-        assert!(error.to_string().contains("has an answer already"), "{error}");
+        assert!(error.to_string().contains("already has a result"), "{error}");
     }
 
     #[tokio::test]
