@@ -168,6 +168,6 @@ fn a_lake_and_a_server_are_not_asked_at_once_and_what_is_typed_goes_before_varia
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.starts_with("belvedere: grpc://127.0.0.1:1 can't be reached: "), "{said}");
+    assert!(said.starts_with("belvedere: can't connect to grpc://127.0.0.1:1: "), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
 }

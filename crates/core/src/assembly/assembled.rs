@@ -81,7 +81,8 @@ impl Assembly {
                     return Err(AssemblyError::Invalid {
                         what: format!("the registration {other:?}"),
                         crate_name: r.crate_name.to_owned(),
-                        reason: "this version of belvedere-core does not know its kind".to_owned(),
+                        reason: "this version of belvedere-core does not know its kind of registration"
+                            .to_owned(),
                     });
                 }
             }
@@ -213,7 +214,7 @@ impl Assembly {
                     return Err(unusable(
                         set,
                         crate_name,
-                        "it has a maker, and another source too".to_owned(),
+                        "it has both a maker and another source".to_owned(),
                     ));
                 }
                 None => {
@@ -257,7 +258,7 @@ impl Assembly {
         let filled: BTreeSet<&str> = source.decoder.columns().iter().copied().collect();
         for name in &filled {
             match set.columns.iter().find(|c| c.name == *name) {
-                None => return Err(invalid(format!("there is no column '{name}'"))),
+                None => return Err(invalid(format!("it has no column '{name}'"))),
                 Some(c) if c.origin != Origin::Decoder => {
                     return Err(invalid(format!("the column '{name}' is filled by core")));
                 }
@@ -269,7 +270,7 @@ impl Assembly {
             .iter()
             .find(|c| c.origin == Origin::Decoder && !c.nullable && !filled.contains(c.name));
         if let Some(column) = forgotten {
-            return Err(invalid(format!("nothing fills the column '{}', which has no NULLs", column.name)));
+            return Err(invalid(format!("no value for the column '{}', which is not nullable", column.name)));
         }
         if let Decoder::Chain(_) = source.decoder {
             if set.instances.has_global() {

@@ -135,7 +135,7 @@ impl ViewFactory {
     /// Adds a view set; an error if there is one of that name.
     pub fn add_view_set(&mut self, view_set_name: String, maker: Arc<dyn ViewMaker>) -> Result<()> {
         if self.view_sets.contains_key(&view_set_name) {
-            bail!("view set {view_set_name} is there already");
+            bail!("view set {view_set_name} already exists");
         }
         self.view_sets.insert(view_set_name, maker);
         Ok(())
@@ -197,7 +197,7 @@ impl Assembly {
                 runtime: runtime.clone(),
                 dependencies: factory.restricted_to(view_set.depends_on),
             };
-            let failed = || format!("view set {} of {crate_name} could not be made", view_set.name);
+            let failed = || format!("view set {} of {crate_name} could not be created", view_set.name);
             let maker = match view_set.source {
                 Source::Blocks(_) => crate::views::block_view_maker(context),
                 Source::Sql(sql) => crate::views::sql_view_maker(context, sql),

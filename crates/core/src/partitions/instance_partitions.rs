@@ -16,7 +16,7 @@ impl InstancePartitions {
     /// An error if there is no such instance, or if its rows are not kept in partitions.
     pub(crate) fn new(workshop: Workshop, view_set: &str, instance: &str) -> Result<Self> {
         let view = workshop.context.factory().make_view(view_set, instance)?;
-        let instance = view.instance().context("the view's rows are not kept in partitions")?.clone();
+        let instance = view.instance().context("the rows of the view are not materialized")?.clone();
         Ok(Self { workshop, instance })
     }
 

@@ -144,12 +144,12 @@ impl Lake {
         let listener = |progress: Progress| match progress {
             Progress::Filling { .. } => {}
             Progress::Made { instance, blocks, rows, bytes } => {
-                tracing::info!(instance, blocks, rows, bytes, "a partition was made");
+                tracing::info!(instance, blocks, rows, bytes, "published a partition");
             }
             // who saw it fail has said so
             Progress::Failed { .. } => {}
             Progress::Expired(expired) => tracing::info!("{expired}"),
-            Progress::Deleted { files } => tracing::info!(files, "files that nothing refers to were deleted"),
+            Progress::Deleted { files } => tracing::info!(files, "deleted files that nothing refers to"),
         };
         let keeper = Keeper {
             lake: self,
@@ -163,7 +163,7 @@ impl Lake {
             loop {
                 tokio::time::sleep(config.every).await;
                 if let Err(e) = keeper.round(config, &mut done).await {
-                    tracing::warn!("background work was interrupted, it goes on: {e:#}");
+                    tracing::warn!("background work was interrupted and will continue: {e:#}");
                 }
             }
         };
@@ -353,7 +353,7 @@ impl Keeper<'_> {
     fn note(&self, workshop: &Workshop, view_set: &'static str, instance: &str, outcome: Result<()>) -> bool {
         self.failures.note(instance, outcome.is_err());
         let Err(e) = outcome else { return true };
-        tracing::error!(instance, "partitions can't be made, this will be tried again: {e:#}");
+        tracing::error!(instance, "partitions can't be materialized, will retry: {e:#}");
         let metrics = workshop.context.connection().metrics();
         metrics.maintenance_failures.get_or_create(&[("view_set", view_set.to_owned())]).inc();
         (self.listener)(Progress::Failed { instance: instance.to_owned(), reason: format!("{e:#}") });

@@ -70,7 +70,7 @@ impl<S: PagedSource> ViewMaker for GlobalViewMaker<S> {
     fn make_view(&self, view_instance_id: &str) -> Result<Arc<dyn View>> {
         if view_instance_id != "global" {
             let name = self.context.view_set.name;
-            bail!("{name} has the instance 'global' only, there is no '{view_instance_id}'");
+            bail!("{name} has only the instance 'global', not '{view_instance_id}'");
         }
         Ok(Arc::new(GlobalView { context: self.context.clone(), source: self.source.clone() }))
     }

@@ -81,7 +81,7 @@ impl ViewMaker for SqlView {
     fn make_view(&self, view_instance_id: &str) -> Result<Arc<dyn View>> {
         if view_instance_id != "global" {
             let name = self.instance.view_set.name;
-            bail!("{name} has the instance 'global' only, there is no '{view_instance_id}'");
+            bail!("{name} has only the instance 'global', not '{view_instance_id}'");
         }
         Ok(Arc::new(self.clone()))
     }
@@ -364,7 +364,7 @@ pub(super) async fn check(session: &SessionContext, sql: &SqlSource) -> Result<S
         merged
             .schema()
             .field_with_unqualified_name(field.name())
-            .with_context(|| format!("the merge SQL does not give the column {}", field.name()))?;
+            .with_context(|| format!("the merge SQL has no column {}", field.name()))?;
     }
     Ok(schema)
 }

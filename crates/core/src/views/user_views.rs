@@ -116,7 +116,7 @@ impl Views {
         self.lock().looked = Instant::now();
         if let Err(e) = self.load().await {
             tracing::warn!(
-                "the folder '{FOLDER}' of the lake can't be read, its views stay as they are: {e:#}"
+                "the folder '{FOLDER}' of the lake can't be read, its views stay unchanged: {e:#}"
             );
         }
     }
@@ -137,7 +137,7 @@ impl Views {
         let mut waiting = Vec::new();
         for (key, _, size) in &files {
             if *size > LARGEST {
-                problems.push(format!("{key} can't be used: it is larger than {LARGEST} bytes"));
+                problems.push(format!("{key} is not usable: it is larger than {LARGEST} bytes"));
                 continue;
             }
             let bytes = store.get(&key.as_str().into()).await?.bytes().await?;
@@ -161,7 +161,7 @@ impl Views {
                 }
             }
             if failed.is_empty() || registrations.len() == before {
-                problems.extend(failed.iter().map(|(key, _, e)| format!("{key} can't be used: {e:#}")));
+                problems.extend(failed.iter().map(|(key, _, e)| format!("{key} is not usable: {e:#}")));
                 break;
             }
             waiting = failed.into_iter().map(|(key, text, _)| (key, text)).collect();
@@ -280,17 +280,18 @@ impl Definition {
             match assembly.view_sets().find(|s| s.name == table) {
                 Some(set) if matches!(set.source, Source::Query(_)) => {
                     bail!(
-                        "'{table}' is made anew at each query and can't be kept in parts: read what it reads"
+                        "'{table}' is computed for each query and can't be materialized in parts: read what \
+                         it reads"
                     )
                 }
                 Some(set) => depends_on.push(set.name),
-                None => bail!("'{table}' is no view set: only view sets can be read, by their names"),
+                None => bail!("'{table}' is not a view set: only view sets can be read, by their names"),
             }
         }
         // what shows the same rows for whatever blocks would be counted again for each of them
         let follows_blocks = |name: &&str| factory.get_global_view(name).is_some_and(|v| v.follows_blocks());
         if !depends_on.iter().any(follows_blocks) {
-            bail!("its SQL must read a view set whose rows come with blocks, 'blocks' itself for one");
+            bail!("its SQL must read a view set whose rows come with blocks, such as 'blocks' itself");
         }
         let sql = SqlSource {
             extract: leak(&self.extract),
@@ -304,7 +305,7 @@ impl Definition {
                 .push(self.column(field, columns.iter().all(|c: &Column| c.event_time == EventTime::None))?);
         }
         if let Some(missing) = self.group.iter().find(|g| columns.iter().all(|c| c.name != **g)) {
-            bail!("its SQL gives no column '{missing}' to group by");
+            bail!("its SQL has no column '{missing}' to group by");
         }
         Ok(Box::leak(Box::new(Registration {
             crate_name: "the lake's folder 'views'",
@@ -328,7 +329,8 @@ impl Definition {
         let name = leak(field.name());
         let Some(column_type) = ColumnType::of_engine(field.data_type()) else {
             bail!(
-                "the column {name} is {}, which view sets don't have: cast it, to BIGINT, DOUBLE or VARCHAR say",
+                "the column {name} is {}, which view sets don't support: cast it, for example to BIGINT, \
+                 DOUBLE or VARCHAR",
                 field.data_type()
             );
         };
@@ -345,7 +347,7 @@ impl Definition {
 /// Names of the tables that a query reads, sorted; those that it defines itself left out.
 pub(crate) fn tables_of(sql: &str) -> Result<Vec<String>> {
     let statements = Parser::parse_sql(&GenericDialect {}, sql)?;
-    let [Statement::Query(query)] = statements.as_slice() else { bail!("one SQL query is needed") };
+    let [Statement::Query(query)] = statements.as_slice() else { bail!("expected one SQL query") };
     let name = |name: String| name.trim_matches('"').to_owned();
     let defined: Vec<String> =
         query.with.iter().flat_map(|w| &w.cte_tables).map(|t| name(t.alias.name.to_string())).collect();

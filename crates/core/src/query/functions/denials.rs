@@ -87,7 +87,7 @@ impl TableFunctionImpl for Deny {
         condition(&match_expr)?;
         if reason.trim().is_empty() {
             return Err(DataFusionError::Plan(
-                "a reason is needed: whoever is refused will read it".to_owned(),
+                "the reason must not be empty: it is shown to refused callers".to_owned(),
             ));
         }
         let schema = said_schema();
@@ -122,7 +122,7 @@ impl PartitionStream for NewRule {
             let catalog = context.connection().catalog();
             if !catalog.insert_denial(&denial, MOST_RULES).await.map_err(external)? {
                 return Err(DataFusionError::Plan(format!(
-                    "there are {MOST_RULES} rules already: take some away with remove_query_denial"
+                    "there are already {MOST_RULES} rules: remove some with remove_query_denial"
                 )));
             }
             context.denials().forget();

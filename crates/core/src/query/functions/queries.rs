@@ -146,8 +146,8 @@ impl ScalarUDFImpl for CancelQuery {
             let is_there = Uuid::try_parse(id)
                 .is_ok_and(|query_id| self.context.running().cancel(query_id, self.context.caller()));
             Some(match is_there {
-                true => format!("SUCCESS: ended query {id}"),
-                false => format!("ERROR: there is no query '{id}' in this server that you may end"),
+                true => format!("SUCCESS: cancelled query {id}"),
+                false => format!("ERROR: there is no query '{id}' on this server that you may cancel"),
             })
         });
         Ok(ColumnarValue::Array(Arc::new(said.collect::<StringArray>())))

@@ -109,16 +109,16 @@ impl ScalarUDFImpl for Retire {
                     continue;
                 }
                 return Err(DataFusionError::Plan(format!(
-                    "{}: argument 5 must be a schema hash as list_partitions() has it, not a {found}",
+                    "{}: argument 5 must be a schema hash as in list_partitions(), not {found}",
                     self.name()
                 )));
             }
             let may_be_time = position >= 2;
             let fits = is_text(found) || (may_be_time && is_utc(found));
             if !fits {
-                let needed = if may_be_time { "an RFC 3339 text or a timestamp in UTC" } else { "a text" };
+                let needed = if may_be_time { "an RFC 3339 string or a timestamp in UTC" } else { "a text" };
                 return Err(DataFusionError::Plan(format!(
-                    "{}: argument {} must be {needed}, not a {found}",
+                    "{}: argument {} must be {needed}, not {found}",
                     self.name(),
                     position + 1
                 )));
