@@ -116,7 +116,7 @@ impl ScalarUDFImpl for Retire {
             let may_be_time = position >= 2;
             let fits = is_text(found) || (may_be_time && is_utc(found));
             if !fits {
-                let needed = if may_be_time { "an RFC 3339 string or a timestamp in UTC" } else { "a text" };
+                let needed = if may_be_time { "an RFC 3339 string or a timestamp in UTC" } else { "a string" };
                 return Err(DataFusionError::Plan(format!(
                     "{}: argument {} must be {needed}, not {found}",
                     self.name(),
