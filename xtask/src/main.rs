@@ -15,11 +15,11 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
 
-  new-view NAME [--no-snapshot]          begin a view crate in crates/NAME, and link it into the binary
-  schema-docs [--check]                  write docs/schema from the registrations; with --check only compare
-  ci [quick]                             everything that must pass: .ci/run
-  features [--profile P] [NAME...]       build the binary with each feature alone, none and all, and try it out
-  sizes [--only NAME,...]                measure what features cost, and write the table in docs/slim.md
+  new-view NAME [--no-snapshot]          create a view crate in crates/NAME, and link it into the binary
+  schema-docs [--check]                  generate docs/schema from the registrations; with --check, only compare
+  ci [quick]                             run everything that must pass: .ci/run
+  features [--profile P] [NAME...]       build and test the binary with each feature alone, none and all
+  sizes [--only NAME,...]                measure the cost of features, and write the table in docs/slim.md
   bench [--recordings DIR]               run the benchmarks in the release profile";
 
 /// Chores fail with a text for people.
