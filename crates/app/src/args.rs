@@ -116,7 +116,7 @@ pub(crate) struct QueryLimitArgs {
     /// Maximum memory per query, in MiB; beyond it, a query spills to disk or fails [default: a quarter of --memory]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) query_memory: Option<u64>,
-    /// Maximum time per query, until its last rows are on their way: 10m, 30s
+    /// Maximum time per query, including the time that it waits for a slow reader: 10m, 30s
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = age)]
     pub(crate) query_time: Duration,
 }

@@ -229,7 +229,7 @@ fn keys_are_shown_once_listed_without_their_text_and_revoked_by_name_or_id() {
     assert!(keys(&place, &["revoke", rows[1]["key_id"].as_str().unwrap()]).status.success());
     assert!(keys(&place, &["revoke", "one"]).status.success());
     let output = keys(&place, &["revoke", "one"]);
-    assert!(!output.status.success() && text(&output.stderr).contains("there is no key 'one' to revoke"));
+    assert!(!output.status.success() && text(&output.stderr).contains("no key 'one' to revoke"));
     assert!(list().iter().all(|row| row["state"] == "revoked"));
 }
 
