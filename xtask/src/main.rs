@@ -17,15 +17,15 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask COMMAND
 
-  new-view NAME [--no-snapshot]          begin a view crate in crates/NAME, and link it into the binary
-  schema-docs [--check]                  write docs/schema from the registrations; with --check only compare
-  ci [quick]                             everything that must pass: .ci/run
+  new-view NAME [--no-snapshot]          create a view crate in crates/NAME, and link it into the binary
+  schema-docs [--check]                  generate docs/schema from the registrations; with --check, only compare
+  ci [quick]                             run everything that must pass: .ci/run
   features [--check | --profile P] [NAME...]
-                                         build the binary with each feature alone, none and all, and try it out;
-                                         with --check only compile it
-  fuzz [--seconds N] [NAME...]           run the fuzz targets, each for a minute, on the inputs that are kept
-  laws                                   what may depend on what, and who may know whose name
-  sizes [--only NAME,...]                measure what features cost, and write the table in docs/slim.md
+                                         build the binary with each feature alone, none and all, and test it;
+                                         with --check, only compile it
+  fuzz [--seconds N] [NAME...]           run the fuzz targets, each for a minute, starting from the kept inputs
+  laws                                   check which crate may depend on which, and which may name a view set
+  sizes [--only NAME,...]                measure the cost of features, and write the table in docs/slim.md
   bench [--recordings DIR]               run the benchmarks in the release profile";
 
 /// Chores fail with a text for people.

@@ -26,7 +26,7 @@ pub(crate) use source::SourceArgs;
     name = "belvedere",
     version,
     propagate_version = true,
-    after_help = "BELVEDERE_LOG=debug (or info, warn, error, off) says how much is logged to standard error."
+    after_help = "Set BELVEDERE_LOG to debug, info, warn, error or off to control logging to standard error."
 )]
 pub(crate) struct Arguments {
     #[command(subcommand)]
@@ -36,22 +36,22 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 #[allow(clippy::large_enum_variant, reason = "there is one in a process")]
 pub(crate) enum Command {
-    /// Take what instrumented processes send, and keep it in a lake.
+    /// Run a server: ingest data into a lake, answer queries, and maintain partitions.
     Serve(ServeArgs),
-    /// Serve, send from a small instrumented program, and show what arrives.
+    /// Run a server and a small instrumented program, and show queries on its data.
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
     /// The instrumented program of the demo.
     #[cfg(feature = "demo")]
     #[command(hide = true)]
     DemoProgram(DemoProgramArgs),
-    /// Make and merge partitions, and take away what is no longer to be kept.
+    /// Materialize and merge partitions, and delete data past its retention.
     Maintain(MaintainArgs),
-    /// Compare the catalogue of a lake with its files, and a sample of what is in them.
+    /// Check the catalog of a lake against its files, and a sample of their contents.
     Fsck(FsckArgs),
-    /// Answer one SQL query.
+    /// Run one SQL query.
     Query(QueryArgs),
-    /// Answer SQL queries as you type them.
+    /// Start an interactive SQL prompt.
     #[cfg(feature = "prompt")]
     Sql(SqlArgs),
     /// Write a Perfetto trace of a process: threads, tasks, network, logs, measures.
@@ -60,13 +60,13 @@ pub(crate) enum Command {
     /// Draw a flame graph of a thread, or of all threads of a process.
     #[cfg(feature = "spans")]
     Flame(FlameArgs),
-    /// List the view sets that are linked into this binary, or into a server's.
+    /// List the view sets of this binary, or of a server.
     Views(ViewsArgs),
-    /// Say what this program would make again of the partitions in a lake, before it does.
+    /// Show which partitions of a lake this binary would rebuild, without rebuilding them.
     Plan(PlanArgs),
-    /// Print the documented schema. Needs no lake.
+    /// Print the documentation of view sets and SQL functions. Needs no lake.
     Schema(SchemaArgs),
-    /// Make, list and revoke the keys of those who send to a server and ask it.
+    /// Create, list and revoke API keys.
     Keys(KeysArgs),
 }
 
@@ -74,49 +74,49 @@ pub(crate) enum Command {
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
-    /// Address for HTTP: ingestion, /health, /ready, /metrics. Port 0 picks a free one.
+    /// Address for HTTP: ingestion, queries, /health, /ready, /metrics; port 0 picks a free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
     pub(crate) http: SocketAddr,
-    /// Address for FlightSQL, or 'off' [default: 127.0.0.1:50051 if nobody has it]
+    /// Address for FlightSQL, or 'off' [default: 127.0.0.1:50051 if the port is free]
     #[arg(long, value_name = "ADDR")]
     pub(crate) flight_sql: Option<ListenAt>,
-    /// Address for OTLP over HTTP, or 'off' [default: 127.0.0.1:4318 if nobody has it]
+    /// Address for OTLP over HTTP, or 'off' [default: 127.0.0.1:4318 if the port is free]
     #[arg(long, value_name = "ADDR")]
     pub(crate) otlp_http: Option<ListenAt>,
-    /// Address for OTLP over gRPC, or 'off' [default: 127.0.0.1:4317 if nobody has it]
+    /// Address for OTLP over gRPC, or 'off' [default: 127.0.0.1:4317 if the port is free]
     #[arg(long, value_name = "ADDR")]
     pub(crate) otlp_grpc: Option<ListenAt>,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
-    /// What this process does: ingest (takes what programs send), query (answers SQL), maintain (makes partitions,
-    /// deletes what expired)
+    /// What this process does: ingest (receives data), query (answers SQL), maintain (materializes partitions and
+    /// applies retention)
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Role::Ingest, Role::Query, Role::Maintain])]
     pub(crate) roles: Vec<Role>,
     #[command(flatten)]
     pub(crate) queries: QueryLimitArgs,
     #[command(flatten)]
     pub(crate) keep: KeepArgs,
-    /// Largest request body, in MiB
+    /// Maximum size of a request body, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_body: u64,
-    /// Request bodies that are handled at once, in MiB; more wait
+    /// Maximum size of all request bodies in memory, in MiB; further requests wait
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_pending: u64,
 }
 
-/// What queries by other programs may use.
+/// Limits for queries from clients.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct QueryLimitArgs {
-    /// Queries that run at once; others wait, and callers take turns [default: 4 for each core]
+    /// Maximum number of queries that run at the same time; others wait in a queue, fairly by caller [default: 4 per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_queries: Option<u64>,
-    /// Queries that wait for their turn; more are refused
+    /// Maximum number of queries in the queue; further ones are refused
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) max_waiting: usize,
-    /// Memory for one query, in MiB; what can spill to disk does so beyond, the rest fails [default: a quarter of --memory]
+    /// Maximum memory per query, in MiB; beyond it, a query spills to disk or fails [default: a quarter of --memory]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) query_memory: Option<u64>,
-    /// How long a query may take, until its last row is taken
+    /// Maximum time per query, including the time that it waits for a slow reader: 10m, 30s
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = age)]
     pub(crate) query_time: Duration,
 }
@@ -159,33 +159,33 @@ impl std::str::FromStr for ListenAt {
 /// Part of a server that a process can play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Role {
-    /// Take what instrumented processes send
+    /// Receive data from instrumented processes
     Ingest,
     /// Answer SQL
     Query,
-    /// Make partitions in the background
+    /// Materialize partitions and apply retention in the background
     Maintain,
 }
 
-/// What is kept, and how long. Everything, if nothing is said.
+/// Retention. By default, everything is kept.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct KeepArgs {
-    /// Keep blocks, as they came, for so long after their reception: 90d, 36h, 30m
+    /// Keep blocks for this long after they were received: 90d, 36h, 30m
     #[arg(long, value_name = "AGE", value_parser = age, env = "BELVEDERE_KEEP_BLOCKS")]
     pub(crate) keep_blocks: Option<Duration>,
-    /// Keep at most so many bytes of blocks, the latest ones: 500GB, 20GiB
+    /// Keep at most this many bytes of blocks, the most recent ones: 500GB, 20GiB
     #[arg(long, value_name = "SIZE", value_parser = size, env = "BELVEDERE_KEEP_BLOCKS_BYTES")]
     pub(crate) keep_blocks_bytes: Option<u64>,
-    /// Keep partitions of every view set for so long; their rows stay when the blocks are gone
+    /// Keep partitions of every view set for this long; their rows remain when the blocks are deleted
     #[arg(long, value_name = "AGE", value_parser = age, env = "BELVEDERE_KEEP_VIEWS")]
     pub(crate) keep_views: Option<Duration>,
-    /// Keep at most so many bytes of partitions of every view set
+    /// Keep at most this many bytes of partitions of every view set
     #[arg(long, value_name = "SIZE", value_parser = size, env = "BELVEDERE_KEEP_VIEWS_BYTES")]
     pub(crate) keep_views_bytes: Option<u64>,
-    /// Keep partitions of this view set for so long instead
+    /// Keep partitions of this view set for this long instead; can be repeated
     #[arg(long, value_name = "VIEW_SET=AGE", value_parser = named_age)]
     pub(crate) keep_view: Vec<(String, Duration)>,
-    /// Keep at most so many bytes of partitions of this view set instead
+    /// Keep at most this many bytes of partitions of this view set instead; can be repeated
     #[arg(long, value_name = "VIEW_SET=SIZE", value_parser = named_size)]
     pub(crate) keep_view_bytes: Vec<(String, u64)>,
 }
@@ -217,7 +217,7 @@ fn age(text: &str) -> Result<Duration, String> {
             text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(*seconds)
         })
         .map(Duration::from_secs)
-        .ok_or_else(|| "a number and a unit are needed: 90d, 36h, 30m or 10s".to_owned())
+        .ok_or_else(|| "expected a number and a unit: 90d, 36h, 30m or 10s".to_owned())
 }
 
 fn size(text: &str) -> Result<u64, String> {
@@ -235,11 +235,11 @@ fn size(text: &str) -> Result<u64, String> {
     units
         .iter()
         .find_map(|(unit, bytes)| text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(*bytes))
-        .ok_or_else(|| "a number of bytes is needed: 500GB, 20GiB or 1000000".to_owned())
+        .ok_or_else(|| "expected a size: 500GB, 20GiB or 1000000".to_owned())
 }
 
 fn named<T>(text: &str, value: fn(&str) -> Result<T, String>) -> Result<(String, T), String> {
-    let (name, rest) = text.split_once('=').ok_or("a view set, '=' and a value are needed")?;
+    let (name, rest) = text.split_once('=').ok_or("expected a view set, '=' and a value")?;
     Ok((name.to_owned(), value(rest)?))
 }
 
@@ -255,10 +255,10 @@ fn named_size(text: &str) -> Result<(String, u64), String> {
 pub(crate) struct MaintainArgs {
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
-    /// Bring everything up to date and leave, instead of going on until Ctrl-C
+    /// Bring everything up to date and exit, instead of running until Ctrl-C
     #[arg(long)]
     pub(crate) once: bool,
-    /// Only say what would go by the --keep-… flags
+    /// Only print what the --keep-… flags would delete
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
@@ -269,10 +269,10 @@ pub(crate) struct MaintainArgs {
 pub(crate) struct FsckArgs {
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
-    /// Take away partitions that are wrong, which are made again, and files that nothing refers to
+    /// Delete wrong partitions, which are then rebuilt, and files that nothing refers to
     #[arg(long)]
     pub(crate) repair: bool,
-    /// Partitions and blocks whose contents are read
+    /// Number of partitions and of blocks whose contents are checked
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) sample: usize,
 }
@@ -280,26 +280,26 @@ pub(crate) struct FsckArgs {
 /// Range of event time. Each bound works alone; both are inclusive.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RangeArgs {
-    /// Only events at or after this time: RFC 3339, or a day (UTC)
+    /// Only events at or after this time: RFC 3339, or a date (its first instant in UTC)
     #[arg(long, value_name = "TIME")]
     pub(crate) begin: Option<String>,
-    /// Only events at or before this time: RFC 3339, or a day (its first instant, UTC)
+    /// Only events at or before this time: RFC 3339, or a date (its first instant in UTC)
     #[arg(long, value_name = "TIME")]
     pub(crate) end: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct QueryArgs {
-    /// The query
+    /// SQL of the query
     pub(crate) sql: String,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) range: RangeArgs,
-    /// How to write the rows [default: what the extension of --output says, else table]
+    /// Output format [default: by the extension of --output, else table]
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
-    /// File to write to instead of the standard output; it is replaced when the answer is complete
+    /// File to write to instead of standard output; it is replaced once the result is complete
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
@@ -316,13 +316,13 @@ pub(crate) struct SqlArgs {
 #[cfg(feature = "spans")]
 #[derive(Debug, Clone, Args)]
 pub(crate) struct TraceArgs {
-    /// The process
+    /// Id of the process
     pub(crate) process_id: uuid::Uuid,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) range: RangeArgs,
-    /// File to write to, for ui.perfetto.dev; it is replaced when the trace is complete
+    /// File to write to, for ui.perfetto.dev; it is replaced once the trace is complete
     #[arg(long, short, value_name = "FILE", default_value = "trace.pftrace")]
     pub(crate) output: PathBuf,
 }
@@ -330,14 +330,14 @@ pub(crate) struct TraceArgs {
 #[cfg(feature = "spans")]
 #[derive(Debug, Clone, Args)]
 pub(crate) struct FlameArgs {
-    /// The stream of a thread, or a process
+    /// Id of a thread's stream, or of a process
     #[arg(value_name = "STREAM_ID|PROCESS_ID")]
     pub(crate) id: uuid::Uuid,
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
     #[command(flatten)]
     pub(crate) range: RangeArgs,
-    /// File to write to, for a browser; it is replaced when the picture is complete
+    /// SVG file to write to; it is replaced once the graph is complete
     #[arg(long, short, value_name = "FILE", default_value = "flame.svg")]
     pub(crate) output: PathBuf,
 }
@@ -352,7 +352,7 @@ pub(crate) struct ViewsArgs {
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
-    /// How to write it
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
 }
@@ -361,10 +361,10 @@ pub(crate) struct PlanArgs {
 pub(crate) struct SchemaArgs {
     /// Only this view set
     pub(crate) view_set: Option<String>,
-    /// How to write it
+    /// Output format
     #[arg(long, value_enum, default_value_t = SchemaFormat::Md)]
     pub(crate) format: SchemaFormat,
-    /// Write a documentation of everything into a directory: index.md, a page for each view set, schema.json
+    /// Write all documentation to a directory: index.md, one page per view set, schema.json
     #[arg(long, value_name = "DIR", conflicts_with_all = ["view_set", "format"])]
     pub(crate) output: Option<PathBuf>,
 }
@@ -382,10 +382,10 @@ pub(crate) enum SchemaFormat {
 pub(crate) struct DemoArgs {
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
-    /// Address to listen on, on loopback [default: 127.0.0.1:9000, or a free port if that is taken]
+    /// Loopback address to listen on [default: 127.0.0.1:9000, or a free port if that is taken]
     #[arg(long, value_name = "ADDR")]
     pub(crate) http: Option<SocketAddr>,
-    /// Leave after the first queries instead of going on until Ctrl-C
+    /// Exit after the first queries, instead of running until Ctrl-C
     #[arg(long)]
     pub(crate) once: bool,
 }

@@ -49,16 +49,17 @@ belvedere_core::register_functions! {
             FunctionDoc {
                 name: "bin_center",
                 signature: "bin_center(x, cell)",
-                about: "The middle of the cell that x is in, of cells as wide as cell and around its multiples: \
-                        floor((x + cell/2) / cell) * cell. NaN if cell is 0.", needs: Right::Read },
+                about: "The center of the bin that contains x. Bins have the width cell and are centered on \
+                        multiples of cell: floor((x + cell/2) / cell) * cell. NaN if cell is 0.", needs: Right::Read },
             FunctionDoc {
                 name: "lerp",
                 signature: "lerp(a, b, t)",
-                about: "The number between a (t = 0) and b (t = 1), or beyond them.", needs: Right::Read },
+                about: "Linear interpolation between a (t = 0) and b (t = 1); extrapolates outside of that range.", needs: Right::Read },
             FunctionDoc {
                 name: "unlerp",
                 signature: "unlerp(a, b, x)",
-                about: "Where x is between a (0) and b (1), or beyond them. NaN or infinite if a and b are equal.", needs: Right::Read },
+                about: "The inverse of lerp: the position of x between a (0) and b (1), or outside of them. NaN or \
+                        infinite if a equals b.", needs: Right::Read },
         ],
         make: |_| FunctionSet {
             scalars: [BIN_CENTER, LERP, UNLERP].map(Mapping::function).into(),

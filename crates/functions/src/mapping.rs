@@ -44,10 +44,10 @@ impl Kind {
 
     fn wanted(self) -> &'static str {
         match self {
-            Self::Jsonb => "JSONB (jsonb_parse makes it of a text)",
+            Self::Jsonb => "JSONB (jsonb_parse converts text)",
             Self::Properties => "properties (JSONB, or a list of {key, value})",
             Self::PropertiesOrDictionary => "a dictionary, or properties (JSONB, or a list of {key, value})",
-            Self::Text => "a text",
+            Self::Text => "a string",
             Self::Number => "a number",
             Self::Integer => "a whole number",
         }

@@ -98,7 +98,7 @@ impl Sending {
     fn fail(&mut self, error: QueryError) {
         // the query ends now, not when the reader has gone
         self.rows = futures::stream::empty().boxed();
-        tracing::warn!(query_id = %self.query_id, "an answer was cut off: {error}");
+        tracing::warn!(query_id = %self.query_id, "a response was aborted: {error}");
         let error = HttpError::from(error).of(self.query_id);
         if self.format == Format::Ndjson {
             self.ready = Some(format!("{}\n", error.to_json()).into());

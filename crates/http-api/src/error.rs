@@ -39,20 +39,21 @@ impl HttpError {
         Self::new(
             StatusCode::UNAUTHORIZED,
             "rights",
-            "it is not known who asks: send a key as 'Authorization: Bearer KEY', 'belvedere keys create' makes one",
+            "the caller is not authenticated: send a key as 'Authorization: Bearer KEY'; 'belvedere keys \
+             create' creates one",
         )
     }
 
     /// Asked with another method than POST.
     pub(super) fn wrong_method() -> Self {
-        Self::refused(StatusCode::METHOD_NOT_ALLOWED, "queries are sent with POST")
+        Self::refused(StatusCode::METHOD_NOT_ALLOWED, "send queries with POST")
     }
 
     /// None of the formats is wanted.
     pub(super) fn not_acceptable() -> Self {
         Self::refused(
             StatusCode::NOT_ACCEPTABLE,
-            "none of the media types in 'Accept' can be answered with: see 'acceptable'",
+            "none of the media types in 'Accept' is supported: see 'acceptable'",
         )
     }
 

@@ -47,7 +47,8 @@ pub const CRATE: &str = env!("CARGO_PKG_NAME");
 
 belvedere_core::register_query_routes! {
     Routes::new("query-api", router).about(
-        "SQL over HTTP: POST /api/query answers in Arrow, Parquet, CSV or JSON, GET /api/openapi.json describes it",
+        "SQL over HTTP: POST /api/query returns Arrow, Parquet, CSV or JSON, and GET /api/openapi.json \
+         describes it",
     )
 }
 

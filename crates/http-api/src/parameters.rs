@@ -21,7 +21,7 @@ pub(super) fn from_json(parameters: Value) -> Result<ParamValues, HttpError> {
             Ok(values.collect::<Result<Vec<(String, ScalarValue)>, HttpError>>()?.into())
         }
         _ => Err(HttpError::bad_request(
-            "'parameters' has to be an array, for $1, $2 … and '?', or an object, for $name",
+            "'parameters' must be an array, for $1, $2 … and '?', or an object, for $name",
         )),
     }
 }
@@ -40,7 +40,8 @@ fn scalar(name: &str, value: Value) -> Result<ScalarValue, HttpError> {
             })
         }
         Value::Array(_) | Value::Object(_) => Err(HttpError::bad_request(format!(
-            "parameter {name} has to be a text, a number, true, false or null: for a list, use one parameter for each value"
+            "parameter {name} must be a string, a number, true, false or null: for a list, use one parameter \
+             per value"
         ))),
     }
 }

@@ -55,7 +55,7 @@ impl QueryString {
                 "format" => {
                     let format = Format::named(&value).ok_or_else(|| {
                         let names = Format::ALL.map(Format::name).join(", ");
-                        HttpError::bad_request(format!("'{value}' is not a format: {names} are"))
+                        HttpError::bad_request(format!("'{value}' is not a format: use {names}"))
                     })?;
                     read.format = Some(format);
                 }
@@ -64,7 +64,7 @@ impl QueryString {
                 "limit" => read.limit = Some(value.into_owned()),
                 _ => {
                     return Err(HttpError::bad_request(format!(
-                        "'{name}' in the address is not known: format, begin, end and limit are"
+                        "unknown parameter '{name}' in the URL: use format, begin, end and limit"
                     )));
                 }
             }
@@ -81,7 +81,7 @@ impl Question {
     pub(super) async fn read(headers: &HeaderMap, query: QueryString, body: Body) -> Result<Self, HttpError> {
         match media_type(headers).as_deref() {
             Some("application/json") if query.says_what_is_asked() => Err(HttpError::bad_request(
-                "a question in JSON has 'begin', 'end' and 'limit' in it, not in the address",
+                "a request in JSON has 'begin', 'end' and 'limit' in the body, not in the URL",
             )),
             Some("application/json") => Self::from_json(&read_body(headers, body).await?),
             Some("text/plain") => Self::from_text(&read_body(headers, body).await?, &query),
@@ -118,13 +118,13 @@ impl Question {
 /// A bound of the range; `name` is what the asker calls it.
 pub(super) fn bound(name: &str, text: Option<String>) -> Result<Option<i64>, HttpError> {
     let bound = text.map(|text| parse_bound(&text)).transpose();
-    bound.map_err(|e| HttpError::bad_request(format!("'{name}' can't be used: {e}")))
+    bound.map_err(|e| HttpError::bad_request(format!("'{name}' is not valid: {e}")))
 }
 
 /// A body that has to be JSON, by its bytes.
 pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, HttpError> {
     serde_json::from_slice(body)
-        .map_err(|e| HttpError::bad_request(format!("the body is not a question in JSON: {e}")))
+        .map_err(|e| HttpError::bad_request(format!("the body is not a query in JSON: {e}")))
 }
 
 /// The media type of the body, without parameters, in lower case.
@@ -137,7 +137,7 @@ pub(super) fn media_type(headers: &HeaderMap) -> Option<String> {
 pub(super) fn wrong_media_type(found: Option<&str>, wanted: &str) -> HttpError {
     let message = match found {
         Some(found) => format!("the body is '{found}': send {wanted}"),
-        None => format!("the request does not say what its body is: send 'Content-Type: {wanted}'"),
+        None => format!("the request has no content type: send 'Content-Type: {wanted}'"),
     };
     HttpError::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
 }
@@ -149,7 +149,7 @@ pub(super) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, 
     {
         return Err(HttpError::refused(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "the body has a content encoding: send queries as they are",
+            "the body has a content encoding: send queries uncompressed",
         ));
     }
     let too_large =
@@ -189,7 +189,7 @@ mod tests {
         );
         assert_eq!(range(json!({"sql": ""})), TimeRange::ALL);
         let error = read(&json!({"sql": "", "end": "now"})).unwrap_err();
-        assert!(error.to_string().starts_with("'end' can't be used"), "{error}");
+        assert!(error.to_string().starts_with("'end' is not valid"), "{error}");
     }
 
     #[test]

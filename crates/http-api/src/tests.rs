@@ -296,7 +296,8 @@ async fn the_description_agrees_with_what_is_served() {
     media_types.sort_unstable();
     assert_eq!(media_types, sorted(Format::ALL.map(Format::media_type).to_vec()));
     assert_eq!(query["parameters"][0]["schema"]["enum"], json!(Format::ALL.map(Format::name)));
-    for status in ["400", "401", "403", "405", "406", "408", "409", "413", "415", "429", "500", "501", "504"]
+    for status in
+        ["400", "401", "403", "405", "406", "408", "409", "413", "415", "429", "500", "501", "503", "504"]
     {
         assert!(query["responses"][status].is_object(), "{status}");
     }

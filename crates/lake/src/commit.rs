@@ -171,7 +171,7 @@ impl Parts {
             }
             // one request that the database can't take must not cost the others theirs
             Err(e @ LakeError::Refused(_)) => {
-                tracing::warn!("a group of {} requests is committed one by one: {e}", group.len());
+                tracing::warn!("committing a group of {} requests one by one: {e}", group.len());
                 for request in group {
                     let mut commit = new_commit();
                     add(&mut commit, &request, written.offset);

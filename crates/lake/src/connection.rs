@@ -65,7 +65,7 @@ impl LakeConnection {
         {
             let added = recovery::recover(&catalog, local).await?;
             if added > 0 {
-                tracing::warn!("{added} blocks were read back into the catalogue");
+                tracing::warn!("recovered {added} blocks into the catalog");
             }
         }
         let (catalog, objects, metrics) =

@@ -87,9 +87,7 @@ impl From<sqlx::migrate::MigrateError> for LakeError {
 impl From<object_store::Error> for LakeError {
     fn from(e: object_store::Error) -> Self {
         match e {
-            object_store::Error::NotFound { path, .. } => {
-                Self::Corrupt(format!("object {path} is not there"))
-            }
+            object_store::Error::NotFound { path, .. } => Self::Corrupt(format!("object {path} is missing")),
             e => Self::Objects(e.to_string()),
         }
     }

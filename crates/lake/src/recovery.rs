@@ -39,7 +39,7 @@ pub(super) async fn recover(catalog: &Catalog, objects: &LocalObjects) -> Result
             let lost = length - records.position();
             tracing::warn!(
                 object = key,
-                "the last {lost} bytes are not whole records; nobody was told they are safe"
+                "the last {lost} bytes are not complete records; they were never acknowledged"
             );
         }
         added += catalog.commit(&commit).await?;

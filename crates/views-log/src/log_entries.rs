@@ -6,14 +6,14 @@ use belvedere_view::prelude::*;
 register_view_set! {
     ViewSet {
         name: "log_entries",
-        about: "Log messages of all processes, or of one",
+        about: "Log messages of all processes, or of one process",
         columns: &[
             Column::process_id(),
             Column::exe(),
             Column::username(),
             Column::computer(),
             Column::time("time", "when the message was logged").event_time(),
-            Column::label("target", "part of the program that logged it: a module path or a category"),
+            Column::label("target", "part of the program that logged the message: a module path or a category"),
             Column::int32("level", "1 fatal, 2 error, 3 warning, 4 info, 5 debug, 6 trace"),
             Column::utf8("msg", "the message"),
             Column::stream_id(),

@@ -5,12 +5,12 @@ use belvedere_view::prelude::*;
 register_view_set! {
     ViewSet {
         name: "log_stats",
-        about: "Numbers of log messages by minute, process, level and target",
+        about: "Number of log messages per minute, process, level and target",
         columns: &[
-            Column::time("time_bin", "beginning of the minute, UTC, in which the messages were logged").event_time(),
+            Column::time("time_bin", "minute in which the messages were logged (its beginning, in UTC)").event_time(),
             Column::label("process_id", "process that the messages come from"),
             Column::int32("level", "1 fatal, 2 error, 3 warning, 4 info, 5 debug, 6 trace"),
-            Column::label("target", "part of the program that logged them: a module path or a category"),
+            Column::label("target", "part of the program that logged the messages: a module path or a category"),
             Column::int64("count", "number of messages"),
         ],
         instances: Instances::Global,

@@ -6,17 +6,17 @@ use belvedere_view::prelude::*;
 register_view_set! {
     ViewSet {
         name: "measures",
-        about: "Numbers that processes reported: metrics of all processes, or of one",
+        about: "Metric values of all processes, or of one process",
         columns: &[
             Column::process_id(),
             Column::exe(),
             Column::username(),
             Column::computer(),
-            Column::time("time", "when the value was taken").event_time(),
-            Column::label("target", "part of the program that reported it: a module path or a category"),
+            Column::time("time", "when the value was measured").event_time(),
+            Column::label("target", "part of the program that reported the value: a module path or a category"),
             Column::label("name", "name of the metric"),
-            Column::label("unit", "unit of the value; durations that were sent in ticks are in seconds"),
-            Column::float64("value", "the value; integers were converted"),
+            Column::label("unit", "unit of the value; durations sent in ticks are converted to seconds"),
+            Column::float64("value", "the value; integers are converted to floating point"),
             Column::stream_id(),
             Column::block_id(),
             Column::insert_time(),

@@ -189,7 +189,7 @@ fn failure(signal: Signal, form: Form, refusal: Refusal) -> Response {
             status(StatusCode::PAYLOAD_TOO_LARGE, form, RESOURCE_EXHAUSTED, &text)
         }
         Refusal::Ingest(IngestError::Unavailable(text)) => {
-            tracing::warn!(signal = name, "refused for now: {text}");
+            tracing::warn!(signal = name, "temporarily refused: {text}");
             let mut response = status(StatusCode::SERVICE_UNAVAILABLE, form, UNAVAILABLE, &text);
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
             response

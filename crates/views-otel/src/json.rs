@@ -239,7 +239,7 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
                 return self.integer(value);
             }
             Kind::Bool | Kind::Message(_) => {
-                return Err(E::custom(format!("{name} can't be a text")));
+                return Err(E::custom(format!("{name} can't be a string")));
             }
         }
         Ok(())

@@ -19,7 +19,8 @@ use std::sync::Arc;
 register_view_set! {
     ViewSet {
         name: "otel_metrics",
-        about: "Data points of OpenTelemetry metrics of every kind, histograms too, of all processes or of one",
+        about: "Data points of OpenTelemetry metrics of every kind, including histograms, of all processes or of \
+                one process",
         columns: &[
             Column::process_id().as_dictionary(),
             Column::stream_id().as_dictionary(),
@@ -29,50 +30,51 @@ register_view_set! {
             Column::username(),
             Column::computer(),
             Column::process_properties(),
-            Column::time("time", "when the value was taken").event_time(),
-            Column::time("start_time", "since when it was added up; NULL if that is not said").nullable(),
-            Column::label("scope_name", "library that made the metric; empty if it has no name"),
+            Column::time("time", "when the value was measured").event_time(),
+            Column::time("start_time", "start of the time that the value covers; NULL if it was not sent").nullable(),
+            Column::label("scope_name", "library that reported the metric; empty if it has no name"),
             Column::label("name", "name of the metric"),
-            Column::label("description", "what the metric is, for people"),
+            Column::label("description", "description of the metric"),
             Column::label("unit", "unit of the values, as sent"),
             Column::label("kind", "gauge, sum, histogram, exponential_histogram or summary").as_dictionary(),
             Column::label(
                 "temporality",
-                "of sums and histograms: delta (since the point before), cumulative (since start_time), or empty",
+                "of sums and histograms: delta (since the previous point), cumulative (since start_time), or empty",
             )
             .as_dictionary(),
-            Column::boolean("is_monotonic", "of sums: whether it never falls; NULL for other kinds").nullable(),
-            Column::float64("value", "of gauges and sums; NULL for other kinds, or if there is none").nullable(),
-            Column::int64("int_value", "the same, exact, if it was sent as an integer").nullable(),
+            Column::boolean("is_monotonic", "of sums: whether the value never decreases; NULL for other kinds").nullable(),
+            Column::float64("value", "value of gauges and sums; NULL for other kinds, or if there is no value").nullable(),
+            Column::int64("int_value", "exact value of gauges and sums that was sent as an integer; else NULL").nullable(),
             Column::int64("count", "of histograms and summaries: number of values").nullable(),
-            Column::float64("sum", "of histograms and summaries: their sum; NULL if it was not sent").nullable(),
-            Column::float64("min", "of histograms: the least value; NULL if it was not sent").nullable(),
-            Column::float64("max", "of histograms: the greatest value; NULL if it was not sent").nullable(),
-            Column::float64_list("bounds", "of histograms: upper bounds (inclusive) of all buckets but the last")
+            Column::float64("sum", "of histograms and summaries: sum of the values; NULL if it was not sent").nullable(),
+            Column::float64("min", "of histograms: smallest value; NULL if it was not sent").nullable(),
+            Column::float64("max", "of histograms: largest value; NULL if it was not sent").nullable(),
+            Column::float64_list("bounds", "of histograms: inclusive upper bounds of all buckets except the last")
                 .nullable(),
             Column::int64_list("bucket_counts", "of histograms: number of values in each bucket").nullable(),
-            Column::int32("scale", "of exponential histograms: bucket i is from base^i to base^(i+1), base = 2^(2^-scale)")
+            Column::int32("scale", "of exponential histograms: bucket i covers base^i to base^(i+1), with base = \
+                                    2^(2^-scale)")
                 .nullable(),
-            Column::int64("zero_count", "of exponential histograms: number of values around zero").nullable(),
-            Column::float64("zero_threshold", "of exponential histograms: up to which value that is").nullable(),
-            Column::int32("positive_offset", "of exponential histograms: number of the first positive bucket").nullable(),
+            Column::int64("zero_count", "of exponential histograms: number of values in the zero bucket").nullable(),
+            Column::float64("zero_threshold", "of exponential histograms: largest absolute value in the zero bucket").nullable(),
+            Column::int32("positive_offset", "of exponential histograms: index of the first positive bucket").nullable(),
             Column::int64_list("positive_counts", "of exponential histograms: number of values in each").nullable(),
-            Column::int32("negative_offset", "of exponential histograms: number of the first negative bucket").nullable(),
+            Column::int32("negative_offset", "of exponential histograms: index of the first negative bucket").nullable(),
             Column::int64_list("negative_counts", "of exponential histograms: number of values in each").nullable(),
-            Column::float64_list("quantiles", "of summaries: from 0 (least) to 1 (greatest)").nullable(),
-            Column::float64_list("quantile_values", "of summaries: the values at these quantiles").nullable(),
+            Column::float64_list("quantiles", "of summaries: quantiles, from 0 (minimum) to 1 (maximum)").nullable(),
+            Column::float64_list("quantile_values", "of summaries: the values at the quantiles").nullable(),
             Column::binary(
                 "exemplars",
-                "JSONB array of {attributes, time, value, span_id, trace_id}: single values with the span that they \
-                 were measured in",
+                "exemplars: JSONB array of {attributes, time, value, span_id, trace_id}, single values with the \
+                 span in which they were measured",
             ),
-            Column::uint32("flags", "1: there is no value now"),
+            Column::uint32("flags", "1 if the point has no recorded value"),
             Column::jsonb(
                 "properties",
-                "attributes of the point, and otel.scope.… of its scope, a JSONB object; read one with \
+                "attributes of the point, and of its scope as otel.scope.…, a JSONB object; read one with \
                  property_get(properties, 'name')",
             ),
-            Column::jsonb("resource", "attributes of the resource as this sender has them, a JSONB object"),
+            Column::jsonb("resource", "attributes of the resource as sent with this record, a JSONB object"),
         ],
         instances: Instances::GlobalAndPerProcess,
         depends_on: &["processes", "streams", "blocks"],

@@ -10,8 +10,8 @@ register_ingestion_routes! {
         http::routes().merge(grpc::routes()).with_state(Arc::new(Receiver::new(service)))
     })
     .about(
-        "OpenTelemetry: OTLP over HTTP in protobuf and JSON (POST /v1/traces, /v1/logs, /v1/metrics, also below \
-         /ingestion/otlp), OTLP over gRPC",
+        "OpenTelemetry: OTLP over HTTP in protobuf and JSON (POST /v1/traces, /v1/logs, /v1/metrics, also \
+         under /ingestion/otlp), and OTLP over gRPC",
     )
     .listeners(&["http", "otlp-http", "otlp-grpc"])
 }

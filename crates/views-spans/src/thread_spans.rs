@@ -6,20 +6,23 @@ use belvedere_view::prelude::*;
 register_view_set! {
     ViewSet {
         name: "thread_spans",
-        about: "What a thread did when: its calls, as trees",
+        about: "Function calls of a thread, as call trees",
         columns: &[
-            Column::int64("id", "number of the event that began the span among those of its stream; -1 for the thread itself"),
-            Column::int64("parent", "id of the span that it is part of: -1 for the outermost spans, 0 for the thread itself"),
+            Column::int64("id", "number, in the stream, of the event that began the span; -1 for the thread itself"),
+            Column::int64("parent", "id of the enclosing span; -1 for the outermost spans, 0 for the thread itself"),
             Column::uint32("depth", "0 for the thread itself, 1 for the outermost spans"),
-            Column::uint32("hash", "tells places in the code apart: XXH32 of name, file, target and line, chained"),
+            Column::uint32("hash", "identifies the place in the code: chained XXH32 of name, file, target and line"),
             Column::time("begin", "when the span began").event_begin(),
-            Column::time("end", "when the span ended; where its end is not known, how far it is known to have gone on").event_end(),
-            Column::int64("duration", "from begin to end, in nanoseconds"),
-            Column::label("name", "what was done: a function, mostly; the name and the id of the thread for the thread itself"),
-            Column::label("target", "part of the program that did it: a module path or a category"),
-            Column::label("filename", "file of the source code"),
-            Column::uint32("line", "line in that file"),
-            Column::boolean("is_complete", "false: the span's end has not come, or not yet, or was in a block that is missing"),
+            Column::time("end", "when the span ended; if that is unknown, the latest time at which it is known to \
+                                 have been open").event_end(),
+            Column::int64("duration", "nanoseconds from begin to end"),
+            Column::label("name", "name of the span, usually a function; name and id of the thread for the thread \
+                                   itself"),
+            Column::label("target", "part of the program that contains the span: a module path or a category"),
+            Column::label("filename", "source file"),
+            Column::uint32("line", "line in the source file"),
+            Column::boolean("is_complete", "false if the end of the span is unknown: it has not arrived, or its \
+                                            block is missing"),
             Column::jsonb("properties", "properties set at the span's end, a JSONB object; read one with property_get(properties, 'name')"),
         ],
         instances: Instances::PerStream,

@@ -73,12 +73,12 @@ pub(crate) async fn gate(
     let keys = Keys::new(connection.clone());
     if !args.has_provider() && !keys.is_any_live().await? {
         let why = match is_reachable(addresses) {
-            true => "other machines reach this server",
-            false => "callers are asked for keys",
+            true => "other machines can reach this server",
+            false => "this server requires keys",
         };
         bail!(
-            "{why}, and the lake has no key that counts: make one, \
-             'belvedere keys create NAME --rights read,send --lake {}' (or start with --insecure to let everybody in)",
+            "{why}, and the lake has no valid key: create one with \
+             'belvedere keys create NAME --rights read,send --lake {}' (or start with --insecure to require no keys)",
             lake.display()
         );
     }
@@ -98,7 +98,7 @@ pub(crate) async fn gate(
 /// What to say of a server that is reachable and whose connections anybody on the way can read.
 pub(crate) fn warning(security: &Security, addresses: &[SocketAddr]) -> Option<&'static str> {
     (is_reachable(addresses) && security.gate.is_asking() && security.tls.is_none()).then_some(
-        "warning: keys travel in clear text: start with --tls-cert and --tls-key, or let something in front of this \
-         server speak TLS",
+        "warning: keys are sent in clear text: start with --tls-cert and --tls-key, or put a TLS proxy in front of this \
+         server",
     )
 }

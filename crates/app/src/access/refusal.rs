@@ -24,16 +24,17 @@ pub(super) enum Refusal {
 impl Refusal {
     fn text(&self) -> String {
         match self {
-            Self::Unknown => "a key that counts is needed: 'Authorization: Bearer KEY'".to_owned(),
+            Self::Unknown => "a valid key is required: 'Authorization: Bearer KEY'".to_owned(),
             Self::Forbidden(refused) => refused.to_string(),
             Self::Foreign(Foreign::Page) => {
-                "this comes from a web page of another origin, and nobody is asked for keys here".to_owned()
+                "this request comes from a web page of another origin, and this server requires no keys"
+                    .to_owned()
             }
             Self::Foreign(Foreign::Name(name)) => format!(
-                "'{name}' is not a name of this machine's own, and nobody is asked for keys here: use localhost or an \
-                 address, or start the server with --require-keys, or with --insecure to let any name in"
+                "'{name}' is not a name of this machine's own, and this server requires no keys: use localhost or an IP \
+                 address, or start the server with --require-keys, or with --insecure to accept any name"
             ),
-            Self::Unavailable => "who you are can't be found out now: try again".to_owned(),
+            Self::Unavailable => "your key can't be checked at the moment: try again".to_owned(),
         }
     }
 

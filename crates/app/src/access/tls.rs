@@ -18,14 +18,14 @@ pub(crate) fn acceptor(certificates: &Path, key: &Path) -> Result<Tls> {
         .map_err(|e| not_pem(certificates, &e))?;
     if chain.is_empty() {
         bail!(
-            "{} has no certificate: PEM is needed, '-----BEGIN CERTIFICATE-----', the server's own first",
+            "{} has no certificate: expected PEM, '-----BEGIN CERTIFICATE-----', the server's own first",
             certificates.display()
         );
     }
     let private = match PrivateKeyDer::from_pem_slice(&read(key)?) {
         Ok(private) => private,
         Err(PemError::NoItemsFound) => bail!(
-            "{} has no private key: PEM without a password is needed, '-----BEGIN PRIVATE KEY-----'",
+            "{} has no private key: expected PEM without a password, '-----BEGIN PRIVATE KEY-----'",
             key.display()
         ),
         Err(e) => return Err(not_pem(key, &e)),
@@ -37,7 +37,7 @@ pub(crate) fn acceptor(certificates: &Path, key: &Path) -> Result<Tls> {
         .with_single_cert(chain, private)
         .with_context(|| {
             format!(
-                "the certificate {} and the key {} can't be used together",
+                "the certificate {} and the key {} don't match or can't be used",
                 certificates.display(),
                 key.display()
             )
@@ -76,7 +76,7 @@ mod tests {
             (&text, &key, "text has no certificate"),
             (&certificate, &text, "text has no private key"),
             (&key, &key, "key.pem has no certificate"),
-            (&certificate, &wrong_key, "can't be used together"),
+            (&certificate, &wrong_key, "don't match or can't be used"),
         ] {
             let error = format!("{:#}", acceptor(certificate, key).err().unwrap());
             assert!(error.contains(expected), "{error}");

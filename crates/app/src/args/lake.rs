@@ -1,4 +1,4 @@
-//! Where a lake is, and what this process may take for it.
+//! Where a lake is, and the limits of this process.
 
 use super::age;
 use clap::Args;
@@ -11,26 +11,26 @@ pub(crate) struct LakeArgs {
     /// Directory of the lake: SQLite and files
     #[arg(long, value_name = "DIR", default_value = "./belvedere-lake", env = "BELVEDERE_LAKE")]
     pub(crate) lake: PathBuf,
-    /// Metadata database instead of SQLite in the directory: postgres://user:password@host/database
+    /// Catalog database instead of SQLite in the directory: postgres://user:password@host/database
     #[arg(long, value_name = "URL", env = "BELVEDERE_DATABASE", hide_env_values = true)]
     pub(crate) database: Option<String>,
     /// Object store instead of files in the directory: s3://bucket/prefix, gs://…, az://…, file://…;
     /// credentials come from AWS_…, GOOGLE_…, AZURE_… variables
     #[arg(long, value_name = "URL", env = "BELVEDERE_OBJECTS", hide_env_values = true)]
     pub(crate) objects: Option<String>,
-    /// Memory for queries, in MiB; what needs more spills to disk or fails
+    /// Maximum memory for all queries together, in MiB; beyond it, queries spill to disk or fail
     #[arg(long, value_name = "MIB", default_value_t = 2048, env = "BELVEDERE_MEMORY")]
     pub(crate) memory: usize,
-    /// Disk for what all queries together spill, in MiB; those that want more fail
+    /// Maximum disk space for spilling, for all queries together, in MiB; queries that need more fail
     #[arg(long, value_name = "MIB", default_value_t = 10_240, env = "BELVEDERE_SPILL")]
     pub(crate) spill: u64,
-    /// Directory for what queries spill [default: where the operating system has temporary files]
+    /// Directory for spilling [default: the operating system's directory for temporary files]
     #[arg(long, value_name = "DIR", env = "BELVEDERE_SPILL_DIR")]
     pub(crate) spill_dir: Option<PathBuf>,
-    /// How long files and blocks are kept that a new partition replaced, for those who still read them
+    /// Grace period before replaced partitions and expired blocks are deleted, for queries that still read them
     #[arg(long, value_name = "AGE", default_value = "1h", value_parser = age)]
     pub(crate) grace: Duration,
-    /// Largest decompressed buffer of one block, in MiB
+    /// Maximum decompressed size of a buffer of a block, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     pub(crate) max_block: usize,
 }

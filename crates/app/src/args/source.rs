@@ -1,11 +1,11 @@
-//! Who is asked.
+//! The source of a command: a lake or a server.
 
 use super::LakeArgs;
 use clap::{ArgMatches, Args, FromArgMatches};
 #[cfg(feature = "cli-client")]
 use std::path::PathBuf;
 
-/// What is asked: a lake in this process, or a server.
+/// What a command reads: a lake in this process, or a server.
 #[derive(Debug, Clone)]
 pub(crate) struct SourceArgs {
     pub(crate) lake: LakeArgs,
@@ -13,18 +13,18 @@ pub(crate) struct SourceArgs {
     pub(crate) server: ServerArgs,
 }
 
-/// A server that is asked instead of a lake in this process.
+/// A server to query instead of a lake in this process.
 #[cfg(feature = "cli-client")]
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServerArgs {
-    /// Ask a server by FlightSQL instead of opening the lake: grpc://host:50051, or grpc+tls://… if it has a certificate.
-    /// A --lake that is typed goes before the variable.
+    /// Query a server over FlightSQL instead of opening the lake: grpc://host:50051, or grpc+tls://… with TLS. The flag --lake
+    /// overrides the variable.
     #[arg(long, value_name = "URL", env = "BELVEDERE_URL")]
     pub(crate) url: Option<String>,
-    /// API key, or token of an identity provider, for the server
+    /// API key for the server, or token from an identity provider
     #[arg(long, value_name = "KEY", env = "BELVEDERE_API_KEY", hide_env_values = true)]
     pub(crate) api_key: Option<String>,
-    /// File with the certificate, PEM, of the authority that signed the server's; by default the system's are trusted
+    /// PEM file with the certificate of the authority that signed the server's [default: the system's authorities]
     #[arg(long, value_name = "FILE", env = "BELVEDERE_TLS_CA")]
     pub(crate) tls_ca: Option<PathBuf>,
 }
@@ -69,7 +69,7 @@ fn server(matches: &ArgMatches) -> Result<ServerArgs, clap::Error> {
     match typed {
         Some(name) if is_typed("url") => Err(clap::Error::raw(
             clap::error::ErrorKind::ArgumentConflict,
-            format!("--url asks a server, and --{name} opens a lake: leave one of them out\n"),
+            format!("--url connects to a server, and --{name} opens a lake: use only one of them\n"),
         )),
         Some(_) => Ok(ServerArgs { url: None, ..server }),
         None => Ok(server),

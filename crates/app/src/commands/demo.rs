@@ -27,7 +27,7 @@ const FIRST_BLOCKS: u32 = 4;
 
 /// Questions, and what answers them; `{process}` is the id of the demo's program.
 const QUERIES: &[(&str, &str)] = &[
-    ("Which processes are there?", "SELECT exe, computer, start_time FROM processes"),
+    ("Which processes have sent data?", "SELECT exe, computer, start_time FROM processes"),
     #[cfg(feature = "log")]
     (
         "What do they log?",
@@ -42,7 +42,7 @@ const QUERIES: &[(&str, &str)] = &[
     ),
     #[cfg(feature = "spans")]
     (
-        "Where does the time go?",
+        "Where does their time go?",
         "SELECT depth, name, count(*) AS calls, sum(duration) / 1e6 AS milliseconds \
          FROM process_spans('{process}', 'thread') WHERE depth > 0 GROUP BY depth, name ORDER BY depth, name",
     ),
@@ -54,8 +54,8 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
         Some(address) => {
             if !address.ip().is_loopback() {
                 bail!(
-                    "other machines would reach {address}, and the demo asks nobody for keys: listen on loopback, or \
-                     start 'belvedere serve'"
+                    "other machines can reach {address}, and the demo does not authenticate callers: use a loopback address, \
+                     or run 'belvedere serve'"
                 );
             }
             listen("http", address).await?
@@ -121,9 +121,7 @@ async fn first_rows(lake: &Lake, program: &mut Program, since: i64) -> Result<Uu
         }
         program.check()?;
         if began.elapsed() > PATIENCE {
-            bail!(
-                "the demo's program sent nothing for {PATIENCE:?}; run with BELVEDERE_LOG=debug to see more"
-            );
+            bail!("the demo program sent nothing for {PATIENCE:?}; set BELVEDERE_LOG=debug to find out more");
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -138,11 +136,11 @@ fn say_what_next(args: &DemoArgs, url: &str, process: Uuid) -> std::io::Result<(
     };
     writeln!(
         std::io::stdout(),
-        "The program goes on sending until you press Ctrl-C. Meanwhile, in another terminal:\n\n  \
+        "The program keeps sending until you press Ctrl-C. Meanwhile, try these in another terminal:\n\n  \
          {program} sql --lake {lake}\n  \
          {program} query --lake {lake} \"SELECT count(*) FROM log_entries WHERE level <= 3\"\n  \
          {program} schema log_entries{trace}\n\n\
-         To see a program of your own, set MICROMEGAS_TELEMETRY_URL={url} and start it."
+         To see a program of your own, start it with MICROMEGAS_TELEMETRY_URL={url}."
     )
 }
 
@@ -151,7 +149,7 @@ struct Program(Child);
 
 impl Program {
     fn start(url: &str) -> Result<Self> {
-        let program = std::env::current_exe().context("the path of this program is not known")?;
+        let program = std::env::current_exe().context("the path of this executable is unknown")?;
         Command::new(program)
             .args(["demo-program", url])
             // what the environment says is meant for other programs
@@ -161,12 +159,12 @@ impl Program {
             .stderr(Stdio::inherit())
             .spawn()
             .map(Self)
-            .context("the demo's program could not be started")
+            .context("the demo program could not be started")
     }
 
     fn check(&mut self) -> Result<()> {
         match self.0.try_wait()? {
-            Some(status) => bail!("the demo's program ended early: {status}"),
+            Some(status) => bail!("the demo program ended early: {status}"),
             None => Ok(()),
         }
     }

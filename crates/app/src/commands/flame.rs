@@ -31,7 +31,7 @@ pub(crate) async fn flame(args: FlameArgs) -> Result<()> {
     lake.close().await;
     outcome?;
     note!(
-        "{}: {} spans, {:.3} ms in all; open it with a browser",
+        "{}: {} spans, {:.3} ms in total; open it in a browser",
         args.output.display(),
         HumanCount(graph.spans()),
         graph.total() as f64 / 1e6
@@ -53,8 +53,8 @@ async fn streams(lake: &Lake, id: Uuid) -> Result<(String, Vec<StreamInfo>)> {
     }
     let Some(process) = catalog.process(id).await? else {
         bail!(
-            "there is neither a stream nor a process {id} in this lake: \
-             SELECT process_id, exe FROM processes, SELECT stream_id FROM streams list those that there are"
+            "no stream or process {id} in this lake: SELECT process_id, exe FROM processes and \
+             SELECT stream_id FROM streams list them"
         );
     };
     let mut threads = catalog.streams_of(id).await?;

@@ -13,22 +13,18 @@ pub(crate) async fn fsck(args: FsckArgs) -> Result<()> {
     let report = checked?;
     writeln!(
         std::io::stdout(),
-        "{} partitions, of {} of them the rows compared with their blocks",
+        "{} partitions, {} of them compared with their blocks",
         report.partitions,
         report.compared
     )?;
     writeln!(std::io::stdout(), "{} objects with blocks, {} payloads read", report.objects, report.payloads)?;
     if report.waiting > 0 {
-        writeln!(
-            std::io::stdout(),
-            "{} blocks wait for the announcement of their stream or their process",
-            report.waiting
-        )?;
+        writeln!(std::io::stdout(), "{} blocks are waiting for their stream or process", report.waiting)?;
     }
     if report.unused > 0 {
         writeln!(
             std::io::stdout(),
-            "{} partitions are of views or schemas that this binary does not have",
+            "{} partitions belong to views or schemas that this binary does not have",
             report.unused
         )?;
     }
@@ -49,8 +45,8 @@ pub(crate) async fn fsck(args: FsckArgs) -> Result<()> {
         return Ok(());
     }
     let hint = match report.findings.iter().any(|f| f.can_be_repaired && !f.is_repaired) {
-        true => "; --repair mends what can be made again",
+        true => "; --repair fixes those that can be rebuilt",
         false => "",
     };
-    bail!("{open} findings{hint}")
+    bail!("{open} problems found{hint}")
 }

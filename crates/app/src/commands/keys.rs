@@ -22,7 +22,7 @@ async fn create(args: CreateKeyArgs) -> Result<()> {
     let expires = match args.expires {
         Some(age) => {
             let at = i64::try_from(age.as_nanos()).ok().and_then(|age| now().checked_add(age));
-            Some(at.context("--expires is too far away")?)
+            Some(at.context("--expires is too far in the future")?)
         }
         None => None,
     };
@@ -32,7 +32,7 @@ async fn create(args: CreateKeyArgs) -> Result<()> {
     let (key, secret) = made?;
     let until = key.expires.map_or_else(|| "it is revoked".to_owned(), to_rfc3339);
     note!(
-        "made the key '{}' ({}) with the rights {}, which counts until {until}; this is the only time that it is shown:",
+        "created the key '{}' ({}) with the rights {}, valid until {until}; it is shown only once:",
         key.name,
         key.key_id,
         key.rights
@@ -92,6 +92,6 @@ async fn revoke(args: RevokeKeyArgs) -> Result<()> {
             );
             Ok(())
         }
-        None => bail!("there is no key '{}' to revoke: 'belvedere keys list' shows all", args.key),
+        None => bail!("no key '{}' to revoke: 'belvedere keys list' lists all keys", args.key),
     }
 }

@@ -50,7 +50,7 @@ pub(crate) async fn connect_existing(args: &LakeArgs) -> Result<Arc<LakeConnecti
 
 fn no_lake(args: &LakeArgs) -> anyhow::Error {
     anyhow!(
-        "there is no lake in {0}: 'belvedere serve --lake {0}' makes one, 'belvedere demo' shows one",
+        "no lake in {0}: 'belvedere serve --lake {0}' creates one, 'belvedere demo' one with sample data",
         args.lake.display()
     )
 }
@@ -70,7 +70,7 @@ fn options(args: &LakeArgs) -> Result<LakeOptions> {
 /// The range of event time that the flags ask for.
 pub(crate) fn range(args: &RangeArgs) -> Result<TimeRange> {
     let bound = |text: &Option<String>, flag: &str| {
-        text.as_deref().map(parse_bound).transpose().with_context(|| format!("--{flag} can't be used"))
+        text.as_deref().map(parse_bound).transpose().with_context(|| format!("--{flag} is not valid"))
     };
     Ok(TimeRange { begin: bound(&args.begin, "begin")?, end: bound(&args.end, "end")? })
 }

@@ -35,13 +35,13 @@ async fn dry_run(lake: &Lake, retention: &Retention) -> Result<()> {
     if retention.is_all() {
         writeln!(
             std::io::stdout(),
-            "everything is kept: say what is not with --keep-blocks, --keep-views, --keep-view"
+            "everything is kept: set a retention with --keep-blocks, --keep-views or --keep-view"
         )?;
         return Ok(());
     }
     let expired = lake.what_would_expire(retention).await?;
     if expired.is_empty() {
-        writeln!(std::io::stdout(), "nothing would go")?;
+        writeln!(std::io::stdout(), "nothing would be deleted")?;
     }
     for expired in expired {
         writeln!(std::io::stdout(), "{expired}")?;
@@ -97,7 +97,7 @@ async fn once(lake: &Lake, retention: &Retention) -> Result<()> {
     for (instance, sum) in &sums {
         let merged = match sum.merged {
             0 => String::new(),
-            n => format!(", {n} merged of smaller ones"),
+            n => format!(", {n} merged from smaller ones"),
         };
         writeln!(
             std::io::stdout(),
@@ -114,9 +114,7 @@ async fn once(lake: &Lake, retention: &Retention) -> Result<()> {
         writeln!(std::io::stdout(), "everything is up to date")?;
     }
     if failed > 0 {
-        bail!(
-            "{failed} view instances could not be brought up to date; what they are missing is decoded at each query"
-        );
+        bail!("{failed} view instances could not be brought up to date; queries decode what is missing");
     }
     Ok(())
 }

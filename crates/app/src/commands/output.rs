@@ -19,8 +19,8 @@ impl NewFile {
         let mut unfinished = path.as_os_str().to_owned();
         unfinished.push(".unfinished");
         let unfinished = PathBuf::from(unfinished);
-        let file =
-            File::create(&unfinished).with_context(|| format!("{} can't be made", unfinished.display()))?;
+        let file = File::create(&unfinished)
+            .with_context(|| format!("{} can't be created", unfinished.display()))?;
         Ok(Self { path: path.to_owned(), unfinished, file: BufWriter::new(file), is_finished: false })
     }
 

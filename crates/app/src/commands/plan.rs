@@ -43,8 +43,7 @@ pub(crate) async fn plan(args: PlanArgs) -> Result<()> {
     let decoded =
         |f: &dyn Fn(&PlannedSet) -> u64| planned.iter().filter(|s| s.is_decoded).map(f).sum::<u64>();
     note!(
-        "{} blocks ({}) would be decoded in the background, {} ({}) when somebody asks; {} partitions ({}) would not be \
-         read any more",
+        "{} blocks ({}) would be decoded in the background, {} ({}) on demand; {} partitions ({}) would no longer be read",
         HumanCount(decoded(&|s| s.global.blocks)),
         HumanBytes(decoded(&|s| s.global.bytes)),
         HumanCount(decoded(&|s| s.on_demand.blocks)),
@@ -59,10 +58,10 @@ pub(crate) async fn plan(args: PlanArgs) -> Result<()> {
 fn what(set: &PlannedSet) -> String {
     let is_open = set.global.blocks > 0 || set.on_demand.blocks > 0;
     let text = match (set.is_known, set.stale.partitions > 0, is_open) {
-        (false, _, _) => "not in this binary: left as it is",
-        (true, true, true) => "changed: would be made again",
-        (true, true, false) => "changed: was made again already",
-        (true, false, true) => "not all of it is made yet",
+        (false, _, _) => "not in this binary: left unchanged",
+        (true, true, true) => "changed: would be rebuilt",
+        (true, true, false) => "changed: already rebuilt",
+        (true, false, true) => "not fully materialized yet",
         (true, false, false) => "up to date",
     };
     text.to_owned()

@@ -16,7 +16,7 @@ pub(crate) async fn query(args: QueryArgs) -> Result<()> {
     let by_extension = args.output.as_deref().and_then(Format::of_file);
     let format = args.format.or(by_extension).unwrap_or(Format::Table);
     if args.output.is_none() && format.is_binary() && std::io::stdout().is_terminal() {
-        bail!("{format:?} is not for a terminal: name a file with --output FILE");
+        bail!("{format:?} can't be written to a terminal: use --output FILE");
     }
     let range = range(&args.range)?;
     let source = Source::open(&args.source).await?;
@@ -66,7 +66,7 @@ pub(crate) fn warn_of_faults(report: &QueryReport) {
     let ignored = report.ignored_events();
     if ignored > 0 {
         note!(
-            "warning: {ignored} events fit nothing, an end without a begin for instance: see /metrics, events_ignored"
+            "warning: {ignored} events have no row, such as an end without a begin: see events_ignored in /metrics"
         );
     }
     let count = report.fault_count();
@@ -74,7 +74,7 @@ pub(crate) fn warn_of_faults(report: &QueryReport) {
         return;
     }
     let blocks = if count == 1 { "1 block".to_owned() } else { format!("{count} blocks") };
-    note!("warning: {blocks} could not be read, the rows are missing from this answer:");
+    note!("warning: {blocks} could not be read; their rows are missing from this result:");
     for fault in report.faults().iter().take(3) {
         note!(
             "  {} block {} of process {}: {}",

@@ -10,7 +10,7 @@ pub(crate) fn schema(args: SchemaArgs) -> Result<()> {
     let assembly = linked::assembly()?;
     if let Some(directory) = &args.output {
         std::fs::create_dir_all(directory)
-            .with_context(|| format!("the directory {} can't be made", directory.display()))?;
+            .with_context(|| format!("the directory {} can't be created", directory.display()))?;
         for (name, page) in pages(&assembly) {
             let path = directory.join(name);
             std::fs::write(&path, page).with_context(|| format!("{} can't be written", path.display()))?;
@@ -20,7 +20,7 @@ pub(crate) fn schema(args: SchemaArgs) -> Result<()> {
     let only = args.view_set.as_deref();
     let known: Vec<&str> = assembly.view_sets().map(|s| s.name).collect();
     if let Some(name) = only.filter(|name| !known.contains(name)) {
-        bail!("view set {name} not found; there are {}", known.join(", "));
+        bail!("view set {name} not found; available: {}", known.join(", "));
     }
     let text = match args.format {
         SchemaFormat::Json => as_json(&assembly, only),

@@ -105,7 +105,7 @@ async fn listen_too(name: &'static str, wanted: Option<ListenAt>, port: u16) -> 
         None => match TcpListener::bind(("127.0.0.1", port)).await {
             Ok(listener) => Ok(Some(listener)),
             Err(e) => {
-                note!("not listening {name} 127.0.0.1:{port}: {e}; '--{name} ADDR' names another address");
+                note!("not listening {name} 127.0.0.1:{port}: {e}; use '--{name} ADDR' for another address");
                 Ok(None)
             }
         },
@@ -116,7 +116,7 @@ async fn listen_too(name: &'static str, wanted: Option<ListenAt>, port: u16) -> 
 pub(crate) async fn listen(name: &str, address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
         format!(
-            "{address} can't be listened on: another program may have it, '--{name} 127.0.0.1:0' picks a free port"
+            "can't listen on {address}: another program may be using it; '--{name} 127.0.0.1:0' picks a free port"
         )
     })
 }
@@ -216,7 +216,7 @@ impl Server {
         }
         let stop = tokio::spawn(async move {
             stop.await;
-            tracing::info!("stopping: requests under way come to their end");
+            tracing::info!("stopping: waiting for running requests");
             let _ = stopping.send(true);
         });
         let too_late = async {
@@ -235,7 +235,7 @@ impl Server {
         };
         tokio::select! {
             served = all_served => served?,
-            () = too_late => tracing::warn!("some requests took longer than {GRACE:?} and were cut off"),
+            () = too_late => tracing::warn!("some requests took longer than {GRACE:?} and were aborted"),
         }
         stop.abort();
         if let Some(background) = background {
@@ -335,7 +335,7 @@ impl Readiness {
                 tracing::warn!("not ready: {e}");
                 (StatusCode::SERVICE_UNAVAILABLE, "the lake can't be used\n").into_response()
             }
-            Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the lake does not answer\n").into_response(),
+            Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the lake does not respond\n").into_response(),
         }
     }
 }

@@ -90,7 +90,7 @@ async fn of_server(source: &Source, range: TimeRange, args: &TraceArgs) -> Resul
     while let Some(batch) = rows.batches.try_next().await? {
         for (id, piece) in chunks(&batch)? {
             if id != next {
-                anyhow::bail!("the server sent piece {id} of the trace where piece {next} belongs");
+                anyhow::bail!("the server sent chunk {id} of the trace instead of chunk {next}");
             }
             next += 1;
             bytes += piece.len() as u64;
@@ -108,7 +108,7 @@ fn chunks(batch: &arrow::array::RecordBatch) -> Result<Vec<(i32, &[u8])>> {
     use arrow::array::AsArray;
     use arrow::datatypes::Int32Type;
 
-    let other = "perfetto_trace_chunks gives no pieces of a trace: is the server of another version?";
+    let other = "perfetto_trace_chunks returned no chunks of a trace: does the server have another version?";
     let ids = batch.column_by_name("chunk_id").and_then(|c| c.as_primitive_opt::<Int32Type>());
     let pieces = batch.column_by_name("chunk_data").and_then(|c| c.as_binary_opt::<i32>());
     let (ids, pieces) = ids.zip(pieces).context(other)?;

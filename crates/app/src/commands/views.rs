@@ -55,10 +55,12 @@ async fn list(source: &Source) -> Result<()> {
 fn shown(batch: &RecordBatch) -> Result<RecordBatch> {
     let texts = |name: &str| -> Result<&StringArray> {
         let column = batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
-        column.with_context(|| format!("list_view_sets() gives no texts {name}: is it another version?"))
+        column.with_context(|| {
+            format!("list_view_sets() has no text column {name}: does the server have another version?")
+        })
     };
     let hashes = batch.column_by_name("current_schema_hash").and_then(|c| c.as_binary_opt::<i32>());
-    let hashes = hashes.context("list_view_sets() gives no bytes current_schema_hash")?;
+    let hashes = hashes.context("list_view_sets() has no binary column current_schema_hash")?;
     let (crates, versions) = (texts("crate_name")?, texts("crate_version")?);
     let made = |f: &dyn Fn(usize) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values((0..batch.num_rows()).map(f)))

@@ -12,11 +12,11 @@ use std::path::Path;
 /// Formats of answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// Columns side by side, for people; long texts are cut
+    /// A table for people; long values are truncated
     Table,
     /// One array of objects
     Json,
-    /// One object a line
+    /// One object per line
     Ndjson,
     /// Comma-separated values with a header
     Csv,

@@ -151,7 +151,7 @@ pub(crate) async fn serve(
             // they were gone before we came
             Err(e) if is_about_the_other_end(&e) => {}
             Err(e) => {
-                tracing::error!("no connection can be taken for now: {e}");
+                tracing::error!("connections can't be accepted for now: {e}");
                 tokio::select! {
                     () = &mut stop => break,
                     () = tokio::time::sleep(PAUSE) => {}
@@ -221,7 +221,7 @@ impl Server {
         match outcome {
             Ok(Ok(stream)) => Some(stream),
             Ok(Err(e)) => {
-                tracing::debug!(%peer, "no TLS: {e}");
+                tracing::debug!(%peer, "TLS handshake failed: {e}");
                 None
             }
             Err(_) => {
@@ -253,7 +253,7 @@ impl Server {
             }
             // all of it, since nobody can take back what waits for a window of HTTP/2
             () = answers.stalled(self.limits.answer) => {
-                tracing::debug!(%peer, "a connection was ended: nothing of an answer was taken for long");
+                tracing::debug!(%peer, "closed a connection: the client read nothing of a response for too long");
             }
         }
     }

@@ -47,7 +47,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Opening<I> {
                 .deadline
                 .as_mut()
                 .poll(context)
-                .map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "nothing was asked"))),
+                .map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "no request arrived"))),
             Poll::Ready(read) => {
                 let new = buffer.filled().get(before..).unwrap_or_default();
                 let rest = PREFACE.get(waiting.matched..).unwrap_or_default();

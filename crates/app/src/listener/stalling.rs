@@ -37,7 +37,7 @@ impl<I> Stalling<I> {
         deadline
             .as_mut()
             .poll(context)
-            .map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "nothing of the answer was taken")))
+            .map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "the client read nothing of the response")))
     }
 }
 

@@ -182,7 +182,7 @@ fn a_lake_that_is_not_there_is_not_made_by_asking() {
     let output = Command::new(BELVEDERE).args(["query", "SELECT 1", "--lake"]).arg(&lake).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.contains("there is no lake in") && stderr.contains("belvedere serve"), "{stderr}");
+    assert!(stderr.contains("no lake in") && stderr.contains("belvedere serve"), "{stderr}");
     assert!(!lake.exists());
 }
 
@@ -248,7 +248,7 @@ fn statements_from_a_pipe_are_answered_until_one_fails() {
     let (code, said, _) = run("\\d log_entries");
     assert!(code == Some(0) && said.contains("1 fatal, 2 error") && said.contains("msg"), "{said}");
     let (code, _, errors) = run("\\nope");
-    assert!(code == Some(1) && errors.contains("\\h lists those"), "{errors}");
+    assert!(code == Some(1) && errors.contains("\\h lists all commands"), "{errors}");
 }
 
 #[test]

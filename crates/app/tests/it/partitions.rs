@@ -136,7 +136,7 @@ fn a_view_that_is_a_file_in_the_lake_is_a_view_like_any_other() {
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
     assert!(
-        error.contains("views/wrong.sql can't be used: its header needs a line '-- group: …'"),
+        error.contains("views/wrong.sql is not usable: its header needs a line '-- group: …'"),
         "{error}"
     );
     assert_eq!(place.query(sql), live);
@@ -183,7 +183,7 @@ fn a_view_that_fails_costs_the_others_nothing() {
     std::fs::write(folder.join("writes.sql"), writes).unwrap();
     let listed = place.command("views").output().unwrap();
     let warning = String::from_utf8(listed.stderr).unwrap();
-    assert!(warning.contains("views/writes.sql can't be used: one SQL query is needed"), "{warning}");
+    assert!(warning.contains("views/writes.sql is not usable: expected one SQL query"), "{warning}");
     assert!(String::from_utf8(listed.stdout).unwrap().contains("a_fails"));
 }
 

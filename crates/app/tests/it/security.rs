@@ -82,7 +82,7 @@ fn each_key_lets_in_where_its_rights_do() {
             (status, body.as_str()),
             (
                 401,
-                "{\"error\":{\"kind\":\"rights\",\"message\":\"a key that counts is needed: 'Authorization: Bearer KEY'\",\
+                "{\"error\":{\"kind\":\"rights\",\"message\":\"a valid key is required: 'Authorization: Bearer KEY'\",\
                  \"query_id\":null}}\n"
             )
         );
@@ -117,8 +117,8 @@ fn the_command_line_asks_with_a_key_and_hears_why_it_may_not() {
     };
     assert_eq!(ask(Some(&guarded.read)), (true, "one\n1\n".to_owned(), String::new()));
     for (key, why) in [
-        (None, "a key that counts is needed"),
-        (Some("bvk_wrong"), "a key that counts is needed"),
+        (None, "a valid key is required"),
+        (Some("bvk_wrong"), "a valid key is required"),
         (Some(&*guarded.send), "'sender' lacks the right 'read'"),
     ] {
         let (is_answered, _, stderr) = ask(key);
@@ -204,7 +204,7 @@ fn who_has_no_key_is_refused_before_a_body_is_read_and_heads_are_bounded() {
 fn keys_are_shown_once_listed_without_their_text_and_revoked_by_name_or_id() {
     let place = Place::new();
     let output = keys(&place, &["create", "early"]);
-    assert!(!output.status.success() && text(&output.stderr).contains("there is no lake in"));
+    assert!(!output.status.success() && text(&output.stderr).contains("no lake in"));
     place.serve(&[]).stop();
     let key = make_key(&place, "one", "read,send");
     let output = keys(&place, &["create", "one"]);
@@ -227,7 +227,7 @@ fn keys_are_shown_once_listed_without_their_text_and_revoked_by_name_or_id() {
     assert!(keys(&place, &["revoke", rows[1]["key_id"].as_str().unwrap()]).status.success());
     assert!(keys(&place, &["revoke", "one"]).status.success());
     let output = keys(&place, &["revoke", "one"]);
-    assert!(!output.status.success() && text(&output.stderr).contains("there is no key 'one' to revoke"));
+    assert!(!output.status.success() && text(&output.stderr).contains("no key 'one' to revoke"));
     assert!(list().iter().all(|row| row["state"] == "revoked"));
 }
 
@@ -259,7 +259,7 @@ fn off_loopback_keys_are_asked_for_and_without_any_there_is_no_server() {
     assert_eq!(said.iter().filter(|line| line.starts_with("belvedere: ")).count(), 1, "{said:?}");
     let key = make_key(&place, "only", "read");
     let (mut child, said) = serve_and_listen(&place, &reachable);
-    assert!(said.iter().any(|line| line.contains("keys travel in clear text")), "{said:?}");
+    assert!(said.iter().any(|line| line.contains("keys are sent in clear text")), "{said:?}");
     let port = said.last().unwrap().rsplit_once(':').unwrap().1.to_owned();
     let mut connection: Connection = Server::connect_to(&format!("127.0.0.1:{port}"));
     assert_eq!(connection.get("/metrics").0, 401);

@@ -493,7 +493,7 @@ fn a_trace_shows_what_the_program_counted_and_a_flame_graph_all_of_its_time() {
         assert!(svg.contains("traffic_gen_old::plane_board"));
     }
     let unknown = place.command("flame").arg("00000000-0000-0000-0000-000000000000").output().unwrap();
-    assert!(String::from_utf8_lossy(&unknown.stderr).contains("neither a stream nor a process"));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("no stream or process"));
     let unknown = place.command("trace").arg("00000000-0000-0000-0000-000000000000").output().unwrap();
     assert!(!unknown.status.success() && !place.directory.path().join("trace.pftrace.unfinished").exists());
 }

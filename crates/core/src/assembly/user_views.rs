@@ -112,7 +112,7 @@ impl UserViews {
         self.lock().looked = Instant::now();
         if let Err(e) = self.load().await {
             tracing::warn!(
-                "the folder '{FOLDER}' of the lake can't be read, its views stay as they are: {e:#}"
+                "the folder '{FOLDER}' of the lake can't be read, its views stay unchanged: {e:#}"
             );
         }
     }
@@ -133,7 +133,7 @@ impl UserViews {
         let mut waiting = Vec::new();
         for (key, _, size) in &files {
             if *size > LARGEST {
-                problems.push(format!("{key} can't be used: it is larger than {LARGEST} bytes"));
+                problems.push(format!("{key} is not usable: it is larger than {LARGEST} bytes"));
                 continue;
             }
             let bytes = store.get(&key.as_str().into()).await?.bytes().await?;
@@ -157,7 +157,7 @@ impl UserViews {
                 }
             }
             if failed.is_empty() || registrations.len() == before {
-                problems.extend(failed.iter().map(|(key, _, e)| format!("{key} can't be used: {e:#}")));
+                problems.extend(failed.iter().map(|(key, _, e)| format!("{key} is not usable: {e:#}")));
                 break;
             }
             waiting = failed.into_iter().map(|(key, text, _)| (key, text)).collect();
@@ -275,17 +275,18 @@ impl Definition {
             match assembly.view_sets().find(|s| s.name == table) {
                 Some(set) if matches!(set.source, Source::Query(_)) => {
                     bail!(
-                        "'{table}' is made anew at each query and can't be kept in parts: read what it reads"
+                        "'{table}' is computed for each query and can't be materialized in parts: read what \
+                         it reads"
                     )
                 }
                 Some(set) => depends_on.push(set.name),
-                None => bail!("'{table}' is no view set: only view sets can be read, by their names"),
+                None => bail!("'{table}' is not a view set: only view sets can be read, by their names"),
             }
         }
         // what shows the same rows for whatever blocks would be counted again for each of them
         let follows_blocks = |name: &&str| factory.get_global_view(name).is_some_and(|v| v.follows_blocks());
         if !depends_on.iter().any(follows_blocks) {
-            bail!("its SQL must read a view set whose rows come with blocks, 'blocks' itself for one");
+            bail!("its SQL must read a view set whose rows come with blocks, such as 'blocks' itself");
         }
         let sql = SqlSource {
             extract: leak(&self.extract),
@@ -299,7 +300,7 @@ impl Definition {
                 .push(self.column(field, columns.iter().all(|c: &Column| c.event_time == EventTime::None))?);
         }
         if let Some(missing) = self.group.iter().find(|g| columns.iter().all(|c| c.name != **g)) {
-            bail!("its SQL gives no column '{missing}' to group by");
+            bail!("its SQL has no column '{missing}' to group by");
         }
         Ok(Box::leak(Box::new(Registration {
             crate_name: "the lake's folder 'views'",
@@ -323,7 +324,8 @@ impl Definition {
         let name = leak(field.name());
         let Some(column_type) = ColumnType::of_engine(field.data_type()) else {
             bail!(
-                "the column {name} is {}, which view sets don't have: cast it, to BIGINT, DOUBLE or VARCHAR say",
+                "the column {name} is {}, which view sets don't support: cast it, for example to BIGINT, \
+                 DOUBLE or VARCHAR",
                 field.data_type()
             );
         };

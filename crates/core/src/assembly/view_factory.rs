@@ -33,7 +33,7 @@ pub fn view_factory(
             runtime: runtime.clone(),
             dependencies: factory.restricted_to(view_set.depends_on),
         };
-        let failed = || format!("view set {} of {crate_name} could not be made", view_set.name);
+        let failed = || format!("view set {} of {crate_name} could not be created", view_set.name);
         let maker = match view_set.source {
             Source::Blocks(_) => block_view_maker(context),
             Source::Sql(sql) => sql_view_maker(context, sql),

@@ -144,12 +144,12 @@ impl Lake {
         let listener = |progress: Progress| match progress {
             Progress::Filling { .. } => {}
             Progress::Made { instance, blocks, rows, bytes } => {
-                tracing::info!(instance, blocks, rows, bytes, "a partition was made");
+                tracing::info!(instance, blocks, rows, bytes, "published a partition");
             }
             // who saw it fail has said so
             Progress::Failed { .. } => {}
             Progress::Expired(expired) => tracing::info!("{expired}"),
-            Progress::Deleted { files } => tracing::info!(files, "files that nothing refers to were deleted"),
+            Progress::Deleted { files } => tracing::info!(files, "deleted files that nothing refers to"),
         };
         let worker = MaintenanceWorker {
             lake: self,
@@ -163,7 +163,7 @@ impl Lake {
             loop {
                 tokio::time::sleep(config.every).await;
                 if let Err(e) = worker.round(config, &mut done).await {
-                    tracing::warn!("background work was interrupted, it goes on: {e:#}");
+                    tracing::warn!("background work was interrupted and will continue: {e:#}");
                 }
             }
         };
@@ -354,7 +354,7 @@ impl MaintenanceWorker<'_> {
     ) -> bool {
         self.failures.note(instance, outcome.is_err());
         let Err(e) = outcome else { return true };
-        tracing::error!(instance, "partitions can't be made, this will be tried again: {e:#}");
+        tracing::error!(instance, "partitions can't be materialized, will retry: {e:#}");
         let metrics = builder.scan.connection().metrics();
         metrics.maintenance_failures.get_or_create(&[("view_set", view_set.to_owned())]).inc();
         (self.listener)(Progress::Failed { instance: instance.to_owned(), reason: format!("{e:#}") });

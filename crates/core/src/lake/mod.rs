@@ -158,7 +158,7 @@ impl Lake {
     /// or if its rows are not kept in partitions.
     pub fn instance_partitions(&self, view_set: &str, instance: &str) -> Result<InstancePartitions> {
         let view = self.views.current().factory.make_view(view_set, instance)?;
-        let instance = view.instance().context("the view's rows are not kept in partitions")?.clone();
+        let instance = view.instance().context("the rows of the view are not materialized")?.clone();
         Ok(InstancePartitions::new(self.partition_builder(), instance))
     }
 

@@ -99,7 +99,7 @@ impl Lease<'_> {
 
     pub(crate) async fn release(self) {
         if let Err(e) = self.builder.catalog().release(&self.job, self.owner).await {
-            tracing::debug!(job = self.job, "a lease was not given back, it will expire: {e}");
+            tracing::debug!(job = self.job, "a lease was not released and will expire: {e}");
         }
     }
 }

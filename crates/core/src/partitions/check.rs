@@ -85,7 +85,8 @@ impl Check<'_> {
         let is_repaired = self.repair
             && is_replaceable
             && self.builder.catalog().retire(&[id], self.builder.expiry()).await? > 0;
-        let lost = if is_replaceable { "" } else { "; its blocks are gone, its rows can't be made again" };
+        let lost =
+            if is_replaceable { "" } else { "; its blocks were deleted, so its rows can't be rebuilt" };
         self.report.findings.push(Finding {
             text: format!("partition {id} of {} {} ({file}): {what}{lost}", p.view_set, p.instance),
             can_be_repaired: is_replaceable,
@@ -122,7 +123,8 @@ impl Check<'_> {
                 let key = (p.view_set.clone(), p.instance.clone(), p.schema_hash.clone(), stream);
                 let others = ends.entry(key).or_default();
                 if others.iter().any(|o| !o.intersect(covered).is_empty()) {
-                    self.partition_is_wrong(partition, "another one covers some of the same blocks").await?;
+                    self.partition_is_wrong(partition, "another partition covers some of the same blocks")
+                        .await?;
                     continue;
                 }
                 others.push(covered);
@@ -170,7 +172,7 @@ impl Check<'_> {
         match store.head(&key.as_str().into()).await {
             Ok(file) if file.size as i64 == p.file_size => Ok(None),
             Ok(file) => Ok(Some(format!("the file has {} bytes instead of {}", file.size, p.file_size))),
-            Err(object_store::Error::NotFound { .. }) => Ok(Some("the file is not there".to_owned())),
+            Err(object_store::Error::NotFound { .. }) => Ok(Some("the file is missing".to_owned())),
             Err(e) => Err(e.into()),
         }
     }
@@ -210,7 +212,10 @@ impl Check<'_> {
         };
         self.report.compared += 1;
         Ok((found != expected).then(|| {
-            format!("its rows are not those of its blocks ({} rows, {} expected)", found.rows, expected.rows)
+            format!(
+                "its rows differ from those of its blocks ({} rows, {} expected)",
+                found.rows, expected.rows
+            )
         }))
     }
 
@@ -238,12 +243,12 @@ impl Check<'_> {
                 let wrong = match store.head(&key.as_str().into()).await {
                     Ok(object) if object.size as i64 >= *length => continue,
                     Ok(object) => format!("it ends at byte {}, blocks in it at {length}", object.size),
-                    Err(object_store::Error::NotFound { .. }) => "it is not there".to_owned(),
+                    Err(object_store::Error::NotFound { .. }) => "it is missing".to_owned(),
                     Err(e) => return Err(e.into()),
                 };
                 self.report.findings.push(Finding {
                     text: format!(
-                        "object {key}: {wrong}; the rows of its blocks are lost where no partition has them"
+                        "object {key}: {wrong}; the rows of its blocks are lost unless a partition has them"
                     ),
                     can_be_repaired: false,
                     is_repaired: false,

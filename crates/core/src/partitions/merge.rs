@@ -187,7 +187,7 @@ impl PartitionBuilder {
                 let plan: Arc<dyn ExecutionPlan> = match order {
                     Some(order) => Arc::new(SortPreservingMergeExec::new(order, plan)),
                     None if instance.sort_order().is_empty() => plan,
-                    None => bail!("the order of the rows of {} is not known", instance.name()),
+                    None => bail!("the order of the rows of {} is unknown", instance.name()),
                 };
                 datafusion::physical_plan::execute_stream(plan, self.views.task(&scan)?)?
             }

@@ -35,7 +35,7 @@ impl PartitionBuilder {
         let orphans: Vec<String> =
             self.orphans().await?.into_iter().filter(|o| !o.is_young).map(|o| o.key).collect();
         if !orphans.is_empty() {
-            tracing::warn!(files = orphans.len(), "files that were never published are deleted");
+            tracing::warn!(files = orphans.len(), "deleting files that were never published");
         }
         self.scan.connection().delete(&orphans).await?;
         deleted += orphans.len() as u64;

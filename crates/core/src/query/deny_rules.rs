@@ -63,7 +63,7 @@ impl DenyRules {
         };
         let DenialRecord { rule_id, reason, .. } = &rule.denial;
         if let Err(e) = lake.catalog().touch_denial(*rule_id, now()).await {
-            tracing::warn!("that rule {rule_id} denied a query can't be written down: {e}");
+            tracing::warn!("can't record that rule {rule_id} denied a query: {e}");
         }
         Err(QueryError::Denied(format!(
             "query denied by rule {rule_id} (reason: {reason}); ask an admin to lift it with \
@@ -121,7 +121,7 @@ impl DenyRules {
                     FRESH
                 }
                 Err(e) => {
-                    tracing::warn!("the rules that deny queries can't be read, the last ones hold: {e}");
+                    tracing::warn!("deny rules can't be read, the previous ones stay in effect: {e}");
                     RETRY
                 }
             };
@@ -137,7 +137,7 @@ impl Rule {
         match condition(&denial.match_expr) {
             Ok(condition) => Some(Self { denial, condition }),
             Err(e) => {
-                tracing::warn!("rule {} is passed over: {e}", denial.rule_id);
+                tracing::warn!("deny rule {} is ignored: {e}", denial.rule_id);
                 None
             }
         }
@@ -150,7 +150,7 @@ impl Rule {
                 value.as_boolean_opt().is_some_and(|value| value.iter().next().flatten().unwrap_or(false))
             }
             Err(e) => {
-                tracing::warn!("rule {} is passed over: {e}", self.denial.rule_id);
+                tracing::warn!("deny rule {} is ignored: {e}", self.denial.rule_id);
                 false
             }
         }
@@ -204,10 +204,10 @@ fn row(query: &RunningQuery) -> Result<RecordBatch> {
 pub(super) fn condition(text: &str) -> Result<Arc<dyn PhysicalExpr>> {
     let wrong = |why: String| {
         let shown: String = text.chars().take(200).collect();
-        DataFusionError::Plan(format!("the condition '{shown}' can't be used: {why}"))
+        DataFusionError::Plan(format!("the condition '{shown}' is not valid: {why}"))
     };
     if text.len() > LONGEST_CONDITION {
-        return Err(wrong(format!("it has {} bytes, {LONGEST_CONDITION} is the most", text.len())));
+        return Err(wrong(format!("it has {} bytes, at most {LONGEST_CONDITION} are allowed", text.len())));
     }
     let schema = DFSchema::try_from(schema())?;
     // of a rule there is one row, and few at once
@@ -215,12 +215,12 @@ pub(super) fn condition(text: &str) -> Result<Arc<dyn PhysicalExpr>> {
     let session = SessionContext::new_with_state(engine::session_state(&memory).build());
     let expr = session.parse_sql_expr(text, &schema).map_err(|e| wrong(e.strip_backtrace()))?;
     if expr.column_refs().is_empty() {
-        return Err(wrong("it looks at no column, and so would be met by every query or by none".to_owned()));
+        return Err(wrong("it uses no column, so it would match every query or none".to_owned()));
     }
     let condition = session.create_physical_expr(expr, &schema).map_err(|e| wrong(e.strip_backtrace()))?;
     match condition.data_type(schema.as_arrow())? {
         DataType::Boolean => Ok(condition),
-        other => Err(wrong(format!("it is of type {other}, a Boolean is needed"))),
+        other => Err(wrong(format!("its type is {other}, expected Boolean"))),
     }
 }
 
@@ -292,10 +292,10 @@ mod tests {
     fn a_condition_is_boolean_and_about_the_query() {
         assert!(condition("client = 'grafana' AND sql LIKE '%measures%'").is_ok());
         for (text, why) in [
-            ("1 = 1", "looks at no column"),
+            ("1 = 1", "uses no column"),
             ("client", "of type Utf8"),
             ("nobody = 'x'", "nobody"),
-            ("client = ", "can't be used"),
+            ("client = ", "is not valid"),
         ] {
             let error = condition(text).unwrap_err().to_string();
             assert!(error.contains(why), "{text}: {error}");

@@ -14,7 +14,7 @@ pub enum QueryError {
     #[error("{0}")]
     Sql(String),
     /// The query wants more than it is allowed: narrow it, or raise the limit.
-    #[error("the query needs more than it is allowed: {0}")]
+    #[error("the query exceeded a limit: {0}")]
     Resources(String),
     /// Whoever asks may not have that: ask an administrator.
     #[error("{0}")]
@@ -107,8 +107,8 @@ fn of_spilling(text: String) -> QueryError {
     // the engine has no error of its own for its limit, and names the setting
     match text.contains("max_temp_directory_size") {
         true => QueryError::Resources(
-            "it spills to disk what does not fit into its memory, and all queries together may not spill more: narrow \
-             it, try again when there are fewer, or allow queries more memory or more disk"
+            "all queries together have reached the limit on disk space for spilling: narrow the query, try again when \
+             fewer queries are running, or raise the limits on disk space or memory"
                 .to_owned(),
         ),
         false => QueryError::Internal(text),

@@ -40,7 +40,7 @@ pub(super) fn register(session: &SessionContext, assembly: &Arc<Assembly>) -> Re
     };
     let catalog = session
         .catalog(CATALOG)
-        .ok_or_else(|| DataFusionError::Internal(format!("there is no catalogue {CATALOG}")))?;
+        .ok_or_else(|| DataFusionError::Internal(format!("there is no catalog {CATALOG}")))?;
     catalog.register_schema(INFORMATION_SCHEMA, Arc::new(schema))?;
     Ok(())
 }

@@ -106,16 +106,16 @@ impl MemoryPool for QueryMemory {
         let consumer = reservation.consumer().name();
         if let Err(used) = self.lake.try_grow(additional) {
             return Err(DataFusionError::ResourcesExhausted(format!(
-                "{consumer} wants {additional} bytes more, and all queries together have {used} of {} bytes of memory: \
-                 try again when there are fewer, or give the lake more memory",
+                "{consumer} needs {additional} more bytes, but all queries together already use {used} of {} \
+                 bytes of memory: try again when fewer queries are running, or raise the memory limit of the lake",
                 self.lake.limit
             )));
         }
         if self.shared.try_grow(reservation, additional).is_err() {
             self.lake.used.fetch_sub(additional, Ordering::Relaxed);
             return Err(DataFusionError::ResourcesExhausted(format!(
-                "{consumer} wants {additional} bytes more, and the query has {} of {} bytes of memory, shared by what \
-                 it does at once: narrow it, or allow a query more memory",
+                "{consumer} needs {additional} more bytes, but the query already uses {} of {} bytes of memory, \
+                 which its operators share: narrow the query, or raise the memory limit per query",
                 self.used(),
                 self.limit
             )));
@@ -149,7 +149,7 @@ mod tests {
             (Arc::new(QueryMemory::new(lake.clone(), 60)), Arc::new(QueryMemory::new(lake.clone(), 60)));
         let (one, other) = (reservation(&first), reservation(&second));
         one.try_grow(60).unwrap();
-        assert!(one.try_grow(1).unwrap_err().to_string().contains("the query has 60 of 60 bytes"));
+        assert!(one.try_grow(1).unwrap_err().to_string().contains("the query already uses 60 of 60 bytes"));
         assert!(other.try_grow(41).unwrap_err().to_string().contains("all queries together have 60 of 100"));
         other.try_grow(40).unwrap();
         drop(one);

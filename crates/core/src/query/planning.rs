@@ -76,7 +76,7 @@ async fn planning<T: Send + 'static, H: Send + 'static>(
     match planned.await {
         Ok((planned, held)) => Ok((planned?, held)),
         Err(_) => Err(QueryError::Internal(
-            "planning the query broke off, which is a fault of the server: its log says more".to_owned(),
+            "planning the query failed inside the server: its log has details".to_owned(),
         )),
     }
 }
@@ -191,7 +191,7 @@ fn check_parameters(frame: &DataFrame, values: &ParamValues) -> Result<(), Query
             let last = wanted.iter().filter_map(|name| name.trim_start_matches('$').parse().ok()).max();
             match last.unwrap_or(0) {
                 last if values.len() > last => Err(QueryError::Sql(format!(
-                    "{} values were given, but the statement has {last} parameters",
+                    "the statement has {last} parameters, but {} values were given",
                     values.len()
                 ))),
                 _ => Ok(()),

@@ -70,11 +70,13 @@ impl Functions {
         if let Some(name) = made.iter().find(|name| !documented(name)) {
             return Err(invalid(
                 name,
-                "nothing says what it is and which right it needs: give it a FunctionDoc",
+                "it has no documentation and no required right: give it a FunctionDoc",
             ));
         }
         match self.docs.iter().find(|doc| !made.contains(&doc.name)) {
-            Some(doc) => Err(invalid(doc.name, "it has a FunctionDoc, but is not made: correct the name")),
+            Some(doc) => {
+                Err(invalid(doc.name, "it has a FunctionDoc but no implementation: correct the name"))
+            }
             None => Ok(()),
         }
     }

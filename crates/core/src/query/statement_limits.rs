@@ -22,7 +22,7 @@ const MOST_RELATIONS: usize = 500;
 pub fn check_length(sql: &str) -> Result<(), QueryError> {
     match sql.len() {
         bytes if bytes > MOST_BYTES => Err(QueryError::Sql(format!(
-            "the statement has {bytes} bytes, more than {MOST_BYTES}: values are better sent as rows or parameters"
+            "the statement has {bytes} bytes, more than {MOST_BYTES}: send values as rows or parameters"
         ))),
         _ => Ok(()),
     }
@@ -43,16 +43,16 @@ pub(super) fn check(sql: &str) -> Result<(), QueryError> {
     };
     match (count, statement.depth(), statement.relations) {
         (count, _, _) if count > MOST_TOKENS => {
-            too_large("words and signs:", count, MOST_TOKENS, "ask in several statements")
+            too_large("tokens:", count, MOST_TOKENS, "split it into several statements")
         }
         (_, longest, _) if longest > LONGEST_EXPRESSION => too_large(
-            "an expression of words and signs:",
+            "an expression with tokens:",
             longest,
             LONGEST_EXPRESSION,
             "write x IN (…) for x = … OR x = …, or ask in several statements",
         ),
         (_, _, relations) if relations > MOST_RELATIONS => {
-            too_large("subqueries and tables:", relations, MOST_RELATIONS, "ask in several statements")
+            too_large("subqueries and tables:", relations, MOST_RELATIONS, "split it into several statements")
         }
         _ => Ok(()),
     }

@@ -139,7 +139,7 @@ async fn a_query_that_spills_more_than_it_may_fails_alone_and_leaves_nothing() {
                   FROM generate_series(1, 2000000))";
     let error = lake.sql(sorted).await.unwrap_err();
     assert!(
-        matches!(&error, super::QueryError::Resources(why) if why.contains("spills to disk")),
+        matches!(&error, super::QueryError::Resources(why) if why.contains("disk space for spilling")),
         "{error:?}"
     );
     assert_eq!(number(&lake, "SELECT count(*) FROM generate_series(1, 10)", TimeRange::ALL).await, 10);

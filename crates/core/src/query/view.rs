@@ -138,7 +138,7 @@ impl ViewFactory {
     /// Adds a view set; an error if there is one of that name.
     pub fn add_view_set(&mut self, view_set_name: String, maker: Arc<dyn ViewMaker>) -> Result<()> {
         if self.view_sets.contains_key(&view_set_name) {
-            bail!("view set {view_set_name} is there already");
+            bail!("view set {view_set_name} already exists");
         }
         self.view_sets.insert(view_set_name, maker);
         Ok(())

@@ -81,7 +81,8 @@ impl Assembly {
                     return Err(AssemblyError::Invalid {
                         what: format!("the registration {other:?}"),
                         crate_name: r.crate_name.to_owned(),
-                        reason: "this version of belvedere-core does not know its kind".to_owned(),
+                        reason: "this version of belvedere-core does not know its kind of registration"
+                            .to_owned(),
                     });
                 }
             }
@@ -194,7 +195,7 @@ impl Assembly {
                     return Err(unusable(
                         set,
                         crate_name,
-                        "it has a maker, and another source too".to_owned(),
+                        "it has both a maker and another source".to_owned(),
                     ));
                 }
                 None => {
@@ -238,7 +239,7 @@ impl Assembly {
         let filled: BTreeSet<&str> = source.decoder.columns().iter().copied().collect();
         for name in &filled {
             match set.columns.iter().find(|c| c.name == *name) {
-                None => return Err(invalid(format!("there is no column '{name}'"))),
+                None => return Err(invalid(format!("the view set has no column '{name}'"))),
                 Some(c) if c.origin != Origin::Decoder => {
                     return Err(invalid(format!("the column '{name}' is filled by core")));
                 }
@@ -250,24 +251,29 @@ impl Assembly {
             .iter()
             .find(|c| c.origin == Origin::Decoder && !c.nullable && !filled.contains(c.name));
         if let Some(column) = forgotten {
-            return Err(invalid(format!("nothing fills the column '{}', which has no NULLs", column.name)));
+            return Err(invalid(format!("no value for the column '{}', which is not nullable", column.name)));
         }
         if let Decoder::Chain(_) = source.decoder {
             if set.instances.has_global() {
                 return Err(invalid(
-                    "what is decoded along streams has instances of processes or streams only".to_owned(),
+                    "a stateful decoder supports only instances of processes or streams".to_owned(),
                 ));
             }
             let of_blocks = |c: &&Column| matches!(c.origin, Origin::BlockId | Origin::InsertTime);
             if let Some(column) = set.columns.iter().find(of_blocks) {
-                return Err(invalid(format!("'{}' is of one block, its rows are not", column.name)));
+                return Err(invalid(format!(
+                    "'{}' belongs to one block, but a row of a stateful decoder can \
+                                            come from several",
+                    column.name
+                )));
             }
         }
         let sources = self.sources.entry(set.name).or_default();
         let kind = |s: &BlockSource| std::mem::discriminant(&s.decoder);
         if sources.iter().any(|s| kind(s) != kind(&source)) {
             return Err(invalid(
-                "other sources of the view set are decoded in the other way: along streams, or not"
+                "another source of the view set has the other kind of decoder: either all of them are \
+                 stateful, or none"
                     .to_owned(),
             ));
         }
@@ -308,36 +314,39 @@ fn check_view_set(set: &'static ViewSet, crate_name: &str) -> Result<(), Assembl
         })
     };
     if set.name.is_empty() || set.about.is_empty() || set.columns.is_empty() {
-        return invalid("a name, a description and columns are needed".to_owned());
+        return invalid("it needs a name, a description and columns".to_owned());
     }
     if set.name == PARTIALS {
-        return invalid("that is what the merge of a view calls its rows".to_owned());
+        return invalid("the name is reserved for the rows that merge SQL reads".to_owned());
     }
     // it becomes a folder in the object store and a table in SQL
     if !set.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
-        return invalid("a name has lower-case letters, digits and '_' only".to_owned());
+        return invalid("its name can only contain lower-case letters, digits and '_'".to_owned());
     }
     if let Source::Sql(sql) = &set.source {
         if let Some(missing) = sql.sort.iter().find(|s| set.columns.iter().all(|c| c.name != **s)) {
-            return invalid(format!("its rows can't be sorted by '{missing}': there is no such column"));
+            return invalid(format!("its rows can't be sorted by '{missing}': it has no such column"));
         }
         let has_time = |what| set.columns.iter().find(|c| c.event_time == what);
         let times = [has_time(EventTime::Instant), has_time(EventTime::Begin), has_time(EventTime::End)];
         if let Some(time) = times.into_iter().flatten().find(|c| !sql.sort.contains(&c.name)) {
-            return invalid(format!("rows of different '{}' must not become one: sort by it", time.name));
+            return invalid(format!(
+                "rows with different '{}' must not be merged into one: sort by it",
+                time.name
+            ));
         }
         if set.instances != Instances::Global {
-            return invalid("what is SQL over others has the instance 'global' only".to_owned());
+            return invalid("a SQL view has only the instance 'global'".to_owned());
         }
     }
     let mut seen = BTreeSet::new();
     if let Some(column) = set.columns.iter().find(|c| !seen.insert(c.name)) {
-        return invalid(format!("the column '{}' is there twice", column.name));
+        return invalid(format!("the column '{}' is declared twice", column.name));
     }
     let count = |what| set.columns.iter().filter(|c| c.event_time == what).count();
     match (count(EventTime::Instant), count(EventTime::Begin), count(EventTime::End)) {
         (0, 0, 0) | (1, 0, 0) | (0, 1, 1) => Ok(()),
-        _ => invalid("the time of an event is one instant, or one begin and one end".to_owned()),
+        _ => invalid("event time must be one instant, or one begin and one end".to_owned()),
     }
 }
 
@@ -385,7 +394,8 @@ fn check_query(
     let is_alone = |kind: &&&str| **kind != "global" && !read().any(|s| s.instances.kinds().contains(kind));
     match kinds.iter().find(is_alone) {
         Some(kind) => failed(format!(
-            "it has the instance kind '{kind}', and nothing that it reads has: every instance would be the same"
+            "it has the instance kind '{kind}', but nothing that it reads has: every instance would be the \
+             same"
         )),
         None => Ok(()),
     }
@@ -399,7 +409,7 @@ fn check_kept(set: &'static ViewSet, crate_name: &str, all: &ByName) -> Result<(
             set,
             crate_name,
             format!(
-                "it is kept in parts, and '{}' is made anew at each query: read what that reads",
+                "it is materialized in parts, but '{}' is computed for each query: read what that reads",
                 read.name
             ),
         )),

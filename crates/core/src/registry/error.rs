@@ -36,12 +36,13 @@ pub enum AssemblyError {
     },
     /// View sets that depend on each other.
     #[error(
-        "view sets depend on each other in a cycle: {0}; take one of them out of the depends_on of the one before it"
+        "view sets depend on each other in a cycle: {0}; remove one of them from the depends_on of the one \
+         before it"
     )]
     Cycle(String),
     /// A crate that was built for another version of the extension surface.
     #[error(
-        "{crate_name} was built for version {found} of the extension surface, this program has version \
+        "{crate_name} was built for version {found} of the extension API, but this program has version \
          {expected}: build both with the same version of belvedere-core"
     )]
     ApiVersion {
@@ -54,8 +55,8 @@ pub enum AssemblyError {
     },
     /// A crate that should have registered something.
     #[error(
-        "the crate {0} is linked in but registered nothing: it is built with another version of \
-         belvedere-core, or nothing refers to it (`use the_crate as _;`)"
+        "the crate {0} is linked but registered nothing: it was built with another version of belvedere-core, \
+         or nothing refers to it (`use the_crate as _;`)"
     )]
     NothingRegistered(String),
     /// A registration that contradicts itself.
@@ -79,6 +80,6 @@ pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> S
     } else if known.is_empty() {
         String::new()
     } else {
-        format!("; there are {}", known.join(", "))
+        format!("; available: {}", known.join(", "))
     }
 }

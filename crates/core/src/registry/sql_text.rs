@@ -12,7 +12,7 @@ pub(crate) const PARTIALS: &str = "partials";
 /// Names of the tables that a query reads, sorted; those that it defines itself left out.
 pub(crate) fn tables_of(sql: &str) -> Result<Vec<String>> {
     let statements = Parser::parse_sql(&GenericDialect {}, sql)?;
-    let [Statement::Query(query)] = statements.as_slice() else { bail!("one SQL query is needed") };
+    let [Statement::Query(query)] = statements.as_slice() else { bail!("expected one SQL query") };
     let name = |name: String| name.trim_matches('"').to_owned();
     let defined: Vec<String> =
         query.with.iter().flat_map(|w| &w.cte_tables).map(|t| name(t.alias.name.to_string())).collect();

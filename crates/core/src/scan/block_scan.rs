@@ -269,7 +269,7 @@ pub(crate) async fn note_fault(
         stream_id = %block.info.stream_id,
         process_id = %block.info.process_id,
         view_set,
-        "a block can't be read, its rows are missing: {reason}"
+        "a block can't be read; its rows are missing: {reason}"
     );
     connection.metrics().blocks_unreadable.get_or_create(&[("view_set", view_set.to_owned())]).inc();
     // a task of its own: a transaction must not stay open because nobody takes rows

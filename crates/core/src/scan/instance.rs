@@ -21,7 +21,7 @@ impl Scope {
         let id = || {
             Uuid::try_parse(instance_id).with_context(|| {
                 format!(
-                    "'{instance_id}' is not an instance of {}: a {} id is needed, a UUID",
+                    "'{instance_id}' is not an instance of {}: expected a {} id, which is a UUID",
                     set.name,
                     set.instances.kinds().last().unwrap_or(&"process")
                 )
@@ -30,11 +30,11 @@ impl Scope {
         Ok(match (set.instances, instance_id) {
             (Instances::Global | Instances::GlobalAndPerProcess, "global") => Self::Global,
             (Instances::Global, other) => {
-                bail!("{} has the instance 'global' only, there is no '{other}'", set.name)
+                bail!("{} has only the instance 'global', not '{other}'", set.name)
             }
             (Instances::PerProcess | Instances::PerStream, "global") => {
                 bail!(
-                    "{1} has no global instance: name a {0} with view_instance('{1}', '<{0} id>')",
+                    "{1} has no global instance: select a {0} with view_instance('{1}', '<{0} id>')",
                     set.instances.kinds().last().unwrap_or(&"process"),
                     set.name
                 )

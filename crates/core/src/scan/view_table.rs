@@ -74,7 +74,7 @@ impl ViewTable {
             Ok(())
         } else {
             Err(DataFusionError::Plan(format!(
-                "there is no {what} {id} in this lake: SELECT {what}_id FROM {what}{} lists those that there are",
+                "there is no {what} {id} in this lake: SELECT {what}_id FROM {what}{} lists all",
                 if what == "process" { "es" } else { "s" }
             )))
         }

@@ -179,7 +179,7 @@ fn attributed(caller: &Caller, client: &ClientInfo) -> Result<ClientInfo, QueryE
         |claim: &String| *claim == caller.name || caller.email.as_ref().is_some_and(|email| claim == email);
     match [&client.user_id, &client.user_email].into_iter().flatten().find(|claim| !is_theirs(claim)) {
         Some(claim) => Err(QueryError::Rights(format!(
-            "'{}' can't ask for '{claim}': only a key can speak for other users",
+            "'{}' can't query on behalf of '{claim}': only a key can act for other users",
             caller.name
         ))),
         None => Ok(ClientInfo { user_id: None, user_email: None, ..client.clone() }),
@@ -187,9 +187,7 @@ fn attributed(caller: &Caller, client: &ClientInfo) -> Result<ClientInfo, QueryE
 }
 
 fn vanished(query_id: Uuid) -> QueryError {
-    QueryError::Internal(format!(
-        "query {query_id} broke off, which is a fault of the server: its log says more"
-    ))
+    QueryError::Internal(format!("query {query_id} failed inside the server: its log has details"))
 }
 
 /// How a query came to its end, once it has.
@@ -294,10 +292,11 @@ impl Work {
         let ended = tokio::select! {
             biased;
             by = self.query.cancelled() => {
-                Err(QueryError::Cancelled(format!("the query was ended by '{by}'")))
+                Err(QueryError::Cancelled(format!("the query was cancelled by '{by}'")))
             }
             () = over => Err(QueryError::TooLong(format!(
-                "the query took longer than {time:?}: narrow it, its range of time say, or allow queries more time"
+                "the query took longer than {time:?}: narrow it, preferably its time range, or raise the time \
+                 limit"
             ))),
             done = task.join_next() => match done {
                 Some(Ok(done)) => done,
@@ -334,7 +333,7 @@ impl Work {
             false => self.queue.turn(&format!("{:?}", self.query.caller.identity), self.query.user()).await,
         };
         let turn = turn.map_err(|full| {
-            QueryError::Resources(format!("{} queries are waiting already: try again later", full.waiting))
+            QueryError::Resources(format!("{} queries are already waiting: try again later", full.waiting))
         })?;
         self.progress().stages.waited = self.query.arrived.elapsed();
         self.query.is_running.store(true, Ordering::Relaxed);

@@ -146,7 +146,7 @@ pub(super) fn write(query: &RunningQuery, end: &End, stages: Stages, work: PlanW
     };
     match serde_json::to_string(&record) {
         Ok(line) => tracing::info!(target: "query_audit", "{line}"),
-        Err(e) => tracing::error!(target: "query_audit", "query {} can't be written down: {e}", query.id),
+        Err(e) => tracing::error!(target: "query_audit", "query {} can't be recorded: {e}", query.id),
     }
 }
 

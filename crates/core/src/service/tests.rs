@@ -160,7 +160,7 @@ async fn only_a_caller_who_may_speaks_for_others() {
     request.client.user_id = Some("joe".to_owned());
     let error = rows(&service, request).await.unwrap_err();
     assert!(
-        matches!(&error, QueryError::Rights(why) if why.contains("'jane' can't ask for 'joe'")),
+        matches!(&error, QueryError::Rights(why) if why.contains("'jane' can't query on behalf of 'joe'")),
         "{error}"
     );
 }

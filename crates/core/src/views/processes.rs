@@ -20,27 +20,27 @@ belvedere_view::register_view_set! {
         name: "processes",
         about: "Processes: runs of instrumented programs",
         columns: &[
-            Column::utf8("process_id", "id of the process, chosen by itself"),
-            Column::utf8("exe", "executable, with its path where the client knows it"),
-            Column::utf8("username", "login name of the user who ran it"),
-            Column::utf8("realname", "full name of the user who ran it"),
-            Column::utf8("computer", "machine that it ran on"),
+            Column::utf8("process_id", "id of the process, chosen by the process"),
+            Column::utf8("exe", "executable, with its path if the client knows it"),
+            Column::utf8("username", "login name of the user who ran the process"),
+            Column::utf8("realname", "full name of the user who ran the process"),
+            Column::utf8("computer", "machine that the process ran on"),
             Column::utf8("distro", "operating system of the machine"),
             Column::utf8("cpu_brand", "CPU of the machine"),
-            Column::int64("tsc_frequency", "ticks per second; 0 when unknown"),
+            Column::int64("tsc_frequency", "ticks per second; 0 if unknown"),
             Column::time("start_time", "start of the process").event_begin(),
-            Column::int64("start_ticks", "tick count at the start"),
-            Column::time("insert_time", "when the server received the announcement"),
-            Column::utf8("parent_process_id", "instrumented process that started it; empty if unknown"),
+            Column::int64("start_ticks", "tick count at the start of the process"),
+            Column::time("insert_time", "when the server received it"),
+            Column::utf8("parent_process_id", "parent process, if it is instrumented; empty if unknown"),
             Column::property_list("properties", "properties set by the program and its client library"),
-            Column::time("last_update_time", "when the server received its latest block; NULL without blocks")
+            Column::time("last_update_time", "when the server received the latest block; NULL without blocks")
                 .nullable(),
             Column::int64(
                 "last_block_end_ticks",
-                "latest end of its blocks, in ticks since its start; NULL without blocks",
+                "end of the last block, in ticks since the start of the process; NULL without blocks",
             )
             .nullable(),
-            Column::time("last_block_end_time", "latest end of its blocks; NULL without blocks")
+            Column::time("last_block_end_time", "end of the last block; NULL without blocks")
                 .nullable()
                 .event_end(),
         ],

@@ -24,11 +24,12 @@ belvedere_view::register_view_set! {
             Column::utf8("process_id", "process that the stream comes from"),
             Column::binary("dependencies_metadata", "CBOR descriptions of the types in the dependencies"),
             Column::binary("objects_metadata", "CBOR descriptions of the types in the objects"),
-            Column::text_list("tags", "what it is about: log, metrics, cpu, net, image, trace"),
-            Column::property_list("properties", "properties: the thread's name and id for cpu streams"),
-            Column::time("insert_time", "when the server received the announcement"),
+            Column::text_list("tags", "kind of the stream: log, metrics, cpu, net, image, trace"),
+            Column::property_list("properties", "properties of the stream; for cpu streams, the name and id of the \
+                                                 thread"),
+            Column::time("insert_time", "when the server received it"),
             Column::utf8("format", "encoding of payloads: micromegas-transit for native clients"),
-            Column::time("last_update_time", "when the server received its latest block; NULL without blocks")
+            Column::time("last_update_time", "when the server received the latest block; NULL without blocks")
                 .nullable(),
         ],
         instances: Instances::Global,

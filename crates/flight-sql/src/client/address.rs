@@ -22,9 +22,8 @@ impl std::str::FromStr for Address {
     type Err = String;
 
     fn from_str(url: &str) -> Result<Self, String> {
-        let wrong = |reason: &str| {
-            format!("'{url}' is no address of a server: {reason}, like grpc://localhost:50051")
-        };
+        let wrong =
+            |reason: &str| format!("'{url}' is not a server address: {reason}, as in grpc://localhost:50051");
         let (scheme, rest) = url.trim().split_once("://").ok_or_else(|| wrong("it needs a scheme"))?;
         let is_encrypted = match scheme.to_ascii_lowercase().as_str() {
             "grpc" | "grpc+tcp" | "http" => false,
@@ -33,14 +32,14 @@ impl std::str::FromStr for Address {
         };
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         if authority.is_empty() || authority.contains(['/', '@', '?', '#', ' ']) {
-            return Err(wrong("behind the scheme stand a host and a port and nothing else"));
+            return Err(wrong("only a host and a port can follow the scheme"));
         }
         // colons within brackets are an IPv6 address's own
         let behind_brackets = authority.rsplit(']').next().unwrap_or(authority);
         let authority = match behind_brackets.rsplit_once(':') {
             None => format!("{authority}:{PORT}"),
             Some((host, _)) if host.contains(':') => {
-                return Err(wrong("an IPv6 address stands in brackets"));
+                return Err(wrong("an IPv6 address must be in brackets"));
             }
             Some((_, port)) if port.parse::<u16>().is_err() => {
                 return Err(wrong("its port must be a number up to 65535"));

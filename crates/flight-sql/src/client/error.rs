@@ -71,9 +71,10 @@ impl From<Status> for ClientError {
         let said = without_query_id(status.message());
         // what comes from the transport and not from a server has its reason behind it
         let message = match (said.is_empty(), status.source()) {
-            (_, Some(cause)) => format!("the connection broke: {}", with_causes(cause)),
+            (_, Some(cause)) => format!("the connection was lost: {}", with_causes(cause)),
             (false, None) if said.starts_with("grpc-status header missing") => {
-                "what answers there is not FlightSQL: 'belvedere serve' says where that is, 'listening flight-sql …'"
+                "the server there does not speak FlightSQL: 'belvedere serve' prints the address, 'listening \
+                 flight-sql …'"
                     .to_owned()
             }
             (true, None) => status.code().description().to_owned(),
@@ -87,7 +88,9 @@ impl From<FlightError> for ClientError {
     fn from(error: FlightError) -> Self {
         match error {
             FlightError::Tonic(status) => (*status).into(),
-            other => Self::new(ErrorKind::Server, format!("the server's answer can't be read: {other}")),
+            other => {
+                Self::new(ErrorKind::Server, format!("the response of the server can't be read: {other}"))
+            }
         }
     }
 }

@@ -83,7 +83,7 @@ impl Client {
         let address: Address = url.parse().map_err(wrong)?;
         let header = |text: String, what: &str| {
             MetadataValue::<Ascii>::try_from(text)
-                .map_err(|_| wrong(format!("{what} has characters that can't be sent: check it")))
+                .map_err(|_| wrong(format!("{what} has characters that can't be sent")))
         };
         let authorization = match &options.api_key {
             Some(key) => {
@@ -95,7 +95,7 @@ impl Client {
         };
         let client_type = header(options.client_type.clone(), "the kind of client")?;
         let endpoint = Endpoint::from_shared(address.endpoint())
-            .map_err(|e| wrong(format!("'{url}' is no address of a server: {e}")))?
+            .map_err(|e| wrong(format!("'{url}' is not a server address: {e}")))?
             .connect_timeout(PATIENCE)
             .tcp_keepalive(Some(KEEP_ALIVE))
             .http2_keep_alive_interval(KEEP_ALIVE)
@@ -106,7 +106,8 @@ impl Client {
             (false, None) => endpoint,
             (false, Some(_)) => {
                 return Err(wrong(format!(
-                    "a certificate is of no use for {url}, which is not encrypted: write grpc+tls:// if the server has one"
+                    "{url} is not encrypted, so it needs no certificate: use grpc+tls:// if the server uses \
+                     TLS"
                 )));
             }
             (true, certificate) => {
@@ -116,7 +117,7 @@ impl Client {
                     None => config.with_native_roots(),
                 };
                 let failed = |e: tonic::transport::Error| {
-                    wrong(format!("certificates can't be used: {}", error::with_causes(&e)))
+                    wrong(format!("the certificates can't be used: {}", error::with_causes(&e)))
                 };
                 endpoint.tls_config(config).map_err(failed)?
             }
@@ -124,15 +125,15 @@ impl Client {
         let channel = endpoint.connect().await.map_err(|e| {
             let hint = match address.is_encrypted {
                 true => "",
-                false => " (a server with a certificate is at grpc+tls://)",
+                false => " (if the server uses TLS, write grpc+tls://)",
             };
             let causes = error::with_causes(&e);
             let hint = match causes.contains("CaUsedAsEndEntity") {
-                true => " (its certificate is one of an authority, CA:TRUE: servers need one with CA:FALSE)",
+                true => " (its certificate is a CA certificate, CA:TRUE: servers need one with CA:FALSE)",
                 false => hint,
             };
             let text = format!(
-                "{url} can't be reached: {causes}; is 'belvedere serve' listening there for FlightSQL?{hint}"
+                "can't connect to {url}: {causes}; is 'belvedere serve' listening there for FlightSQL?{hint}"
             );
             ClientError::new(ErrorKind::Unreachable, text)
         })?;
@@ -170,7 +171,7 @@ impl Client {
                     }
                 }
                 None => {
-                    let text = format!("{} answered without columns: is it a FlightSQL server?", self.url);
+                    let text = format!("{} returned no columns: is it a FlightSQL server?", self.url);
                     return Err(ClientError::new(ErrorKind::Server, text));
                 }
             }
@@ -224,14 +225,14 @@ mod tests {
         assert!(error.to_string().contains("grpc+tls://"), "{error}");
         let options = ClientOptions { api_key: Some("a\nb".to_owned()), ..ClientOptions::default() };
         let error = Client::connect("grpc://127.0.0.1:1", &options).await.unwrap_err();
-        assert_eq!(error.to_string(), "the API key has characters that can't be sent: check it");
+        assert_eq!(error.to_string(), "the API key has characters that can't be sent");
     }
 
     #[tokio::test]
     async fn a_server_that_is_not_there_is_named() {
         let error = Client::connect("grpc://127.0.0.1:1", &ClientOptions::default()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unreachable);
-        assert!(error.to_string().starts_with("grpc://127.0.0.1:1 can't be reached: "), "{error}");
+        assert!(error.to_string().starts_with("can't connect to grpc://127.0.0.1:1: "), "{error}");
     }
 
     #[test]

@@ -22,10 +22,10 @@ use uuid::Uuid;
 
 /// The actions that there are, with what is said of them.
 const ACTIONS: [(&str, &str); 4] = [
-    ("CreatePreparedStatement", "Plans a query that is to be run later, with values for its parameters"),
-    ("ClosePreparedStatement", "Ends the use of a prepared statement"),
-    ("CancelFlightInfo", "Ends a query, by what GetFlightInfo said of it"),
-    ("CancelQuery", "The same in the words of older clients"),
+    ("CreatePreparedStatement", "Plans a query to be run later, with values for its parameters"),
+    ("ClosePreparedStatement", "Closes a prepared statement"),
+    ("CancelFlightInfo", "Cancels a query, by its FlightInfo"),
+    ("CancelQuery", "Cancels a query, for older clients"),
 ];
 
 /// The actions that there are.
@@ -38,7 +38,7 @@ pub(super) fn all() -> impl Iterator<Item = ActionType> {
 /// What is said to whoever wants a transaction.
 pub(super) fn no_transactions() -> Status {
     Status::unimplemented(
-        "there are no transactions: every query sees all that was acknowledged before it began",
+        "transactions are not supported: every query sees all data that was acknowledged before it started",
     )
 }
 
@@ -76,7 +76,7 @@ impl FlightSql {
                 Err(Status::unimplemented("Substrait plans are not supported: send the query as SQL"))
             }
             other => Err(Status::unimplemented(format!(
-                "the action '{other}' is not supported: ListActions tells which are"
+                "the action '{other}' is not supported: ListActions lists those that are"
             ))),
         }
     }
@@ -84,9 +84,7 @@ impl FlightSql {
     /// Ends the query whose id is in the ticket of its info, or beside it.
     fn cancel(&self, info: Option<FlightInfo>, asker: &Asker) -> Result<CancelStatus, Status> {
         let query_id = info.as_ref().and_then(query_id).ok_or_else(|| {
-            Status::invalid_argument(
-                "no query can be told from this: send what GetFlightInfo gave for a statement",
-            )
+            Status::invalid_argument("this names no query: send what GetFlightInfo returned for a statement")
         })?;
         Ok(match self.queries().cancel(query_id, &asker.caller) {
             true => CancelStatus::Cancelled,
@@ -138,7 +136,10 @@ pub(super) fn handshake(
     let mut response = Response::new(futures::stream::iter([Ok(answer)]).boxed());
     if let Some(token) = token {
         let bearer: AsciiMetadataValue = format!("Bearer {token}").parse().map_err(|_| {
-            Status::invalid_argument("the password has characters that no key has: send the key as password")
+            Status::invalid_argument(
+                "the password has characters that can't be in a key: send the key as the \
+                                      password",
+            )
         })?;
         response.metadata_mut().insert("authorization", bearer);
     }

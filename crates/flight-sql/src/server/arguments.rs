@@ -21,8 +21,8 @@ pub(super) async fn receive(mut batches: Incoming) -> Result<RecordBatch, Status
             (1, None) => row = Some(batch),
             _ => {
                 return Err(Status::unimplemented(
-                    "several rows of parameters were bound, but a statement runs with one at a time: bind and \
-                     run it once for each row",
+                    "several rows of parameters were bound, but a statement takes only one: bind and run it \
+                     once per row",
                 ));
             }
         }

@@ -17,8 +17,8 @@ pub(super) async fn away<T: Send + 'static>(
     task.spawn_on(async move { work() }, runtime);
     match task.join_next().await {
         Some(Ok(done)) => done,
-        Some(Err(e)) => Err(Status::internal(format!("the request broke off: {e}"))),
-        None => Err(Status::internal("the request broke off")),
+        Some(Err(e)) => Err(Status::internal(format!("the request was aborted: {e}"))),
+        None => Err(Status::internal("the request was aborted")),
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Wishes {
 /// Reads the headers of a request. One without a caller came past the door.
 pub(super) fn asker<T>(request: &Request<T>) -> Result<Asker, Status> {
     let caller = request.extensions().get::<Arc<Caller>>().cloned().ok_or_else(|| {
-        Status::unauthenticated("nobody is known to have sent this: send 'authorization: Bearer KEY'")
+        Status::unauthenticated("the caller is not authenticated: send 'authorization: Bearer KEY'")
     })?;
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     let headers = request.metadata();

@@ -69,7 +69,7 @@ impl Incoming {
             // also if there is always another message
             if now >= rows_by {
                 return Err(Status::deadline_exceeded(format!(
-                    "messages came for {:?}, but no rows: send rows, or end the stream",
+                    "no rows arrived within {:?}: send rows, or end the stream",
                     self.pace.rows
                 )));
             }
@@ -79,7 +79,7 @@ impl Incoming {
             self.taken = self.taken.saturating_add(size as u64);
             if self.taken > self.pace.bytes {
                 return Err(Status::resource_exhausted(format!(
-                    "more than {} bytes were sent, which is all that is allowed here: shorten the values",
+                    "more than {} bytes were sent, which is the limit here: shorten the values",
                     self.pace.bytes
                 )));
             }
@@ -109,7 +109,7 @@ async fn message(
     match timeout_at(by, messages.next()).await {
         Ok(message) => message.transpose(),
         Err(_) => Err(Status::deadline_exceeded(format!(
-            "the next message did not come within {waited:?}: send smaller ones, or end the stream"
+            "the next message did not arrive within {waited:?}: send smaller ones, or end the stream"
         ))),
     }
 }
@@ -153,7 +153,7 @@ mod tests {
         assert!(incoming.next().await.unwrap().is_some(), "what is there is taken");
         let refused = incoming.next().await.unwrap_err();
         assert_eq!(refused.code(), Code::DeadlineExceeded);
-        assert!(refused.message().contains("did not come within"), "{}", refused.message());
+        assert!(refused.message().contains("did not arrive within"), "{}", refused.message());
     }
 
     #[tokio::test]

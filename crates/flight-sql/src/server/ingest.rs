@@ -58,7 +58,8 @@ impl FlightSql {
             "payloads" => Table::Payloads,
             other => {
                 return Err(Status::invalid_argument(format!(
-                    "bulk ingest for table {other} not supported: processes, streams, blocks and payloads are"
+                    "bulk ingest for table {other} not supported: supported are processes, streams, blocks \
+                     and payloads"
                 )));
             }
         };

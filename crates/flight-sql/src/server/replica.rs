@@ -180,7 +180,7 @@ fn text(column: &StringArray, i: usize) -> String {
 fn id(column: &StringArray, i: usize, name: &str) -> Result<Uuid, Status> {
     let text = text(column, i);
     Uuid::parse_str(&text)
-        .map_err(|e| Status::invalid_argument(format!("'{text}' in the column '{name}' is no id: {e}")))
+        .map_err(|e| Status::invalid_argument(format!("'{text}' in the column '{name}' is not an id: {e}")))
 }
 
 /// Properties as JSONB objects or as lists of {key, value}.
@@ -203,7 +203,7 @@ fn properties(batch: &RecordBatch, name: &str) -> Result<Vec<Properties>, Status
     let rows = objects.as_binary::<i32>().iter().map(|bytes| match bytes {
         None | Some(&[]) => Ok(Properties::new()),
         Some(bytes) => of_jsonb(bytes).ok_or_else(|| {
-            Status::invalid_argument(format!("the column '{name}' has bytes that are no JSONB object"))
+            Status::invalid_argument(format!("the column '{name}' has bytes that are not a JSONB object"))
         }),
     });
     rows.collect()

@@ -76,7 +76,7 @@ pub(super) fn unsupported(command: &Command) -> Status {
     let name = command.type_url().rsplit(['.', '/']).next().unwrap_or_default();
     Status::unimplemented(match command {
         Command::CommandStatementUpdate(_) | Command::CommandPreparedStatementUpdate(_) => {
-            "statements that change something are not supported: ask by a query".to_owned()
+            "statements that change data are not supported: send a query".to_owned()
         }
         Command::CommandStatementSubstraitPlan(_) => {
             "Substrait plans are not supported: send the query as SQL".to_owned()
@@ -188,17 +188,17 @@ impl FlightService for FlightSql {
     }
 
     async fn list_flights(&self, _: Request<Criteria>) -> Result<Response<Self::ListFlightsStream>, Status> {
-        Err(Status::unimplemented("there is no list of flights: tables are listed by CommandGetTables"))
+        Err(Status::unimplemented("ListFlights is not supported: CommandGetTables lists the tables"))
     }
 
     async fn poll_flight_info(&self, _: Request<FlightDescriptor>) -> Result<Response<PollInfo>, Status> {
-        Err(Status::unimplemented("queries are not polled for: GetFlightInfo answers at once"))
+        Err(Status::unimplemented("PollFlightInfo is not supported: GetFlightInfo returns at once"))
     }
 
     async fn do_exchange(
         &self,
         _: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoExchangeStream>, Status> {
-        Err(Status::unimplemented("nothing is exchanged here: DoGet gives rows, DoPut takes them"))
+        Err(Status::unimplemented("DoExchange is not supported: use DoGet to get rows, DoPut to send them"))
     }
 }

@@ -39,10 +39,10 @@ pub(super) fn of_lake(error: &LakeError) -> Status {
 
 /// The status where a client's data can't be read.
 pub(super) fn unreadable_data(reason: &str) -> Status {
-    Status::invalid_argument(format!("the data that was sent can't be read: {reason}"))
+    Status::invalid_argument(format!("the data in the request can't be read: {reason}"))
 }
 
 /// The status where an answer can't be encoded.
 pub(super) fn unencodable(error: impl std::fmt::Display) -> Status {
-    Status::internal(format!("the answer can't be encoded: {error}"))
+    Status::internal(format!("the result can't be encoded: {error}"))
 }

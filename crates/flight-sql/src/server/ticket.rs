@@ -46,12 +46,10 @@ impl Statement {
     pub(super) fn of_handle(handle: &[u8]) -> Result<Self, Status> {
         if let Some(message) = handle.strip_prefix(MAGIC) {
             return Self::decode(message)
-                .map_err(|e| Status::invalid_argument(format!("the ticket is not one of this server: {e}")));
+                .map_err(|e| Status::invalid_argument(format!("the ticket is not from this server: {e}")));
         }
         let text = std::str::from_utf8(handle).map_err(|e| {
-            Status::invalid_argument(format!(
-                "the ticket is neither SQL in UTF-8 nor one of this server: {e}"
-            ))
+            Status::invalid_argument(format!("the ticket is neither SQL in UTF-8 nor from this server: {e}"))
         })?;
         Ok(Self::of_text(text))
     }

@@ -201,7 +201,10 @@ fn check_step(step: &Path, is_behind_range: bool) -> Result<(), &'static str> {
 fn check_index(index: &Index) -> Result<(), &'static str> {
     match index {
         // the crate adds to it without looking
-        Index::LastIndex(i) if *i > 0 || *i < -0x1000_0000 => Err("there is no such place from the last one"),
+        Index::LastIndex(i) if *i > 0 || *i < -0x1000_0000 => {
+            Err("there is no such position before the last \
+                                                                   one")
+        }
         _ => Ok(()),
     }
 }
@@ -210,10 +213,10 @@ fn check_expression(expression: &Expr, is_behind_range: bool) -> Result<(), &'st
     match expression {
         Expr::Paths(paths) | Expr::ExistsFunc(paths) => paths.iter().try_for_each(|step| match step {
             Path::ArrayIndices(places) if places.iter().any(is_range) => {
-                Err("a range of places can't stand in a condition; name the places, as in [0,1]")
+                Err("a condition can't contain a range of positions; list them, as in [0,1]")
             }
-            Path::Root if is_behind_range => Err("a condition behind a range of places can't begin at $"),
-            Path::Expr(_) => Err("an expression can't stand in a path"),
+            Path::Root if is_behind_range => Err("a condition after a range of positions can't begin at $"),
+            Path::Expr(_) => Err("a path can't contain an expression"),
             other => check_step(other, is_behind_range),
         }),
         Expr::BinaryOp { left, right, .. } => {

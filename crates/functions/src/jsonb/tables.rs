@@ -65,7 +65,7 @@ impl TableFunctionImpl for Members {
         let name = self.name();
         let [argument] = args.exprs() else {
             return Err(DataFusionError::Plan(format!(
-                "{name} takes one argument, JSONB, not {}",
+                "{name} takes one JSONB argument, not {}",
                 args.exprs().len()
             )));
         };
@@ -73,7 +73,7 @@ impl TableFunctionImpl for Members {
         let found = argument.data_type();
         if !Kind::Jsonb.takes(found) {
             return Err(DataFusionError::Plan(format!(
-                "{name} takes JSONB (jsonb_parse makes it of a text), not {found}"
+                "{name} takes JSONB (jsonb_parse converts text), not {found}"
             )));
         }
         Ok(Arc::new(MembersTable { members: *self, schema: self.schema(), argument }))

@@ -20,26 +20,27 @@ belvedere_core::register_functions! {
             FunctionDoc {
                 name: "properties_length",
                 signature: "properties_length(properties)",
-                about: "How many properties there are; NULL if it is none. Takes properties in every shape.", needs: Right::Read },
+                about: "The number of properties; NULL if the argument does not hold properties. Accepts every \
+                        representation of properties.", needs: Right::Read },
             FunctionDoc {
                 name: "properties_to_array",
                 signature: "properties_to_array(properties)",
-                about: "What a dictionary shares, written out for each row; what is in no dictionary stays as it is.", needs: Right::Read },
+                about: "Expands dictionary-encoded properties to one value per row; other values are unchanged.", needs: Right::Read },
             FunctionDoc {
                 name: "properties_to_dict",
                 signature: "properties_to_dict(properties)",
-                about: "Properties as lists of {key, value} in a dictionary that has each list once; values that are no \
-                        strings become JSON. Takes properties in every shape.", needs: Right::Read },
+                about: "Properties as dictionary-encoded lists of {key, value}, each distinct list once. Values \
+                        that are not strings become JSON. Accepts every representation of properties.", needs: Right::Read },
             FunctionDoc {
                 name: "properties_to_jsonb",
                 signature: "properties_to_jsonb(properties)",
-                about: "Properties as JSONB objects in a dictionary that has each once; JSONB stays as it is. Takes \
-                        properties in every shape.", needs: Right::Read },
+                about: "Properties as dictionary-encoded JSONB objects, each distinct object once; JSONB is \
+                        unchanged. Accepts every representation of properties.", needs: Right::Read },
             FunctionDoc {
                 name: "property_get",
                 signature: "property_get(properties, name)",
-                about: "The value of a property as text; NULL if there is none. Names are compared without \
-                        regard to ASCII case. Takes properties in every shape that the lake has them in.", needs: Right::Read },
+                about: "The value of a property as text; NULL if there is none. Names are compared ignoring ASCII \
+                        case. Accepts every representation of properties in the lake.", needs: Right::Read },
         ],
         make: |_| FunctionSet {
             scalars: SCALARS.map(Mapping::function).into(),

@@ -95,21 +95,19 @@ impl ApiKey {
 #[derive(Debug, Error)]
 pub enum KeyError {
     /// The name is none.
-    #[error(
-        "'{0}' can't be the name of a key: 1 to {LONGEST_NAME} printable characters are needed, and not an id"
-    )]
+    #[error("'{0}' can't be the name of a key: use 1 to {LONGEST_NAME} printable characters, and not an id")]
     Name(String),
     /// A live key has the name.
-    #[error("there is a key '{0}' already: choose another name, or revoke it, 'belvedere keys revoke'")]
+    #[error("a key '{0}' already exists: choose another name, or revoke it with 'belvedere keys revoke'")]
     Taken(String),
     /// A key that allows nothing.
-    #[error("a key without any right is no use: name at least one of send, read, admin")]
+    #[error("a key needs at least one right: send, read or admin")]
     NoRight,
     /// It would have expired when it is made.
-    #[error("a key must expire later than now")]
+    #[error("a key must expire in the future")]
     Expired,
     /// The operating system gave no random numbers.
-    #[error("the operating system gives no random numbers: {0}")]
+    #[error("the operating system provides no random numbers: {0}")]
     Random(String),
     /// The lake failed.
     #[error(transparent)]
@@ -240,7 +238,7 @@ impl Keys {
         }
         match tokio::time::timeout(LOOKUP_PATIENCE, self.look_up(&hash)).await {
             Ok(answer) => answer,
-            Err(_) => Err(LakeError::Database("it does not answer".to_owned())),
+            Err(_) => Err(LakeError::Database("it does not respond".to_owned())),
         }
     }
 
@@ -290,7 +288,7 @@ impl Keys {
         let connection = self.connection.clone();
         tokio::spawn(async move {
             if let Err(e) = connection.catalog().touch_key(key_id, at).await {
-                tracing::debug!(%key_id, "the use of a key could not be noted: {e}");
+                tracing::debug!(%key_id, "the use of a key could not be recorded: {e}");
             }
         });
     }

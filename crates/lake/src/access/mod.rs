@@ -88,7 +88,7 @@ impl std::str::FromStr for Rights {
             let right = Right::ALL.into_iter().find(|right| right.name() == name);
             right
                 .map(|right| rights.with(right))
-                .ok_or_else(|| format!("'{name}' is not a right: send, read and admin are"))
+                .ok_or_else(|| format!("'{name}' is not a right: use send, read and admin"))
         })
     }
 }
@@ -147,7 +147,8 @@ impl Caller {
 
 /// Somebody may not do what they asked for.
 #[derive(Debug, Error, Clone, PartialEq, Eq, Hash)]
-#[error("'{name}' lacks the right '{}': an administrator can make a key that has it, 'belvedere keys create'", right.name())]
+#[error("'{name}' lacks the right '{}': an administrator can create a key that has it with 'belvedere keys \
+         create'", right.name())]
 pub struct Refused {
     name: String,
     right: Right,

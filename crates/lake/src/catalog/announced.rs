@@ -107,7 +107,7 @@ impl TryFrom<StreamRow> for StreamInfo {
 
 fn from_json<T: serde::de::DeserializeOwned>(text: &str, what: &str, id: Uuid) -> Result<T, LakeError> {
     serde_json::from_str(text)
-        .map_err(|e| LakeError::Corrupt(format!("the catalogue row of {what} {id} is not readable: {e}")))
+        .map_err(|e| LakeError::Corrupt(format!("the catalog row of {what} {id} can't be read: {e}")))
 }
 
 /// What a cache has of these ids, and those of which it has nothing.

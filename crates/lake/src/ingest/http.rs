@@ -122,7 +122,7 @@ fn answer(service: &IngestionService, route: &'static str, outcome: Result<(), I
     match outcome {
         Ok(()) => status.into_response(),
         Err(e @ IngestError::Unavailable(_)) => {
-            tracing::warn!(route, "refused for now: {e}");
+            tracing::warn!(route, "temporarily refused: {e}");
             (status, [(header::RETRY_AFTER, "5")], format!("{e}\n")).into_response()
         }
         Err(e) => {

@@ -184,7 +184,7 @@ impl IngestionService {
         let (size, limit) = (body.len(), self.limits.announcement_bytes);
         if size > limit {
             return Err(IngestError::TooLarge(format!(
-                "the announcement has {size} bytes, at most {limit} are allowed"
+                "the request has {size} bytes, at most {limit} are allowed"
             )));
         }
         Ok(())

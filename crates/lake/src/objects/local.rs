@@ -74,7 +74,7 @@ impl LocalObjects {
             let mut file = match File::open(&path) {
                 Ok(file) => file,
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                    return Err(LakeError::Corrupt(format!("{} is not there", path.display())));
+                    return Err(LakeError::Corrupt(format!("{} is missing", path.display())));
                 }
                 Err(e) => return Err(failed("opening", &path)(e)),
             };

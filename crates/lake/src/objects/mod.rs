@@ -42,7 +42,7 @@ impl FromStr for ObjectsAddress {
         match url.scheme() {
             "file" => Ok(Self::Directory(url.to_file_path().map_err(|()| bad("the path is not absolute"))?)),
             "s3" | "gs" | "az" => Ok(Self::Store(url)),
-            scheme => Err(bad(&format!("nothing is known about '{scheme}'"))),
+            scheme => Err(bad(&format!("the scheme '{scheme}' is unknown"))),
         }
     }
 }

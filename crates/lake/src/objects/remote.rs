@@ -28,7 +28,7 @@ impl RemoteObjects {
             .map(|(key, value)| (key.to_ascii_lowercase(), value))
             .filter(|(key, _)| ["aws_", "google_", "azure_"].iter().any(|p| key.starts_with(p)));
         let (store, prefix) = object_store::parse_url_opts(url, options)
-            .map_err(|e| LakeError::Address(format!("'{url}' can't be used as object store: {e}")))?;
+            .map_err(|e| LakeError::Address(format!("'{url}' is not usable as an object store: {e}")))?;
         Ok(Self { store: store.into(), prefix })
     }
 

@@ -41,7 +41,7 @@ impl HistogramAggregate {
     fn groups(&self, args: &AccumulatorArgs<'_>) -> Result<Groups> {
         if args.is_distinct {
             return Err(DataFusionError::Plan(format!(
-                "{} takes no DISTINCT: write a subquery that does",
+                "{} does not support DISTINCT: use it in a subquery",
                 self.name()
             )));
         }

@@ -95,7 +95,9 @@ impl PartitionStream for BinStream {
                 }
                 return Ok(());
             }
-            Err(DataFusionError::Execution(format!("{NAME}: the subquery has no rows, one is needed")))
+            Err(DataFusionError::Execution(format!(
+                "{NAME}: the subquery returned no rows, but one is needed"
+            )))
         });
         builder.build()
     }

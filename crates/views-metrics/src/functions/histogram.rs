@@ -42,7 +42,7 @@ pub(super) fn check_type(function: &str, found: &DataType) -> Result<()> {
     match is_histogram {
         true => Ok(()),
         false => Err(DataFusionError::Plan(format!(
-            "{function} takes a histogram as make_histogram gives it, not {found}"
+            "{function} takes a histogram from make_histogram, not {found}"
         ))),
     }
 }
@@ -64,7 +64,7 @@ impl Bounds {
         }
         if bins < 1 {
             return Err(DataFusionError::Execution(format!(
-                "make_histogram: at least one bin is needed, not {bins}"
+                "make_histogram: the number of bins must be at least 1, not {bins}"
             )));
         }
         match usize::try_from(bins) {

@@ -223,7 +223,7 @@ async fn bins_are_expanded_and_what_is_null_is_not() {
     let error = error(
         "SELECT * FROM expand_histogram((SELECT h FROM (SELECT make_histogram(0, 1, 1, 1) AS h) WHERE count_from_histogram(h) = 5))",
     );
-    assert!(error.await.contains("the subquery has no rows"));
+    assert!(error.await.contains("the subquery returned no rows"));
 }
 
 #[tokio::test]
@@ -235,6 +235,6 @@ async fn what_is_no_histogram_is_refused_when_the_query_is_planned() {
         "SELECT quantile_from_histogram('x', 0.5)",
     ] {
         let error = error(sql).await;
-        assert!(error.contains("takes a histogram as make_histogram gives it"), "{sql}: {error}");
+        assert!(error.contains("takes a histogram from make_histogram"), "{sql}: {error}");
     }
 }

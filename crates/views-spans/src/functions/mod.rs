@@ -17,17 +17,17 @@ register_functions! {
             FunctionDoc {
                 name: "perfetto_trace_chunks",
                 signature: "perfetto_trace_chunks('process id', 'types', begin, end)",
-                about: "Table: a Perfetto trace of a process from begin to end, in pieces: chunk_data in the order of \
-                        chunk_id, which counts from 0, is a file for ui.perfetto.dev. types is thread, async, both, \
-                        or all: with network, logs and measures.",
+                about: "Table: a Perfetto trace of a process from begin to end, in chunks. chunk_data in the order \
+                        of chunk_id, which counts from 0, is a file for ui.perfetto.dev. types is thread, async, \
+                        both, or all (which adds network, logs and measures).",
                 needs: Right::Read,
             },
             FunctionDoc {
                 name: "process_spans",
                 signature: "process_spans('process id', 'types')",
-                about: "Table: the spans of all threads of a process (types thread), of its asynchronous work (async), \
-                        or both, with the columns of thread_spans behind stream_id and thread_name. Asynchronous work \
-                        whose begin or end is missing is not there; its thread_name is async and its stream_id empty.",
+                about: "Table: the spans of all threads of a process (types thread), its async spans (async), or \
+                        both, with stream_id, thread_name and the columns of thread_spans. Async spans have the \
+                        thread_name async and an empty stream_id; those without a begin or an end are left out.",
                 needs: Right::Read,
             },
         ],

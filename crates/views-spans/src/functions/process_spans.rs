@@ -135,7 +135,7 @@ impl TableProvider for SpansTable {
         let known = self.context.connection().catalog().process(self.process_id).await.map_err(failed)?;
         if known.is_none() {
             return Err(DataFusionError::Plan(format!(
-                "there is no process {} in this lake: SELECT process_id FROM processes lists those that there are",
+                "there is no process {} in this lake: SELECT process_id FROM processes lists all",
                 self.process_id
             )));
         }

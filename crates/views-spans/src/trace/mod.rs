@@ -91,7 +91,7 @@ pub async fn write_trace(
     let process = context.connection().catalog().process(process_id).await?;
     let Some(process) = process else {
         let mistake = QueryError::Sql(format!(
-            "there is no process {process_id} in this lake: SELECT process_id, exe FROM processes lists those that there are"
+            "there is no process {process_id} in this lake: SELECT process_id, exe FROM processes lists all"
         ));
         return Err(mistake.into());
     };

@@ -112,14 +112,14 @@ impl Oidc {
     pub(crate) async fn start(config: OidcConfig) -> Result<Arc<Self>> {
         let oidc = Arc::new(Self::new(config, Pace::default())?);
         if let Err(e) = oidc.refresh().await {
-            tracing::warn!("no token can be checked yet: {e:#}");
+            tracing::warn!("tokens can't be checked yet: {e:#}");
         }
         Ok(oidc)
     }
 
     fn new(config: OidcConfig, pace: Pace) -> Result<Self> {
         let discovery = format!("{}/.well-known/openid-configuration", config.issuer.trim_end_matches('/'));
-        let discovery = checked_url(&discovery).context("--oidc-issuer can't be used")?;
+        let discovery = checked_url(&discovery).context("--oidc-issuer is not valid")?;
         let client =
             reqwest::Client::builder().timeout(pace.answer).redirect(reqwest::redirect::Policy::none());
         // a provider on this machine is not behind a proxy
@@ -128,7 +128,7 @@ impl Oidc {
             _ => client.no_proxy(),
         };
         Ok(Self {
-            client: client.build().context("HTTP can't be set up for the identity provider")?,
+            client: client.build().context("the HTTP client for the identity provider can't be set up")?,
             config,
             pace,
             discovery,
@@ -172,7 +172,7 @@ impl Oidc {
         match decode::<Claims>(token, key.key(), &validation) {
             Ok(data) => Some(data.claims),
             Err(e) => {
-                tracing::debug!("a token does not count: {e}");
+                tracing::debug!("a token is not valid: {e}");
                 None
             }
         }
@@ -240,7 +240,7 @@ impl Oidc {
         let discovered: keys::Discovery = self.get(self.discovery.clone()).await?;
         if discovered.issuer != self.config.issuer {
             bail!(
-                "{} says that its issuer is '{}', and not '{}', as --oidc-issuer does",
+                "the issuer in {} is '{}', not '{}' as in --oidc-issuer",
                 self.discovery,
                 discovered.issuer,
                 self.config.issuer
@@ -250,7 +250,7 @@ impl Oidc {
         let document: keys::Document = self.get(url.clone()).await?;
         let set = KeySet::read(document);
         if set.is_empty() {
-            bail!("{url} has no key that can be used: RSA, P-256, P-384 and Ed25519 can");
+            bail!("{url} has no supported key: RSA, P-256, P-384 and Ed25519 are supported");
         }
         Ok(set)
     }
@@ -260,11 +260,11 @@ impl Oidc {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
             if body.len() + chunk.len() > LARGEST_ANSWER {
-                bail!("{url} answers with more than {LARGEST_ANSWER} bytes");
+                bail!("the response of {url} has more than {LARGEST_ANSWER} bytes");
             }
             body.extend_from_slice(&chunk);
         }
-        serde_json::from_slice(&body).with_context(|| format!("{url} does not answer as expected"))
+        serde_json::from_slice(&body).with_context(|| format!("unexpected response from {url}"))
     }
 }
 
@@ -276,7 +276,7 @@ fn checked_url(text: &str) -> Result<Url> {
     match url.scheme() {
         "https" => Ok(url),
         "http" if is_here => Ok(url),
-        _ => bail!("'{text}' is not https://: only a provider on this machine may go without"),
+        _ => bail!("'{text}' is not https://, which only a provider on this machine may omit"),
     }
 }
 

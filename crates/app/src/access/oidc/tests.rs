@@ -168,7 +168,7 @@ async fn what_a_provider_answers_is_bounded_and_not_believed_blindly() {
     assert!(failure(&endless).await.contains("answers with more than"));
     *locked(&endless.keys) =
         json!({"keys": [{"kty": "oct", "k": "c2VjcmV0"}, 7, {"kty": "RSA"}]}).to_string();
-    assert!(failure(&endless).await.contains("no key that can be used"));
+    assert!(failure(&endless).await.contains("has no supported key"));
     let slow = Provider::start(Duration::from_secs(60), None).await;
     failure(&slow).await;
     let liar = Provider::start(Duration::ZERO, Some("https://other")).await;

@@ -10,14 +10,14 @@ pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
     (
         "begin",
         "[TIME]",
-        "only events at or after a time from now on: RFC 3339, or a day; without it, of all times",
+        "limit queries to events at or after a time: RFC 3339, or a date; without TIME, no limit",
     ),
-    ("end", "[TIME]", "only events at or before a time from now on"),
-    ("format", "FORMAT", "write answers as table, json, ndjson, csv, arrow or parquet"),
-    ("o", "[FILE]", "write answers to a file; without it, here again"),
-    ("timing", "", "say how long each answer took, or no longer"),
-    ("h", "", "show this"),
-    ("q", "", "leave; so does Ctrl-D"),
+    ("end", "[TIME]", "limit queries to events at or before a time"),
+    ("format", "FORMAT", "set the output format: table, json, ndjson, csv, arrow or parquet"),
+    ("o", "[FILE]", "write results to a file; without FILE, to the terminal"),
+    ("timing", "", "turn timing on or off"),
+    ("h", "", "show this help"),
+    ("q", "", "quit, as does Ctrl-D"),
 ];
 
 /// What a command asks for.
@@ -56,15 +56,15 @@ impl std::str::FromStr for Command {
             ("end", _) => Self::End(owned),
             ("format", Some(name)) => Self::Format(
                 Format::from_str(name, true)
-                    .map_err(|_| format!("there is no format '{name}'; there are {}", formats()))?,
+                    .map_err(|_| format!("unknown format '{name}'; available: {}", formats()))?,
             ),
-            ("format", None) => return Err(format!("\\format needs one of {}", formats())),
+            ("format", None) => return Err(format!("\\format takes one of {}", formats())),
             ("o", _) => Self::Output(owned),
             ("timing", None) => Self::Timing,
             ("h" | "?" | "help", _) => Self::Help,
             ("q", None) => Self::Quit,
-            ("timing" | "q", Some(_)) => return Err(format!("\\{name} takes nothing")),
-            _ => return Err(format!("there is no command \\{name}; \\h lists those that there are")),
+            ("timing" | "q", Some(_)) => return Err(format!("\\{name} takes no argument")),
+            _ => return Err(format!("unknown command \\{name}; \\h lists all commands")),
         };
         Ok(command)
     }
@@ -77,11 +77,11 @@ fn formats() -> String {
 
 /// What `\h` shows.
 pub(super) fn help() -> String {
-    let mut text = "Statements end with ';' and may have several lines. Tab completes names.\n".to_owned();
+    let mut text = "Statements end with ';' and can span several lines. Tab completes names.\n".to_owned();
     for (name, arguments, about) in COMMANDS {
         text.push_str(&format!("  {:<18} {about}\n", format!("\\{name} {arguments}").trim_end()));
     }
-    text.push_str("Ctrl-C stops a query, or clears what is typed.");
+    text.push_str("Ctrl-C cancels a running query, or clears the input.");
     text
 }
 
@@ -107,7 +107,7 @@ mod tests {
         assert!(wrong("").contains("\\h"));
         assert!(wrong("format xml").contains("ndjson"));
         assert!(wrong("format").contains("ndjson"));
-        assert!(wrong("timing on").contains("takes nothing"));
+        assert!(wrong("timing on").contains("takes no argument"));
     }
 
     #[test]

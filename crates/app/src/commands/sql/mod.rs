@@ -19,7 +19,7 @@ use session::{Session, Then};
 use statements::{Piece, split};
 use std::io::IsTerminal;
 
-const WELCOME: &str = "Statements end with ';'. \\d lists what there is, \\h what can be done, \\q leaves.";
+const WELCOME: &str = "Statements end with ';'. \\d lists the view sets, \\h shows help, \\q quits.";
 
 pub(crate) async fn sql(args: SqlArgs) -> Result<()> {
     let range = range(&args.range)?;
@@ -34,7 +34,7 @@ pub(crate) async fn sql(args: SqlArgs) -> Result<()> {
 
 async fn prompt(source: &Source, mut session: Session<'_>) -> Result<()> {
     let catalogue = Catalogue::read(source).await.unwrap_or_else(|e| {
-        note!("Tab completes no names, since they can't be listed: {e:#}");
+        note!("completion is not available, because names can't be listed: {e:#}");
         Catalogue::default()
     });
     let mut terminal = Terminal::new(catalogue)?;

@@ -65,7 +65,7 @@ impl<'a> Session<'a> {
             Command::Describe(Some(name)) => {
                 let is_name = name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '"'));
                 if !is_name {
-                    bail!("'{name}' is no name of a view set; \\d lists them");
+                    bail!("'{name}' is not the name of a view set; \\d lists them");
                 }
                 self.answer(&format!("DESCRIBE {name}"), TimeRange::ALL).await?;
             }
@@ -93,8 +93,8 @@ impl<'a> Session<'a> {
         let bound = |word: &str, time: Option<i64>| time.map(|time| format!(" {word} {}", to_rfc3339(time)));
         let (from, to) = (bound("from", self.range.begin), bound("to", self.range.end));
         match from.is_none() && to.is_none() {
-            true => note!("events of all times"),
-            false => note!("events{}{}", from.unwrap_or_default(), to.unwrap_or_default()),
+            true => note!("no time limits"),
+            false => note!("only events{}{}", from.unwrap_or_default(), to.unwrap_or_default()),
         }
     }
 
@@ -102,7 +102,7 @@ impl<'a> Session<'a> {
     async fn answer(&mut self, sql: &str, range: TimeRange) -> Result<u64> {
         let (source, format) = (self.source, self.format);
         if self.output.is_none() && format.is_binary() && std::io::stdout().is_terminal() {
-            bail!("{format:?} is not for a terminal: name a file with \\o FILE");
+            bail!("{format:?} can't be written to a terminal: use \\o FILE");
         }
         let output = &mut self.output;
         let answered = async {
@@ -116,7 +116,7 @@ impl<'a> Session<'a> {
         };
         tokio::select! {
             rows = answered => rows,
-            _ = tokio::signal::ctrl_c() => bail!("stopped"),
+            _ = tokio::signal::ctrl_c() => bail!("cancelled"),
         }
     }
 }
@@ -131,7 +131,7 @@ struct Output {
 
 impl Output {
     fn create(path: String) -> Result<Self> {
-        let file = File::create(&path).with_context(|| format!("{path} can't be made"))?;
+        let file = File::create(&path).with_context(|| format!("{path} can't be created"))?;
         Ok(Self { path, file, last: None })
     }
 
@@ -139,7 +139,7 @@ impl Output {
     fn for_answer(&mut self, format: Format) -> Result<&mut File> {
         if self.last.is_some_and(|last| last.is_binary() || format.is_binary()) {
             bail!(
-                "{} has an answer already, and none can stand beside one in {:?}: name another file with \\o FILE",
+                "{} already has a result, and a {:?} file can hold only one: use \\o FILE with another file",
                 self.path,
                 self.last.filter(|last| last.is_binary()).unwrap_or(format)
             );
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "one\n1\ntwo\n2\n");
         session.run(&Piece::Command("format parquet")).await.unwrap();
         let error = session.run(&Piece::Statement("SELECT 3")).await.unwrap_err();
-        assert!(error.to_string().contains("has an answer already"), "{error}");
+        assert!(error.to_string().contains("already has a result"), "{error}");
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ pub(super) fn check(format: Format, schema: &Schema) -> Result<(), QueryError> {
     let others: Vec<&str> =
         Format::ALL.into_iter().filter(|other| has_form(*other, data_type)).map(Format::name).collect();
     Err(QueryError::Unsupported(format!(
-        "the column '{name}' of type {data_type} has no form in {}: ask for {}, or cast it",
+        "the column '{name}' of type {data_type} can't be written as {}: use {}, or cast it",
         format.name(),
         others.join(" or ")
     )))

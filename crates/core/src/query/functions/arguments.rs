@@ -19,7 +19,7 @@ pub fn text(expr: &Expr, what: &str) -> Result<String> {
         Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => {
             Ok(text.clone())
         }
-        other => wrong(what, "a text in quotes", other),
+        other => wrong(what, "a string in quotes", other),
     }
 }
 
@@ -48,7 +48,7 @@ pub fn time(expr: &Expr, what: &str) -> Result<i64> {
             Ok(*time)
         }
         Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) => {
-            parse_rfc3339(text).map_err(|e| DataFusionError::Plan(format!("the {what} can't be used: {e}")))
+            parse_rfc3339(text).map_err(|e| DataFusionError::Plan(format!("the {what} is not valid: {e}")))
         }
         other => wrong(what, "an RFC 3339 time in quotes or a timestamp in UTC", other),
     }

@@ -20,16 +20,17 @@ crate::register_functions! {
             FunctionDoc {
                 name: "get_payload",
                 signature: "get_payload(process_id, stream_id, block_id)",
-                about: "The payload of a block as its sender sent it: CBOR with the byte strings dependencies and \
-                        objects, of native clients compressed, of other protocols not. NULL if an id is; an error if \
-                        there is no such block.",
+                about: "The payload of a block as it was sent: CBOR with the byte strings dependencies and objects, \
+                        which are compressed for native clients and not for other protocols. NULL if an id is NULL; \
+                        an error if the block does not exist.",
                 needs: Right::Read,
             },
             FunctionDoc {
                 name: "parse_block",
                 signature: "parse_block('block')",
-                about: "Table: the objects of a block that is in blocks in the query's range: object_index (their number in \
-                        the stream), type_name, and value, a JSONB object of all that was sent, its type as __type.",
+                about: "Table: the objects of a block, which must be in the query's time range: object_index \
+                        (number in the stream), type_name, and value (a JSONB object with all fields, and the type \
+                        as __type).",
                 needs: Right::Read,
             },
         ],
@@ -67,8 +68,8 @@ async fn payload(
     let payload = context.connection().payload(block).await.map_err(|e| {
         tracing::error!(%block_id, object = block.object_key, "the payload of a block can't be read: {e}");
         let why = match e {
-            LakeError::Corrupt(_) => "is gone or damaged",
-            _ => "can't be read now, try again",
+            LakeError::Corrupt(_) => "was deleted or is damaged",
+            _ => "can't be read at the moment, try again",
         };
         // the lake took it, and so the lake must have it: whoever asks for it makes no mistake
         failure(format!("{function}: the payload of block '{block_id}' {why}"))

@@ -60,7 +60,8 @@ impl TableFunctionImpl for ChangePartitions {
             }
             _ => {
                 return Err(DataFusionError::Plan(
-                    "four arguments are needed: a view set, a begin and an end of insert time, and a step in seconds"
+                    "expected four arguments: a view set, a begin and an end of insert time, and a step in \
+                     seconds"
                         .to_owned(),
                 ));
             }
@@ -138,7 +139,7 @@ impl Work {
         let view = self.context.factory().make_view(&self.view_set, &self.instance);
         let view = view.map_err(|e| QueryError::Sql(format!("{e:#}")))?;
         let Some(instance) = view.instance() else {
-            bail!(QueryError::Sql(format!("the rows of {} are not kept in partitions", self.view_set)));
+            bail!(QueryError::Sql(format!("the rows of {} are not materialized", self.view_set)));
         };
         match self.change {
             Change::Retire => self.retire(instance, self.begin, self.end, says).await.map(drop),
@@ -167,7 +168,8 @@ impl Work {
                 let there = builder.catalog().summary(&instance.blocks_of(p)).await?;
                 if there.blocks != p.block_count {
                     bail!(QueryError::Sql(format!(
-                        "{name}: {} of the {} blocks of partition {} are gone, its rows can't be made again",
+                        "{name}: {} of the {} blocks of partition {} were deleted, so its rows can't be \
+                         rebuilt",
                         p.block_count - there.blocks,
                         p.block_count,
                         partition.partition_id
@@ -193,11 +195,11 @@ impl Work {
             .await?;
         let covered = builder.partitions(instance).await?;
         if !range.without(covered.iter().map(|p| p.content.seqs)).is_empty() {
-            bail!("{name}: somebody else is at work on it, try again");
+            bail!("{name}: another worker is working on it, try again");
         }
         says.line(match partitions {
             0 => format!("{name}: already up to date, nb_source_events={}", wanted.objects),
-            _ => format!("{name}: made {partitions} partitions of {rows} rows"),
+            _ => format!("{name}: materialized {partitions} partitions with {rows} rows"),
         })
         .await
     }

@@ -30,23 +30,22 @@ crate::register_functions! {
             FunctionDoc {
                 name: "deny_queries",
                 signature: "deny_queries('condition', 'reason')",
-                about: "Table: from now on (within 10 seconds on other servers) queries that meet the condition are refused \
-                        with that reason; msg is the id of the rule. The condition is SQL over user_id, email, \
-                        service_account, client, agent, entrypoint, session, notebook, cell, client_ip, sql and sql_hash, \
-                        all texts.",
+                about: "Table: adds a deny rule: queries that match the condition are refused with that reason, on \
+                        other servers within 10 seconds. msg is the id of the rule. The condition is SQL over \
+                        user_id, email, service_account, client, agent, entrypoint, session, notebook, cell, \
+                        client_ip, sql and sql_hash, all of them strings.",
                 needs: Right::Administer,
             },
             FunctionDoc {
                 name: "list_query_denials",
                 signature: "list_query_denials()",
-                about: "Table: the rules that keep queries away, the oldest first, and when each did last.",
+                about: "Table: the deny rules, oldest first, with the last time that each refused a query.",
                 needs: Right::Administer,
             },
             FunctionDoc {
                 name: "remove_query_denial",
                 signature: "remove_query_denial(rule_id)",
-                about: "Takes a rule away that keeps queries away. Says whether there was one, as a text that starts with \
-                        SUCCESS or ERROR.",
+                about: "Removes a deny rule. Returns a message that starts with SUCCESS or ERROR.",
                 needs: Right::Administer,
             },
         ],
@@ -89,7 +88,7 @@ impl TableFunctionImpl for Deny {
         condition(&match_expr)?;
         if reason.trim().is_empty() {
             return Err(DataFusionError::Plan(
-                "a reason is needed: whoever is refused will read it".to_owned(),
+                "the reason must not be empty: it is shown to refused callers".to_owned(),
             ));
         }
         let schema = progress_schema();
@@ -124,7 +123,7 @@ impl PartitionStream for NewRule {
             let catalog = context.connection().catalog();
             if !catalog.insert_denial(&denial, MOST_RULES).await.map_err(external)? {
                 return Err(DataFusionError::Plan(format!(
-                    "there are {MOST_RULES} rules already: take some away with remove_query_denial"
+                    "there are already {MOST_RULES} rules: remove some with remove_query_denial"
                 )));
             }
             context.deny_rules().forget();

@@ -27,50 +27,50 @@ crate::register_functions! {
             FunctionDoc {
                 name: "block_faults",
                 signature: "block_faults()",
-                about: "Table: blocks that a view set could not read when a query wanted them, and why; their \
-                        rows are missing from answers. At most the first 10,000.",
+                about: "Table: blocks that view sets could not read for a query, with the reason. Their rows are \
+                        missing from results. Lists at most the first 10,000.",
                 needs: Right::Read,
             },
             FunctionDoc {
                 name: "list_columns",
                 signature: "list_columns()",
-                about: "Table: the columns of all view sets as documented: view_set_name, column_name, data_type, \
+                about: "Table: the documented columns of all view sets: view_set_name, column_name, data_type, \
                         is_nullable, ordinal (from 0) and description.",
                 needs: Right::Read,
             },
             FunctionDoc {
                 name: "list_partitions",
                 signature: "list_partitions()",
-                about: "Table: the partitions of the lake: view set, instance, times, rows and bytes, the file, and \
-                        which blocks each covers (begin_seq to end_seq, both inclusive; of rows that are made along a \
-                        stream, those of stream_id from begin_object to before end_object).",
+                about: "Table: the partitions of the lake with view set, instance, times, rows, bytes, file and \
+                        covered blocks (begin_seq to end_seq, both inclusive; for rows from a stateful decoder, the \
+                        blocks of stream_id from begin_object to before end_object).",
                 needs: Right::Read,
             },
             FunctionDoc {
                 name: "list_view_sets",
                 signature: "list_view_sets()",
-                about: "Table: the view sets of this program, their schema hashes and the crates they come from.",
+                about: "Table: the view sets of this program with their schema hashes and crates.",
                 needs: Right::Read,
             },
             FunctionDoc {
                 name: "materialize_partitions",
                 signature: "materialize_partitions('view set', begin, end, seconds)",
-                about: "Table: makes partitions of the global instance for the blocks received from begin to before end, \
-                        in steps of that many seconds, where there are none; a line for each step.",
+                about: "Table: materializes missing partitions of the global instance for the blocks received from \
+                        begin to before end, in steps of that many seconds. One row per step.",
                 needs: Right::Administer,
             },
             FunctionDoc {
                 name: "regenerate_partitions",
                 signature: "regenerate_partitions('view set', begin, end, seconds)",
-                about: "Table: retires the partitions of the global instance in that range of insert time and makes them \
-                        again; a line for each step. Fails if blocks that a partition was made of are gone.",
+                about: "Table: retires the partitions of the global instance in that range of insert time and \
+                        materializes them again. One row per step. Fails if blocks of a partition were deleted.",
                 needs: Right::Administer,
             },
             FunctionDoc {
                 name: "retire_partitions",
                 signature: "retire_partitions('view set', 'instance', begin, end)",
-                about: "Table: takes away the partitions whose blocks were all received in that range, both ends \
-                        inclusive; a line for each. Their rows are made of the blocks again when a query wants them.",
+                about: "Table: removes the partitions whose blocks were all received in that range, both ends \
+                        inclusive. One row per partition. Queries then decode their rows from the blocks.",
                 needs: Right::Administer,
             },
             FunctionDoc {

@@ -25,15 +25,16 @@ crate::register_functions! {
             FunctionDoc {
                 name: "cancel_query",
                 signature: "cancel_query(query_id)",
-                about: "Ends a query of this server: one of the caller's own, or anybody's for those who administer. Says \
-                        whether there was one, as a text that starts with SUCCESS or ERROR.",
+                about: "Cancels a query on this server: one of the caller's own, or any query for administrators. \
+                        Returns a message that starts with SUCCESS or ERROR.",
                 needs: Right::Read,
             },
             FunctionDoc {
                 name: "list_queries",
                 signature: "list_queries()",
-                about: "Table: the queries that wait or run in this server, the oldest first: who asks, since when, rows \
-                        given, blocks decoded, bytes of blocks read, memory. The caller's own; all for those who administer.",
+                about: "Table: the queued and running queries on this server, oldest first, with caller, start, \
+                        rows returned, blocks decoded, bytes of blocks read and memory. Lists the caller's own \
+                        queries, and all queries for administrators.",
                 needs: Right::Read,
             },
         ],
@@ -145,8 +146,8 @@ impl ScalarUDFImpl for CancelQuery {
             let is_there = Uuid::try_parse(id)
                 .is_ok_and(|query_id| self.context.running().cancel(query_id, self.context.caller()));
             Some(match is_there {
-                true => format!("SUCCESS: ended query {id}"),
-                false => format!("ERROR: there is no query '{id}' in this server that you may end"),
+                true => format!("SUCCESS: cancelled query {id}"),
+                false => format!("ERROR: there is no query '{id}' on this server that you may cancel"),
             })
         });
         Ok(ColumnarValue::Array(Arc::new(said.collect::<StringArray>())))

@@ -26,15 +26,16 @@ crate::register_functions! {
             FunctionDoc {
                 name: "retire_partition_by_file",
                 signature: "retire_partition_by_file(path)",
-                about: "Takes the partition with that file (file_path of list_partitions()) away; its rows are made of the \
-                        blocks again when a query wants them. Says what happened, as a text that starts with SUCCESS or ERROR.",
+                about: "Removes the partition with that file (file_path of list_partitions()). Queries then decode \
+                        its rows from the blocks. Returns a message that starts with SUCCESS or ERROR.",
                 needs: Right::Administer,
             },
             FunctionDoc {
                 name: "retire_partition_by_metadata",
                 signature: "retire_partition_by_metadata(view_set, instance, begin, end[, schema_hash])",
-                about: "The same for the partition of that view instance with exactly these insert times, as \
-                        list_partitions() has them: timestamps, or texts in RFC 3339. With a schema hash only if it is of that schema.",
+                about: "Removes the partition of that view instance with exactly these insert times, as in \
+                        list_partitions(): timestamps, or RFC 3339 strings. With a schema hash, only if the \
+                        partition has that schema.",
                 needs: Right::Administer,
             },
         ],
@@ -108,16 +109,16 @@ impl ScalarUDFImpl for Retire {
                     continue;
                 }
                 return Err(DataFusionError::Plan(format!(
-                    "{}: argument 5 must be a schema hash as list_partitions() has it, not a {found}",
+                    "{}: argument 5 must be a schema hash as in list_partitions(), not {found}",
                     self.name()
                 )));
             }
             let may_be_time = position >= 2;
             let fits = is_text(found) || (may_be_time && is_utc(found));
             if !fits {
-                let needed = if may_be_time { "an RFC 3339 text or a timestamp in UTC" } else { "a text" };
+                let needed = if may_be_time { "an RFC 3339 string or a timestamp in UTC" } else { "a string" };
                 return Err(DataFusionError::Plan(format!(
-                    "{}: argument {} must be {needed}, not a {found}",
+                    "{}: argument {} must be {needed}, not {found}",
                     self.name(),
                     position + 1
                 )));

@@ -97,7 +97,7 @@ async fn a_payload_is_what_was_sent() {
     let text = error(&lake, &format!("SELECT get_payload('x', '{missing}', '{block_id}')")).await;
     assert!(text.contains("'x' is not a valid process id"), "{text}");
     let text = error(&lake, &format!("SELECT get_payload(1, '{missing}', '{block_id}')")).await;
-    assert!(text.contains("the process id must be a text"), "{text}");
+    assert!(text.contains("the process id must be a string"), "{text}");
 }
 
 #[tokio::test]

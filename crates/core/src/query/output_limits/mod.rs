@@ -109,7 +109,8 @@ impl Amplifier {
 
     fn too_much(&self, bytes: usize) -> DataFusionError {
         DataFusionError::ResourcesExhausted(format!(
-            "{} could make {bytes} bytes or more of one batch of rows, {} MiB are allowed: ask for shorter texts or lists",
+            "{} could produce {bytes} bytes or more from one batch of rows, but at most {} MiB are allowed: \
+             request shorter strings or lists",
             self.function.name(),
             LIMIT >> 20
         ))

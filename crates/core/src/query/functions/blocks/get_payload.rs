@@ -69,14 +69,14 @@ impl ScalarUDFImpl for GetPayload {
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types.iter().zip(KINDS).find(|(found, _)| !is_text(found)) {
             Some((found, kind)) => Err(DataFusionError::Plan(format!(
-                "get_payload: the {kind} id must be a text, not a {found}"
+                "get_payload: the {kind} id must be a string, not {found}"
             ))),
             None => Ok(DataType::Binary),
         }
     }
 
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        Err(DataFusionError::Internal("get_payload waits for the lake".to_owned()))
+        Err(DataFusionError::Internal("get_payload can only run asynchronously".to_owned()))
     }
 }
 
@@ -106,7 +106,7 @@ impl AsyncScalarUDFImpl for GetPayload {
         let bytes = payloads.iter().flatten().map(Bytes::len).fold(0, usize::saturating_add);
         if bytes > i32::MAX as usize {
             return Err(DataFusionError::ResourcesExhausted(format!(
-                "get_payload: {} payloads have {bytes} bytes together, ask for fewer at once",
+                "get_payload: {} payloads have {bytes} bytes together; request fewer at once",
                 payloads.len()
             )));
         }

@@ -43,7 +43,7 @@ impl TableFunctionImpl for ParseBlockFunction {
     fn call_with_args(&self, args: TableFunctionArgs) -> Result<Arc<dyn TableProvider>> {
         let [block_id] = args.exprs() else {
             return Err(DataFusionError::Plan(
-                "parse_block takes one argument: the block_id, a text in quotes".to_owned(),
+                "parse_block takes one argument: the block_id, a string in quotes".to_owned(),
             ));
         };
         let block_id = text(block_id, "block_id")?;
@@ -83,7 +83,7 @@ impl TableProvider for BlockObjects {
         let format = block.stream.format.as_str();
         let Some(parse) = self.context.assembly().parser(format) else {
             return Err(DataFusionError::Plan(format!(
-                "parse_block: block '{}' is in the format '{format}', which nothing in this program can show",
+                "parse_block: block '{}' has the format '{format}', which this program can't parse",
                 self.block_id
             )));
         };
@@ -161,7 +161,7 @@ impl Objects {
             Ok(Ok(())) => Ok(()),
             Ok(Err(e)) => Err(damaged("parse_block", block_id, e)),
             Err(e) if e.is_panic() => Err(failure(format!(
-                "parse_block: block '{block_id}' can't be shown: mistake in the parser: it panicked"
+                "parse_block: block '{block_id}' can't be parsed: the parser panicked, which is a bug"
             ))),
             Err(_) => Err(closing()),
         }
