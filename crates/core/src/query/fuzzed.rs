@@ -1,8 +1,8 @@
 //! What is decided about statements that anybody can send, for fuzz targets.
 
-use super::complexity;
+use super::statement_limits;
 
 /// Whether the engine gets to see a statement.
 pub fn is_let_through(sql: &str) -> bool {
-    complexity::check(sql).is_ok()
+    statement_limits::check(sql).is_ok()
 }
