@@ -55,8 +55,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let block = write(&NOTES);
     let (dependencies_metadata, objects_metadata) = block.metadata();
+    let stream_id = Uuid::new_v4();
     let stream = StreamParts {
-        stream_id: Uuid::new_v4(),
+        stream_id,
         process_id: process.process_id,
         dependencies_metadata,
         objects_metadata,
@@ -65,12 +66,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         format: TRANSIT_FORMAT.to_owned(),
         ..StreamParts::default()
     };
-    send("stream", &encode_stream(&stream)?)?;
+    send("stream", &encode_stream(&stream.into())?)?;
 
     let (begin, end) = (NOTES[0].time, NOTES[NOTES.len() - 1].time);
     let info = BlockInfo {
         block_id: Uuid::new_v4(),
-        stream_id: stream.stream_id,
+        stream_id,
         process_id: process.process_id,
         begin_time: process.start_time + begin,
         begin_ticks: begin,

@@ -172,7 +172,7 @@ fn reel() -> Vec<Request> {
     };
     let mut requests = vec![
         request("process", encode_process(&process)),
-        request("stream", encode_stream(&stream).unwrap()),
+        request("stream", encode_stream(&stream.into()).unwrap()),
     ];
     for (object_offset, writer) in blocks {
         let (begin, end) = if object_offset == 0 { (1000, 2000) } else { (3000, 5000) };
@@ -214,7 +214,7 @@ fn spans(events: &[(bool, &str, u64)]) -> BlockWriter {
         let members = vec![reference("thread_span_desc", 0), member("time", "i64", 8, 8)];
         writer.event_type(BlockWriter::type_record(name, 16, members))
     });
-    let mut spell = |writer: &mut BlockWriter, id: u64, value: &str| {
+    let spell = |writer: &mut BlockWriter, id: u64, value: &str| {
         let coded = BlockWriter::coded_text(value);
         writer.dependency(text, &[&id.to_le_bytes()[..], &coded[..]].concat());
     };
