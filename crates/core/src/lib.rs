@@ -58,7 +58,7 @@ pub fn registrations() -> Vec<&'static belvedere_view::Registration> {
         &views::streams::REGISTRATION,
         &views::streams::MAKER,
         &query::functions::REGISTRATION,
-        &query::functions::denials::REGISTRATION,
+        &query::functions::deny_rules::REGISTRATION,
         &query::functions::queries::REGISTRATION,
         &query::functions::blocks::REGISTRATION,
         &query::functions::blocks::native_parser::REGISTRATION,

@@ -31,7 +31,7 @@ const PARTITION_BYTES: usize = 128 << 20;
 const PARTITION_OBJECTS: i64 = 50_000_000;
 /// Blocks of one page of the list.
 const PAGE: u32 = 500;
-/// More processes than these are not noted in the catalogue.
+/// More processes than these are not noted in the catalog.
 pub(crate) const NOTED_PROCESSES: usize = 64;
 /// How long a piece of work is taken for; it is prolonged with each partition.
 const LEASE: i64 = 120 * SECOND;
@@ -180,8 +180,8 @@ impl PartitionBuilder {
         };
         let key = new_key(instance, insert_begin, SeqRange::new(range.begin.max(first), range.end));
         let new = match &instance.source {
-            RowSource::Blocks(sources) => self.of_blocks(instance, sources, range, &key).await,
-            RowSource::Sql(sql) => self.of_sql(instance, sql, range, &key).await,
+            RowSource::Blocks(sources) => self.build_from_blocks(instance, sources, range, &key).await,
+            RowSource::Sql(sql) => self.build_from_sql(instance, sql, range, &key).await,
             RowSource::Streams(_) => anyhow::bail!("{} is made along streams", instance.name()),
         };
         let new = new.with_context(failed)?;
@@ -232,7 +232,7 @@ impl PartitionBuilder {
     }
 
     /// Decodes blocks until there are enough rows for a partition, or no more blocks.
-    async fn of_blocks(
+    async fn build_from_blocks(
         &self,
         instance: &Instance,
         sources: &Arc<[BlockSource]>,
@@ -321,7 +321,7 @@ impl PartitionBuilder {
     }
 
     /// Runs the view's SQL over the rows that the views it reads have for the range.
-    async fn of_sql(
+    async fn build_from_sql(
         &self,
         instance: &Instance,
         sql: &SqlSource,

@@ -1,4 +1,4 @@
-//! Compares the catalogue with the objects, and a sample of what is in them.
+//! Compares the catalog with the objects, and a sample of what is in them.
 
 use super::builder::PartitionBuilder;
 use crate::scan::{Instance, PartitionScan, RowSource};
@@ -34,7 +34,7 @@ pub struct Finding {
 /// What was looked at, and what was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CheckReport {
-    /// Partitions whose rows of the catalogue and files were compared.
+    /// Partitions whose rows of the catalog and files were compared.
     pub partitions: u64,
     /// Partitions whose rows were compared with those of their blocks.
     pub compared: u64,

@@ -15,7 +15,7 @@
 //! | `maintenance` | what is to be done, and who does it when |
 //! | `retention`, `sweep` | what goes, and when its files do |
 //! | `plan` | what a program would make again of a lake that others worked on |
-//! | `check` | compares catalogue, objects and contents |
+//! | `check` | compares catalog, objects and contents |
 //!
 //! Invariant: an answer does not depend on which partitions there are.
 //! Invariant: no more is in memory than one partition's rows under work, whatever the size of the lake.

@@ -70,7 +70,7 @@ impl std::fmt::Display for Expired {
 
 impl Retention {
     /// What is kept of a view set.
-    pub fn of_view(&self, view_set: &str) -> Keep {
+    pub fn for_view_set(&self, view_set: &str) -> Keep {
         self.named.get(view_set).copied().unwrap_or(self.views)
     }
 
@@ -129,7 +129,7 @@ impl PartitionBuilder {
             self.catalog().partitioned_instances().await?.into_iter().map(|i| i.view_set).collect();
         sets.dedup();
         for set in sets {
-            let keep = retention.of_view(&set);
+            let keep = retention.for_view_set(&set);
             if keep == Keep::default() {
                 continue;
             }
@@ -231,7 +231,7 @@ impl PartitionBuilder {
         let last = self.catalog().last_seq().await?;
         let mut up_to = last;
         for instance in self.views.global_instances() {
-            let age = retention.of_view(instance.view_set.name).age;
+            let age = retention.for_view_set(instance.view_set.name).age;
             let outlives = match (age, retention.blocks.age) {
                 // size may take blocks of any age
                 _ if retention.blocks.bytes.is_some() => true,
@@ -264,7 +264,7 @@ impl PartitionBuilder {
         retention: &Retention,
         now: i64,
     ) -> Result<i64> {
-        let keep = retention.of_view(instance.view_set.name);
+        let keep = retention.for_view_set(instance.view_set.name);
         let mut first = 1;
         if let Some(cutoff) = cutoff(keep.age, now) {
             first = self.catalog().last_received_before(cutoff).await?.saturating_add(1);

@@ -55,7 +55,7 @@ impl PartitionBuilder {
                 }
                 let failed =
                     || format!("partitions of {}, stream {}", instance.name(), chain.stream.stream_id);
-                let section = self.of_chain(instance, sources, &chain, &piece, visible.end).await;
+                let section = self.build_from_stream(instance, sources, &chain, &piece, visible.end).await;
                 let (new, facts) = section.with_context(failed)?;
                 let behind = new.chain.clone().context("a section of a stream was to be made")?;
                 // somebody else was first
@@ -71,7 +71,7 @@ impl PartitionBuilder {
     }
 
     /// Decodes blocks until there are enough rows for a partition, or no more blocks.
-    async fn of_chain(
+    async fn build_from_stream(
         &self,
         instance: &Instance,
         sources: &Arc<[BlockSource]>,

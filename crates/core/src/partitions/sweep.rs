@@ -12,7 +12,7 @@ const STEP: usize = 500;
 /// A file that nothing refers to may be about to be published: younger ones are left alone.
 const YOUNG: Duration = Duration::from_secs(3600);
 
-/// A file that no row of the catalogue refers to.
+/// A file that no row of the catalog refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Orphan {
     pub(crate) key: String,
@@ -49,7 +49,7 @@ impl PartitionBuilder {
         if self.catalog().garbage(now, "", 1).await?.is_empty() {
             return Ok(0);
         }
-        // an earlier state of the catalogue, back after a power cut, must not refer to what is deleted now
+        // an earlier state of the catalog, back after a power cut, must not refer to what is deleted now
         self.catalog().sync().await?;
         let mut deleted = 0;
         loop {

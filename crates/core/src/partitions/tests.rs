@@ -142,10 +142,7 @@ async fn run(lake: &Lake, steps: &[Step]) {
             Step::Maintain(by_two) => {
                 let keep = Retention::default();
                 let (one, other) = (lake.maintain_once(&keep, |_| ()), async {
-                    match by_two {
-                        true => lake.maintain_once(&keep, |_| ()).await,
-                        false => Ok(0),
-                    }
+                    if by_two { lake.maintain_once(&keep, |_| ()).await } else { Ok(0) }
                 });
                 let (one, other) = tokio::join!(one, other);
                 assert_eq!((one.unwrap(), other.unwrap()), (0, 0));

@@ -91,9 +91,10 @@ impl PhysicalExpr for CancellableExpr {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        match self.over.load(Ordering::Relaxed) {
-            true => Err(DataFusionError::Execution("the query is over".to_owned())),
-            false => self.inner.evaluate(batch),
+        if self.over.load(Ordering::Relaxed) {
+            Err(DataFusionError::Execution("the query is over".to_owned()))
+        } else {
+            self.inner.evaluate(batch)
         }
     }
 

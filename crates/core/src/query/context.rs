@@ -144,7 +144,7 @@ impl QueryContext {
     }
 
     /// The same for a query that others see running, with its own memory.
-    pub(crate) fn of_query(self, query: &RunningQuery) -> Result<Self, DataFusionError> {
+    pub(crate) fn for_query(self, query: &RunningQuery) -> Result<Self, DataFusionError> {
         let runtime = RuntimeEnvBuilder::from_runtime_env(&self.scan.runtime)
             .with_memory_pool(query.memory.clone())
             .build_arc()?;

@@ -117,7 +117,7 @@ impl DenyRules {
             }
             let good_for = match found {
                 Ok(denials) => {
-                    known.rules = Arc::new(denials.into_iter().filter_map(Rule::of).collect());
+                    known.rules = Arc::new(denials.into_iter().filter_map(Rule::compile).collect());
                     FRESH
                 }
                 Err(e) => {
@@ -133,7 +133,7 @@ impl DenyRules {
 
 impl Rule {
     /// `None` if it can't be used.
-    fn of(denial: DenialRecord) -> Option<Self> {
+    fn compile(denial: DenialRecord) -> Option<Self> {
         match condition(&denial.match_expr) {
             Ok(condition) => Some(Self { denial, condition }),
             Err(e) => {

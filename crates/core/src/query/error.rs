@@ -49,7 +49,7 @@ impl From<DataFusionError> for QueryError {
                 // the engine does not know what it is, and so the asker can't be blamed for it
                 None => Self::Internal(text),
             },
-            DataFusionError::ArrowError(cause, _) if is_of_the_host(cause) => of_spilling(text),
+            DataFusionError::ArrowError(cause, _) if is_of_the_host(cause) => spill_error(text),
             DataFusionError::Internal(_)
             | DataFusionError::IoError(_)
             | DataFusionError::ObjectStore(_)
@@ -103,15 +103,16 @@ impl From<anyhow::Error> for QueryError {
 }
 
 /// A file failed, and those that are written as Arrow are what operators spill.
-fn of_spilling(text: String) -> QueryError {
+fn spill_error(text: String) -> QueryError {
     // the engine has no error of its own for its limit, and names the setting
-    match text.contains("max_temp_directory_size") {
-        true => QueryError::Resources(
+    if text.contains("max_temp_directory_size") {
+        QueryError::Resources(
             "all queries together have reached the limit on disk space for spilling: narrow the query, try again when \
              fewer queries are running, or raise the limits on disk space or memory"
                 .to_owned(),
-        ),
-        false => QueryError::Internal(text),
+        )
+    } else {
+        QueryError::Internal(text)
     }
 }
 

@@ -1,7 +1,7 @@
 //! `information_schema`, `DESCRIBE` and `SHOW COLUMNS` as the engine has them, with what is documented of views: the
 //! types that clients see, and descriptions.
 //!
-//! The engine's own schema can't be added to while it is switched on: it goes before one of that name in the catalogue.
+//! The engine's own schema can't be added to while it is switched on: it goes before one of that name in the catalog.
 //! So it is off, and ours hands on what the engine's gives.
 
 use crate::registry::Assembly;
@@ -26,7 +26,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
-/// The catalogue and the schema that the engine has tables in.
+/// The catalog and the schema that the engine has tables in.
 const CATALOG: &str = "datafusion";
 const SCHEMA: &str = "public";
 

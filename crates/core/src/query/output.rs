@@ -31,9 +31,9 @@ pub fn plain_schema(schema: &Schema) -> SchemaRef {
 }
 
 fn without_dictionaries(field: &FieldRef) -> FieldRef {
-    fn of(data_type: &DataType) -> DataType {
+    fn plain_type(data_type: &DataType) -> DataType {
         match data_type {
-            DataType::Dictionary(_, values) => of(&plain(values)),
+            DataType::Dictionary(_, values) => plain_type(&plain(values)),
             DataType::List(item) => DataType::List(without_dictionaries(item)),
             DataType::LargeList(item) => DataType::LargeList(without_dictionaries(item)),
             DataType::FixedSizeList(item, size) => DataType::FixedSizeList(without_dictionaries(item), *size),
@@ -42,7 +42,7 @@ fn without_dictionaries(field: &FieldRef) -> FieldRef {
             other => other.clone(),
         }
     }
-    Arc::new(field.as_ref().clone().with_data_type(of(field.data_type())))
+    Arc::new(field.as_ref().clone().with_data_type(plain_type(field.data_type())))
 }
 
 /// The rows of an answer in the types of [`documented_schema`].

@@ -94,7 +94,7 @@ impl<S: PagedSource> TableProvider for PagedTable<S> {
             schema: self.schema.clone(),
             source: self.source.clone(),
             context: self.context.clone(),
-            conditions: Conditions::of(filters),
+            conditions: Conditions::new(filters),
         };
         StreamingTable::try_new(self.schema.clone(), vec![Arc::new(pages)])?
             .scan(state, projection, &[], limit)

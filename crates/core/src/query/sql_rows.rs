@@ -95,9 +95,10 @@ pub(crate) async fn frame(
     let columns = view_set.columns.iter().map(|c| {
         let field = rows.schema().field_with_unqualified_name(c.name)?;
         let engine_type = c.column_type.engine();
-        Ok(match *field.data_type() == engine_type {
-            true => ident(c.name),
-            false => cast(ident(c.name), engine_type).alias(c.name),
+        Ok(if *field.data_type() == engine_type {
+            ident(c.name)
+        } else {
+            cast(ident(c.name), engine_type).alias(c.name)
         })
     });
     let columns = columns.collect::<EngineResult<Vec<_>>>().map_err(in_view)?;
@@ -126,9 +127,10 @@ pub(crate) async fn scan_of(
         rows = rows.limit(0, limit)?;
     }
     let plan = rows.create_physical_plan().await?;
-    match schema.fields().is_empty() {
-        true => without_columns(plan),
-        false => Ok(Arc::new(ConformExec::new(plan, schema))),
+    if schema.fields().is_empty() {
+        without_columns(plan)
+    } else {
+        Ok(Arc::new(ConformExec::new(plan, schema)))
     }
 }
 

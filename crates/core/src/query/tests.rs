@@ -191,7 +191,7 @@ async fn a_query_for_one_process_reads_only_its_blocks() {
 }
 
 #[tokio::test]
-async fn a_catalogue_that_fails_is_a_failure_of_the_lake_whatever_was_asked() {
+async fn a_catalog_that_fails_is_a_failure_of_the_lake_whatever_was_asked() {
     let directory = tempfile::tempdir().unwrap();
     let lake = lake_at(&LakeOptions::directory(directory.path()), LakeConfig::default()).await;
     let (id, stream) = (Uuid::new_v4(), Uuid::new_v4());

@@ -24,7 +24,7 @@ pub struct Conditions {
 
 impl Conditions {
     /// Takes what is of use from filters that must all hold.
-    pub fn of(filters: &[Expr]) -> Self {
+    pub fn new(filters: &[Expr]) -> Self {
         let mut conditions = Self::default();
         for filter in filters {
             for part in split_conjunction(filter) {

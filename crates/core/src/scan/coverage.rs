@@ -23,19 +23,18 @@ pub(crate) struct Coverage {
 
 impl Coverage {
     /// What there is for a query with these conditions.
-    pub(crate) async fn of(
+    pub(crate) async fn load(
         instance: &Instance,
         context: &ScanContext,
         conditions: &Conditions,
     ) -> Result<Self, LakeError> {
         // first: what is covered by now is visible by now
         let catalog = context.connection().catalog();
-        let all = match context.is_live_only {
-            true => Vec::new(),
-            false => {
-                let set = instance.view_set.name;
-                catalog.partitions_of(set, &instance.id, &instance.schema_hash).await?
-            }
+        let all = if context.is_live_only {
+            Vec::new()
+        } else {
+            let set = instance.view_set.name;
+            catalog.partitions_of(set, &instance.id, &instance.schema_hash).await?
         };
         let visible = context.visible().await?;
         // one that also covers blocks that this query does not see is of no use to it

@@ -42,9 +42,10 @@ impl PartitionScan<'_> {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = engine_schema_of_files(self.instance.view_set);
         let order = self.instance.sort_order();
-        let runs = match partitions.iter().all(|p| p.content.sort_order == order) && !order.is_empty() {
-            true => runs(partitions, self.instance.is_of_blocks()),
-            false => None,
+        let runs = if partitions.iter().all(|p| p.content.sort_order == order) && !order.is_empty() {
+            runs(partitions, self.instance.is_of_blocks())
+        } else {
+            None
         };
         let ordering = match &runs {
             Some(_) => {
@@ -104,9 +105,10 @@ impl PartitionScan<'_> {
             // bounds of both columns together
             for column in [begin, end] {
                 statistics.column_statistics[column] = ColumnStatistics {
-                    null_count: match schema.field(column).is_nullable() {
-                        true => Precision::Absent,
-                        false => Precision::Exact(0),
+                    null_count: if schema.field(column).is_nullable() {
+                        Precision::Absent
+                    } else {
+                        Precision::Exact(0)
                     },
                     min_value: Precision::Inexact(time(from)),
                     max_value: Precision::Inexact(time(to)),

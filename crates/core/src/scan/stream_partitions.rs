@@ -58,14 +58,16 @@ pub(crate) async fn plan_streams(
     let catalog = context.connection().catalog();
     let set = instance.view_set.name;
     // first: what was made by now is of blocks that are visible by now
-    let partitions = match context.is_live_only {
-        true => Vec::new(),
-        false => catalog.partitions_of(set, &instance.id, &instance.schema_hash).await?,
+    let partitions = if context.is_live_only {
+        Vec::new()
+    } else {
+        catalog.partitions_of(set, &instance.id, &instance.schema_hash).await?
     };
     let visible = context.visible().await?;
-    let counts = match partitions.is_empty() {
-        true => Vec::new(),
-        false => catalog.section_blocks(set, &instance.id, &instance.schema_hash, visible.end).await?,
+    let counts = if partitions.is_empty() {
+        Vec::new()
+    } else {
+        catalog.section_blocks(set, &instance.id, &instance.schema_hash, visible.end).await?
     };
     let counts: HashMap<i64, SectionBlocks> = counts.into_iter().map(|c| (c.partition_id, c)).collect();
     let mut by_stream: HashMap<Uuid, Vec<Section>> = HashMap::new();
@@ -73,9 +75,10 @@ pub(crate) async fn plan_streams(
         let Some(section) = partition.content.chain.clone() else { continue };
         // one that also covers blocks that are not seen here, or that has gone since it was listed, is of no use; what
         // is behind it may hold all the same
-        let count = match visible.contains(partition.content.seqs) {
-            true => counts.get(&partition.partition_id).copied(),
-            false => None,
+        let count = if visible.contains(partition.content.seqs) {
+            counts.get(&partition.partition_id).copied()
+        } else {
+            None
         };
         by_stream.entry(section.stream_id).or_default().push(Section { partition, section, count });
     }

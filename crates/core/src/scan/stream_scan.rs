@@ -161,9 +161,10 @@ impl Reader {
                 }
             }
         }
-        let open = match live.piece.is_last {
-            true => Decoded { rows: walk.open().map_err(failed)?, ignored: Vec::new() },
-            false => walk.interrupt().map_err(failed)?,
+        let open = if live.piece.is_last {
+            Decoded { rows: walk.open().map_err(failed)?, ignored: Vec::new() }
+        } else {
+            walk.interrupt().map_err(failed)?
         };
         self.hand_on(open).await
     }

@@ -87,7 +87,7 @@ impl ViewTable {
         read: &[usize],
         threads: usize,
     ) -> Result<(Coverage, Option<Arc<dyn ExecutionPlan>>)> {
-        let coverage = Coverage::of(&self.instance, &self.context, conditions).await.map_err(external)?;
+        let coverage = Coverage::load(&self.instance, &self.context, conditions).await.map_err(external)?;
         let connection = self.context.connection().clone();
         let list = BlockList::new(connection, self.block_filter(conditions), coverage.gaps.clone())
             .await
@@ -185,7 +185,7 @@ impl TableProvider for ViewTable {
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         self.check_scope().await?;
-        let conditions = Conditions::of(filters);
+        let conditions = Conditions::new(filters);
         let wanted = projection.cloned().unwrap_or_else(|| (0..self.schema.fields().len()).collect());
         let range = self.range_predicate();
         // the range's columns are read even if the query does not ask for them

@@ -319,7 +319,7 @@ impl Work {
             let progress = self.progress();
             (progress.stages, progress.plan.clone())
         };
-        let work = plan.as_deref().map(PlanWork::of).unwrap_or_default();
+        let work = plan.as_deref().map(PlanWork::measure).unwrap_or_default();
         record::write(&self.query, end, stages, work);
         self.lake.connection().metrics().note_query(record::status(end), self.query.arrived.elapsed());
     }
@@ -343,7 +343,7 @@ impl Work {
     /// What the query works with, as the lake is now.
     async fn prepared(&self) -> Result<(QueryContext, Statement), QueryError> {
         self.lake.refresh().await;
-        let context = self.lake.context(self.request.range).of_query(&self.query)?;
+        let context = self.lake.context(self.request.range).for_query(&self.query)?;
         Ok((context, Statement::new(&self.request, self.lake.suspect())))
     }
 

@@ -53,9 +53,10 @@ impl<L: Default> Turns<L> {
         let name = self.order.pop_front()?;
         let line = self.lines.get_mut(&name)?;
         let taken = take(line);
-        match is_empty(line) {
-            true => drop(self.lines.remove(&name)),
-            false => self.order.push_back(name),
+        if is_empty(line) {
+            drop(self.lines.remove(&name))
+        } else {
+            self.order.push_back(name)
         }
         taken
     }

@@ -22,7 +22,7 @@ pub(crate) fn block_view_maker(context: MakerContext) -> Arc<dyn ViewMaker> {
 }
 
 impl BlockView {
-    fn of(&self, scope: Scope) -> Instance {
+    fn kept_instance(&self, scope: Scope) -> Instance {
         let sources = self.sources.clone();
         let blocks = Instance::understood(&sources);
         // assembly has seen to it that all are of one kind
@@ -34,10 +34,10 @@ impl BlockView {
 
 impl Kind for BlockView {
     fn instance(&self, scope: Scope) -> Option<Instance> {
-        Some(self.of(scope))
+        Some(self.kept_instance(scope))
     }
 
     fn table(&self, scope: Scope, context: &QueryContext) -> Result<Arc<dyn TableProvider>> {
-        Ok(Arc::new(ViewTable::new(self.of(scope), self.sources.clone(), context.scan().clone())))
+        Ok(Arc::new(ViewTable::new(self.kept_instance(scope), self.sources.clone(), context.scan().clone())))
     }
 }

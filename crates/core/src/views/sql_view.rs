@@ -111,7 +111,7 @@ impl TableProvider for SqlTable {
         limit: Option<usize>,
     ) -> EngineResult<Arc<dyn ExecutionPlan>> {
         let session = self.context.session()?;
-        let coverage = Coverage::of(&self.instance, self.context.scan(), &Conditions::of(filters))
+        let coverage = Coverage::load(&self.instance, self.context.scan(), &Conditions::new(filters))
             .await
             .map_err(external)?;
         coverage.report(&self.instance, self.context.scan(), (0, 0));

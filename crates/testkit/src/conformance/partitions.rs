@@ -55,10 +55,7 @@ pub async fn rows_do_not_depend_on_partitions(lake: &Lake, view_set: &str, insta
         seqs.reverse();
     }
     for (i, seq) in seqs.iter().enumerate() {
-        let small = match is_along_streams {
-            true => small.clone().up_to(*seq),
-            false => small.clone(),
-        };
+        let small = if is_along_streams { small.clone().up_to(*seq) } else { small.clone() };
         small.fill(SeqRange::new(*seq, *seq)).await?;
         if i == seqs.len() / 2 {
             same("half in partitions", &live).await?;

@@ -4,7 +4,7 @@ pub mod arguments;
 mod block_faults;
 pub(crate) mod blocks;
 mod change_partitions;
-pub(crate) mod denials;
+pub(crate) mod deny_rules;
 mod list_columns;
 mod list_partitions;
 mod list_view_sets;

@@ -85,12 +85,7 @@ impl TableFunctionImpl for ListQueries {
             Arc::new(StringArray::from_iter_values(ids)),
             texts(|query| Some(query.user())),
             texts(|query| query.client.client.as_deref()),
-            texts(|query| {
-                Some(match query.is_running.load(Ordering::Relaxed) {
-                    true => "running",
-                    false => "waiting",
-                })
-            }),
+            texts(|query| Some(if query.is_running.load(Ordering::Relaxed) { "running" } else { "waiting" })),
             Arc::new(begins.with_timezone("+00:00")),
             Arc::new(Float64Array::from_iter_values(seconds)),
             numbers(|query| query.rows.load(Ordering::Relaxed)),
@@ -145,9 +140,10 @@ impl ScalarUDFImpl for CancelQuery {
             let id = id?;
             let is_there = Uuid::try_parse(id)
                 .is_ok_and(|query_id| self.context.running().cancel(query_id, self.context.caller()));
-            Some(match is_there {
-                true => format!("SUCCESS: cancelled query {id}"),
-                false => format!("ERROR: there is no query '{id}' on this server that you may cancel"),
+            Some(if is_there {
+                format!("SUCCESS: cancelled query {id}")
+            } else {
+                format!("ERROR: there is no query '{id}' on this server that you may cancel")
             })
         });
         Ok(ColumnarValue::Array(Arc::new(said.collect::<StringArray>())))

@@ -116,7 +116,8 @@ impl ScalarUDFImpl for Retire {
             let may_be_time = position >= 2;
             let fits = is_text(found) || (may_be_time && is_utc(found));
             if !fits {
-                let needed = if may_be_time { "an RFC 3339 string or a timestamp in UTC" } else { "a string" };
+                let needed =
+                    if may_be_time { "an RFC 3339 string or a timestamp in UTC" } else { "a string" };
                 return Err(DataFusionError::Plan(format!(
                     "{}: argument {} must be {needed}, not {found}",
                     self.name(),
@@ -236,8 +237,9 @@ impl Retire {
 }
 
 fn said(is_retired: bool, name: &str) -> String {
-    match is_retired {
-        true => format!("SUCCESS: Retired partition {name}"),
-        false => format!("ERROR: Partition not found: {name}"),
+    if is_retired {
+        format!("SUCCESS: Retired partition {name}")
+    } else {
+        format!("ERROR: Partition not found: {name}")
     }
 }

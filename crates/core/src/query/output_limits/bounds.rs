@@ -32,7 +32,7 @@ pub(super) const BOUNDS: [(&str, Bound); 17] = [
 ];
 
 /// The bound of the function of that name, if it needs one.
-pub(super) fn of(name: &str) -> Option<Bound> {
+pub(super) fn bound_of(name: &str) -> Option<Bound> {
     BOUNDS.iter().find(|(bounded, _)| *bounded == name).map(|(_, bound)| *bound)
 }
 

@@ -42,7 +42,7 @@ const LITTLE: usize = 1 << 20;
 
 /// The same function, within limits if it needs them. What it makes is taken from that memory meanwhile.
 pub(super) fn limited(function: Arc<ScalarUDF>, memory: &Arc<dyn MemoryPool>) -> Arc<ScalarUDF> {
-    match bounds::of(function.name()) {
+    match bounds::bound_of(function.name()) {
         Some(bound) => Arc::new(ScalarUDF::new_from_impl(Amplifier {
             function: function.as_ref().clone(),
             bound,

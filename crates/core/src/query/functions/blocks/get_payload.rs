@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 /// Payloads that are fetched at once.
 const IN_FLIGHT: usize = 10;
-/// Blocks that the catalogue is asked for at once.
+/// Blocks that the catalog is asked for at once.
 const PAGE: usize = 500;
 const KINDS: [&str; 3] = ["process", "stream", "block"];
 

@@ -246,9 +246,10 @@ impl Remove {
         };
         let removed = self.context.connection().catalog().delete_denial(rule_id).await;
         self.context.deny_rules().forget();
-        Ok(match removed.map_err(external)? {
-            true => format!("SUCCESS: removed rule {rule_id}"),
-            false => format!("ERROR: no such rule: {rule_id}"),
+        Ok(if removed.map_err(external)? {
+            format!("SUCCESS: removed rule {rule_id}")
+        } else {
+            format!("ERROR: no such rule: {rule_id}")
         })
     }
 }
