@@ -111,13 +111,14 @@ fuzz_target!(|input: Input| {
         format: belvedere_model::TRANSIT_FORMAT.to_owned(),
         ..StreamParts::default()
     };
+    let payload = block.payload();
     let record = BlockRecord {
         seq: 1, info: block.info, stream: Arc::new(stream.into()), process: Arc::new(process),
         object_key: String::new(), payload_offset: 0,
     };
     let decode = |projection: &[usize]| {
         let schema = view_set.engine_schema().project(projection).expect("columns exist");
-        let payload = block.body.slice(block.payload.clone());
+        let payload = payload.clone();
         let limits = DecodeLimits { block_bytes: 1 << 20 };
         let schema = Arc::new(schema);
         match ASSEMBLY.sources(set)[0].decoder {

@@ -1,4 +1,4 @@
-//! The binary with a choice of features: which there are, how it is built, how it is run.
+//! Building and running the binary with chosen features.
 
 use crate::cargo::{cargo, read, root, target_directory};
 use std::io::{BufRead, BufReader};
@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 /// Which features a binary is built with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Features {
-    /// These alone; none, if there are none here.
+    /// Only these.
     Only(Vec<String>),
-    /// What is shipped.
+    /// The default features.
     Default,
-    /// Every one.
+    /// All features.
     All,
 }
 
 impl Features {
-    /// What cargo is told.
+    /// The arguments for cargo.
     pub(crate) fn flags(&self) -> Vec<String> {
         match self {
             Self::Only(names) => {
@@ -34,7 +34,7 @@ impl Features {
     }
 }
 
-/// The features that the binary can have, in the order of its manifest.
+/// The features of the binary, in the order of its manifest.
 pub(crate) fn features() -> Result<Vec<String>, String> {
     let path = root().join("crates/app/Cargo.toml");
     match features_of(&read(&path)?) {
@@ -54,18 +54,18 @@ fn features_of(manifest: &str) -> Vec<String> {
     names.filter(is_name).filter(|name| *name != "default").map(str::to_owned).collect()
 }
 
-/// A binary that was built.
+/// A built binary.
 #[derive(Debug)]
 pub(crate) struct Built {
-    /// Where it is, until another one is built.
+    /// Its path. The next build overwrites it.
     pub(crate) path: PathBuf,
-    /// How long that took.
+    /// Time of the build.
     pub(crate) time: Duration,
-    /// How many crates had not been compiled before.
+    /// Number of crates that had to be compiled.
     pub(crate) compiled: usize,
 }
 
-/// Builds the binary with these features in this profile. What cargo says is passed on.
+/// Builds the binary with these features in this profile. Cargo's messages are shown.
 pub(crate) fn build(features: &Features, profile: &str) -> Result<Built, String> {
     let mut command = cargo();
     command.args(["build", "-p", "belvedere", "--bin", "belvedere", "--locked", "--profile", profile]);
@@ -94,7 +94,7 @@ pub(crate) fn build(features: &Features, profile: &str) -> Result<Built, String>
     Ok(Built { path: target_directory().join(directory).join(name), time, compiled })
 }
 
-/// A command line of a binary, without what our own environment would tell it of lakes.
+/// A command that runs the binary, without environment variables of ours that name a lake.
 pub(crate) fn command(binary: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary);
     command.args(arguments).stdin(Stdio::null());

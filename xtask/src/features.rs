@@ -1,4 +1,4 @@
-//! `features`: every choice of features builds a binary that works and has what it should have.
+//! `features`: every combination of features builds a binary that works and has the view sets that it should have.
 
 use crate::binary::{Features, build, command, features};
 use crate::cargo::output;
@@ -8,7 +8,7 @@ use crate::{Outcome, misused};
 use std::path::Path;
 use std::time::Instant;
 
-/// The view sets that features bring along. Of what is not in here nothing is expected.
+/// The view sets of features. Nothing is expected of features that are not listed.
 const VIEW_SETS: &[(&str, &[&str])] = &[
     ("log", &["log_entries", "log_stats"]),
     ("metrics", &["measures"]),
@@ -20,7 +20,7 @@ const VIEW_SETS: &[(&str, &[&str])] = &[
 /// The view sets of every binary.
 const OWN: &[&str] = &["blocks", "processes", "streams"];
 
-/// Builds and tries out each choice, goes on behind one that fails, and fails at the end.
+/// Builds and tries each combination. If one fails, the others are still tried, and the whole fails at the end.
 pub(crate) fn run(arguments: &[&str]) -> Outcome {
     let (profile, names) = match arguments {
         ["--profile", profile, names @ ..] => (*profile, names),
@@ -61,7 +61,7 @@ fn choices(features: Vec<String>) -> Vec<(String, Features)> {
     choices
 }
 
-/// From the version to a query over a lake that a server made.
+/// Tries a binary: from its version to a query over a lake that its server made.
 fn try_out(binary: &Path, features: &Features) -> Outcome {
     let scratch = Scratch::new()?;
     let lake = scratch.path().join("lake");
@@ -83,7 +83,7 @@ fn try_out(binary: &Path, features: &Features) -> Outcome {
     }
 }
 
-/// All view sets are there that should be, and none that belongs to a feature that was not chosen.
+/// Checks that the binary has all view sets of its features and none of others.
 fn check_view_sets(schema: &str, features: &Features) -> Outcome {
     let found = view_sets(schema);
     let is_chosen = |feature: &str| match features {
@@ -102,8 +102,8 @@ fn check_view_sets(schema: &str, features: &Features) -> Outcome {
     Ok(())
 }
 
-/// The keys of `view_sets` in JSON that is indented by two: so this needs no parser, and nothing is mistaken, since a
-/// text in JSON has no line breaks.
+/// The keys of `view_sets` in JSON that is indented by two spaces. Needs no parser: texts in JSON have no line breaks, so
+/// the indentation can't be faked.
 fn view_sets(schema: &str) -> Vec<&str> {
     let lines = schema.lines().skip_while(|line| *line != "  \"view_sets\": {").skip(1);
     let lines = lines.take_while(|line| !line.starts_with("  }"));

@@ -36,22 +36,22 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 #[allow(clippy::large_enum_variant, reason = "there is one in a process")]
 pub(crate) enum Command {
-    /// Take what instrumented processes send, and keep it in a lake.
+    /// Receive what instrumented processes send, store it in a lake, and answer queries.
     Serve(ServeArgs),
-    /// Serve, send from a small instrumented program, and show what arrives.
+    /// Start a server and a small instrumented program, and show what arrives.
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
     /// The instrumented program of the demo.
     #[cfg(feature = "demo")]
     #[command(hide = true)]
     DemoProgram(DemoProgramArgs),
-    /// Make and merge partitions, and take away what is no longer to be kept.
+    /// Create and merge partitions, and delete what has expired.
     Maintain(MaintainArgs),
-    /// Compare the catalogue of a lake with its files, and a sample of what is in them.
+    /// Compare the catalog of a lake with its files, and check a sample of their contents.
     Fsck(FsckArgs),
-    /// Answer one SQL query.
+    /// Run one SQL query.
     Query(QueryArgs),
-    /// Answer SQL queries as you type them.
+    /// Run SQL queries interactively.
     #[cfg(feature = "prompt")]
     Sql(SqlArgs),
     /// Write a Perfetto trace of a process: threads, tasks, network, logs, measures.
@@ -60,13 +60,13 @@ pub(crate) enum Command {
     /// Draw a flame graph of a thread, or of all threads of a process.
     #[cfg(feature = "spans")]
     Flame(FlameArgs),
-    /// List the view sets that are linked into this binary, or into a server's.
+    /// List the view sets of this binary, or of a server.
     Views(ViewsArgs),
-    /// Say what this program would make again of the partitions in a lake, before it does.
+    /// Show which partitions of a lake this program would rebuild, before it does.
     Plan(PlanArgs),
     /// Print the documented schema. Needs no lake.
     Schema(SchemaArgs),
-    /// Make, list and revoke the keys of those who send to a server and ask it.
+    /// Create, list and revoke API keys.
     Keys(KeysArgs),
 }
 
@@ -77,19 +77,19 @@ pub(crate) struct ServeArgs {
     /// Address for HTTP: ingestion, /health, /ready, /metrics. Port 0 picks a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
     pub(crate) http: SocketAddr,
-    /// Address for FlightSQL, or 'off' [default: 127.0.0.1:50051 if nobody has it]
+    /// Address for FlightSQL, or 'off' [default: 127.0.0.1:50051 if it is free]
     #[arg(long, value_name = "ADDR")]
     pub(crate) flight_sql: Option<ListenAt>,
-    /// Address for OTLP over HTTP, or 'off' [default: 127.0.0.1:4318 if nobody has it]
+    /// Address for OTLP over HTTP, or 'off' [default: 127.0.0.1:4318 if it is free]
     #[arg(long, value_name = "ADDR")]
     pub(crate) otlp_http: Option<ListenAt>,
-    /// Address for OTLP over gRPC, or 'off' [default: 127.0.0.1:4317 if nobody has it]
+    /// Address for OTLP over gRPC, or 'off' [default: 127.0.0.1:4317 if it is free]
     #[arg(long, value_name = "ADDR")]
     pub(crate) otlp_grpc: Option<ListenAt>,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
-    /// What this process does: ingest (takes what programs send), query (answers SQL), maintain (makes partitions,
-    /// deletes what expired)
+    /// Roles of this process: ingest (receives data), query (answers SQL), maintain (creates partitions, deletes what
+    /// expired)
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Role::Ingest, Role::Query, Role::Maintain])]
     pub(crate) roles: Vec<Role>,
     #[command(flatten)]
@@ -99,30 +99,30 @@ pub(crate) struct ServeArgs {
     /// Largest request body, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_body: u64,
-    /// Request bodies that are handled at once, in MiB; more wait
+    /// Size of all request bodies in memory, in MiB; more wait
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_pending: u64,
 }
 
-/// What queries by other programs may use.
+/// Limits on queries of clients.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct QueryLimitArgs {
-    /// Queries that run at once; others wait, and callers take turns [default: 4 for each core]
+    /// Queries that run at the same time; others wait, and callers take turns [default: 4 for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_queries: Option<u64>,
-    /// Queries that wait for their turn; more are refused
+    /// Queries that wait in the queue; more are refused
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) max_waiting: usize,
     /// Memory for one query, in MiB; what can spill to disk does so beyond, the rest fails [default: a quarter of --memory]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) query_memory: Option<u64>,
-    /// How long a query may take, until its last row is taken
+    /// How long a query may take, until its last row is read
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = age)]
     pub(crate) query_time: Duration,
 }
 
 impl QueryLimitArgs {
-    /// What that means for a service of a lake with that many MiB of memory.
+    /// The limits of a service with that many MiB of memory.
     pub(crate) fn limits(&self, memory: usize) -> QueryLimits {
         let usual = QueryLimits::default();
         let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
@@ -135,7 +135,7 @@ impl QueryLimitArgs {
     }
 }
 
-/// Where a part of a server listens, if it does.
+/// Address of a part of a server, or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ListenAt {
     Off,
@@ -156,42 +156,42 @@ impl std::str::FromStr for ListenAt {
     }
 }
 
-/// Part of a server that a process can play.
+/// Role of a server process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Role {
-    /// Take what instrumented processes send
+    /// Receive what instrumented processes send
     Ingest,
     /// Answer SQL
     Query,
-    /// Make partitions in the background
+    /// Create partitions in the background
     Maintain,
 }
 
-/// What is kept, and how long. Everything, if nothing is said.
+/// Retention. By default everything is kept.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct KeepArgs {
-    /// Keep blocks, as they came, for so long after their reception: 90d, 36h, 30m
+    /// Keep blocks for this long after their reception: 90d, 36h, 30m
     #[arg(long, value_name = "AGE", value_parser = age, env = "BELVEDERE_KEEP_BLOCKS")]
     pub(crate) keep_blocks: Option<Duration>,
-    /// Keep at most so many bytes of blocks, the latest ones: 500GB, 20GiB
+    /// Keep at most this many bytes of blocks, the latest ones: 500GB, 20GiB
     #[arg(long, value_name = "SIZE", value_parser = size, env = "BELVEDERE_KEEP_BLOCKS_BYTES")]
     pub(crate) keep_blocks_bytes: Option<u64>,
-    /// Keep partitions of every view set for so long; their rows stay when the blocks are gone
+    /// Keep partitions of every view set for this long; their rows stay when the blocks are deleted
     #[arg(long, value_name = "AGE", value_parser = age, env = "BELVEDERE_KEEP_VIEWS")]
     pub(crate) keep_views: Option<Duration>,
-    /// Keep at most so many bytes of partitions of every view set
+    /// Keep at most this many bytes of partitions of every view set
     #[arg(long, value_name = "SIZE", value_parser = size, env = "BELVEDERE_KEEP_VIEWS_BYTES")]
     pub(crate) keep_views_bytes: Option<u64>,
-    /// Keep partitions of this view set for so long instead
+    /// Keep partitions of this view set for this long instead
     #[arg(long, value_name = "VIEW_SET=AGE", value_parser = named_age)]
     pub(crate) keep_view: Vec<(String, Duration)>,
-    /// Keep at most so many bytes of partitions of this view set instead
+    /// Keep at most this many bytes of partitions of this view set instead
     #[arg(long, value_name = "VIEW_SET=SIZE", value_parser = named_size)]
     pub(crate) keep_view_bytes: Vec<(String, u64)>,
 }
 
 impl KeepArgs {
-    /// What that means for a lake.
+    /// The retention of a lake.
     pub(crate) fn retention(&self) -> Retention {
         let views = Keep { age: self.keep_views, bytes: self.keep_views_bytes };
         let mut retention = Retention {
@@ -255,10 +255,10 @@ fn named_size(text: &str) -> Result<(String, u64), String> {
 pub(crate) struct MaintainArgs {
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
-    /// Bring everything up to date and leave, instead of going on until Ctrl-C
+    /// Bring everything up to date and exit, instead of running until Ctrl-C
     #[arg(long)]
     pub(crate) once: bool,
-    /// Only say what would go by the --keep-… flags
+    /// Only show what the --keep-… flags would delete
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
@@ -269,10 +269,10 @@ pub(crate) struct MaintainArgs {
 pub(crate) struct FsckArgs {
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
-    /// Take away partitions that are wrong, which are made again, and files that nothing refers to
+    /// Delete partitions that are wrong, which are then rebuilt, and files that nothing refers to
     #[arg(long)]
     pub(crate) repair: bool,
-    /// Partitions and blocks whose contents are read
+    /// Number of partitions and blocks whose contents are checked
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) sample: usize,
 }
@@ -296,10 +296,10 @@ pub(crate) struct QueryArgs {
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) range: RangeArgs,
-    /// How to write the rows [default: what the extension of --output says, else table]
+    /// Output format [default: by the extension of --output, else table]
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
-    /// File to write to instead of the standard output; it is replaced when the answer is complete
+    /// File to write to instead of standard output; replaced when the answer is complete
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
@@ -322,7 +322,7 @@ pub(crate) struct TraceArgs {
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) range: RangeArgs,
-    /// File to write to, for ui.perfetto.dev; it is replaced when the trace is complete
+    /// File to write to, for ui.perfetto.dev; replaced when the trace is complete
     #[arg(long, short, value_name = "FILE", default_value = "trace.pftrace")]
     pub(crate) output: PathBuf,
 }
@@ -337,7 +337,7 @@ pub(crate) struct FlameArgs {
     pub(crate) lake: LakeArgs,
     #[command(flatten)]
     pub(crate) range: RangeArgs,
-    /// File to write to, for a browser; it is replaced when the picture is complete
+    /// File to write to, for a browser; replaced when the picture is complete
     #[arg(long, short, value_name = "FILE", default_value = "flame.svg")]
     pub(crate) output: PathBuf,
 }
@@ -352,7 +352,7 @@ pub(crate) struct ViewsArgs {
 pub(crate) struct PlanArgs {
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
-    /// How to write it
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
 }
@@ -361,10 +361,10 @@ pub(crate) struct PlanArgs {
 pub(crate) struct SchemaArgs {
     /// Only this view set
     pub(crate) view_set: Option<String>,
-    /// How to write it
+    /// Output format
     #[arg(long, value_enum, default_value_t = SchemaFormat::Md)]
     pub(crate) format: SchemaFormat,
-    /// Write a documentation of everything into a directory: index.md, a page for each view set, schema.json
+    /// Write the documentation of everything into a directory: index.md, a page for each view set, schema.json
     #[arg(long, value_name = "DIR", conflicts_with_all = ["view_set", "format"])]
     pub(crate) output: Option<PathBuf>,
 }
@@ -385,7 +385,7 @@ pub(crate) struct DemoArgs {
     /// Address to listen on, on loopback [default: 127.0.0.1:9000, or a free port if that is taken]
     #[arg(long, value_name = "ADDR")]
     pub(crate) http: Option<SocketAddr>,
-    /// Leave after the first queries instead of going on until Ctrl-C
+    /// Exit after the first queries instead of running until Ctrl-C
     #[arg(long)]
     pub(crate) once: bool,
 }

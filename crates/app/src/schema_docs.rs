@@ -1,4 +1,4 @@
-//! Documentation that is made from the registrations themselves.
+//! Documentation that is generated from the registrations.
 
 use belvedere_core::assembly::{Assembly, FunctionDoc};
 use belvedere_view::{EventTime, Source, ViewSet};
@@ -18,7 +18,7 @@ pub(crate) fn pages(assembly: &Assembly) -> BTreeMap<String, String> {
     pages
 }
 
-/// The front page: all view sets, and which reads which.
+/// The index: all view sets and their dependencies.
 fn index(assembly: &Assembly) -> String {
     let mut text =
         "# Schema\n\nMade by `belvedere schema` from what the crates of this program register.\n\n\
@@ -99,7 +99,7 @@ pub(crate) fn view_set(assembly: &Assembly, set: &ViewSet, crate_name: &str) -> 
     if let Source::Query(sql) = &set.source {
         let _ = writeln!(text, "\nIt is this query:\n\n```sql\n{sql}\n```");
     }
-    let own: Vec<&FunctionDoc> = of_crate(assembly, crate_name).collect();
+    let own: Vec<&FunctionDoc> = functions_of_crate(assembly, crate_name).collect();
     if !own.is_empty() {
         let _ = writeln!(text, "\nFunctions of {crate_name}:\n\n| function | what it gives |\n| --- | --- |");
         for f in own {
@@ -109,7 +109,10 @@ pub(crate) fn view_set(assembly: &Assembly, set: &ViewSet, crate_name: &str) -> 
     text
 }
 
-fn of_crate<'a>(assembly: &'a Assembly, name: &'a str) -> impl Iterator<Item = &'static FunctionDoc> + 'a {
+fn functions_of_crate<'a>(
+    assembly: &'a Assembly,
+    name: &'a str,
+) -> impl Iterator<Item = &'static FunctionDoc> + 'a {
     assembly.functions().filter(move |(_, of)| *of == name).flat_map(|(functions, _)| functions.docs)
 }
 
@@ -132,7 +135,7 @@ pub(crate) fn functions(assembly: &Assembly) -> String {
     text
 }
 
-/// A text that stands in a table.
+/// Escapes a text for a table cell.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }

@@ -26,6 +26,7 @@
 pub mod assembly;
 #[cfg(test)]
 mod fixture;
+mod metrics;
 pub mod partitions;
 pub mod query;
 pub mod views;

@@ -8,13 +8,13 @@ use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Who may use a server. Everybody, on loopback, if nothing is said.
+/// Authentication. By default none on loopback.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AccessArgs {
-    /// Let everybody in although other machines reach the server, by whatever name they do
+    /// Require no keys although other machines reach the server, under any host name
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// Ask for keys on loopback too; off loopback they are asked for anyway
+    /// Require keys on loopback too; off loopback they are required anyway
     #[arg(long, conflicts_with = "insecure")]
     pub(crate) require_keys: bool,
     /// Certificates for all addresses, in PEM, the server's own first
@@ -25,19 +25,19 @@ pub(crate) struct AccessArgs {
     #[cfg(feature = "tls")]
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
-    /// Identity provider (OpenID Connect) whose tokens let in, beside keys: its URL, as its tokens have it in `iss`
+    /// Identity provider (OpenID Connect) whose tokens are accepted beside keys: its URL, as in the `iss` of its tokens
     #[cfg(feature = "oidc")]
     #[arg(long, value_name = "URL", requires = "oidc_audience", conflicts_with = "insecure")]
     pub(crate) oidc_issuer: Option<String>,
-    /// Whom its tokens must be for: what they have in `aud`
+    /// Audience that its tokens must have in `aud`
     #[cfg(feature = "oidc")]
     #[arg(long, value_name = "AUDIENCE", requires = "oidc_issuer")]
     pub(crate) oidc_audience: Option<String>,
-    /// Who of them administers: a subject, or an address that the provider says it has verified; may be repeated
+    /// Administrator: a subject, or an email address that the provider has verified; may be repeated
     #[cfg(feature = "oidc")]
     #[arg(long, value_name = "SUBJECT|EMAIL", requires = "oidc_issuer")]
     pub(crate) oidc_admin: Vec<String>,
-    /// What everybody with a token may
+    /// Rights of everybody with a token
     #[cfg(feature = "oidc")]
     #[arg(long, value_name = "RIGHTS", default_value = "read")]
     pub(crate) oidc_rights: Rights,
@@ -62,24 +62,24 @@ pub(crate) struct KeysArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum KeysAction {
-    /// Make a key. It is written to the standard output, once, and kept nowhere.
+    /// Create a key. It is written to standard output, once, and stored nowhere.
     Create(CreateKeyArgs),
-    /// List the keys that there are and were, without what lets in.
+    /// List all keys, revoked ones too, without their secrets.
     List(ListKeysArgs),
-    /// Make a key count no more.
+    /// Revoke a key.
     Revoke(RevokeKeyArgs),
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct CreateKeyArgs {
-    /// Whose key it is: no two that count have the same name
+    /// Name of the key: no two valid keys have the same name
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
-    /// What it allows: send (blocks), read (SQL), admin (changing the lake; includes read)
+    /// Rights: send (blocks), read (SQL), admin (changing the lake; includes read)
     #[arg(long, default_value = "read")]
     pub(crate) rights: Rights,
-    /// How long it counts: 90d, 36h [default: until it is revoked]
+    /// How long it is valid: 90d, 36h [default: until it is revoked]
     #[arg(long, value_name = "AGE", value_parser = age)]
     pub(crate) expires: Option<Duration>,
 }
@@ -88,14 +88,14 @@ pub(crate) struct CreateKeyArgs {
 pub(crate) struct ListKeysArgs {
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
-    /// How to write the list
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
 }
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RevokeKeyArgs {
-    /// Which key
+    /// Name or id of the key
     #[arg(value_name = "NAME|ID")]
     pub(crate) key: String,
     #[command(flatten)]

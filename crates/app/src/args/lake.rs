@@ -5,7 +5,7 @@ use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Where the lake is.
+/// Address and limits of the lake.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LakeArgs {
     /// Directory of the lake: SQLite and files
@@ -21,13 +21,13 @@ pub(crate) struct LakeArgs {
     /// Memory for queries, in MiB; what needs more spills to disk or fails
     #[arg(long, value_name = "MIB", default_value_t = 2048, env = "BELVEDERE_MEMORY")]
     pub(crate) memory: usize,
-    /// Disk for what all queries together spill, in MiB; those that want more fail
+    /// Disk space for what all queries together spill, in MiB; queries that need more fail
     #[arg(long, value_name = "MIB", default_value_t = 10_240, env = "BELVEDERE_SPILL")]
     pub(crate) spill: u64,
-    /// Directory for what queries spill [default: where the operating system has temporary files]
+    /// Directory for what queries spill [default: the directory for temporary files]
     #[arg(long, value_name = "DIR", env = "BELVEDERE_SPILL_DIR")]
     pub(crate) spill_dir: Option<PathBuf>,
-    /// How long files and blocks are kept that a new partition replaced, for those who still read them
+    /// How long replaced and expired files are kept for queries that still read them
     #[arg(long, value_name = "AGE", default_value = "1h", value_parser = age)]
     pub(crate) grace: Duration,
     /// Largest decompressed buffer of one block, in MiB

@@ -5,7 +5,7 @@ use clap::{ArgMatches, Args, FromArgMatches};
 #[cfg(feature = "cli-client")]
 use std::path::PathBuf;
 
-/// What is asked: a lake in this process, or a server.
+/// The source of answers: a lake in this process, or a server.
 #[derive(Debug, Clone)]
 pub(crate) struct SourceArgs {
     pub(crate) lake: LakeArgs,
@@ -13,12 +13,12 @@ pub(crate) struct SourceArgs {
     pub(crate) server: ServerArgs,
 }
 
-/// A server that is asked instead of a lake in this process.
+/// A server to query instead of a lake in this process.
 #[cfg(feature = "cli-client")]
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServerArgs {
-    /// Ask a server by FlightSQL instead of opening the lake: grpc://host:50051, or grpc+tls://… if it has a certificate.
-    /// A --lake that is typed goes before the variable.
+    /// Query a server by FlightSQL instead of opening the lake: grpc://host:50051, or grpc+tls://… if it has a certificate.
+    /// An explicit --lake takes precedence over the variable.
     #[arg(long, value_name = "URL", env = "BELVEDERE_URL")]
     pub(crate) url: Option<String>,
     /// API key, or token of an identity provider, for the server
@@ -57,8 +57,8 @@ impl FromArgMatches for SourceArgs {
     }
 }
 
-/// The server that is to be asked, if it is. What is typed goes before variables, so who has both variables can still say
-/// which; to type both is a mistake.
+/// The server to query, if one is given. Flags take precedence over variables, so with both variables set a flag still
+/// chooses. Both flags together are an error.
 #[cfg(feature = "cli-client")]
 fn server(matches: &ArgMatches) -> Result<ServerArgs, clap::Error> {
     let is_typed = |name: &str| matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine);

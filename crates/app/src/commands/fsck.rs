@@ -48,9 +48,10 @@ pub(crate) async fn fsck(args: FsckArgs) -> Result<()> {
         writeln!(std::io::stdout(), "clean")?;
         return Ok(());
     }
-    let hint = match report.findings.iter().any(|f| f.can_be_repaired && !f.is_repaired) {
-        true => "; --repair mends what can be made again",
-        false => "",
+    let hint = if report.findings.iter().any(|f| f.can_be_repaired && !f.is_repaired) {
+        "; --repair mends what can be made again"
+    } else {
+        ""
     };
     bail!("{open} findings{hint}")
 }

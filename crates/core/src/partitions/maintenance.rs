@@ -6,9 +6,11 @@
 
 use super::workshop::{Made, Workshop};
 use super::{Expired, Instance, Retention};
+use crate::metrics::metrics;
 use crate::query::Lake;
 use anyhow::Result;
 use belvedere_lake::BlockSummary;
+use belvedere_lake::with_causes;
 use belvedere_model::SeqRange;
 use belvedere_model::time::{SECOND, TimeRange};
 use futures::{StreamExt, stream};
@@ -353,10 +355,13 @@ impl Keeper<'_> {
     fn note(&self, workshop: &Workshop, view_set: &'static str, instance: &str, outcome: Result<()>) -> bool {
         self.failures.note(instance, outcome.is_err());
         let Err(e) = outcome else { return true };
-        tracing::error!(instance, "partitions can't be made, this will be tried again: {e:#}");
-        let metrics = workshop.context.connection().metrics();
-        metrics.maintenance_failures.get_or_create(&[("view_set", view_set.to_owned())]).inc();
-        (self.listener)(Progress::Failed { instance: instance.to_owned(), reason: format!("{e:#}") });
+        tracing::error!(
+            instance,
+            "partitions can't be made, this will be tried again: {}",
+            with_causes(e.as_ref())
+        );
+        metrics(workshop.context.connection()).maintenance_failed(view_set);
+        (self.listener)(Progress::Failed { instance: instance.to_owned(), reason: with_causes(e.as_ref()) });
         false
     }
 }

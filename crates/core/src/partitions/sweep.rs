@@ -40,7 +40,7 @@ impl Workshop {
         self.context.connection().delete(&orphans).await?;
         deleted += orphans.len() as u64;
         deleted += self.context.connection().delete_unfinished(FOLDER, ago(YOUNG)).await?;
-        deleted += self.context.connection().delete_halves(ago(WAITS)).await?;
+        deleted += self.context.connection().delete_partial_blocks(ago(WAITS)).await?;
         Ok(deleted)
     }
 

@@ -2,6 +2,7 @@
 
 use super::feed::{BlockFeed, BlockList};
 use super::{Fault, QueryContext};
+use crate::metrics::metrics;
 use crate::partitions::Instance;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -227,14 +228,13 @@ impl Reader {
         let payload = match self.context.connection().payload(&block).await {
             Ok(payload) => payload,
             Err(LakeError::Corrupt(reason)) => {
-                self.fault(&block, DecodeError::Corrupt(reason)).await;
+                self.fault(&block, DecodeError::corrupt(reason.to_string())).await;
                 return Ok(None);
             }
             Err(e) => return Err(DataFusionError::External(Box::new(e))),
         };
         self.context.report().add_block(payload.len() as u64);
-        let metrics = self.context.connection().metrics();
-        metrics.blocks_decoded.get_or_create(&[("view_set", name.to_owned())]).inc();
+        metrics(self.context.connection()).blocks_decoded(name, 1);
 
         let (target, options, decoders) =
             (self.target.clone(), self.context.decode.clone(), self.context.decoders.clone());
@@ -323,7 +323,7 @@ pub(crate) async fn note_fault(
         view_set,
         "a block can't be read, its rows are missing: {reason}"
     );
-    connection.metrics().blocks_unreadable.get_or_create(&[("view_set", view_set.to_owned())]).inc();
+    metrics(connection).block_unreadable(view_set);
     // a task of its own: a transaction must not stay open because nobody takes rows
     let (recorder, text) = (connection.clone(), reason.clone());
     let recorded = tokio::spawn(async move { recorder.record_fault(block_id, view_set, &text).await });

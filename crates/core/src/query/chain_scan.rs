@@ -3,6 +3,7 @@
 
 use super::QueryContext;
 use super::block_scan::{note_fault, report_fault};
+use crate::metrics::metrics;
 use crate::partitions::{ChainPiece, Instance};
 use arrow::array::RecordBatch;
 use belvedere_lake::{BlockFilter, BlockSummary, LakeConnection, LakeError};
@@ -185,8 +186,7 @@ impl Reader {
                 self.context.report().add_block(payload.len() as u64);
             }
             let name = self.target.view_set.name;
-            let metrics = self.context.connection().metrics();
-            metrics.blocks_decoded.get_or_create(&[("view_set", name.to_owned())]).inc();
+            metrics(self.context.connection()).blocks_decoded(name, 1);
             let (after, decoded, error) = self.step(walk, block, payload).await?;
             walk = after;
             if let Some((block, error)) = error {
@@ -239,7 +239,7 @@ impl Reader {
 
     async fn hand_on(&self, decoded: Decoded) -> Result<bool> {
         let Decoded { rows, ignored } = decoded;
-        self.context.connection().metrics().add_ignored(self.target.view_set.name, &ignored);
+        metrics(self.context.connection()).events_ignored(self.target.view_set.name, &ignored);
         self.context.report().add_ignored(ignored.iter().map(|(_, events)| events).sum());
         let memory = self.memory.new_empty();
         memory.try_grow(get_record_batch_memory_size(&rows))?;
@@ -289,7 +289,9 @@ pub(crate) fn chain_feed(
                 let block = block?;
                 match connection.payload(&block).await {
                     Ok(payload) => Ok((block, Ok(payload))),
-                    Err(LakeError::Corrupt(reason)) => Ok((block, Err(DecodeError::Corrupt(reason)))),
+                    Err(LakeError::Corrupt(reason)) => {
+                        Ok((block, Err(DecodeError::corrupt(reason.to_string()))))
+                    }
                     Err(e) => Err(e),
                 }
             }

@@ -9,7 +9,7 @@ use super::running::RunningQuery;
 use super::{QueryContext, QueryError};
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use belvedere_lake::{DenialRecord, LakeConnection, LakeError};
+use belvedere_lake::{DenyRuleRecord, LakeConnection, LakeError};
 use belvedere_model::time::now;
 use datafusion::common::DFSchema;
 use datafusion::error::{DataFusionError, Result};
@@ -46,14 +46,14 @@ struct Known {
 
 #[derive(Debug)]
 struct Rule {
-    denial: DenialRecord,
+    denial: DenyRuleRecord,
     condition: Arc<dyn PhysicalExpr>,
 }
 
 impl Denials {
     /// An error if a rule forbids this query.
     pub(super) async fn check(&self, lake: &LakeConnection, query: &RunningQuery) -> Result<(), QueryError> {
-        let rules = self.rules(|| lake.catalog().denials(MOST_RULES)).await;
+        let rules = self.rules(|| lake.catalog().deny_rules(MOST_RULES)).await;
         if rules.is_empty() || query.is_urgent() {
             return Ok(());
         }
@@ -61,8 +61,8 @@ impl Denials {
         let Some(rule) = rules.iter().find(|rule| rule.is_met(&row)) else {
             return Ok(());
         };
-        let DenialRecord { rule_id, reason, .. } = &rule.denial;
-        if let Err(e) = lake.catalog().touch_denial(*rule_id, now()).await {
+        let DenyRuleRecord { rule_id, reason, .. } = &rule.denial;
+        if let Err(e) = lake.catalog().touch_deny_rule(*rule_id, now()).await {
             tracing::warn!("that rule {rule_id} denied a query can't be written down: {e}");
         }
         Err(QueryError::Denied(format!(
@@ -85,7 +85,7 @@ impl Denials {
     /// The rules that hold: those that are known, or those that `ask` finds in the lake.
     async fn rules<F>(&self, ask: impl Fn() -> F) -> Arc<Vec<Rule>>
     where
-        F: Future<Output = Result<Vec<DenialRecord>, LakeError>>,
+        F: Future<Output = Result<Vec<DenyRuleRecord>, LakeError>>,
     {
         let (rules, until) = {
             let known = self.known();
@@ -133,7 +133,7 @@ impl Denials {
 
 impl Rule {
     /// `None` if it can't be used.
-    fn of(denial: DenialRecord) -> Option<Self> {
+    fn of(denial: DenyRuleRecord) -> Option<Self> {
         match condition(&denial.match_expr) {
             Ok(condition) => Some(Self { denial, condition }),
             Err(e) => {
@@ -238,8 +238,8 @@ mod tests {
     use tokio::sync::Semaphore;
     use uuid::Uuid;
 
-    fn rule(number: u128) -> DenialRecord {
-        DenialRecord {
+    fn rule(number: u128) -> DenyRuleRecord {
+        DenyRuleRecord {
             rule_id: Uuid::from_u128(number),
             created: 0,
             created_by: String::new(),

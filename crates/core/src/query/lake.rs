@@ -13,6 +13,7 @@ use super::{
     information_schema,
 };
 use crate::assembly::Assembly;
+use crate::metrics::metrics;
 use crate::partitions::{Expired, InstancePartitions, Retention, Wanted};
 use crate::views::Views;
 use anyhow::{Context, Result};
@@ -189,7 +190,7 @@ impl Lake {
         let store = RangeCache::new(
             connection.store().clone(),
             config.content_cache_bytes,
-            connection.metrics().partition_bytes_read.clone(),
+            metrics(&connection).partition_bytes_read.clone(),
         );
         runtime.register_object_store(ObjectStoreUrl::parse(STORE)?.as_ref(), Arc::new(store));
         let views = Arc::new(Views::new(assembly, connection.clone(), runtime.clone()).await?);
@@ -287,7 +288,7 @@ impl Lake {
         statement: Statement,
         held: H,
     ) -> Result<(QueryResult, H), QueryError> {
-        self.connection.metrics().queries.inc();
+        metrics(&self.connection).queries.inc();
         self.views.refresh().await;
         let report = context.report.clone();
         let types = statement.types;

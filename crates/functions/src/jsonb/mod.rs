@@ -82,7 +82,7 @@ belvedere_core::register_functions! {
                 path::QUERY,
                 path::QUERY_FIRST,
             ]
-            .map(|mapping| mapping.function())
+            .map(|function| function.into_udf())
             .into(),
             aggregates: Vec::new(),
             tables: vec![

@@ -38,7 +38,7 @@ belvedere_core::register_functions! {
         ],
         make: |_| FunctionSet {
             scalars: [convert::LENGTH, convert::TO_ARRAY, convert::TO_DICT, convert::TO_JSONB, get::GET]
-                .map(|mapping| mapping.function())
+                .map(|function| function.into_udf())
                 .into(),
             ..FunctionSet::default()
         },

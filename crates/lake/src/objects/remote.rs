@@ -1,7 +1,8 @@
 //! Object stores behind the `object_store` crate. Objects are created, never changed.
 
 use super::super::record::MAGIC;
-use super::{LakeError, Written, new_key};
+use super::{LakeError, WrittenGroup, new_key};
+use crate::Cause;
 use bytes::Bytes;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -27,8 +28,9 @@ impl RemoteObjects {
             .filter(|(_, value)| !value.is_empty())
             .map(|(key, value)| (key.to_ascii_lowercase(), value))
             .filter(|(key, _)| ["aws_", "google_", "azure_"].iter().any(|p| key.starts_with(p)));
-        let (store, prefix) = object_store::parse_url_opts(url, options)
-            .map_err(|e| LakeError::Address(format!("'{url}' can't be used as object store: {e}")))?;
+        let (store, prefix) = object_store::parse_url_opts(url, options).map_err(|e| {
+            LakeError::Address(Cause::new(format!("'{url}' can't be used as object store: {e}"), e))
+        })?;
         Ok(Self { store: store.into(), prefix })
     }
 
@@ -40,14 +42,14 @@ impl RemoteObjects {
         key.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
     }
 
-    pub(super) async fn put(&self, records: Vec<u8>) -> Result<Written, LakeError> {
+    pub(super) async fn put(&self, records: Vec<u8>) -> Result<WrittenGroup, LakeError> {
         let key = new_key();
         let payload = [Bytes::from_static(MAGIC), records.into()];
         let create = PutOptions::from(PutMode::Create);
         self.store
             .put_opts(&self.path(&key), payload.into_iter().collect::<object_store::PutPayload>(), create)
             .await?;
-        Ok(Written { key, offset: MAGIC.len() as u64, is_complete: true, completed: None })
+        Ok(WrittenGroup { key, offset: MAGIC.len() as u64, is_complete: true, completed: None })
     }
 
     pub(super) async fn read(&self, key: &str, range: Range<u64>) -> Result<Bytes, LakeError> {
@@ -55,7 +57,7 @@ impl RemoteObjects {
         if bytes.len() as u64 == range.end - range.start {
             Ok(bytes)
         } else {
-            Err(LakeError::Corrupt(format!("object {key} ends before byte {}", range.end)))
+            Err(LakeError::Corrupt(format!("object {key} ends before byte {}", range.end).into()))
         }
     }
 

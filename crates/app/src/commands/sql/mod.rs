@@ -1,7 +1,7 @@
-//! `belvedere sql`: a prompt with history and completion; statements end with a semicolon. Without a terminal it runs
-//! what it is given, until the first mistake.
+//! `belvedere sql`: a prompt with history and completion; statements end with a semicolon. Without a terminal it runs its
+//! standard input as a script, until the first error.
 
-mod catalogue;
+mod catalog;
 mod commands;
 mod complete;
 mod editor;
@@ -13,7 +13,7 @@ use super::lake::range;
 use super::source::Source;
 use crate::args::SqlArgs;
 use anyhow::Result;
-use catalogue::Catalogue;
+use catalog::Catalog;
 use editor::{Terminal, Typed};
 use session::{Session, Then};
 use statements::{Piece, split};
@@ -24,20 +24,24 @@ const WELCOME: &str = "Statements end with ';'. \\d lists what there is, \\h wha
 pub(crate) async fn sql(args: SqlArgs) -> Result<()> {
     let range = range(&args.range)?;
     let source = Source::open(&args.source).await?;
-    let outcome = match std::io::stdin().is_terminal() {
-        true => prompt(&source, Session::new(&source, range, true)).await,
-        false => script(Session::new(&source, range, false)).await,
+    let outcome = if std::io::stdin().is_terminal() {
+        prompt(&source, Session::new(&source, range, true)).await
+    } else {
+        script(Session::new(&source, range, false)).await
     };
     source.close().await;
     outcome
 }
 
 async fn prompt(source: &Source, mut session: Session<'_>) -> Result<()> {
-    let catalogue = Catalogue::read(source).await.unwrap_or_else(|e| {
-        note!("Tab completes no names, since they can't be listed: {e:#}");
-        Catalogue::default()
+    let catalog = Catalog::read(source).await.unwrap_or_else(|e| {
+        note!(
+            "Tab completes no names, since they can't be listed: {}",
+            belvedere_lake::with_causes(e.as_ref())
+        );
+        Catalog::default()
     });
-    let mut terminal = Terminal::new(catalogue)?;
+    let mut terminal = Terminal::new(catalog)?;
     note!("{WELCOME}");
     loop {
         let text = match terminal.read().await? {
@@ -49,7 +53,7 @@ async fn prompt(source: &Source, mut session: Session<'_>) -> Result<()> {
             match session.run(&piece).await {
                 Ok(Then::GoOn) => {}
                 Ok(Then::Leave) => return Ok(()),
-                Err(e) => note!("{e:#}"),
+                Err(e) => note!("{}", belvedere_lake::with_causes(e.as_ref())),
             }
         }
     }
@@ -65,7 +69,7 @@ async fn script(mut session: Session<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What is to be done, one after the other; the last statement needs no semicolon.
+/// The statements and commands of a text. The last statement needs no semicolon.
 fn pieces(text: &str) -> Vec<Piece<'_>> {
     let found = split(text);
     let rest = found.rest.map(Piece::Statement);

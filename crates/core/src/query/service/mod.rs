@@ -20,6 +20,7 @@ use super::lake::Statement;
 use super::memory::QueryMemory;
 use super::running::RunningQuery;
 use super::{Lake, QueryError, complexity};
+use crate::metrics::metrics;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use belvedere_lake::access::{Caller, Right};
@@ -312,7 +313,7 @@ impl Work {
         };
         let work = plan.as_deref().map(PlanWork::of).unwrap_or_default();
         record::write(&self.query, end, stages, work);
-        self.lake.connection().metrics().note_query(record::status(end), self.query.arrived.elapsed());
+        metrics(self.lake.connection()).query_ended(record::status(end), self.query.arrived.elapsed());
     }
 
     /// Waits until it may be planned. Whoever holds the turn is at work on the query.
