@@ -114,7 +114,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    let text = belvedere_lake::with_causes(error.as_ref());
+    let text = belvedere_lake::with_causes(&**error);
     note!("belvedere: {}", text.lines().collect::<Vec<_>>().join(" "));
     ExitCode::FAILURE
 }

@@ -127,19 +127,16 @@ impl Encoder {
 
     async fn rows(mut self, batch: RecordBatch) -> Result<(Self, Bytes), QueryError> {
         on_blocking_thread(move || {
-            self.writer.write(&batch)?;
-            let bytes = self.written.take();
-            Ok((self, bytes))
+            self.writer.write(&batch).map(|()| {
+                let bytes = self.written.take();
+                (self, bytes)
+            })
         })
         .await
     }
 
     async fn end(self) -> Result<Bytes, QueryError> {
-        on_blocking_thread(move || {
-            self.writer.finish()?;
-            Ok(self.written.take())
-        })
-        .await
+        on_blocking_thread(move || self.writer.finish().map(|()| self.written.take())).await
     }
 }
 

@@ -358,10 +358,10 @@ impl Keeper<'_> {
         tracing::error!(
             instance,
             "partitions can't be made, this will be tried again: {}",
-            with_causes(e.as_ref())
+            with_causes(&*e)
         );
         metrics(workshop.context.connection()).maintenance_failed(view_set);
-        (self.listener)(Progress::Failed { instance: instance.to_owned(), reason: with_causes(e.as_ref()) });
+        (self.listener)(Progress::Failed { instance: instance.to_owned(), reason: with_causes(&*e) });
         false
     }
 }

@@ -234,7 +234,8 @@ impl Reader {
             Err(e) => return Err(DataFusionError::External(Box::new(e))),
         };
         self.context.report().add_block(payload.len() as u64);
-        metrics(self.context.connection()).blocks_decoded(name, 1);
+        let metrics = metrics(self.context.connection());
+        metrics.blocks_decoded(name, 1);
 
         let (target, options, decoders) =
             (self.target.clone(), self.context.decode.clone(), self.context.decoders.clone());
@@ -269,7 +270,7 @@ impl Reader {
             .await
             .map_err(|e| DataFusionError::Internal(format!("decoding for {name} ended early: {e}")))??;
         let rows = rows.map(|DecodedBlock { rows, ignored }| {
-            metrics.add_ignored(name, &ignored);
+            metrics.events_ignored(name, &ignored);
             self.context.report().add_ignored(ignored.iter().map(|(_, events)| events).sum());
             rows
         });

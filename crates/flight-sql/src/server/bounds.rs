@@ -28,7 +28,7 @@ const PREFIX: usize = 8;
 pub(super) fn header(bytes: &[u8]) -> Result<Message<'_>, String> {
     if bytes.len() > MAX_HEADER_BYTES {
         return Err(format!(
-            "a header has {} bytes, at max_bytes {MAX_HEADER_BYTES} are allowed",
+            "a header has {} bytes, at most {MAX_HEADER_BYTES} are allowed",
             bytes.len()
         ));
     }
@@ -75,13 +75,13 @@ pub(super) fn check(batch: &RecordBatch<'_>, body: &[u8], max_bytes: u64) -> Res
         let (rows, nulls) = (node.length(), node.null_count());
         if !(0..=MAX_ROWS).contains(&rows) || !(0..=rows).contains(&nulls) {
             return Err(format!(
-                "column {i} is said to have {rows} rows, {nulls} of them NULL: at max_bytes {ROWS} are allowed"
+                "column {i} is said to have {rows} rows, {nulls} of them NULL: at most {MAX_ROWS} are allowed"
             ));
         }
     }
     match batch.length() {
         0..=MAX_ROWS => Ok(unpacked),
-        rows => Err(format!("a batch is said to have {rows} rows: at max_bytes {ROWS} are allowed")),
+        rows => Err(format!("a batch is said to have {rows} rows: at most {MAX_ROWS} are allowed")),
     }
 }
 
@@ -103,7 +103,7 @@ fn size_unpacked(bytes: &[u8], codec: CompressionType, max_bytes: u64) -> Result
         said => u64::try_from(said).map_err(|_| format!("is said to have {said} bytes"))?,
     };
     if said > max_bytes {
-        return Err(format!("is said to have {said} bytes, at max_bytes {max_bytes} are allowed"));
+        return Err(format!("is said to have {said} bytes, at most {max_bytes} are allowed"));
     }
     // of this codec all is unpacked that comes, whatever was said; of the other, as much as was said
     if codec == CompressionType::LZ4_FRAME && said > 0 {

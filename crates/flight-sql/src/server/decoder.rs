@@ -74,7 +74,7 @@ impl Decoder {
         let all = self.sizes.values().copied().fold(0, u64::saturating_add);
         if all > self.max_bytes {
             return Err(format!(
-                "dictionaries have {all} bytes, at max_bytes {} are allowed",
+                "dictionaries have {all} bytes, at most {} are allowed",
                 self.max_bytes
             ));
         }
@@ -91,7 +91,7 @@ impl Decoder {
             .map_err(|e| e.to_string())?;
         match expanded_size::batch_size(&rows) {
             size if size > self.max_bytes => Err(format!(
-                "a batch has {size} bytes if it is written out, at max_bytes {} are allowed: send fewer rows at once",
+                "a batch has {size} bytes if it is written out, at most {} are allowed: send fewer rows at once",
                 self.max_bytes
             )),
             _ => Ok(rows),

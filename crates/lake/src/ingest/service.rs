@@ -62,7 +62,7 @@ impl IngestError {
 
 impl std::fmt::Display for IngestError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.cause().fmt(f)
+        f.write_str(self.cause().as_str())
     }
 }
 

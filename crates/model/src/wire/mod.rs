@@ -52,7 +52,7 @@ pub enum WireError {
         key: String,
     },
     /// A value has the wrong type, is out of range, or makes no sense for its key.
-    #[error("'{key}' of the {record} is not usable: {}", source.to_string().trim_start_matches("decode error: "))]
+    #[error("'{key}' of the {record} is not usable: {}", .source.to_string().trim_start_matches("decode error: "))]
     BadValue {
         /// What was expected.
         record: &'static str,

@@ -37,7 +37,7 @@ async fn prompt(source: &Source, mut session: Session<'_>) -> Result<()> {
     let catalog = Catalog::read(source).await.unwrap_or_else(|e| {
         note!(
             "Tab completes no names, since they can't be listed: {}",
-            belvedere_lake::with_causes(e.as_ref())
+            belvedere_lake::with_causes(&*e)
         );
         Catalog::default()
     });
@@ -53,7 +53,7 @@ async fn prompt(source: &Source, mut session: Session<'_>) -> Result<()> {
             match session.run(&piece).await {
                 Ok(Then::GoOn) => {}
                 Ok(Then::Leave) => return Ok(()),
-                Err(e) => note!("{}", belvedere_lake::with_causes(e.as_ref())),
+                Err(e) => note!("{}", belvedere_lake::with_causes(&*e)),
             }
         }
     }
