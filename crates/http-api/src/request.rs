@@ -81,7 +81,7 @@ impl QueryBody {
     pub(super) async fn read(headers: &HeaderMap, query: QueryString, body: Body) -> Result<Self, HttpError> {
         match media_type(headers).as_deref() {
             Some("application/json") if query.has_query_options() => Err(HttpError::bad_request(
-                "a question in JSON has 'begin', 'end' and 'limit' in it, not in the address",
+                "a JSON body has 'begin', 'end' and 'limit' itself, not in the address",
             )),
             Some("application/json") => Self::from_json(&read_body(headers, body).await?),
             Some("text/plain") => Self::from_text(&read_body(headers, body).await?, &query),
@@ -124,7 +124,7 @@ pub(super) fn bound(name: &str, text: Option<String>) -> Result<Option<i64>, Htt
 /// Parses a body that has to be JSON.
 pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, HttpError> {
     serde_json::from_slice(body)
-        .map_err(|e| HttpError::bad_request(format!("the body is not a question in JSON: {e}")))
+        .map_err(|e| HttpError::bad_request(format!("the body is not a query in JSON: {e}")))
 }
 
 /// The media type of the body, without parameters, in lower case.

@@ -71,8 +71,8 @@ fn post(address: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Reque
 const JSON: (&str, &str) = ("content-type", "application/json");
 const TEXT: (&str, &str) = ("content-type", "text/plain; charset=utf-8");
 
-async fn run_query(routes: &Router, question: Value) -> Reply {
-    send(routes, post(QUERY, &[JSON], question.to_string()), Some(Caller::anybody())).await
+async fn run_query(routes: &Router, body: Value) -> Reply {
+    send(routes, post(QUERY, &[JSON], body.to_string()), Some(Caller::anybody())).await
 }
 
 fn numbers(batches: &[RecordBatch]) -> Vec<i64> {
@@ -86,7 +86,7 @@ async fn each_format_has_all_rows() {
     let expected: Vec<i64> = (0..20_000).collect();
     for format in Format::ALL {
         let body = json!({"sql": "SELECT number FROM ticks ORDER BY number"}).to_string();
-        let request = post(QUERY, &[JSON, ("accept", format.media_type())], question);
+        let request = post(QUERY, &[JSON, ("accept", format.media_type())], body);
         let reply = send(&routes, request, Some(Caller::anybody())).await;
         assert_eq!(reply.status, 200, "{format:?}");
         assert!(reply.headers[header::CONTENT_TYPE].to_str().unwrap().starts_with(format.media_type()));
@@ -170,9 +170,9 @@ async fn each_bound_of_the_range_works_alone_and_is_inclusive() {
         (json!({"begin": time, "end": time}), 1),
         (json!({"begin": "1970-01-02"}), 0),
     ] {
-        let mut question = bounds.clone();
-        question["sql"] = sql.into();
-        assert_eq!(run_query(&routes, question).await.json()["n"], expected, "{bounds}");
+        let mut body = bounds.clone();
+        body["sql"] = sql.into();
+        assert_eq!(run_query(&routes, body).await.json()["n"], expected, "{bounds}");
     }
     let request = post(&format!("{QUERY}?end={time}"), &[TEXT], sql);
     assert_eq!(send(&routes, request, Some(Caller::anybody())).await.json()["n"], 5);
@@ -251,11 +251,11 @@ async fn nobody_asks_without_a_name_or_the_right_to_read() {
     let routes = routes(1).await;
     for address in [QUERY, GATEWAY_QUERY] {
         let body = json!({"sql": "SELECT 1"}).to_string();
-        let reply = send(&routes, post(address, &[JSON], question.clone()), None).await;
+        let reply = send(&routes, post(address, &[JSON], body.clone()), None).await;
         assert_eq!((reply.status.as_u16(), reply.kind().as_str()), (401, "rights"));
         assert_eq!(reply.headers[header::WWW_AUTHENTICATE], "Bearer");
         let sender = Caller { rights: Rights::NONE.with(Right::Send), ..Caller::clone(&Caller::anybody()) };
-        let reply = send(&routes, post(address, &[JSON], question), Some(Arc::new(sender))).await;
+        let reply = send(&routes, post(address, &[JSON], body), Some(Arc::new(sender))).await;
         assert_eq!((reply.status.as_u16(), reply.kind().as_str()), (403, "rights"));
     }
 }
@@ -263,15 +263,15 @@ async fn nobody_asks_without_a_name_or_the_right_to_read() {
 #[tokio::test]
 async fn the_gateway_answers_in_its_own_form() {
     let routes = routes(10).await;
-    let ask = async |question: Value| {
-        send(&routes, post(GATEWAY_QUERY, &[JSON], question.to_string()), Some(Caller::anybody())).await
+    let ask = async |body: Value| {
+        send(&routes, post(GATEWAY_QUERY, &[JSON], body.to_string()), Some(Caller::anybody())).await
     };
     let sql = "SELECT number FROM ticks ORDER BY number";
     let range = json!({"sql": sql, "time_range_begin": "1970-01-01T00:16:41Z", "time_range_end": "1970-01-01T00:16:42Z"});
-    assert_eq!(run_query(range).await.json(), json!([{"number": 1}, {"number": 2}]));
-    assert_eq!(run_query(json!({"sql": "SELECT 1 WHERE false"})).await.json(), json!([]));
+    assert_eq!(ask(range).await.json(), json!([{"number": 1}, {"number": 2}]));
+    assert_eq!(ask(json!({"sql": "SELECT 1 WHERE false"})).await.json(), json!([]));
     let backwards = json!({"sql": sql, "time_range_begin": "1970-01-02T00:00:00Z", "time_range_end": "1970-01-01T00:00:00Z"});
-    assert_eq!(run_query(backwards).await.status, 400);
+    assert_eq!(ask(backwards).await.status, 400);
     let request = Request::builder().uri(GATEWAY_HEALTH).body(Body::empty()).unwrap();
     assert_eq!(send(&routes, request, None).await.json()["status"], "healthy");
 }

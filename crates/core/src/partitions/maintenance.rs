@@ -271,7 +271,7 @@ impl Keeper<'_> {
             let mut is_wide = false;
             for gap in all.without(existing.iter().map(|p| p.content.seqs)) {
                 let summary = workshop.catalog().summary(&instance.blocks_in(gap)).await?;
-                open = open.and(summary);
+                open = open.merge(summary);
                 is_wide |= gap.end - gap.begin >= 1000;
             }
             let is_due = due.is_none_or(|config| {
@@ -355,11 +355,7 @@ impl Keeper<'_> {
     fn note(&self, workshop: &Workshop, view_set: &'static str, instance: &str, outcome: Result<()>) -> bool {
         self.failures.note(instance, outcome.is_err());
         let Err(e) = outcome else { return true };
-        tracing::error!(
-            instance,
-            "partitions can't be made, this will be tried again: {}",
-            with_causes(&*e)
-        );
+        tracing::error!(instance, "partitions can't be made, this will be tried again: {}", with_causes(&*e));
         metrics(workshop.context.connection()).maintenance_failed(view_set);
         (self.listener)(Progress::Failed { instance: instance.to_owned(), reason: with_causes(&*e) });
         false

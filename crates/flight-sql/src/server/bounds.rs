@@ -27,10 +27,7 @@ const PREFIX: usize = 8;
 /// Parses a header.
 pub(super) fn header(bytes: &[u8]) -> Result<Message<'_>, String> {
     if bytes.len() > MAX_HEADER_BYTES {
-        return Err(format!(
-            "a header has {} bytes, at most {MAX_HEADER_BYTES} are allowed",
-            bytes.len()
-        ));
+        return Err(format!("a header has {} bytes, at most {MAX_HEADER_BYTES} are allowed", bytes.len()));
     }
     let options = VerifierOptions {
         max_tables: MAX_TABLES,

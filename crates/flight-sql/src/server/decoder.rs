@@ -73,10 +73,7 @@ impl Decoder {
         }
         let all = self.sizes.values().copied().fold(0, u64::saturating_add);
         if all > self.max_bytes {
-            return Err(format!(
-                "dictionaries have {all} bytes, at most {} are allowed",
-                self.max_bytes
-            ));
+            return Err(format!("dictionaries have {all} bytes, at most {} are allowed", self.max_bytes));
         }
         read_dictionary(&body(data), batch, schema, &mut self.dictionaries, &message.version())
             .map_err(|e| e.to_string())

@@ -133,7 +133,7 @@ proptest! {
 
 fn refused(messages: &[FlightData], most: u64) -> Status {
     let mut decoder = Decoder::new(most);
-    messages.iter().find_map(|data| decoder.take(data).err()).expect("an error")
+    messages.iter().find_map(|data| decoder.decode(data).err()).expect("an error")
 }
 
 #[test]
