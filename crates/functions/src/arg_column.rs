@@ -1,7 +1,7 @@
 //! Arguments of scalar functions: the distinct values, and which row has which value.
 //!
-//! Columns of telemetry are mostly dictionaries of few values. A function that computes once for each value instead of
-//! once for each row is faster by the rows that share one, which is often a factor of a thousand.
+//! Columns of telemetry are mostly dictionaries of few values. A function that computes once for each value saves the work
+//! for all rows that share it.
 
 use crate::properties::lists_as_jsonb;
 use arrow::array::{

@@ -1,7 +1,7 @@
 //! Restores catalog rows that a power cut took.
 //!
-//! With local objects SQLite commits without a disk sync (`synchronous = NORMAL`). A sync in the catalog for each group
-//! would double the latency of ingestion: the objects are synced already, and they hold everything that the rows say.
+//! With local objects SQLite commits without a disk sync (`synchronous = NORMAL`). A second sync for each group, of the
+//! catalog, would only repeat the first: the objects are synced already, and they hold everything that the rows say.
 //! The price is paid here. After a power cut the last transactions may be missing from the catalog, so whoever opens the
 //! lake reads the objects that may have such rows, and adds what is missing. After a mere `kill -9` nothing is missing,
 //! since the pages are in the kernel's cache.

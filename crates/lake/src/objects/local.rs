@@ -1,7 +1,7 @@
 //! Files under a directory, each appended to only by the process that created it.
 //!
-//! One file for each group, as in an object store, would cost three syncs a group: of the file, of its directory's
-//! entry, and of new directories above it. Appending to one file costs one `fdatasync`.
+//! One file for each group, as in an object store, would cost two syncs for each group: of the file, and of the
+//! directory that lists it. Appending to one file costs one `fdatasync`.
 //!
 //! Two processes never append to one file: their groups would interleave, and after a crash nobody could tell whose
 //! tail is torn. So each has its own, and several processes may serve one directory. A writer holds an advisory lock on
@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-/// From this size on a new file is started. It bounds what is read back after a crash to about a second's work.
+/// From this size on a new file is started. It bounds how much is read back after a crash.
 const ROLL_AT: u64 = 64 << 20;
 
 #[derive(Debug)]
