@@ -7,7 +7,7 @@ use belvedere_core::arrow::array::{
     ArrayRef, BinaryArray, DictionaryArray, Int64Array, RecordBatch, StringArray,
 };
 use belvedere_core::arrow::datatypes::Int32Type;
-use belvedere_flight_sql::server::fuzzed;
+use belvedere_flight_sql::server::fuzzing;
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use std::sync::{Arc, LazyLock};
@@ -58,5 +58,5 @@ fuzz_target!(|input: Input| {
         body.truncate(usize::from(cut));
     }
     messages.extend(input.more);
-    fuzzed::put(messages.into_iter().map(|(header, body)| (header.into(), body.into())));
+    fuzzing::put(messages.into_iter().map(|(header, body)| (header.into(), body.into())));
 });

@@ -3,7 +3,7 @@
 use crate::cargo::{cargo, run as run_to_end};
 use crate::{Outcome, misused};
 
-/// Runs the benchmarks, with recordings of real clients if there are some.
+/// Runs the benchmarks, with recordings of real clients if their directory is given.
 pub(crate) fn run(arguments: &[&str]) -> Outcome {
     let mut command = cargo();
     command.args(["bench", "--workspace"]);

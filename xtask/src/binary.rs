@@ -1,4 +1,4 @@
-//! The binary with a choice of features: which there are, how it is built, how it is run.
+//! Building and running the binary with chosen features.
 
 use crate::Outcome;
 use crate::cargo::{cargo, read, root, run, target_directory};
@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 /// Which features a binary is built with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Features {
-    /// These alone; none, if there are none here.
+    /// Only these.
     Only(Vec<String>),
-    /// What is shipped.
+    /// The default features.
     Default,
-    /// Every one.
+    /// All features.
     All,
 }
 
@@ -46,7 +46,7 @@ impl Features {
     }
 }
 
-/// The features that the binary can have, in the order of its manifest.
+/// The features of the binary, in the order of its manifest.
 pub(crate) fn features() -> Result<Vec<String>, String> {
     let path = root().join("crates/app/Cargo.toml");
     match features_of(&read(&path)?) {
@@ -87,18 +87,18 @@ fn features_of(manifest: &str) -> Vec<String> {
     names.filter(is_name).filter(|name| !["default", UNIFIED].contains(name)).map(str::to_owned).collect()
 }
 
-/// A binary that was built.
+/// A built binary.
 #[derive(Debug)]
 pub(crate) struct Built {
-    /// Where it is, until another one is built.
+    /// Its path. The next build overwrites it.
     pub(crate) path: PathBuf,
-    /// How long that took.
+    /// Time of the build.
     pub(crate) time: Duration,
-    /// How many crates had not been compiled before.
+    /// Number of crates that had to be compiled.
     pub(crate) compiled: usize,
 }
 
-/// Builds the binary with these features in this profile. What cargo says is passed on.
+/// Builds the binary with these features in this profile. Cargo's messages are shown.
 pub(crate) fn build(features: &Features, profile: &str) -> Result<Built, String> {
     let mut command = cargo();
     command.args(["build", "-p", "belvedere", "--bin", "belvedere", "--locked", "--profile", profile]);

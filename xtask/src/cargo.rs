@@ -1,17 +1,18 @@
-//! Programs that chores run, cargo above all, and where things are.
+//! Running programs, mostly cargo, and paths of the repository.
 
 use crate::Outcome;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The root of the repository that cargo runs us for: copies that share a target directory share this program.
+/// The root of the repository. Asked at run time, since copies of the repository that share a target directory share this
+/// program.
 pub(crate) fn root() -> PathBuf {
     let own = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let own = own.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).to_owned());
     own.parent().unwrap_or(&own).to_owned()
 }
 
-/// The cargo that runs us, in the root of the repository.
+/// The cargo that runs this program, in the root of the repository.
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root());
@@ -20,11 +21,11 @@ pub(crate) fn cargo() -> Command {
 
 /// Where cargo puts what it builds.
 pub(crate) fn target_directory() -> PathBuf {
-    // cargo takes a relative one from where it runs, which is the root
+    // a relative path is relative to the working directory of cargo, which is the root
     root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
-/// Runs a program to its end, with our own input and output.
+/// Runs a program with inherited input and output.
 pub(crate) fn run(mut command: Command) -> Outcome {
     match command.status() {
         Ok(status) if status.success() => Ok(()),
@@ -33,7 +34,7 @@ pub(crate) fn run(mut command: Command) -> Outcome {
     }
 }
 
-/// What a program writes to its standard output.
+/// Runs a program and returns its standard output.
 pub(crate) fn output(mut command: Command) -> Result<String, String> {
     let output = command.output().map_err(|e| format!("{command:?} can't be run: {e}"))?;
     if !output.status.success() {
@@ -48,7 +49,7 @@ pub(crate) fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|e| format!("{} can't be read: {e}", path.display()))
 }
 
-/// Writes a file, and the directories that it is in.
+/// Writes a file and creates its directories.
 pub(crate) fn write(path: &Path, text: &str) -> Outcome {
     let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
     made.and_then(|()| std::fs::write(path, text))

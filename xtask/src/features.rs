@@ -1,4 +1,4 @@
-//! `features`: every choice of features builds a binary that works and has what it should have.
+//! `features`: every combination of features builds a binary that works and has the view sets that it should have.
 
 use crate::binary::{Features, build, check, command, features, view_crates};
 use crate::cargo::{output, root};
@@ -66,7 +66,7 @@ fn choices(features: Vec<String>) -> Vec<(String, Features)> {
     choices
 }
 
-/// From the version to a query over a lake that a server made.
+/// Tries a binary: from its version to a query over a lake that its server made.
 fn try_out(binary: &Path, features: &Features) -> Outcome {
     let scratch = Scratch::new()?;
     let lake = scratch.path().join("lake");
@@ -125,8 +125,8 @@ fn compare(expected: &BTreeSet<String>, found: &[&str]) -> Outcome {
     }
 }
 
-/// The keys of `view_sets` in JSON that is indented by two: so this needs no parser, and nothing is mistaken, since a
-/// text in JSON has no line breaks.
+/// The keys of `view_sets` in JSON that is indented by two spaces. Needs no parser: texts in JSON have no line breaks, so
+/// the indentation can't be faked.
 fn view_sets(schema: &str) -> Vec<&str> {
     let lines = schema.lines().skip_while(|line| *line != "  \"view_sets\": {").skip(1);
     let lines = lines.take_while(|line| !line.starts_with("  }"));

@@ -28,7 +28,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   sizes [--only NAME,...]                measure the cost of features, and write the table in docs/slim.md
   bench [--recordings DIR]               run the benchmarks in the release profile";
 
-/// Chores fail with a text for people.
+/// Chores fail with a message for people.
 type Outcome = Result<(), String>;
 
 fn main() -> ExitCode {
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What there is to be typed, for those who typed something else.
+/// The usage.
 fn misused() -> Outcome {
     Err(USAGE.to_owned())
 }

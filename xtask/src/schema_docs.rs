@@ -3,7 +3,7 @@
 use crate::cargo::{cargo, run as run_to_end};
 use crate::{Outcome, misused};
 
-/// The pages are made and compared by an ordinary test, which writes them if it is told to.
+/// Runs the test that generates and compares the pages, and makes it write them.
 pub(crate) fn run(arguments: &[&str]) -> Outcome {
     let is_only_compared = match arguments {
         [] => false,

@@ -9,14 +9,14 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// A server that does not answer for so long is broken.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a server may take to start or to answer.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A server that runs, and is killed when this is dropped.
+/// A running server, killed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
-    /// What it says, and when.
+    /// Its output lines, each with its time.
     lines: Receiver<(Instant, String)>,
     address: Option<SocketAddr>,
     ready_after: Duration,
@@ -34,7 +34,7 @@ impl Server {
         let mut child = command.spawn().map_err(|e| format!("{command:?} can't be run: {e}"))?;
         let (sender, lines) = channel();
         if let Some(said) = child.stderr.take() {
-            // to the end, whoever listens: a server whose pipe is full would stop
+            // read until the end, even if nobody wants the lines: a server whose pipe is full would block
             std::thread::spawn(move || {
                 for line in BufReader::new(said).lines().map_while(Result::ok) {
                     let _ = sender.send((Instant::now(), line));
@@ -43,7 +43,7 @@ impl Server {
         }
         let mut server = Self { child, lines, address: None, ready_after: Duration::ZERO };
         let mut said = String::new();
-        while let Ok((at, line)) = server.lines.recv_timeout(PATIENCE.saturating_sub(begin.elapsed())) {
+        while let Ok((at, line)) = server.lines.recv_timeout(START_TIMEOUT.saturating_sub(begin.elapsed())) {
             if let Some(address) = line.strip_prefix("listening http ") {
                 let address = address.trim().parse();
                 server.address = Some(address.map_err(|e| format!("the server's '{line}': {e}"))?);
@@ -53,7 +53,7 @@ impl Server {
             said.push_str(&line);
             said.push('\n');
         }
-        Err(format!("the server ended, or did not listen within {PATIENCE:.0?}. It said:\n{said}"))
+        Err(format!("the server ended, or did not listen within {START_TIMEOUT:.0?}. It said:\n{said}"))
     }
 
     /// From its start until it listened.
@@ -61,7 +61,7 @@ impl Server {
         self.ready_after
     }
 
-    /// The memory that it has resident, in bytes, when it has been idle for a while. `None` where nobody says.
+    /// Its resident memory in bytes after a while of idling. `None` on systems that don't tell.
     pub(crate) fn idle_memory(&self, after: Duration) -> Result<Option<u64>, String> {
         let end = Instant::now() + after;
         loop {
@@ -75,7 +75,7 @@ impl Server {
         Ok(status.ok().and_then(|status| resident(&status)))
     }
 
-    /// Asks whether it is alive.
+    /// Calls its health check.
     pub(crate) fn check_health(&self) -> Outcome {
         let address = self.address.ok_or("the server has no address")?;
         let answer = get(address, "/health").map_err(|e| format!("{address}/health: {e}"))?;
@@ -89,22 +89,22 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // it may have ended by itself
+        // it may have exited by itself
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut stream = TcpStream::connect_timeout(&address, START_TIMEOUT)?;
+    stream.set_read_timeout(Some(START_TIMEOUT))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     Ok(answer)
 }
 
-/// The resident memory in bytes that a `/proc/PID/status` tells of.
+/// The resident memory in bytes, from the text of `/proc/PID/status`.
 fn resident(status: &str) -> Option<u64> {
     let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     Some(kilobytes.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024)

@@ -1,7 +1,7 @@
-//! Whole jobs, measured: decoding and materializing on one core, queries, ingestion into a real server, and its start.
+//! Measures whole jobs: decoding and materializing on one core, queries, ingestion into a real server, and its start.
 //!
-//! `cargo xtask bench --recordings DIR`. Without recordings of the larger kind the repository's own are used, which is
-//! too little to be a figure. Limits of the machine stand beside the figures: only ratios mean something.
+//! `cargo xtask bench --recordings DIR`. Without recordings of the larger kind the repository's own are used, which are
+//! too small for meaningful figures. Only ratios to the machine's limits, which are printed too, mean something.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::expect_used, dead_code)]
 
 mod common;
@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use support::{Place, Request, Server, recording, replay, testdata, with_fresh_ids};
 
 fn main() {
-    // `cargo test --benches` only wants to know that we build
+    // `cargo test --benches` only checks that this builds
     if std::env::args().any(|a| a == "--test") {
         return;
     }
@@ -137,7 +137,7 @@ async fn time_query(lake: &Lake, sql: &str) -> (Duration, ScanPlan) {
     (times[7], scan.unwrap())
 }
 
-/// What partitions cost, what they take, and what they save.
+/// What partitions cost in time and space, and what they save.
 async fn partitions(path: &Path) {
     let all = blocks(path);
     let requests = recording(path);
@@ -179,9 +179,12 @@ async fn partitions(path: &Path) {
         drop(batches);
         let million = |time: Duration| rows as f64 / time.as_secs_f64() / 1e6;
 
-        let sql = |aggregate: &str, from: &str| match aggregate.starts_with("count") {
-            true => format!("SELECT {aggregate} FROM {from}"),
-            false => format!("SELECT {aggregate} FROM {from} GROUP BY 1"),
+        let sql = |aggregate: &str, from: &str| {
+            if aggregate.starts_with("count") {
+                format!("SELECT {aggregate} FROM {from}")
+            } else {
+                format!("SELECT {aggregate} FROM {from} GROUP BY 1")
+            }
         };
         let one = format!("view_instance('{set}', '{id}')");
         let mut live = Vec::new();
@@ -232,7 +235,7 @@ async fn partitions(path: &Path) {
         }
     }
     let (nothing, _) = time_query(&lake, "SELECT count(*) FROM log_entries").await;
-    println!("SELECT count(*), from the catalogue: {:.1} ms", nothing.as_secs_f64() * 1e3);
+    println!("SELECT count(*), from the catalog: {:.1} ms", nothing.as_secs_f64() * 1e3);
     lake.close().await;
 }
 
@@ -298,7 +301,7 @@ fn ingestion(recorded: &[Request], senders: usize) {
     let requests: Vec<Request> = (0..repeats).flat_map(|_| with_fresh_ids(recorded)).collect();
     let place = Place::new();
     let server = place.serve(&[]);
-    // the first file is made, the first connections are warm
+    // warm up: the first file, the first connections
     replay(&server, &with_fresh_ids(&recording(&testdata("recordings/native-small.jsonl.gz"))));
     let before = cpu(&server);
     let next = AtomicUsize::new(0);

@@ -1,7 +1,8 @@
-//! OpenTelemetry, measured: taking requests until they are durable, decoding spans, logs and metrics on one core, and
-//! what spans take in Parquet beside what they took on the wire.
+//! Measures OpenTelemetry: requests until they are durable, decoding of spans, logs and metrics on one core, and the size of
+//! spans in Parquet compared with the wire.
 //!
-//! `cargo xtask bench --recordings DIR`. Limits of the machine stand beside the figures: only ratios mean something.
+//! `cargo xtask bench --recordings DIR`. Only ratios to the machine's limits, which are printed too, mean
+//! something.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::expect_used, dead_code)]
 
 mod common;
@@ -35,7 +36,7 @@ use support::{Request, recording};
 use tower::ServiceExt;
 
 fn main() {
-    // `cargo test --benches` only wants to know that we build
+    // `cargo test --benches` only checks that this builds
     if std::env::args().any(|a| a == "--test") {
         return;
     }
@@ -176,7 +177,7 @@ fn decoding(blocks: &[(BlockRecord, Bytes)]) {
     }
 }
 
-/// Bytes of a span in partitions beside those that it came in.
+/// Bytes of a span in partitions compared with the wire.
 async fn keeping(directory: &std::path::Path) {
     let lake = Lake::open(directory).await.unwrap();
     lake.maintain_once(&Retention::default(), |_| ()).await.unwrap();

@@ -1,5 +1,5 @@
-//! Queries over the network, measured: what FlightSQL costs beside running the same plan, and what many queries cost
-//! those who send.
+//! Measures queries over the network: the cost of FlightSQL compared with running the plan alone, and the cost of many queries
+//! for ingestion.
 //!
 //! `cargo xtask bench --recordings DIR`. Rounds are interleaved, and the medians of their ratios are the figures: the
 //! machine's speed changes from minute to minute.
@@ -37,7 +37,7 @@ const SENDERS: usize = 8;
 const ROUND: Duration = Duration::from_secs(10);
 
 fn main() {
-    // `cargo test --benches` only wants to know that we build
+    // `cargo test --benches` only checks that this builds
     if std::env::args().any(|a| a == "--test") {
         return;
     }
@@ -126,7 +126,7 @@ fn send_a_round(server: &Server, recorded: &[Request]) -> Vec<Duration> {
         let senders: Vec<_> =
             (0..SENDERS).map(|_| scope.spawn(|| send_until(server, recorded, &stop, usize::MAX))).collect();
         let stopping = Stop(&stop);
-        // whoever wakes this thread, for a task that it waited for before say, does not end the round
+        // a spurious wake-up must not end the round
         let began = Instant::now();
         while let Some(rest) = ROUND.checked_sub(began.elapsed()).filter(|rest| !rest.is_zero()) {
             std::thread::park_timeout(rest);

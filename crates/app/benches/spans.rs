@@ -1,7 +1,8 @@
-//! Spans, measured: decoding on one core, queries of one thread live, materialized and warm, and a thread with fifty
+//! Measures spans: decoding on one core, queries of one thread live, materialized and warm, and a thread with fifty
 //! million spans in little memory.
 //!
-//! `cargo xtask bench --recordings DIR`. Limits of the machine stand beside the figures: only ratios mean something.
+//! `cargo xtask bench --recordings DIR`. Only ratios to the machine's limits, which are printed too, mean
+//! something.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::expect_used, dead_code)]
 
 mod common;
@@ -35,7 +36,7 @@ use uuid::Uuid;
 type Stream = Vec<(BlockRecord, Bytes)>;
 
 fn main() {
-    // `cargo test --benches` only wants to know that we build
+    // `cargo test --benches` only checks that this builds
     if std::env::args().any(|a| a == "--test") {
         return;
     }
@@ -266,7 +267,7 @@ fn made_up(process_id: Uuid, stream_id: Uuid, number: i64) -> (StreamParts, wire
     (stream, wire::encode_block(info, &writer.payload()))
 }
 
-/// A thread with very many spans, asked by a process of its own whose memory is watched.
+/// A thread with very many spans, queried by a process of its own whose memory is measured.
 async fn memory() {
     let directory = tempfile::tempdir().unwrap();
     let lake = Lake::open(directory.path()).await.unwrap();
@@ -310,8 +311,7 @@ async fn memory() {
     }
 }
 
-/// Runs the binary and looks at it now and then; the row that it prints, and how many bytes of memory it had at most,
-/// until then and in all.
+/// Runs the binary and samples its memory. Returns the row that it prints, and its peak memory until then and in all.
 #[expect(clippy::disallowed_methods, reason = "nothing tells when a process takes more memory")]
 fn watch(arguments: &[&str], lake: &Path) -> (String, u64, u64) {
     let mut command = Command::new(BELVEDERE);

@@ -122,7 +122,7 @@ pub(crate) struct QueryLimitArgs {
 }
 
 impl QueryLimitArgs {
-    /// What that means for a service of a lake with that many MiB of memory.
+    /// The limits of a service with that many MiB of memory.
     pub(crate) fn limits(&self, memory: usize) -> QueryLimits {
         let usual = QueryLimits::default();
         let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
@@ -135,7 +135,7 @@ impl QueryLimitArgs {
     }
 }
 
-/// Where a part of a server listens, if it does.
+/// Address of a part of a server, or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ListenAt {
     Off,
@@ -156,7 +156,7 @@ impl std::str::FromStr for ListenAt {
     }
 }
 
-/// Part of a server that a process can play.
+/// Role of a server process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Role {
     /// Receive data from instrumented processes
@@ -191,7 +191,7 @@ pub(crate) struct KeepArgs {
 }
 
 impl KeepArgs {
-    /// What that means for a lake.
+    /// The retention of a lake.
     pub(crate) fn retention(&self) -> Retention {
         let views = Keep { age: self.keep_views, bytes: self.keep_views_bytes };
         let mut retention = Retention {

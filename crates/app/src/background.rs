@@ -1,33 +1,33 @@
-//! Threads for work that requests of other kinds are not to wait behind.
+//! Runtimes of their own for queries and background work, so that ingestion does not wait behind them.
 
 use anyhow::{Context, Result};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// Threads of their own. What runs there when they are dropped breaks off.
+/// A runtime with threads of its own. Dropping it aborts what runs there.
 #[derive(Debug)]
 pub(crate) struct Threads {
     handle: Handle,
     runtime: Option<Runtime>,
 }
 
-/// Bytes of a thread's stack: what evaluates an expression goes as deep as the expression does.
-pub(crate) const STACK: usize = 16 << 20;
+/// Stack size of threads: the engine recurses as deep as an expression is nested.
+pub(crate) const STACK_BYTES: usize = 16 << 20;
 
 impl Threads {
-    /// So many, also others for blocking work; all give way to the rest of the program, the larger `nice` is the more.
+    /// Starts that many worker threads. They, and the runtime's threads for blocking work, run with the priority `nice`.
     pub(crate) fn start(name: &str, threads: usize, nice: i32) -> Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads.max(1))
             .thread_name(name)
-            .thread_stack_size(STACK)
-            .on_thread_start(move || give_way(nice))
+            .thread_stack_size(STACK_BYTES)
+            .on_thread_start(move || lower_priority(nice))
             .enable_all()
             .build()
             .with_context(|| format!("threads for {name} could not be started"))?;
         Ok(Self { handle: runtime.handle().clone(), runtime: Some(runtime) })
     }
 
-    /// Where to spawn.
+    /// The handle to spawn on.
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }
@@ -35,19 +35,19 @@ impl Threads {
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        // waiting for them is not allowed in a task
+        // waiting for the threads is not allowed within a task
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
 }
 
-/// On Linux a thread has a priority of its own.
+/// Sets the priority of this thread. On Linux each thread has its own.
 #[cfg(target_os = "linux")]
-fn give_way(nice: i32) {
-    // a courtesy: without it the work is the same
+fn lower_priority(nice: i32) {
+    // best effort: without it everything works the same
     let _ = rustix::process::setpriority_process(None, nice);
 }
 
 #[cfg(not(target_os = "linux"))]
-fn give_way(_: i32) {}
+fn lower_priority(_: i32) {}

@@ -41,7 +41,7 @@
 //! # fn main() {}
 //! ```
 //!
-//! Invariant: flags, environment variables and ports are known here and nowhere else.
+//! Invariant: only this crate knows flags, environment variables and ports.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -75,8 +75,9 @@ pub fn main() -> ExitCode {
     main_with(&[])
 }
 
-/// The same with view crates that the program names: their names and their `registrations`. What `use my_views as _;` links
-/// needs no name; one that is named and registered nothing is an error, and linkers that drop constructors do no harm.
+/// The same with view crates that the program names: their names and their `registrations`. A crate that is linked by
+/// `use my_views as _;` need not be named. For a crate that is named, having registered nothing is an error, and a linker
+/// that drops constructors does no harm.
 ///
 /// ```ignore
 /// belvedere::main_with(&[("my-views", my_views::registrations)])
@@ -86,14 +87,14 @@ pub fn main_with(crates: &[Linked]) -> ExitCode {
     let arguments = Arguments::parse();
     let default_level = match arguments.command {
         Command::Serve(_) => "info",
-        // commands report faults themselves
+        // commands report errors themselves
         _ => "off",
     };
     start_log(default_level);
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.thread_stack_size(background::STACK);
+    builder.thread_stack_size(background::STACK_BYTES);
     if let Command::Serve(_) = arguments.command {
-        // the network needs few threads, and each one more is one more to be woken for a request
+        // the network needs few threads, and with more of them a request wakes more
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         builder.worker_threads(cores.div_ceil(4));
     }
@@ -113,7 +114,7 @@ fn failed(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    let text = format!("{error:#}");
+    let text = belvedere_lake::with_causes(&**error);
     note!("belvedere: {}", text.lines().collect::<Vec<_>>().join(" "));
     ExitCode::FAILURE
 }
@@ -128,8 +129,7 @@ fn start_log(default_level: &str) {
         .init();
 }
 
-/// Whoever reads our output may have closed it: that is no failure worth words. Some writers wrap the
-/// operating system's error in a text.
+/// Whether the reader of our output closed it, as `head` does. That is not an error worth reporting.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|e| {
         let kind = e.downcast_ref::<std::io::Error>().map(std::io::Error::kind);

@@ -1,16 +1,17 @@
-//! The view crates in this binary. A crate that nothing refers to would be dropped by the linker in silence.
+//! The plug-ins in this binary. The linker silently drops a crate that nothing refers to, so each is named here.
 
 use belvedere_core::assembly::{Assembly, AssemblyError};
 use belvedere_view::{Registration, linked_unsorted};
 use std::sync::OnceLock;
 
-/// A crate, and what it exports as registered.
+/// The name of a crate, and its `registrations`.
 pub type Linked = (&'static str, fn() -> Vec<&'static Registration>);
 
-/// Names the view crates: `"feature": crate`. The feature's crate is linked, and expected to have registered something.
+/// Lists the plug-ins: `"feature": crate`. With the feature the crate is linked, and it is an error if it registered
+/// nothing.
 macro_rules! linked {
     ($($feature:literal: $krate:ident,)*) => {
-        /// Every crate that the features ask for, with what it registers.
+        /// The crates of the features that were built.
         const LINKED: &[Linked] = &[
             ("belvedere-lake", belvedere_lake::registrations),
             ("belvedere-core", belvedere_core::registrations),
@@ -19,7 +20,7 @@ macro_rules! linked {
             $(#[cfg(feature = $feature)] ($krate::CRATE, $krate::registrations),)*
         ];
 
-        /// Features with a view crate, and whether they were built.
+        /// Features with a crate, and whether they were built.
         #[cfg(test)]
         const FEATURES: &[(&str, bool)] = &[$(($feature, cfg!(feature = $feature)),)*];
     };
@@ -35,20 +36,20 @@ linked! {
     "spans": belvedere_views_spans,
 }
 
-/// What the program around this library links beside them.
-static MORE: OnceLock<Vec<Linked>> = OnceLock::new();
+/// Crates that a custom binary adds.
+static ADDED: OnceLock<Vec<Linked>> = OnceLock::new();
 
-/// Adds crates of the program around this library. Once, before anything is asked.
+/// Adds crates of a custom binary. Must be called once, before [`assembly`].
 pub(crate) fn add(crates: &[Linked]) {
-    let _ = MORE.set(crates.to_vec());
+    let _ = ADDED.set(crates.to_vec());
 }
 
 fn crates() -> impl Iterator<Item = &'static Linked> {
-    LINKED.iter().chain(MORE.get().into_iter().flatten())
+    LINKED.iter().chain(ADDED.get().into_iter().flatten())
 }
 
-/// Everything that is linked into this program, fit together: what constructors registered, and what the
-/// crates above export, in case a linker dropped their constructors.
+/// The assembly of everything that is linked into this program: what constructors registered, and what the crates above
+/// export, in case a linker dropped their constructors.
 pub(crate) fn assembly() -> Result<Assembly, AssemblyError> {
     let exported = crates().flat_map(|(_, registrations)| registrations());
     let expected: Vec<&str> = crates().map(|(name, _)| *name).collect();

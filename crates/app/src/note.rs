@@ -1,6 +1,6 @@
-//! What is said to people, beside the answer itself.
+//! Messages for people on stderr.
 
-/// Writes a line to stderr. Nothing depends on somebody reading it: a server outlives the terminal that started it.
+/// Writes a line to stderr, and ignores errors: a server outlives the terminal that started it.
 macro_rules! note {
     ($($text:tt)*) => {{
         use std::io::Write as _;

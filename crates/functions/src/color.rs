@@ -1,7 +1,7 @@
-//! Colours as 0xRRGGBBAA: `rgba`, `lerp_color`, `color_scale`.
+//! Colors as 0xRRGGBBAA: `rgba`, `lerp_color`, `color_scale`.
 
 use crate::color_scales::{SCALES, Stops};
-use crate::mapping::{Kind, Mapping};
+use crate::scalar_function::{Kind, ScalarFunction};
 use arrow::array::{StringViewArray, UInt32Array};
 use arrow::datatypes::DataType;
 use belvedere_core::assembly::{FunctionDoc, FunctionSet, Functions};
@@ -9,7 +9,7 @@ use belvedere_lake::access::Right;
 use datafusion::error::{DataFusionError, Result};
 use std::sync::Arc;
 
-const RGBA: Mapping = Mapping {
+const RGBA: ScalarFunction = ScalarFunction {
     name: "rgba",
     parameters: &[("r", Kind::Number), ("g", Kind::Number), ("b", Kind::Number), ("a", Kind::Number)],
     result: |_| DataType::UInt32,
@@ -18,13 +18,13 @@ const RGBA: Mapping = Mapping {
             (inputs[0].floats()?, inputs[1].floats()?, inputs[2].floats()?, inputs[3].floats()?);
         let colors = (0..rows).map(|row| {
             let channels = [r(row)?, g(row)?, b(row)?, a(row)?];
-            Some(u32::from_be_bytes(channels.map(|channel| rounded(within(channel) * 255.0))))
+            Some(u32::from_be_bytes(channels.map(|channel| to_channel(clamped(channel) * 255.0))))
         });
         Ok(Arc::new(colors.collect::<UInt32Array>()))
     },
 };
 
-const LERP_COLOR: Mapping = Mapping {
+const LERP_COLOR: ScalarFunction = ScalarFunction {
     name: "lerp_color",
     parameters: &[("c1", Kind::Integer), ("c2", Kind::Integer), ("t", Kind::Number)],
     result: |_| DataType::UInt32,
@@ -34,13 +34,13 @@ const LERP_COLOR: Mapping = Mapping {
             let (Some(first), Some(second), Some(t)) = (first(row), second(row), t(row)) else {
                 return Ok(None);
             };
-            Ok(Some(mixed(color(first)?, color(second)?, within(t))))
+            Ok(Some(mix(color(first)?, color(second)?, clamped(t))))
         });
         Ok(Arc::new(colors.collect::<Result<UInt32Array>>()?))
     },
 };
 
-const COLOR_SCALE: Mapping = Mapping {
+const COLOR_SCALE: ScalarFunction = ScalarFunction {
     name: "color_scale",
     parameters: &[("name", Kind::Text), ("t", Kind::Number), ("alpha", Kind::Number)],
     result: |_| DataType::UInt32,
@@ -48,16 +48,16 @@ const COLOR_SCALE: Mapping = Mapping {
         let scales = scales(&inputs[0].texts()?)?;
         let (t, alpha) = (inputs[1].floats()?, inputs[2].floats()?);
         let colors = (0..rows).map(|row| {
-            let scale = scales[inputs[0].place(row)?]?;
+            let scale = scales[inputs[0].value_index(row)?]?;
             let (t, alpha) = (t(row)?, alpha(row)?);
-            Some(of_scale(scale, within(t)) | u32::from(rounded(within(alpha) * 255.0)))
+            Some(color_at(scale, clamped(t)) | u32::from(to_channel(clamped(alpha) * 255.0)))
         });
         Ok(Arc::new(colors.collect::<UInt32Array>()))
     },
 };
 
-/// From 0 to 1. What is not a number is 0.
-fn within(value: f64) -> f64 {
+/// Clamps to 0 … 1. NaN becomes 0.
+fn clamped(value: f64) -> f64 {
     if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) }
 }
 
@@ -74,11 +74,11 @@ fn color(value: i64) -> Result<u32> {
     })
 }
 
-fn mixed(first: u32, second: u32, t: f64) -> u32 {
+fn mix(first: u32, second: u32, t: f64) -> u32 {
     let (first, second) = (first.to_be_bytes(), second.to_be_bytes());
     let channel = |i: usize| {
         let (a, b) = (f64::from(first[i]), f64::from(second[i]));
-        rounded(a + (b - a) * t)
+        to_channel(a + (b - a) * t)
     };
     u32::from_be_bytes([channel(0), channel(1), channel(2), channel(3)])
 }
@@ -87,7 +87,7 @@ fn mixed(first: u32, second: u32, t: f64) -> u32 {
 fn of_scale(stops: &Stops, t: f64) -> u32 {
     let position = t * (stops.len() - 1) as f64;
     let below = (position as usize).min(stops.len() - 2);
-    mixed(stops[below] << 8, stops[below + 1] << 8, position - below as f64)
+    mix(stops[below] << 8, stops[below + 1] << 8, position - below as f64)
 }
 
 /// The scale of each name.
@@ -121,7 +121,7 @@ belvedere_core::register_functions! {
                         clamped.", needs: Right::Read },
         ],
         make: |_| FunctionSet {
-            scalars: [COLOR_SCALE, LERP_COLOR, RGBA].map(Mapping::function).into(),
+            scalars: [COLOR_SCALE, LERP_COLOR, RGBA].map(ScalarFunction::into_udf).into(),
             ..FunctionSet::default()
         },
     }
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn scales_begin_and_end_with_their_published_colors() {
-        let ends = SCALES.map(|(name, stops)| (name, of_scale(&stops, 0.0) >> 8, of_scale(&stops, 1.0) >> 8));
+        let ends = SCALES.map(|(name, stops)| (name, color_at(&stops, 0.0) >> 8, color_at(&stops, 1.0) >> 8));
         assert_eq!(
             ends,
             [
@@ -149,9 +149,9 @@ mod tests {
 
     #[test]
     fn halves_are_rounded_up_and_what_is_no_number_is_zero() {
-        assert_eq!(mixed(0, 0xffff_ffff, 0.5), 0x8080_8080);
-        assert_eq!(mixed(0xff00_00ff, 0x0000_ffff, 0.25), 0xbf00_40ff);
-        assert_eq!(within(f64::NAN), 0.0);
-        assert_eq!(within(f64::INFINITY), 1.0);
+        assert_eq!(mix(0, 0xffff_ffff, 0.5), 0x8080_8080);
+        assert_eq!(mix(0xff00_00ff, 0x0000_ffff, 0.25), 0xbf00_40ff);
+        assert_eq!(clamped(f64::NAN), 0.0);
+        assert_eq!(clamped(f64::INFINITY), 1.0);
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! Every fifth of the 256 colors that matplotlib has of each, as 0xRRGGBB: *viridis*, *magma*, *plasma* and *inferno* by
 //! Stéfan van der Walt and Nathaniel Smith (CC0), *cividis* by Jamie Nuñez, Christopher Anderton and Ryan Renslow
-//! (2018, doi:10.1371/journal.pone.0199239), *turbo* by Anton Mikhailov (Google, 2019, Apache-2.0). Colours between two of
+//! (2018, doi:10.1371/journal.pone.0199239), *turbo* by Anton Mikhailov (Google, 2019, Apache-2.0). Colors between two of
 //! them are mixed; what comes out differs from what was left out by at most 4 of 255.
 
-/// Colours at equal distances.
+/// Colors at equal distances.
 pub(super) type Stops = [u32; 52];
 
 /// All scales by name.

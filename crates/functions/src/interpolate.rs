@@ -1,7 +1,7 @@
 //! Between two numbers: `lerp`, `unlerp`, `bin_center`.
 
-use crate::input::Input;
-use crate::mapping::{Kind, Mapping};
+use crate::arg_column::ArgColumn;
+use crate::scalar_function::{Kind, ScalarFunction};
 use arrow::array::{ArrayRef, Float64Array};
 use arrow::datatypes::DataType;
 use belvedere_core::assembly::{FunctionDoc, FunctionSet, Functions};
@@ -9,21 +9,21 @@ use belvedere_lake::access::Right;
 use datafusion::error::Result;
 use std::sync::Arc;
 
-const LERP: Mapping = Mapping {
+const LERP: ScalarFunction = ScalarFunction {
     name: "lerp",
     parameters: &[("a", Kind::Number), ("b", Kind::Number), ("t", Kind::Number)],
     result: |_| DataType::Float64,
-    evaluate: |inputs, rows| of_three(inputs, rows, |a, b, t| a + (b - a) * t),
+    evaluate: |inputs, rows| map_three(inputs, rows, |a, b, t| a + (b - a) * t),
 };
 
-const UNLERP: Mapping = Mapping {
+const UNLERP: ScalarFunction = ScalarFunction {
     name: "unlerp",
     parameters: &[("a", Kind::Number), ("b", Kind::Number), ("x", Kind::Number)],
     result: |_| DataType::Float64,
-    evaluate: |inputs, rows| of_three(inputs, rows, |a, b, x| (x - a) / (b - a)),
+    evaluate: |inputs, rows| map_three(inputs, rows, |a, b, x| (x - a) / (b - a)),
 };
 
-const BIN_CENTER: Mapping = Mapping {
+const BIN_CENTER: ScalarFunction = ScalarFunction {
     name: "bin_center",
     parameters: &[("x", Kind::Number), ("cell", Kind::Number)],
     result: |_| DataType::Float64,
@@ -37,7 +37,7 @@ const BIN_CENTER: Mapping = Mapping {
     },
 };
 
-fn of_three(inputs: &[Input], rows: usize, compute: impl Fn(f64, f64, f64) -> f64) -> Result<ArrayRef> {
+fn map_three(inputs: &[ArgColumn], rows: usize, compute: impl Fn(f64, f64, f64) -> f64) -> Result<ArrayRef> {
     let (a, b, c) = (inputs[0].floats()?, inputs[1].floats()?, inputs[2].floats()?);
     let results = (0..rows).map(|row| Some(compute(a(row)?, b(row)?, c(row)?)));
     Ok(Arc::new(results.collect::<Float64Array>()))
@@ -62,7 +62,7 @@ belvedere_core::register_functions! {
                         infinite if a equals b.", needs: Right::Read },
         ],
         make: |_| FunctionSet {
-            scalars: [BIN_CENTER, LERP, UNLERP].map(Mapping::function).into(),
+            scalars: [BIN_CENTER, LERP, UNLERP].map(ScalarFunction::into_udf).into(),
             ..FunctionSet::default()
         },
     }

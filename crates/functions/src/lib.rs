@@ -2,6 +2,7 @@
 //!
 //! A plug-in like any other: linked in by `use belvedere_functions as _;`.
 
+mod arg_column;
 pub mod color;
 mod color_scales;
 #[doc(hidden)]
@@ -9,8 +10,8 @@ pub mod fuzzed;
 mod input;
 pub mod interpolate;
 pub mod jsonb;
-mod mapping;
 pub mod properties;
+mod scalar_function;
 
 use belvedere_view::Registration;
 

@@ -1,37 +1,40 @@
-//! In which format somebody would like to have the answer.
+//! Content negotiation: the `Accept` header.
 
 use axum::http::{HeaderMap, header};
 use belvedere_core::query::formats::Format;
 use std::cmp::Reverse;
 
-/// The format that is wanted most, the first one if it is all the same; none if none will do.
+/// The format that the client prefers, the default if it has no preference; `None` if it accepts none of ours.
 pub(super) fn negotiate(headers: &HeaderMap) -> Option<Format> {
     let lines = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
-    let wishes: Vec<Wish> = lines.flat_map(|line| line.split(',')).filter_map(Wish::parse).collect();
-    if wishes.is_empty() {
+    let ranges: Vec<MediaRange> =
+        lines.flat_map(|line| line.split(',')).filter_map(MediaRange::parse).collect();
+    if ranges.is_empty() {
         return Some(Format::ALL[0]);
     }
     let rated = Format::ALL.into_iter().enumerate().filter_map(|(order, format)| {
-        // what is said most exactly of a format counts
-        let fits =
-            wishes.iter().enumerate().filter_map(|(place, wish)| Some((wish.fit(format)?, place, wish)));
-        let (fit, place, wish) = fits.max_by_key(|(fit, place, _)| (*fit, Reverse(*place)))?;
-        // of two that are wanted as much, the one that was named
-        (wish.quality > 0).then_some(((wish.quality, fit, Reverse(place), Reverse(order)), format))
+        // the most specific range that matches a format counts
+        let fits = ranges
+            .iter()
+            .enumerate()
+            .filter_map(|(place, range)| Some((range.specificity(format)?, place, range)));
+        let (fit, place, range) = fits.max_by_key(|(fit, place, _)| (*fit, Reverse(*place)))?;
+        // of two formats with the same quality, the one with the more specific range
+        (range.quality > 0).then_some(((range.quality, fit, Reverse(place), Reverse(order)), format))
     });
     rated.max_by_key(|(rating, _)| *rating).map(|(_, format)| format)
 }
 
 /// One media range, in lower case.
-struct Wish {
+struct MediaRange {
     kind: String,
     subtype: String,
     /// In thousandths.
     quality: u16,
 }
 
-impl Wish {
-    /// `None` for what is no media range: it says nothing.
+impl MediaRange {
+    /// `None` for what is not a media range: it is ignored.
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split(';').map(str::trim);
         let (kind, subtype) = parts.next()?.split_once('/')?;
@@ -50,8 +53,8 @@ impl Wish {
         Some(Self { kind: kind.to_ascii_lowercase(), subtype: subtype.to_ascii_lowercase(), quality })
     }
 
-    /// How exactly it speaks of this format, if it does.
-    fn fit(&self, format: Format) -> Option<u8> {
+    /// How specific it is for this format; `None` if it does not match.
+    fn specificity(&self, format: Format) -> Option<u8> {
         let (kind, subtype) = format.media_type().split_once('/')?;
         match (self.kind.as_str(), self.subtype.as_str()) {
             ("*", "*") => Some(0),

@@ -1,4 +1,12 @@
-//! Rows on their way out.
+//! The body of an answer: a stream that encodes rows as they are made.
+//!
+//! Three things shape it.
+//! - A status can only be sent before the first byte. So [`send`] waits for the first rows: most queries that fail do so by
+//!   then, and get a status of their own.
+//! - A later failure must not look like an end. Nothing in HTTP/1.1 says so but a connection that breaks off, so the
+//!   stream ends with an error, which makes hyper reset the connection or the stream.
+//! - A slow client must slow the query down, not fill memory. Nothing here runs ahead: the next rows are fetched when
+//!   hyper asks for the next chunk, which it does when the last one is on its way.
 
 use super::error::{HttpError, QUERY_ID};
 use arrow::array::RecordBatch;
@@ -16,22 +24,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// How long an answer that failed is kept open for its last line to leave.
-const LAST_WORD: Duration = Duration::from_millis(100);
+/// How long an answer that failed is kept open, so that the last line gets out.
+const FLUSH_TIME: Duration = Duration::from_millis(100);
 
 /// Sends an answer once its first rows are there: what fails until then has a status of its own.
 pub(super) async fn send(answer: Answer, format: Format) -> Result<Response, HttpError> {
     let Answer { query_id, schema, mut rows, report } = answer;
     let begin = async {
-        // before any row is made: a column may have no form in this format
+        // before the query runs: the format may not support the type of a column
         let encoder = Encoder::new(format, schema)?;
         match rows.next().await.transpose()? {
             Some(batch) => encoder.rows(batch).await,
             None => Ok((encoder, Bytes::new())),
         }
     };
-    let (encoder, bytes) = begin.await.map_err(|e| HttpError::from(e).of(query_id))?;
-    let sending = Sending {
+    let (encoder, bytes) = begin.await.map_err(|e| HttpError::from(e).with_query_id(query_id))?;
+    let stream = BodyStream {
         rows,
         encoder: Some(encoder),
         format,
@@ -40,7 +48,7 @@ pub(super) async fn send(answer: Answer, format: Format) -> Result<Response, Htt
         failure: None,
         _report: report,
     };
-    let chunks = futures::stream::unfold(sending, Sending::next);
+    let chunks = futures::stream::unfold(stream, BodyStream::next);
     let headers = [
         (header::CONTENT_TYPE.as_str(), content_type(format).to_owned()),
         (header::X_CONTENT_TYPE_OPTIONS.as_str(), "nosniff".to_owned()),
@@ -56,30 +64,30 @@ fn content_type(format: Format) -> &'static str {
     }
 }
 
-/// The state between two pieces of a body.
-struct Sending {
+/// The state between two chunks of a body.
+struct BodyStream {
     rows: BoxStream<'static, Result<RecordBatch, QueryError>>,
     /// `None` after the end.
     encoder: Option<Encoder>,
     format: Format,
     query_id: Uuid,
     ready: Option<Bytes>,
-    /// What cuts the answer off once `ready` has left.
+    /// Cuts the answer off after `ready` was sent.
     failure: Option<HttpError>,
     _report: Arc<QueryReport>,
 }
 
-impl Sending {
-    /// The next piece. Nobody asks for one before the last has found its way into the connection: so a slow reader
-    /// makes the query wait.
+impl BodyStream {
+    /// The next chunk.
     async fn next(mut self) -> Option<(Result<Bytes, HttpError>, Self)> {
         loop {
             if let Some(bytes) = self.ready.take().filter(|bytes| !bytes.is_empty()) {
                 return Some((Ok(bytes), self));
             }
             if let Some(failure) = self.failure.take() {
-                // an error drops what the connection has not written yet
-                tokio::time::sleep(LAST_WORD).await;
+                // hyper drops what it has not written yet when a body fails, and has no way to flush before: without the pause
+                // the line that says what went wrong would often be lost
+                tokio::time::sleep(FLUSH_TIME).await;
                 return Some((Err(failure), self));
             }
             let encoder = self.encoder.take()?;
@@ -96,7 +104,7 @@ impl Sending {
     }
 
     fn fail(&mut self, error: QueryError) {
-        // the query ends now, not when the reader has gone
+        // dropping the rows ends the query now, not when the client is gone
         self.rows = futures::stream::empty().boxed();
         tracing::warn!(query_id = %self.query_id, "a response was aborted: {error}");
         let error = HttpError::from(error).of(self.query_id);
@@ -107,39 +115,39 @@ impl Sending {
     }
 }
 
-/// Turns rows into bytes, beside the threads that serve the network.
+/// Turns rows into bytes, on threads for blocking work: those of the network must not wait for it.
 struct Encoder {
-    writer: RowWriter<Written>,
-    written: Written,
+    writer: RowWriter<SharedBuffer>,
+    written: SharedBuffer,
 }
 
 impl Encoder {
     fn new(format: Format, schema: SchemaRef) -> Result<Self, QueryError> {
-        let written = Written::default();
+        let written = SharedBuffer::default();
         Ok(Self { writer: RowWriter::new(format, written.clone(), schema)?, written })
     }
 
     async fn rows(mut self, batch: RecordBatch) -> Result<(Self, Bytes), QueryError> {
-        aside(move || {
-            self.writer.write(&batch)?;
-            let bytes = self.written.take();
-            Ok((self, bytes))
+        on_blocking_thread(move || {
+            self.writer.write(&batch).map(|()| {
+                let bytes = self.written.take();
+                (self, bytes)
+            })
         })
         .await
     }
 
     async fn end(self) -> Result<Bytes, QueryError> {
-        aside(move || {
-            self.writer.finish()?;
-            Ok(self.written.take())
-        })
-        .await
+        on_blocking_thread(move || self.writer.finish().map(|()| self.written.take())).await
     }
 }
 
-async fn aside<T: Send + 'static>(
-    work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
-) -> Result<T, QueryError> {
+async fn on_blocking_thread<T: Send + 'static, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, QueryError>
+where
+    E: std::fmt::Display + Send + 'static,
+{
     let failed = |e: String| QueryError::Internal(format!("rows could not be encoded: {e}"));
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome.map_err(|e| failed(format!("{e:#}"))),
@@ -147,18 +155,18 @@ async fn aside<T: Send + 'static>(
     }
 }
 
-/// What a writer has written since somebody last took it. Formats that hold rows back, as Parquet does until a row
+/// What the writer wrote since the last [`SharedBuffer::take`]. Formats that hold rows back, as Parquet does until a row
 /// group is complete, write nothing until then.
 #[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
+struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
 
-impl Written {
+impl SharedBuffer {
     fn take(&self) -> Bytes {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into()
     }
 }
 
-impl Write for Written {
+impl Write for SharedBuffer {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
         Ok(bytes.len())

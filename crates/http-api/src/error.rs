@@ -1,4 +1,4 @@
-//! How it is said that there is no answer.
+//! Errors as HTTP answers.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -7,10 +7,10 @@ use belvedere_core::query::formats::Format;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Name of the query in the headers of each answer.
+/// The header with the query's id.
 pub(super) const QUERY_ID: &str = "x-query-id";
 
-/// Why there is no answer.
+/// An error with its status.
 #[derive(Debug)]
 pub(super) struct HttpError {
     status: StatusCode,
@@ -29,12 +29,12 @@ impl HttpError {
         Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
     }
 
-    /// The request is wrong in a way that HTTP has a status for.
+    /// The request is wrong in a way that HTTP has a status of its own for.
     pub(super) fn refused(status: StatusCode, message: impl Into<String>) -> Self {
         Self::new(status, "bad_request", message)
     }
 
-    /// Nobody knows who asks.
+    /// The caller is not authenticated.
     pub(super) fn unauthenticated() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
@@ -44,12 +44,12 @@ impl HttpError {
         )
     }
 
-    /// Asked with another method than POST.
+    /// The method is not POST.
     pub(super) fn wrong_method() -> Self {
         Self::refused(StatusCode::METHOD_NOT_ALLOWED, "send queries with POST")
     }
 
-    /// None of the formats is wanted.
+    /// The client accepts none of the formats.
     pub(super) fn not_acceptable() -> Self {
         Self::refused(
             StatusCode::NOT_ACCEPTABLE,
@@ -57,12 +57,12 @@ impl HttpError {
         )
     }
 
-    /// The same, of a query that has a name already.
-    pub(super) fn of(self, query_id: Uuid) -> Self {
+    /// Adds the id of the query.
+    pub(super) fn with_query_id(self, query_id: Uuid) -> Self {
         Self { query_id: Some(query_id), ..self }
     }
 
-    /// As it is written: in an answer of its own, or as the last line of one that was cut off.
+    /// The body of an answer of its own, or the last line of one that is cut off.
     pub(super) fn to_json(&self) -> Value {
         let mut json = json!({
             "error": {"kind": self.kind, "message": self.message, "query_id": self.query_id.map(|id| id.to_string())}
@@ -140,7 +140,7 @@ mod tests {
             (QueryError::Internal(text("a")), 500, "internal"),
         ] {
             let message = error.to_string();
-            let error = HttpError::from(error).of(Uuid::nil());
+            let error = HttpError::from(error).with_query_id(Uuid::nil());
             assert_eq!(error.status.as_u16(), status);
             let id = "00000000-0000-0000-0000-000000000000";
             let expected = json!({"error": {"kind": kind, "message": message, "query_id": id}});

@@ -1,8 +1,8 @@
-//! The form in which the gateway of micromegas is asked: for programs that are written for that.
+//! The form of the micromegas gateway, for programs that are written for it.
 
 use super::error::HttpError;
-use super::request::{Question, bound, from_json, media_type, read_body, wrong_media_type};
-use super::{Service, ask, body, caller, client_of};
+use super::request::{QueryBody, bound, from_json, media_type, read_body, wrong_media_type};
+use super::{Service, body, caller, client_from, run_query};
 use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct InJson {
+pub(super) struct GatewayBody {
     pub(super) sql: String,
     pub(super) time_range_begin: Option<String>,
     pub(super) time_range_end: Option<String>,
@@ -32,16 +32,16 @@ async fn answer(service: &QueryService, request: Request) -> Result<Response, Ht
     if media_type.as_deref() != Some("application/json") {
         return Err(wrong_media_type(media_type.as_deref(), "application/json"));
     }
-    let question = read(&read_body(&parts.headers, body).await?)?;
-    let client = client_of(&parts);
+    let body = read(&read_body(&parts.headers, body).await?)?;
+    let client = client_from(&parts);
     let through = format!("{}+gateway", client.client.as_deref().unwrap_or("unknown"));
     let client = ClientInfo { client: Some(through), ..client };
-    let answer = ask(service, question, caller, client).await?;
+    let answer = run_query(service, body, caller, client).await?;
     body::send(answer, Format::Json).await
 }
 
-pub(super) fn read(body: &[u8]) -> Result<Question, HttpError> {
-    let InJson { sql, time_range_begin, time_range_end } = from_json(body)?;
+pub(super) fn read(body: &[u8]) -> Result<QueryBody, HttpError> {
+    let GatewayBody { sql, time_range_begin, time_range_end } = from_json(body)?;
     let range = TimeRange {
         begin: bound("time_range_begin", time_range_begin)?,
         end: bound("time_range_end", time_range_end)?,
@@ -50,7 +50,7 @@ pub(super) fn read(body: &[u8]) -> Result<Question, HttpError> {
         (Some(begin), Some(end)) if begin > end => {
             Err(HttpError::bad_request("'time_range_begin' is after 'time_range_end'"))
         }
-        _ => Ok(Question { sql, parameters: None, range, limit: None }),
+        _ => Ok(QueryBody { sql, parameters: None, range, limit: None }),
     }
 }
 

@@ -1,8 +1,8 @@
-//! Queries over HTTP: `POST /api/query`, and the form of the gateway that programs may know already.
+//! Queries over HTTP: `POST /api/query`, and the form of the micromegas gateway for clients that use it already.
 //!
-//! Rows are sent as they are made: who reads slowly makes the query wait, who goes away ends it. What fails before the
-//! first row is an answer with a status and JSON; what fails later cuts the answer off, so that nobody takes a part of
-//! it for the whole.
+//! Rows are sent as they are made. A slow reader makes the query wait, and a reader that disconnects ends it. A query that
+//! fails before its first row gets a status and JSON. One that fails later cuts the answer off, so that nobody takes a
+//! part of it for the whole.
 
 mod accept;
 mod body;
@@ -25,7 +25,7 @@ use belvedere_lake::Routes;
 use belvedere_lake::access::Caller;
 use belvedere_view::Registration;
 use error::HttpError;
-use request::{QueryString, Question};
+use request::{QueryBody, QueryString};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -34,12 +34,12 @@ use uuid::Uuid;
 const QUERY: &str = "/api/query";
 /// Where that is described.
 const DESCRIPTION: &str = "/api/openapi.json";
-/// Where queries are answered as the gateway does it.
+/// Where queries are answered in the form of the gateway.
 const GATEWAY_QUERY: &str = "/gateway/query";
-/// Where the gateway says that it lives.
+/// The health check of the gateway.
 const GATEWAY_HEALTH: &str = "/gateway/health";
 
-/// What is served here, as OpenAPI 3.1.
+/// The description of the routes, as OpenAPI 3.1.
 const OPENAPI: &str = include_str!("openapi.json");
 
 /// The name that it registers under.
@@ -80,38 +80,38 @@ async fn answer(service: &QueryService, request: Request) -> Result<Response, Ht
         Some(format) => format,
         None => accept::negotiate(&parts.headers).ok_or_else(HttpError::not_acceptable)?,
     };
-    let question = Question::read(&parts.headers, query_string, body).await?;
-    let client = client_of(&parts);
+    let body = QueryBody::read(&parts.headers, query_string, body).await?;
+    let client = client_from(&parts);
     let client = ClientInfo { client: client.client.or_else(|| Some("http".to_owned())), ..client };
-    let answer = ask(service, question, caller, client).await?;
+    let answer = run_query(service, body, caller, client).await?;
     body::send(answer, format).await
 }
 
-async fn ask(
+async fn run_query(
     service: &QueryService,
-    question: Question,
+    body: QueryBody,
     caller: Arc<Caller>,
     client: ClientInfo,
 ) -> Result<Answer, HttpError> {
     let query_id = Uuid::new_v4();
     let request = QueryRequest {
-        parameters: question.parameters,
-        range: question.range,
-        limit: question.limit,
+        parameters: body.parameters,
+        range: body.range,
+        limit: body.limit,
         client,
-        // also an error that comes before the query runs names it
+        // set here so that an error from before the query runs has it too
         query_id: Some(query_id),
-        ..QueryRequest::new(question.sql, caller)
+        ..QueryRequest::new(body.sql, caller)
     };
-    service.run(request).await.map_err(|e| HttpError::from(e).of(query_id))
+    service.run(request).await.map_err(|e| HttpError::from(e).with_query_id(query_id))
 }
 
-/// Who asks, as whoever listens found out.
+/// The caller, as the listener authenticated it.
 fn caller(parts: &Parts) -> Result<Arc<Caller>, HttpError> {
     parts.extensions.get::<Arc<Caller>>().cloned().ok_or_else(HttpError::unauthenticated)
 }
 
-fn client_of(parts: &Parts) -> ClientInfo {
+fn client_from(parts: &Parts) -> ClientInfo {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
     client_info(&parts.headers, peer)
 }

@@ -1,4 +1,4 @@
-//! Values for what a query leaves open, from JSON. They never become a part of the SQL's text.
+//! Values of query parameters, from JSON. They never become part of the SQL's text.
 
 use super::error::HttpError;
 use datafusion::common::{ParamValues, ScalarValue};

@@ -1,4 +1,4 @@
-//! What is asked: JSON, or SQL as it is.
+//! The body of a request: JSON, or plain SQL.
 
 use super::error::HttpError;
 use super::parameters;
@@ -13,24 +13,24 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
-/// Bytes of a body: nobody writes a longer query.
-pub(super) const BODY: usize = 1 << 20;
+/// Size of a body. Queries are not longer.
+pub(super) const MAX_BODY_BYTES: usize = 1 << 20;
 /// How long a body may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(30);
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A query, and what it is about.
+/// A query with its parameters and limits.
 #[derive(Debug)]
-pub(super) struct Question {
+pub(super) struct QueryBody {
     pub(super) sql: String,
     pub(super) parameters: Option<ParamValues>,
     pub(super) range: TimeRange,
     pub(super) limit: Option<usize>,
 }
 
-/// A question in JSON.
+/// The body in JSON.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct InJson {
+struct JsonBody {
     sql: String,
     parameters: Option<serde_json::Value>,
     begin: Option<String>,
@@ -38,7 +38,7 @@ struct InJson {
     limit: Option<usize>,
 }
 
-/// What stands behind the `?` of an address.
+/// The query string of an address.
 #[derive(Debug, Default)]
 pub(super) struct QueryString {
     pub(super) format: Option<Format>,
@@ -72,12 +72,12 @@ impl QueryString {
         Ok(read)
     }
 
-    fn says_what_is_asked(&self) -> bool {
+    fn has_query_options(&self) -> bool {
         self.begin.is_some() || self.end.is_some() || self.limit.is_some()
     }
 }
 
-impl Question {
+impl QueryBody {
     pub(super) async fn read(headers: &HeaderMap, query: QueryString, body: Body) -> Result<Self, HttpError> {
         match media_type(headers).as_deref() {
             Some("application/json") if query.says_what_is_asked() => Err(HttpError::bad_request(
@@ -90,8 +90,8 @@ impl Question {
     }
 
     fn from_json(body: &[u8]) -> Result<Self, HttpError> {
-        let InJson { sql, parameters, begin, end, limit } = from_json(body)?;
-        // '?' has a place, but no name
+        let JsonBody { sql, parameters, begin, end, limit } = from_json(body)?;
+        // the engine knows parameters by name only
         let sql = match &parameters {
             Some(serde_json::Value::Array(_)) => numbered_placeholders(&sql).into_owned(),
             _ => sql,
@@ -115,13 +115,13 @@ impl Question {
     }
 }
 
-/// A bound of the range; `name` is what the asker calls it.
+/// A bound of the range, for errors with its name in the request.
 pub(super) fn bound(name: &str, text: Option<String>) -> Result<Option<i64>, HttpError> {
     let bound = text.map(|text| parse_bound(&text)).transpose();
     bound.map_err(|e| HttpError::bad_request(format!("'{name}' is not valid: {e}")))
 }
 
-/// A body that has to be JSON, by its bytes.
+/// Parses a body that has to be JSON.
 pub(super) fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, HttpError> {
     serde_json::from_slice(body)
         .map_err(|e| HttpError::bad_request(format!("the body is not a query in JSON: {e}")))
@@ -142,7 +142,7 @@ pub(super) fn wrong_media_type(found: Option<&str>, wanted: &str) -> HttpError {
     HttpError::refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
 }
 
-/// All of a body, if it is small enough and comes in time.
+/// Reads a body within the limits of size and time.
 pub(super) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, HttpError> {
     if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
         && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
@@ -152,12 +152,16 @@ pub(super) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, 
             "the body has a content encoding: send queries uncompressed",
         ));
     }
-    let too_large =
-        || HttpError::refused(StatusCode::PAYLOAD_TOO_LARGE, format!("the body has more than {BODY} bytes"));
-    if body.size_hint().lower() > BODY as u64 {
+    let too_large = || {
+        HttpError::refused(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body has more than {MAX_BODY_BYTES} bytes"),
+        )
+    };
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
         return Err(too_large());
     }
-    match tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, BODY)).await {
+    match tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_BODY_BYTES)).await {
         Err(_) => Err(HttpError::refused(
             StatusCode::REQUEST_TIMEOUT,
             "the body took too long to arrive: send it again",
@@ -174,8 +178,8 @@ mod tests {
     use belvedere_model::time::SECOND;
     use serde_json::json;
 
-    fn read(json: &serde_json::Value) -> Result<Question, HttpError> {
-        Question::from_json(json.to_string().as_bytes())
+    fn read(json: &serde_json::Value) -> Result<QueryBody, HttpError> {
+        QueryBody::from_json(json.to_string().as_bytes())
     }
 
     #[test]
@@ -213,11 +217,11 @@ mod tests {
     fn sql_as_it_is_has_the_rest_in_the_address() {
         let query = QueryString::read(Some("begin=1970-01-02&limit=3&format=csv")).unwrap();
         assert_eq!(query.format, Some(Format::Csv));
-        let question = Question::from_text(b"SELECT 1", &query).unwrap();
-        assert_eq!((question.sql.as_str(), question.limit), ("SELECT 1", Some(3)));
-        assert_eq!(question.range, TimeRange { begin: Some(86_400 * SECOND), end: None });
+        let body = QueryBody::from_text(b"SELECT 1", &query).unwrap();
+        assert_eq!((body.sql.as_str(), body.limit), ("SELECT 1", Some(3)));
+        assert_eq!(body.range, TimeRange { begin: Some(86_400 * SECOND), end: None });
         let query = QueryString::read(Some("limit=few")).unwrap();
-        assert!(Question::from_text(b"SELECT 1", &query).unwrap_err().to_string().contains("'few'"));
-        assert!(Question::from_text(b"\xff", &QueryString::default()).is_err());
+        assert!(QueryBody::from_text(b"SELECT 1", &query).unwrap_err().to_string().contains("'few'"));
+        assert!(QueryBody::from_text(b"\xff", &QueryString::default()).is_err());
     }
 }

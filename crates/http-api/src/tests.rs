@@ -1,6 +1,6 @@
 //! The routes as a client sees them, over a lake with ticks.
 
-use super::request::{BODY, QueryString, Question};
+use super::request::{MAX_BODY_BYTES, QueryBody, QueryString};
 use super::{DESCRIPTION, GATEWAY_HEALTH, GATEWAY_QUERY, OPENAPI, QUERY, gateway, router};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
@@ -71,8 +71,8 @@ fn post(address: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Reque
 const JSON: (&str, &str) = ("content-type", "application/json");
 const TEXT: (&str, &str) = ("content-type", "text/plain; charset=utf-8");
 
-async fn ask(routes: &Router, question: Value) -> Reply {
-    send(routes, post(QUERY, &[JSON], question.to_string()), Some(Caller::anybody())).await
+async fn run_query(routes: &Router, body: Value) -> Reply {
+    send(routes, post(QUERY, &[JSON], body.to_string()), Some(Caller::anybody())).await
 }
 
 fn numbers(batches: &[RecordBatch]) -> Vec<i64> {
@@ -85,8 +85,8 @@ async fn each_format_has_all_rows() {
     let routes = routes(20_000).await;
     let expected: Vec<i64> = (0..20_000).collect();
     for format in Format::ALL {
-        let question = json!({"sql": "SELECT number FROM ticks ORDER BY number"}).to_string();
-        let request = post(QUERY, &[JSON, ("accept", format.media_type())], question);
+        let body = json!({"sql": "SELECT number FROM ticks ORDER BY number"}).to_string();
+        let request = post(QUERY, &[JSON, ("accept", format.media_type())], body);
         let reply = send(&routes, request, Some(Caller::anybody())).await;
         assert_eq!(reply.status, 200, "{format:?}");
         assert!(reply.headers[header::CONTENT_TYPE].to_str().unwrap().starts_with(format.media_type()));
@@ -131,7 +131,7 @@ async fn the_format_in_the_address_counts_more_than_the_header() {
 async fn parameters_come_by_position_and_by_name() {
     let routes = routes(10).await;
     let sum = async |sql: &str, parameters: Value| {
-        let reply = ask(&routes, json!({"sql": sql, "parameters": parameters})).await;
+        let reply = run_query(&routes, json!({"sql": sql, "parameters": parameters})).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
         reply.json()["n"].as_i64().unwrap()
     };
@@ -152,10 +152,10 @@ async fn a_parameter_stays_a_value_whatever_is_in_it() {
         let count =
             json!({"sql": "SELECT count(*) AS n FROM processes WHERE exe = ?", "parameters": parameters});
         let expected = i64::from(parameters[0] == text);
-        assert_eq!(ask(&routes, count).await.json()["n"], expected, "{parameters}");
+        assert_eq!(run_query(&routes, count).await.json()["n"], expected, "{parameters}");
     }
     let echo = json!({"sql": "SELECT $text AS text", "parameters": {"text": "? $1 '; DROP"}});
-    assert_eq!(ask(&routes, echo).await.json()["text"], "? $1 '; DROP");
+    assert_eq!(run_query(&routes, echo).await.json()["text"], "? $1 '; DROP");
 }
 
 #[tokio::test]
@@ -170,9 +170,9 @@ async fn each_bound_of_the_range_works_alone_and_is_inclusive() {
         (json!({"begin": time, "end": time}), 1),
         (json!({"begin": "1970-01-02"}), 0),
     ] {
-        let mut question = bounds.clone();
-        question["sql"] = sql.into();
-        assert_eq!(ask(&routes, question).await.json()["n"], expected, "{bounds}");
+        let mut body = bounds.clone();
+        body["sql"] = sql.into();
+        assert_eq!(run_query(&routes, body).await.json()["n"], expected, "{bounds}");
     }
     let request = post(&format!("{QUERY}?end={time}"), &[TEXT], sql);
     assert_eq!(send(&routes, request, Some(Caller::anybody())).await.json()["n"], 5);
@@ -182,7 +182,7 @@ async fn each_bound_of_the_range_works_alone_and_is_inclusive() {
 async fn a_limit_cuts_the_answer() {
     let routes = routes(10).await;
     for (limit, expected) in [(0, 0), (3, 3), (100, 10)] {
-        let reply = ask(&routes, json!({"sql": "SELECT number FROM ticks", "limit": limit})).await;
+        let reply = run_query(&routes, json!({"sql": "SELECT number FROM ticks", "limit": limit})).await;
         assert_eq!(reply.text().lines().count(), expected);
     }
 }
@@ -197,7 +197,7 @@ async fn what_is_wrong_has_a_status_and_says_so_in_json() {
         ("COPY (SELECT 1) TO '/tmp/a.csv'", ""),
         ("SELECT 1 / (number - number) FROM ticks", ""),
     ] {
-        let reply = ask(&routes, json!({"sql": sql})).await;
+        let reply = run_query(&routes, json!({"sql": sql})).await;
         assert!(reply.status.is_client_error() || reply.status == 501, "{sql}: {}", reply.text());
         let error = &reply.json()["error"];
         assert!(error["message"].as_str().unwrap().contains(message), "{error}");
@@ -215,9 +215,10 @@ async fn what_is_wrong_has_a_status_and_says_so_in_json() {
 async fn a_request_that_http_has_a_status_for_gets_it() {
     let routes = routes(1).await;
     let caller = || Some(Caller::anybody());
-    let large = "x".repeat(BODY + 1);
-    let stream =
-        futures::stream::iter((0..3).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![b' '; BODY / 2]))));
+    let large = "x".repeat(MAX_BODY_BYTES + 1);
+    let stream = futures::stream::iter(
+        (0..3).map(|_| Ok::<_, std::io::Error>(Bytes::from(vec![b' '; MAX_BODY_BYTES / 2]))),
+    );
     for (request, status) in [
         (post(QUERY, &[TEXT], large.clone()), 413),
         (post(QUERY, &[TEXT], Body::from_stream(stream)), 413),
@@ -249,12 +250,12 @@ async fn a_request_that_http_has_a_status_for_gets_it() {
 async fn nobody_asks_without_a_name_or_the_right_to_read() {
     let routes = routes(1).await;
     for address in [QUERY, GATEWAY_QUERY] {
-        let question = json!({"sql": "SELECT 1"}).to_string();
-        let reply = send(&routes, post(address, &[JSON], question.clone()), None).await;
+        let body = json!({"sql": "SELECT 1"}).to_string();
+        let reply = send(&routes, post(address, &[JSON], body.clone()), None).await;
         assert_eq!((reply.status.as_u16(), reply.kind().as_str()), (401, "rights"));
         assert_eq!(reply.headers[header::WWW_AUTHENTICATE], "Bearer");
         let sender = Caller { rights: Rights::NONE.with(Right::Send), ..Caller::clone(&Caller::anybody()) };
-        let reply = send(&routes, post(address, &[JSON], question), Some(Arc::new(sender))).await;
+        let reply = send(&routes, post(address, &[JSON], body), Some(Arc::new(sender))).await;
         assert_eq!((reply.status.as_u16(), reply.kind().as_str()), (403, "rights"));
     }
 }
@@ -262,8 +263,8 @@ async fn nobody_asks_without_a_name_or_the_right_to_read() {
 #[tokio::test]
 async fn the_gateway_answers_in_its_own_form() {
     let routes = routes(10).await;
-    let ask = async |question: Value| {
-        send(&routes, post(GATEWAY_QUERY, &[JSON], question.to_string()), Some(Caller::anybody())).await
+    let ask = async |body: Value| {
+        send(&routes, post(GATEWAY_QUERY, &[JSON], body.to_string()), Some(Caller::anybody())).await
     };
     let sql = "SELECT number FROM ticks ORDER BY number";
     let range = json!({"sql": sql, "time_range_begin": "1970-01-01T00:16:41Z", "time_range_end": "1970-01-01T00:16:42Z"});
@@ -301,7 +302,7 @@ async fn the_description_agrees_with_what_is_served() {
     {
         assert!(query["responses"][status].is_object(), "{status}");
     }
-    assert!(query["responses"]["413"]["description"].as_str().unwrap().contains(&BODY.to_string()));
+    assert!(query["responses"]["413"]["description"].as_str().unwrap().contains(&MAX_BODY_BYTES.to_string()));
 }
 
 #[tokio::test]
@@ -315,13 +316,13 @@ async fn the_examples_in_the_description_are_questions() {
     for example in examples(QUERY, "application/json") {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, "application/json".parse().unwrap());
-        Question::read(&headers, QueryString::default(), example.to_string().into()).await.unwrap();
+        QueryBody::read(&headers, QueryString::default(), example.to_string().into()).await.unwrap();
     }
     for example in examples(QUERY, "text/plain") {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, "text/plain".parse().unwrap());
         let sql = example.as_str().unwrap().to_owned();
-        Question::read(&headers, QueryString::default(), sql.into()).await.unwrap();
+        QueryBody::read(&headers, QueryString::default(), sql.into()).await.unwrap();
     }
     for example in examples(GATEWAY_QUERY, "application/json") {
         gateway::read(example.to_string().as_bytes()).unwrap();

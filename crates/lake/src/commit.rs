@@ -4,27 +4,34 @@
 //! requests ─▶ gather ─▶ write records, make them durable ─▶ transaction ─▶ answers
 //! ```
 //!
-//! Nobody waits for a timer. While one group is being written, the next requests gather, and they become
-//! the next group: a lone sender gets the disk's own latency, a crowd shares it. All of it runs on one thread
-//! that may wait: waking a thread costs more than most of the work, so a request wakes few.
+//! No timer decides when a group is full. While one group is being written, the next requests gather, and they become
+//! the next group: a lone sender gets the latency of the disk, a crowd shares it. A fixed delay, as many databases have
+//! it, would only slow the lone sender down.
+//!
+//! All of it runs on one thread that may block. As tasks of the async runtime each step woke another thread, and
+//! waking a thread costs more than most of the work.
+//!
+//! The order is what makes an answer true: first the records are durable, then the rows are visible, then the sender
+//! gets its 200. A crash between the steps leaves records without rows, which nobody was promised, and never rows
+//! without records.
 
-use super::LakeError;
 use super::catalog::{Catalog, Commit, CommitBlock};
 use super::metrics::Metrics;
-use super::objects::{Objects, Written};
+use super::objects::{Objects, WrittenGroup};
 use super::record::{Entry, append};
+use super::{Cause, LakeError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-/// A group is closed when it has this many bytes …
+/// A group is closed when it has this many bytes: enough to amortize a sync, little enough to hold in memory …
 const GROUP_BYTES: usize = 8 << 20;
 /// … or this many requests.
 const GROUP_REQUESTS: usize = 512;
-/// Requests that may wait for their turn; more wait for a place in the queue.
-const QUEUE: usize = 1024;
+/// Requests in the queue. Further senders wait for a free slot.
+const QUEUE_SLOTS: usize = 1024;
 
 struct Request {
     /// What becomes durable and visible together.
@@ -32,11 +39,11 @@ struct Request {
     /// For each entry, where in the group's records its payload starts; 0 if it has none.
     payloads: Vec<usize>,
     answer: oneshot::Sender<Result<(), LakeError>>,
-    /// Memory that is reserved as long as the request lives, whatever becomes of its sender.
+    /// Memory that is reserved as long as the request lives, even if its sender is gone.
     _reserved: Option<OwnedSemaphorePermit>,
 }
 
-/// The way into the lake. Closing it lets the groups under way come to their end.
+/// Queue and thread of the commits. [`Committer::close`] finishes the groups under way.
 #[derive(Debug)]
 pub(super) struct Committer {
     queue: Mutex<Option<mpsc::Sender<Request>>>,
@@ -44,28 +51,31 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    /// Starts the thread. To be called on the runtime that the databases and stores live on.
+    /// Starts the thread. Must be called on the runtime that the database's connections were opened on.
     pub(super) fn start(
         catalog: Arc<Catalog>,
         objects: Arc<Objects>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, LakeError> {
-        let (queue, mut requests) = mpsc::channel(QUEUE);
+        let (queue, mut requests) = mpsc::channel(QUEUE_SLOTS);
         let runtime = Handle::current();
         let thread = std::thread::Builder::new()
             .name("lake-commit".to_owned())
             .spawn(move || {
-                let mut parts = Parts { catalog, objects, metrics, runtime, known_object: String::new() };
+                let mut thread =
+                    CommitThread { catalog, objects, metrics, runtime, known_object: String::new() };
                 while let Some(first) = requests.blocking_recv() {
-                    parts.commit_group(first, &mut requests);
+                    thread.commit_group(first, &mut requests);
                 }
             })
-            .map_err(|e| LakeError::Objects(format!("a thread for commits can't be started: {e}")))?;
+            .map_err(|e| {
+                LakeError::Objects(Cause::new(format!("the commit thread can't be started: {e}"), e))
+            })?;
         Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
     }
 
-    /// Adds entries to the lake, all or none. When this returns `Ok`, they are durable and visible. If the caller
-    /// goes away meanwhile, they are added all the same, and `reserved` is kept until they are.
+    /// Adds entries to the lake, all or none. When this returns `Ok`, they are durable and visible. If the caller is
+    /// cancelled meanwhile, they are added all the same, and `reserved` is held until they are.
     pub(super) async fn submit(
         &self,
         entries: Vec<Entry>,
@@ -82,29 +92,29 @@ impl Committer {
         answered.await.map_err(|_| LakeError::Closed)?
     }
 
-    /// Takes no more requests and waits for those that were taken.
+    /// Accepts no more requests and waits for those that were accepted.
     pub(super) async fn close(&self) {
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
-            // the thread may need this runtime to end: only a thread beside it may wait
+            // joining here would block the runtime that the thread needs to finish: another thread joins it
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }
     }
 }
 
-/// What the thread works with.
-struct Parts {
+/// State of the commit thread.
+struct CommitThread {
     catalog: Arc<Catalog>,
     objects: Arc<Objects>,
     metrics: Arc<Metrics>,
     runtime: Handle,
-    /// The object that the catalogue was told of last.
+    /// Key of the object that the last commit went to: the catalog has it already.
     known_object: String,
 }
 
-impl Parts {
-    /// Takes what waits, writes it, makes it visible, and answers.
+impl CommitThread {
+    /// Gathers the requests that wait, writes them, makes them visible, and answers.
     fn commit_group(&mut self, first: Request, waiting: &mut mpsc::Receiver<Request>) {
         let began = Instant::now();
         let mut group = Vec::with_capacity(8);
@@ -121,6 +131,7 @@ impl Parts {
                     request.payloads = payloads;
                     group.push(request);
                 }
+                // only this request fails: what it appended is removed
                 Err(e) => {
                     records.truncate(before);
                     let _ = request.answer.send(Err(e));
@@ -146,7 +157,7 @@ impl Parts {
         self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
     }
 
-    async fn make_visible(&mut self, group: Vec<Request>, written: &Written) {
+    async fn make_visible(&mut self, group: Vec<Request>, written: &WrittenGroup) {
         let is_new_object = self.known_object != written.key;
         let (catalog, metrics) = (&self.catalog, &self.metrics);
         let new_commit = || Commit {
@@ -169,7 +180,8 @@ impl Parts {
                 metrics.blocks_repeated.inc_by(blocks - added.min(blocks));
                 answer_all(group, &Ok(()));
             }
-            // one request that the database can't take must not cost the others theirs
+            // the values of one request are refused, but the error does not say of which: each request gets a transaction
+            // of its own, and only the refused one fails
             Err(e @ LakeError::Refused(_)) => {
                 tracing::warn!("committing a group of {} requests one by one: {e}", group.len());
                 for request in group {
@@ -190,7 +202,7 @@ impl Parts {
         if let Some(key) = &written.completed
             && let Err(e) = catalog.seal(key).await
         {
-            // it will be read back once more than needed, at the next start
+            // harmless: the next start reads it once more than needed
             tracing::warn!(object = key, "could not be marked as complete: {e}");
         }
     }
@@ -198,7 +210,7 @@ impl Parts {
 
 fn answer_all(group: Vec<Request>, outcome: &Result<(), LakeError>) {
     for request in group {
-        // nobody may be waiting any more
+        // the sender may be gone
         let _ = request.answer.send(outcome.clone());
     }
 }

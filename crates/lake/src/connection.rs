@@ -1,10 +1,10 @@
-//! A lake that is open: the one value that everything else holds on to.
+//! An open lake: the value that all other code shares.
 
 use super::catalog::Catalog;
 use super::commit::Committer;
 use super::objects::Objects;
 use super::record::Entry;
-use super::{Database, LakeError, Metrics, ObjectsAddress, recovery};
+use super::{Cause, Database, LakeError, Metrics, ObjectsAddress, recovery};
 use belvedere_model::wire::BlockRequest;
 use belvedere_model::{BlockRecord, ProcessInfo, StreamInfo};
 use bytes::Bytes;
@@ -14,12 +14,12 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// Where a lake is.
+/// Address of a lake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LakeOptions {
     /// The metadata database.
     pub database: Database,
-    /// The objects.
+    /// The object store.
     pub objects: ObjectsAddress,
 }
 
@@ -32,13 +32,13 @@ impl LakeOptions {
         }
     }
 
-    /// All in memory.
+    /// Everything in memory.
     pub fn in_memory() -> Self {
         Self { database: Database::Memory, objects: ObjectsAddress::Memory }
     }
 }
 
-/// A lake that is open, without any notion of views: `belvedere-core` adds those.
+/// An open lake: blocks and their metadata. Views and SQL are added by `belvedere-core`.
 #[derive(Debug)]
 pub struct LakeConnection {
     catalog: Arc<Catalog>,
@@ -49,13 +49,14 @@ pub struct LakeConnection {
 }
 
 impl LakeConnection {
-    /// Opens a lake, making it if it is not there, and reads back what a power cut took.
+    /// Opens a lake, creating it if it does not exist, and restores what a power cut took from the catalog.
     pub async fn open(options: &LakeOptions) -> Result<Arc<Self>, LakeError> {
         if let Database::Sqlite(path) = &options.database
             && let Some(parent) = path.parent()
         {
-            std::fs::create_dir_all(parent)
-                .map_err(|e| LakeError::Address(format!("making {}: {e}", parent.display())))?;
+            std::fs::create_dir_all(parent).map_err(|e| {
+                LakeError::Address(Cause::new(format!("making {}: {e}", parent.display()), e))
+            })?;
         }
         let objects = Objects::open(&options.objects)?;
         let is_relaxed = matches!((&options.database, &objects), (Database::Sqlite(_), Objects::Local(_)));
@@ -79,18 +80,18 @@ impl LakeConnection {
         }))
     }
 
-    /// Adds a process. Durable and visible when this returns; nothing changes if it was there.
+    /// Adds a process. It is durable and visible when this returns. Does nothing if it exists.
     pub async fn insert_process(&self, process: ProcessInfo) -> Result<(), LakeError> {
         self.insert(vec![Entry::Process(Arc::new(process))], None).await
     }
 
-    /// Adds a stream. Durable and visible when this returns; nothing changes if it was there.
+    /// Adds a stream. It is durable and visible when this returns. Does nothing if it exists.
     pub async fn insert_stream(&self, stream: StreamInfo) -> Result<(), LakeError> {
         self.insert(vec![Entry::Stream(Arc::new(stream))], None).await
     }
 
-    /// Adds a block. Durable when this returns, and visible as soon as its stream and its process are;
-    /// nothing changes if it was there.
+    /// Adds a block. It is durable when this returns, and visible as soon as its stream and its process are. Does nothing
+    /// if it exists.
     pub async fn insert_block(&self, block: BlockRequest) -> Result<(), LakeError> {
         self.insert(vec![Entry::Block(block)], None).await
     }
@@ -104,12 +105,12 @@ impl LakeConnection {
         self.committer.submit(entries, reserved).await
     }
 
-    /// What there is.
+    /// The metadata database.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
     }
 
-    /// What the lake counts about itself.
+    /// The lake's counters.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
@@ -120,7 +121,7 @@ impl LakeConnection {
         self.objects.read(&block.object_key, block.payload_offset..end).await
     }
 
-    /// Everything under the lake's root, by key: partitions, and the objects with records.
+    /// The object store of the lake, its keys relative to the lake's root.
     pub fn store(&self) -> &Arc<dyn ObjectStore> {
         &self.store
     }
@@ -130,12 +131,12 @@ impl LakeConnection {
         self.objects.make_durable(key).await
     }
 
-    /// Deletes what uploads under `prefix` that never came to their end left behind before `before`.
+    /// Deletes what unfinished uploads left under `prefix` before `before`.
     pub async fn delete_unfinished(&self, prefix: &str, before: SystemTime) -> Result<u64, LakeError> {
         self.objects.delete_unfinished(prefix, before).await
     }
 
-    /// Deletes objects; those that are gone already are no error.
+    /// Deletes objects. Objects that don't exist are no error.
     pub async fn delete(&self, keys: &[String]) -> Result<(), LakeError> {
         for key in keys {
             match self.store.delete(&key.as_str().into()).await {
@@ -146,12 +147,12 @@ impl LakeConnection {
         Ok(())
     }
 
-    /// Whether database and objects answer.
+    /// Checks that the database and the object store respond.
     pub async fn ping(&self) -> Result<(), LakeError> {
         tokio::try_join!(self.catalog.ping(), self.objects.ping()).map(drop)
     }
 
-    /// Notes that a view set could not read a block, for `block_faults()`. Never fails the caller.
+    /// Records that a block could not be read, for `block_faults()`. Never fails: it is about another failure.
     pub async fn record_fault(&self, block_id: uuid::Uuid, view_set: &str, reason: &str) {
         let recorded =
             self.catalog.record_fault(block_id, view_set, reason, belvedere_model::time::now()).await;
@@ -160,8 +161,8 @@ impl LakeConnection {
         }
     }
 
-    /// Lets requests under way come to their end, then closes. Dropping without closing loses nothing that
-    /// was acknowledged; the next start then reads the last object once more.
+    /// Finishes the requests under way, then closes. Dropping a lake without closing it loses nothing that was acknowledged;
+    /// the next start then reads the last object once more.
     pub async fn close(&self) {
         self.committer.close().await;
         if let Some(key) = self.objects.close().await

@@ -1,12 +1,22 @@
-//! The lake: the metadata database plus the objects that hold payloads.
+//! The lake: durable storage of processes, streams and blocks. It consists of a metadata database, the *catalog*, and an
+//! object store that holds payloads.
 //!
-//! What is announced goes the same way whatever the backends are: requests that wait together become one
-//! group, the group's records are written to an object and made durable, then one transaction makes them
-//! visible, then every sender gets its answer. Records are complete (they are the requests), so the
-//! catalogue's rows can be made again from the objects; that is what lets SQLite commit without a disk sync
-//! of its own when objects are local files.
+//! Ingestion takes the same path with all backends. Requests that wait together form a group. The group's records are
+//! written to an object and made durable, then one transaction makes them visible, then each sender gets its answer.
+//! Records are the complete requests, so the rows of the catalog can be restored from the objects. That is what lets
+//! SQLite commit without a disk sync of its own when objects are local files.
 //!
-//! Invariant: only this room knows SQL dialects and object keys.
+//! | module | what it does |
+//! | --- | --- |
+//! | `ingest` | receives requests, checks them, and reserves memory for them |
+//! | `commit` | groups requests and makes them durable and visible |
+//! | `objects`, `record` | store the bytes |
+//! | `catalog` | stores the rows |
+//! | `recovery` | restores rows that a power cut took |
+//! | `partial_blocks` | blocks whose announcement and payload arrive separately |
+//! | `access` | callers, their rights, API keys |
+//!
+//! Invariant: only this crate knows SQL dialects and object keys.
 //! Invariant: an acknowledged block survives `kill -9` and a power cut, and is in the next query's answer.
 
 #[cfg(test)]
@@ -16,6 +26,7 @@ pub mod access;
 mod catalog;
 mod commit;
 mod connection;
+mod error;
 pub mod ingest;
 mod metrics;
 mod objects;
@@ -25,15 +36,16 @@ mod recovery;
 mod routes;
 
 pub use catalog::{
-    BlockFilter, BlockSummary, Catalog, ChainSection, CoveredRange, Database, DenialRecord, ExpiredBlocks,
-    KeyRecord, NewPartition, PartitionRecord, ProcessActivity, ProcessFilter, SectionBlocks, StreamFilter,
+    BlockFilter, BlockSummary, Catalog, ChainSection, Database, DenyRuleRecord, ExpiredBlocks, NewPartition,
+    PartitionRecord, PartitionedInstance, ProcessActivity, ProcessFilter, SectionBlocks, StreamFilter,
 };
 pub use connection::{LakeConnection, LakeOptions};
-pub use metrics::Metrics;
+pub use error::{Cause, LakeError, with_causes};
+pub use metrics::{MetricGroup, Metrics};
 pub use objects::ObjectsAddress;
 pub use routes::Routes;
 
-// plug-ins make routes with the very version that the program serves
+// plug-ins must build routes with the version that the program serves
 pub use axum;
 #[doc(hidden)]
 pub use belvedere_view as __view;

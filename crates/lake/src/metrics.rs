@@ -1,58 +1,52 @@
-//! What a lake counts about itself, as Prometheus text.
+//! What a lake counts, as Prometheus text.
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Labels of one kind of request and its outcome.
 type RequestLabels = [(&'static str, String); 2];
-/// Label of a view set.
-type ViewSetLabel = [(&'static str, String); 1];
-/// Label of how something ended.
-type OutcomeLabel = [(&'static str, String); 1];
-/// Labels of a view set and a reason.
-type ReasonLabels = [(&'static str, String); 2];
 
 /// Counters of one lake. Each lake has its own, so that several live in one program.
 #[derive(Debug)]
 pub struct Metrics {
-    registry: Registry,
+    inner: Mutex<Inner>,
     /// Requests by route and HTTP status.
-    pub requests: Family<RequestLabels, Counter>,
+    pub(crate) requests: Family<RequestLabels, Counter>,
     /// Bytes of request bodies.
-    pub request_bytes: Counter,
+    pub(crate) request_bytes: Counter,
     /// Blocks that were new.
-    pub blocks_added: Counter,
-    /// Blocks that were there already.
-    pub blocks_repeated: Counter,
+    pub(crate) blocks_added: Counter,
+    /// Blocks that the lake had already.
+    pub(crate) blocks_repeated: Counter,
     /// From the first request of a group to its answers.
-    pub commit_seconds: Histogram,
-    /// Queries that began.
-    pub queries: Counter,
-    /// Queries of callers that came to an end, by outcome.
-    pub queries_ended: Family<OutcomeLabel, Counter>,
-    /// From the arrival of a caller's query to its end.
-    pub query_seconds: Histogram,
-    /// Blocks read for queries, by view set.
-    pub blocks_decoded: Family<ViewSetLabel, Counter>,
-    /// Blocks that could not be read, by view set; counted at each attempt.
-    pub blocks_unreadable: Family<ViewSetLabel, Counter>,
-    /// Events that gave no row although they should, by view set and reason; counted each time they are decoded.
-    pub events_ignored: Family<ReasonLabels, Counter>,
-    /// Partitions that were published, by view set.
-    pub partitions_made: Family<ViewSetLabel, Counter>,
-    /// Rows in them.
-    pub partition_rows: Family<ViewSetLabel, Counter>,
-    /// Bytes of partitions that were fetched from the store, caches not counted.
-    pub partition_bytes_read: Counter,
-    /// Pieces of background work that failed, by view set.
-    pub maintenance_failures: Family<ViewSetLabel, Counter>,
+    pub(crate) commit_seconds: Histogram,
+}
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
+    groups: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+}
+
+/// Counters that another crate keeps beside the lake's own: a lake knows no queries and no partitions.
+pub trait MetricGroup: Send + Sync + Sized + 'static {
+    /// Makes the counters and registers them. Their names get the prefix `belvedere_`.
+    fn register(registry: &mut Registry) -> Self;
 }
 
 impl Default for Metrics {
     fn default() -> Self {
+        let requests = Family::default();
+        let request_bytes = Counter::default();
+        let blocks_added = Counter::default();
+        let blocks_repeated = Counter::default();
+        let commit_seconds = Histogram::new(exponential_buckets(0.000_5, 2.0, 16));
         let mut registry = Registry::with_prefix("belvedere");
         let metrics = Self {
             requests: Family::default(),
@@ -141,25 +135,52 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counts events that gave no row.
-    pub fn add_ignored(&self, view_set: &str, ignored: &[(&'static str, u64)]) {
-        for (reason, events) in ignored {
-            let labels = [("view_set", view_set.to_owned()), ("reason", (*reason).to_owned())];
-            self.events_ignored.get_or_create(&labels).inc_by(*events);
-        }
-    }
-
-    /// Counts a query that came to its end.
-    pub fn note_query(&self, outcome: &'static str, took: std::time::Duration) {
-        self.queries_ended.get_or_create(&[("outcome", outcome.to_owned())]).inc();
-        self.query_seconds.observe(took.as_secs_f64());
+    /// The counters of another crate, registered on first use.
+    pub fn group<G: MetricGroup>(&self) -> Arc<G> {
+        let mut inner = self.inner();
+        let Inner { registry, groups } = &mut *inner;
+        let group =
+            groups.entry(TypeId::of::<G>()).or_insert_with(|| Arc::new(G::register(registry))).clone();
+        drop(inner);
+        // the entry under a type's id has that type
+        group.downcast().unwrap_or_else(|_| Arc::new(G::register(&mut Registry::default())))
     }
 
     /// All counters in the text format that Prometheus reads.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         // writing to a string does not fail
-        let _ = encode(&mut text, &self.registry);
+        let _ = encode(&mut text, &self.inner().registry);
         text
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // whole after every single operation on it
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Visits(Counter);
+
+    impl MetricGroup for Visits {
+        fn register(registry: &mut Registry) -> Self {
+            let visits = Counter::default();
+            registry.register("visits", "Visits", visits.clone());
+            Self(visits)
+        }
+    }
+
+    #[test]
+    fn a_group_of_another_crate_is_registered_once_and_is_in_the_text() {
+        let metrics = Metrics::default();
+        metrics.group::<Visits>().0.inc();
+        metrics.group::<Visits>().0.inc();
+        let text = metrics.to_text();
+        assert!(text.contains("belvedere_visits_total 2"), "{text}");
+        assert!(text.contains("belvedere_blocks_added_total 0"), "{text}");
     }
 }

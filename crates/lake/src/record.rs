@@ -1,5 +1,4 @@
-//! Records in objects: the requests themselves, one behind the other, so that an object tells all that its
-//! blocks' catalogue rows say.
+//! Records in objects: the requests themselves, one after the other. The catalog's rows can be made from them.
 //!
 //! ```text
 //! object: "BLVREC01", then records
@@ -10,7 +9,7 @@
 //! payload of a block is a range of its body. A record of a stream whose format is not that of native
 //! clients is preceded by a record of kind 4 with the format's name.
 
-use super::LakeError;
+use super::{Cause, LakeError};
 use belvedere_model::wire::{self, BlockRequest};
 use belvedere_model::{ProcessInfo, StreamInfo, TRANSIT_FORMAT};
 use bytes::Bytes;
@@ -32,7 +31,7 @@ pub(crate) enum Entry {
 }
 
 impl Entry {
-    /// Sets the server's time of reception.
+    /// Sets the time of reception.
     pub(super) fn received_at(self, insert_time: i64) -> Self {
         match self {
             Self::Process(p) => {
@@ -53,7 +52,7 @@ impl Entry {
 
 /// Appends the record of an entry. Returns where in `buffer` the payload starts, for a block.
 pub(super) fn append(buffer: &mut Vec<u8>, entry: &Entry) -> Result<Option<usize>, LakeError> {
-    let unencodable = |e: wire::WireError| LakeError::Corrupt(e.to_string());
+    let unencodable = |e: wire::WireError| LakeError::Corrupt(Cause::new(e.to_string(), e));
     match entry {
         Entry::Process(p) => append_record(buffer, PROCESS, p.insert_time, &wire::encode_process(p))?,
         Entry::Stream(s) => {
@@ -64,8 +63,8 @@ pub(super) fn append(buffer: &mut Vec<u8>, entry: &Entry) -> Result<Option<usize
             append_record(buffer, STREAM, s.insert_time, &body)?;
         }
         Entry::Block(b) => {
-            let start = buffer.len() + HEADER + b.payload.start;
-            append_record(buffer, BLOCK, b.info.insert_time, &b.body)?;
+            let start = buffer.len() + HEADER + b.payload_offset();
+            append_record(buffer, BLOCK, b.info.insert_time, b.body())?;
             return Ok(Some(start));
         }
     }
@@ -74,7 +73,7 @@ pub(super) fn append(buffer: &mut Vec<u8>, entry: &Entry) -> Result<Option<usize
 
 fn append_record(buffer: &mut Vec<u8>, kind: u8, insert_time: i64, body: &[u8]) -> Result<(), LakeError> {
     let length = u32::try_from(body.len())
-        .map_err(|_| LakeError::Corrupt(format!("a record of {} bytes is too large", body.len())))?;
+        .map_err(|_| LakeError::Corrupt(format!("a record of {} bytes is too large", body.len()).into()))?;
     let start = buffer.len();
     buffer.extend(length.to_le_bytes());
     buffer.extend([0; 4]);
@@ -86,8 +85,8 @@ fn append_record(buffer: &mut Vec<u8>, kind: u8, insert_time: i64, body: &[u8]) 
     Ok(())
 }
 
-/// Reads the records of an object back, each with the offset of its payload, up to the first that is not
-/// whole: what follows it was never acknowledged.
+/// Reads the records of an object, each with the offset of its payload, up to the first that is incomplete or has a wrong
+/// checksum: that one and what follows were never acknowledged.
 pub(super) struct Records {
     object: Bytes,
     position: usize,
@@ -100,7 +99,7 @@ impl Records {
         Self { object, position, format: None }
     }
 
-    /// How far whole records go.
+    /// End of the last complete record.
     pub(super) fn position(&self) -> usize {
         self.position
     }
@@ -126,8 +125,9 @@ impl Iterator for Records {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             let (kind, insert_time, start, body) = self.read()?;
-            let unreadable =
-                |e: wire::WireError| LakeError::Corrupt(format!("the record at byte {start}: {e}"));
+            let unreadable = |e: wire::WireError| {
+                LakeError::Corrupt(Cause::new(format!("the record at byte {start}: {e}"), e))
+            };
             let entry = match kind {
                 PROCESS => wire::decode_process(&body).map(|p| Entry::Process(Arc::new(p))),
                 STREAM => wire::decode_stream(&body).map(|mut s| {
@@ -142,14 +142,14 @@ impl Iterator for Records {
                     continue;
                 }
                 _ => {
-                    return Some(Err(LakeError::Corrupt(format!(
-                        "the record at byte {start} is of the unknown kind {kind}"
-                    ))));
+                    return Some(Err(LakeError::Corrupt(
+                        format!("the record at byte {start} is of the unknown kind {kind}").into(),
+                    )));
                 }
             };
             return Some(entry.map_err(unreadable).map(|entry| {
                 let payload = match &entry {
-                    Entry::Block(b) => start + b.payload.start,
+                    Entry::Block(b) => start + b.payload_offset(),
                     _ => start,
                 };
                 (entry.received_at(insert_time), payload as u64)

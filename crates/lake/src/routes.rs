@@ -1,14 +1,14 @@
-//! Routes that crates bring along.
+//! Routes that plug-ins register.
 
 use axum::Router;
 use belvedere_view::Extension;
 use std::sync::Arc;
 
-/// HTTP or gRPC routes of one crate, around a service: [`IngestionService`](crate::ingest::IngestionService) for what
-/// programs send, the query service of `belvedere-core` for what they ask.
+/// HTTP or gRPC routes of a plug-in, around a service: [`IngestionService`](crate::ingest::IngestionService) for
+/// ingestion, the query service of `belvedere-core` for queries.
 ///
-/// The program checks who a caller is before a request gets here: callers of ingestion routes need the right to send,
-/// callers of query routes the right to read.
+/// Callers are authenticated before a request gets here. Ingestion routes need the right to send, query routes the right
+/// to read.
 #[derive(Debug)]
 pub struct Routes<S: 'static> {
     name: &'static str,
@@ -18,30 +18,30 @@ pub struct Routes<S: 'static> {
 }
 
 impl<S> Routes<S> {
-    /// Routes of the protocol of that name, served at the program's main HTTP address.
+    /// Routes of the protocol of that name, served at the main HTTP address.
     pub const fn new(name: &'static str, make: fn(Arc<S>) -> Router) -> Self {
         Self { name, about: "", listeners: &["http"], make }
     }
 
-    /// The same with a description in one line.
+    /// Sets a one-line description.
     #[must_use]
     pub const fn about(self, about: &'static str) -> Self {
         Self { about, ..self }
     }
 
-    /// The same, served at the addresses of these names; `http` is the main one. Those that the program has no address
-    /// for are left out.
+    /// Sets the names of the addresses that serve the routes; `http` is the main one. Names that the program has no address
+    /// for are ignored.
     #[must_use]
     pub const fn listeners(self, listeners: &'static [&'static str]) -> Self {
         Self { listeners, ..self }
     }
 
-    /// What the protocol is, in one line.
+    /// One line about the protocol.
     pub fn description(&self) -> &'static str {
         self.about
     }
 
-    /// Names of the addresses that the routes are served at.
+    /// Names of the addresses that serve the routes.
     pub fn listener_names(&self) -> &'static [&'static str] {
         self.listeners
     }
@@ -62,7 +62,7 @@ impl<S: std::fmt::Debug + 'static> Extension for Routes<S> {
     }
 }
 
-/// Registers [`Routes`] around the ingestion service, and keeps them as the static `REGISTRATION` of the module.
+/// Registers [`Routes`] around the ingestion service, as the static `REGISTRATION` of the module.
 #[macro_export]
 macro_rules! register_ingestion_routes {
     ($routes:expr) => {

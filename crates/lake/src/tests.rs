@@ -72,7 +72,7 @@ async fn requests_that_wait_together_share_one_object_and_their_payloads_come_ba
         assert_eq!(stored.len(), 200);
         for record in &stored {
             let sent = blocks.iter().find(|b| b.info.block_id == record.info.block_id).unwrap();
-            assert_eq!(lake.payload(record).await.unwrap(), sent.body[sent.payload.clone()]);
+            assert_eq!(lake.payload(record).await.unwrap(), sent.payload());
         }
         let objects: std::collections::BTreeSet<&str> =
             stored.iter().map(|b| b.object_key.as_str()).collect();

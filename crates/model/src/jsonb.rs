@@ -1,4 +1,4 @@
-//! Building JSONB values member by member, without a tree in between.
+//! Writes JSONB values member by member, without building a tree first.
 //!
 //! The layout is that of the `jsonb` crate (as Databend has it): a container is a header (kind and number of
 //! members), one entry for each key and each value (kind and length), then the keys, then the values. Numbers
@@ -17,12 +17,12 @@ const ARRAY: u32 = 0x8000_0000;
 const OBJECT: u32 = 0x4000_0000;
 const LENGTH: usize = 0x0fff_ffff;
 
-/// Kind and length of a value whose bytes were just appended.
+/// Kind and length of a value whose bytes were just appended. Containers store them apart from the bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry(u32);
 
 impl Entry {
-    /// A value that is longer than the format can say becomes null: no limit of this lake lets one in.
+    /// The format has 28 bits for a length. A longer value becomes null; the limits on blocks keep them out.
     fn new(kind: u32, out: &mut Vec<u8>, start: usize) -> Self {
         let length = out.len() - start;
         if length > LENGTH {
@@ -105,7 +105,7 @@ pub fn float(out: &mut Vec<u8>, value: f64) -> Entry {
     Entry::new(2, out, start)
 }
 
-/// An object under construction. Used again after [`Object::finish`], it keeps its memory.
+/// Builds an object. After [`Object::finish`] it can be used again, with the memory that it has.
 #[derive(Debug, Default)]
 pub struct Object<'a> {
     members: Vec<(&'a str, Entry, usize)>,
@@ -113,17 +113,17 @@ pub struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// Adds a member, with what `write` appends and says of it. Of a key that is put twice, the last value counts.
+    /// Adds a member. `write` appends its bytes and returns their entry. If a key is added twice, the last value counts.
     pub fn put(&mut self, key: &'a str, write: impl FnOnce(&mut Vec<u8>) -> Entry) {
         let start = self.data.len();
         let entry = write(&mut self.data);
         self.members.push((key, entry, start));
     }
 
-    /// Appends the object, and is empty then.
+    /// Appends the object to `out`, and clears the builder.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Entry {
         let start = out.len();
-        // stable: equal keys stay in the order in which they came
+        // a stable sort: of equal keys the one that was added last stays last
         self.members.sort_by(|a, b| a.0.cmp(b.0));
         self.members.dedup_by(|later, earlier| {
             let is_same = later.0 == earlier.0;
@@ -151,8 +151,8 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Appends an array of `count` values: `write` appends each of `values` and says of it. Of more values those are left
-/// out, and in the place of missing ones is null.
+/// Appends an array of `count` values. `write` appends the bytes of each of `values` and returns their entry. Values beyond
+/// `count` are left out, missing ones are null.
 pub fn array<T>(
     out: &mut Vec<u8>,
     count: usize,

@@ -1,14 +1,14 @@
-//! What instrumented programs send: processes, streams and blocks, as bytes and as values.
+//! The data model: processes, streams and blocks, as bytes and as values.
 //!
-//! Plain code without I/O: nothing in here waits, opens a file or knows a database.
+//! Plain code without I/O: nothing in this crate waits, opens a file or knows a database.
 //!
-//! | module | what it knows |
+//! | module | what it has |
 //! | --- | --- |
 //! | [`wire`] | the CBOR envelopes of native clients |
 //! | [`transit`] | the bytes of native events |
-//! | [`time`] | instants, ranges of them, the clocks of processes |
+//! | [`time`] | instants, time ranges, the clocks of processes |
 //! | [`jsonb`] | building JSONB values |
-//! | [`properties`] | property sets as JSONB, and reading JSONB that may be damaged |
+//! | [`properties`] | property sets as JSONB, and reading JSONB that may be invalid |
 
 pub mod jsonb;
 pub mod properties;

@@ -1,23 +1,23 @@
-//! Property sets as JSONB objects of texts, and reading JSONB that may be damaged.
+//! Property sets as JSONB objects of texts, and reading JSONB that may be invalid.
 //!
 //! JSONB is the binary layout of the `jsonb` crate (as Databend has it); the keys of an object are sorted.
 
 use jsonb::{RawJsonb, Value};
 use std::borrow::Cow;
 
-/// A JSONB object of texts. Of a key that is there twice, the last value counts.
+/// Encodes a JSONB object of texts. If a key occurs twice, the last value counts.
 pub fn to_jsonb<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<u8> {
     let object = pairs.into_iter().map(|(k, v)| (k.to_owned(), Value::String(Cow::Borrowed(v)))).collect();
     Value::Object(object).to_vec()
 }
 
-/// A JSONB value that is sound in all its parts, or `None`. The `jsonb` crate trusts lengths; what comes
-/// from a query may be any bytes.
+/// The JSONB value in `bytes`, or `None` if any part of it is invalid. The `jsonb` crate trusts lengths, and
+/// may panic if they are wrong; queries can pass any bytes.
 pub fn checked(bytes: &[u8]) -> Option<RawJsonb<'_>> {
     (check_container(bytes, MAX_DEPTH)? == bytes.len()).then(|| RawJsonb::new(bytes))
 }
 
-/// Containers in containers; more is no property that anybody sends.
+/// Depth of nested containers.
 pub const MAX_DEPTH: usize = 64;
 
 /// Length of the container at the start of `bytes`.
@@ -63,13 +63,13 @@ fn is_number(data: &[u8]) -> bool {
     }
 }
 
-/// A JSONB value as JSON text; `None` if the bytes are no JSONB.
+/// A JSONB value as JSON text; `None` if the bytes are not JSONB.
 pub fn jsonb_to_json(bytes: &[u8]) -> Option<String> {
     checked(bytes).map(|value| value.to_string())
 }
 
-/// A member of a JSONB object: a text as it is, anything else as JSON. Names are compared without regard to
-/// ASCII case. `None` if there is no such member, or the bytes are no JSONB.
+/// A member of a JSONB object: a text as it is, anything else as JSON. Names are compared without ASCII case. `None` if
+/// there is no such member, or the bytes are not JSONB.
 pub fn jsonb_member(bytes: &[u8], name: &str) -> Option<String> {
     let value = checked(bytes)?.get_by_name(name, true).ok()??;
     let value = value.as_raw();
@@ -79,7 +79,7 @@ pub fn jsonb_member(bytes: &[u8], name: &str) -> Option<String> {
     }
 }
 
-/// The names of a JSONB object's members, in their order. `None` if the bytes are no JSONB, or another kind of it.
+/// The names of a JSONB object's members, in their order. `None` if the bytes are not a JSONB object.
 pub fn jsonb_names(bytes: &[u8]) -> Option<Vec<&str>> {
     checked(bytes)?;
     let (header, rest) = bytes.split_first_chunk()?;

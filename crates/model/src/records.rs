@@ -1,6 +1,6 @@
-//! Process, stream and block: the three things that producers announce and that the lake keeps.
+//! Process, stream and block: what producers announce and the lake stores.
 
-use crate::transit::{EventLayouts, StreamLayout};
+use crate::transit::{DecodeError, EventLayouts, StreamLayout};
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
 use uuid::Uuid;
@@ -36,7 +36,7 @@ pub struct ProcessInfo {
     pub start_ticks: i64,
     /// Instrumented process that started this one.
     pub parent_process_id: Option<Uuid>,
-    /// Free properties.
+    /// Properties that the producer chose.
     pub properties: Properties,
     /// Server clock at reception, nanoseconds since the Unix epoch.
     pub insert_time: i64,
@@ -55,16 +55,16 @@ pub struct StreamInfo {
     pub objects_metadata: Bytes,
     /// What the stream is about: `log`, `metrics`, `cpu`, `net`, `image`, `trace`.
     pub tags: Vec<String>,
-    /// Free properties.
+    /// Properties that the producer chose.
     pub properties: Properties,
     /// How payloads are encoded; [`TRANSIT_FORMAT`] for native clients.
     pub format: String,
     /// Server clock at reception, nanoseconds since the Unix epoch.
     pub insert_time: i64,
-    layout: OnceLock<Result<Arc<StreamLayout>, String>>,
+    layout: OnceLock<Result<Arc<StreamLayout>, DecodeError>>,
 }
 
-/// The parts of a stream's announcement, to make a [`StreamInfo`] of.
+/// The parts of a stream's announcement, from which a [`StreamInfo`] is made.
 #[derive(Debug, Clone, Default)]
 pub struct StreamParts {
     /// See [`StreamInfo::stream_id`].
@@ -102,17 +102,15 @@ impl From<StreamParts> for StreamInfo {
 }
 
 impl StreamInfo {
-    /// The memory layout of the stream's events, resolved on first use and kept. All calls in one lake pass the same
-    /// `layouts`. An error is a text for people.
-    pub fn layout(&self, layouts: &EventLayouts) -> Result<&Arc<StreamLayout>, &str> {
+    /// The memory layout of the stream's events, resolved on first use and cached. All calls in one lake must pass the same
+    /// `layouts`.
+    pub fn layout(&self, layouts: &EventLayouts) -> Result<&Arc<StreamLayout>, &DecodeError> {
         self.layout
             .get_or_init(|| {
                 StreamLayout::parse(&self.dependencies_metadata, &self.objects_metadata, layouts)
                     .map(Arc::new)
-                    .map_err(|e| e.to_string())
             })
             .as_ref()
-            .map_err(String::as_str)
     }
 }
 
@@ -133,7 +131,7 @@ pub struct BlockInfo {
     pub end_time: i64,
     /// Ticks since the start of the process at the end.
     pub end_ticks: i64,
-    /// Number of events as announced; not to be trusted.
+    /// Number of events, as announced by the producer: may be wrong.
     pub nb_objects: i32,
     /// Number of events of this stream before this block, as announced.
     pub object_offset: i64,
@@ -154,18 +152,18 @@ pub struct BlockRecord {
     pub stream: Arc<StreamInfo>,
     /// Its process.
     pub process: Arc<ProcessInfo>,
-    /// Object that the payload lies in.
+    /// Key of the object with the payload.
     pub object_key: String,
     /// Where in the object the payload starts; it is `info.payload_size` bytes long.
     pub payload_offset: u64,
 }
 
-/// Where a block stands among those of its stream: the number of its first event, where its ticks begin, its id. Only
-/// blocks without events, or of a sender that counts wrongly, share the first.
+/// Sort key of a block within its stream: the number of its first event, its first tick, its id. The number alone is
+/// ambiguous only for blocks without events, or if a client counts wrongly.
 pub type ChainKey = (i64, i64, Uuid);
 
 impl BlockRecord {
-    /// Where it stands among the blocks of its stream.
+    /// Its sort key within its stream.
     pub fn chain_key(&self) -> ChainKey {
         (self.info.object_offset, self.info.begin_ticks, self.info.block_id)
     }

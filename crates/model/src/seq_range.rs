@@ -1,12 +1,12 @@
-//! Ranges of the numbers that blocks get as they become visible.
+//! Ranges of block numbers.
 
-/// A range of [`seq`](crate::BlockRecord::seq)s, the numbers that blocks get in the order in which they
-/// become visible, the first of them 1. Both ends are inclusive.
+/// A range of [`seq`](crate::BlockRecord::seq), the number that a block gets when it becomes visible. The first is 1. Both
+/// ends are inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeqRange {
-    /// The least.
+    /// First number.
     pub begin: i64,
-    /// The greatest.
+    /// Last number.
     pub end: i64,
 }
 
@@ -19,23 +19,23 @@ impl SeqRange {
         Self { begin, end }
     }
 
-    /// Whether no number is in it.
+    /// Whether it contains no number.
     pub fn is_empty(self) -> bool {
         self.begin > self.end
     }
 
-    /// Whether all of `other` is in it.
+    /// Whether it contains all of `other`.
     pub fn contains(self, other: Self) -> bool {
         self.begin <= other.begin && other.end <= self.end
     }
 
-    /// What both contain; may be empty.
+    /// The intersection; may be empty.
     #[must_use]
     pub fn intersect(self, other: Self) -> Self {
         Self { begin: self.begin.max(other.begin), end: self.end.min(other.end) }
     }
 
-    /// What is left of it without `covered`, which is in order and without overlaps.
+    /// The parts of it that are not in `covered`, which must be sorted and without overlaps.
     pub fn without(self, covered: impl IntoIterator<Item = Self>) -> Vec<Self> {
         let mut gaps = Vec::new();
         let mut next = self.begin;

@@ -1,7 +1,7 @@
 //! Instants, ranges of them, and the clocks of instrumented processes.
 //!
-//! Every instant in the project is an `i64` of nanoseconds since the Unix epoch, UTC: the years 1677 to
-//! 2262. There is one such type from the wire to the catalogue to Arrow, so no digit is lost on the way.
+//! Every instant in the project is an `i64` of nanoseconds since the Unix epoch in UTC, which covers the years 1677 to 2262.
+//! The wire, the catalog and Arrow all use it, so no digit is lost.
 
 use crate::{BlockInfo, ProcessInfo};
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -15,8 +15,9 @@ pub fn now() -> i64 {
     Utc::now().timestamp_nanos_opt().unwrap_or(i64::MAX)
 }
 
-/// Why a text is not an instant.
+/// Why a text is not a valid time.
 #[derive(Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TimeError {
     /// Not RFC 3339.
     #[error("'{0}' is not an RFC 3339 time such as 2026-01-31T12:00:00Z")]
@@ -72,12 +73,12 @@ impl TimeRange {
         }
     }
 
-    /// Whether some instant from `begin` to `end`, both inclusive, is in the range.
+    /// Whether the range overlaps the one from `begin` to `end`, both inclusive.
     pub fn touches(self, begin: i64, end: i64) -> bool {
         self.begin.is_none_or(|t| end >= t) && self.end.is_none_or(|t| begin <= t)
     }
 
-    /// The range with `margin` nanoseconds more on both sides.
+    /// The range, extended by `margin` nanoseconds on both sides.
     #[must_use]
     pub fn widen(self, margin: i64) -> Self {
         Self {
@@ -120,8 +121,9 @@ pub struct Clock {
     is_estimate: bool,
 }
 
-/// How far an estimated tick rate may be bent so that clocks of consecutive blocks meet: more would show in durations.
-const BEND: f64 = 1e-3;
+/// How far an estimated tick rate may be adjusted so that the clocks of consecutive blocks meet. More would be visible in
+/// durations.
+const MAX_ADJUSTMENT: f64 = 1e-3;
 
 impl Clock {
     /// The clock for the events of one block.
@@ -151,11 +153,11 @@ impl Clock {
         })
     }
 
-    /// The clock of a block that follows another one, whose clock said `time` at the absolute tick count `ticks`: the
-    /// same instant here. Where the tick rate is estimated, this clock is bent, by a thousandth at most, so that at
-    /// the block's end it says what it would have said by itself. So time never jumps, neither back nor forth, and
-    /// errors of single estimates don't add up. Clocks that are further apart than a second are not joined: one of them
-    /// was set, or a sender is wrong about its block.
+    /// The clock of a block that follows another one, whose clock said `time` at the absolute tick count `ticks`: this clock
+    /// says the same. Where the tick rate is estimated, it is adjusted by at most a thousandth, so that at the end of the
+    /// block the clock says what it would have said without the adjustment. So time never jumps, and errors of single
+    /// estimates don't add up. Clocks that are more than a second apart are not joined: one of them was set, or a client
+    /// reports wrong ticks.
     #[must_use]
     pub fn continuing(self, ticks: i64, time: i64, block: &BlockInfo) -> Self {
         let apart = self.time_of(ticks).saturating_sub(time);
@@ -165,9 +167,10 @@ impl Clock {
         let end_ticks = self.start_ticks.wrapping_add(block.end_ticks);
         let end_time = self.time_of(end_ticks);
         let rate = self.nanoseconds_per_tick;
-        let wanted = end_time.saturating_sub(time) as f64 / end_ticks.wrapping_sub(ticks) as f64;
-        let bent = if wanted.is_finite() && end_ticks > ticks { wanted } else { rate };
-        let nanoseconds_per_tick = bent.clamp(rate * (1.0 - BEND), rate * (1.0 + BEND));
+        let required = end_time.saturating_sub(time) as f64 / end_ticks.wrapping_sub(ticks) as f64;
+        let adjusted = if required.is_finite() && end_ticks > ticks { required } else { rate };
+        let nanoseconds_per_tick =
+            adjusted.clamp(rate * (1.0 - MAX_ADJUSTMENT), rate * (1.0 + MAX_ADJUSTMENT));
         Self { time, ticks, nanoseconds_per_tick, ..self }
     }
 
@@ -196,7 +199,8 @@ impl Clock {
     }
 }
 
-/// `f64::round` followed by a saturating cast, without its library call.
+/// `f64::round` followed by a saturating cast. On the baseline of x86-64 `f64::round`
+/// is a library call, and this runs for each event.
 #[inline]
 fn round(x: f64) -> i64 {
     let whole = x as i64;
@@ -222,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn halves_round_away_from_zero_and_their_lower_neighbours_do_not() {
+    fn halves_round_away_from_zero_and_their_lower_neighbors_do_not() {
         assert_eq!([round(0.5), round(-0.5), round(1.5), round(2.5)], [1, -1, 2, 3]);
         assert_eq!(round(0.499_999_999_999_999_94), 0);
     }

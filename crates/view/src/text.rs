@@ -71,7 +71,7 @@ impl TextColumn {
         dependencies: &Dependencies,
         text: Dependency,
     ) -> Result<(), DecodeError> {
-        let text = dependencies.get_text(text).ok_or_else(not_a_text)?;
+        let text = dependencies.text(text).ok_or_else(not_a_text)?;
         let start = (text.as_ptr() as usize).wrapping_sub(self.dependencies.as_ptr() as usize);
         if start.saturating_add(text.len()) > self.dependencies.len() {
             return self.push_str(text);
@@ -140,7 +140,7 @@ impl<'a> TextDictionary<'a> {
     pub fn key(&mut self, text: Dependency) -> Result<i32, DecodeError> {
         match self.keys[text.index()] {
             -1 => {
-                let value = self.dependencies.get_text(text).ok_or_else(not_a_text)?;
+                let value = self.dependencies.text(text).ok_or_else(not_a_text)?;
                 // a label stands in every row that leaves
                 if value.len() > MAX_LABEL {
                     return Err(DecodeError::TooLarge { limit: MAX_LABEL });
@@ -223,12 +223,12 @@ impl<'a> PropertyDictionary<'a> {
 /// A property set as texts, sorted by name; of a name that is there twice, the last one counts.
 fn property_texts(dependencies: &Dependencies, set: Dependency) -> Result<BTreeMap<&str, &str>, DecodeError> {
     let pairs = dependencies
-        .get_properties(set)
+        .properties(set)
         .ok_or_else(|| DecodeError::corrupt("an event refers to something else than a property set"))?;
     pairs
         .iter()
         .map(|(k, v)| {
-            let text = |d| dependencies.get_text(d).ok_or_else(not_a_text);
+            let text = |d| dependencies.text(d).ok_or_else(not_a_text);
             Ok((text(*k)?, text(*v)?))
         })
         .collect()

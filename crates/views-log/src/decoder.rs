@@ -106,7 +106,7 @@ impl Resolved<'_> {
         }
         let record = self
             .dependencies
-            .get_record(desc)
+            .record(desc)
             .ok_or_else(|| DecodeError::corrupt("a log event refers to something else than a call site"))?;
         let site = CallSite {
             level: record.u32("level")? as i32,
@@ -123,10 +123,10 @@ impl Resolved<'_> {
         }
         let mut overrides = Overrides::default();
         for (name, value) in property_set(self.dependencies, set)? {
-            match self.dependencies.get_text(*name) {
+            match self.dependencies.text(*name) {
                 Some("level") => {
                     // a word that is no level leaves the call site's: the property itself is kept
-                    overrides.level = self.dependencies.get_text(*value).and_then(level).or(overrides.level);
+                    overrides.level = self.dependencies.text(*value).and_then(level).or(overrides.level);
                 }
                 Some("target") => overrides.target = Some(*value),
                 _ => {}
@@ -138,7 +138,7 @@ impl Resolved<'_> {
 }
 
 fn property_set(d: &Dependencies, set: Dependency) -> Result<&[(Dependency, Dependency)], DecodeError> {
-    d.get_properties(set)
+    d.properties(set)
         .ok_or_else(|| DecodeError::corrupt("a log event refers to something else than a property set"))
 }
 
@@ -208,10 +208,10 @@ impl BlockDecoder for LogDecoder {
                 Message::Template => {
                     let set = set.map_or(Ok(&[][..]), |set| property_set(dependencies, set))?;
                     let property = |name: &str| {
-                        let pair = set.iter().find(|p| dependencies.get_text(p.0) == Some(name))?;
-                        dependencies.get_text(pair.1)
+                        let pair = set.iter().find(|p| dependencies.text(p.0) == Some(name))?;
+                        dependencies.text(pair.1)
                     };
-                    let template = dependencies.get_text(site.text).unwrap_or_default();
+                    let template = dependencies.text(site.text).unwrap_or_default();
                     rendered.clear();
                     render(template, property, &mut rendered, rows.text_limit())?;
                     messages.push_str(&rendered)?;

@@ -79,7 +79,7 @@ impl Resolved<'_> {
 
     #[cold]
     fn resolve_metric(&mut self, desc: Dependency) -> Result<Metric, DecodeError> {
-        let record = self.dependencies.get_record(desc).ok_or_else(|| {
+        let record = self.dependencies.record(desc).ok_or_else(|| {
             DecodeError::corrupt("a metric event refers to something else than a description")
         })?;
         let unit = record.text("unit")?;
@@ -94,7 +94,7 @@ impl Resolved<'_> {
     }
 
     fn is_ticks(&self, unit: Dependency) -> bool {
-        self.dependencies.get_text(unit) == Some("ticks")
+        self.dependencies.text(unit) == Some("ticks")
     }
 
     #[inline]
@@ -122,12 +122,12 @@ impl Resolved<'_> {
 
     #[cold]
     fn resolve_overrides(&mut self, set: Dependency) -> Result<Overrides, DecodeError> {
-        let pairs = self.dependencies.get_properties(set).ok_or_else(|| {
+        let pairs = self.dependencies.properties(set).ok_or_else(|| {
             DecodeError::corrupt("a metric event refers to something else than a property set")
         })?;
         let mut overrides = Overrides::default();
         for (name, value) in pairs {
-            match self.dependencies.get_text(*name) {
+            match self.dependencies.text(*name) {
                 Some("target") => overrides.target = Some(*value),
                 Some("name") => overrides.name = Some(*value),
                 Some("unit") => overrides.unit = Some(*value),

@@ -206,7 +206,7 @@ impl ChainDecoder for NetDecoder {
         let dependencies = transit.dependencies();
         let shapes: Vec<Result<Shape, DecodeError>> = transit.layout().events().iter().map(shape).collect();
         let text = |id: u64| -> Result<String, DecodeError> {
-            match dependencies.get_text(dependencies.find(id)?) {
+            match dependencies.text(dependencies.find(id)?) {
                 Some(text) if text.len() > LONGEST => Err(DecodeError::TooLarge { limit: LONGEST }),
                 Some(text) => Ok(text.to_owned()),
                 None => {

@@ -97,7 +97,7 @@ async fn on_a_thread<T: Send + 'static>(
     match is_large {
         true => tokio::task::spawn_blocking(work)
             .await
-            .map_err(|e| IngestError::Unavailable(format!("the request could not be handled: {e}")))?,
+            .map_err(|e| IngestError::Unavailable(format!("the request could not be handled: {e}").into()))?,
         false => work(),
     }
 }
@@ -105,8 +105,8 @@ async fn on_a_thread<T: Send + 'static>(
 impl From<RequestError> for IngestError {
     fn from(e: RequestError) -> Self {
         match e {
-            RequestError::TooMany { .. } => Self::TooLarge(e.to_string()),
-            e => Self::BadRequest(e.to_string()),
+            RequestError::TooMany { .. } => Self::TooLarge(e.to_string().into()),
+            e => Self::BadRequest(e.to_string().into()),
         }
     }
 }
@@ -127,9 +127,8 @@ fn block(
         ("with its records", stored.len(), limits.block_bytes),
     ] {
         if bytes > limit {
-            return Err(IngestError::TooLarge(format!(
-                "a resource has {bytes} bytes {what}, at most {limit} are allowed"
-            )));
+            let message = format!("a resource has {bytes} bytes {what}, at most {limit} are allowed");
+            return Err(IngestError::TooLarge(message.into()));
         }
     }
     let resource = Resource::read(&message).map_err(wrong)?;

@@ -43,7 +43,7 @@ async fn export(
 ) -> http::Response<tonic::body::Body> {
     let service = receiver.service();
     let message = MESSAGE.min(service.limits().body_bytes);
-    let patience = service.limits().patience;
+    let timeout = service.limits().timeout;
     let route = format!("otlp-grpc/{}", signal.name());
     let response = match service.reserve(message, 1).await {
         Ok(reserved) => {
@@ -52,17 +52,15 @@ async fn export(
                 .accept_compressed(CompressionEncoding::Zstd)
                 .max_decoding_message_size(message);
             let exporter = Export { signal, receiver: receiver.clone(), reserved: Some(reserved) };
-            match tokio::time::timeout(patience, grpc.unary(exporter, request)).await {
+            match tokio::time::timeout(timeout, grpc.unary(exporter, request)).await {
                 Ok(response) => response,
-                Err(_) => {
-                    status(&IngestError::Unavailable("the request took too long".to_owned())).into_http()
-                }
+                Err(_) => status(&IngestError::Unavailable("the request took too long".into())).into_http(),
             }
         }
         Err(e) => status(&e).into_http(),
     };
     let outcome = Status::from_header_map(response.headers());
-    service.note_request(&route, &format!("{:?}", outcome.as_ref().map_or(Code::Ok, Status::code)));
+    service.count_request(&route, &format!("{:?}", outcome.as_ref().map_or(Code::Ok, Status::code)));
     match outcome {
         // tonic's answer to a message that is too large; clients of OTLP would send it again
         Some(refusal) if refusal.code() == Code::OutOfRange => {
@@ -76,9 +74,10 @@ async fn export(
 fn status(error: &IngestError) -> Status {
     tracing::warn!("refused: {error}");
     match error {
-        IngestError::BadRequest(text) => Status::invalid_argument(text),
-        IngestError::TooLarge(text) => Status::resource_exhausted(text),
-        IngestError::Unavailable(text) => {
+        IngestError::BadRequest(cause) => Status::invalid_argument(cause.as_str()),
+        IngestError::TooLarge(cause) => Status::resource_exhausted(cause.as_str()),
+        IngestError::Unavailable(cause) => {
+            let text = cause.as_str();
             Status::with_details(Code::Unavailable, text, retry_info(text).into())
         }
     }
@@ -114,10 +113,10 @@ impl UnaryService<Bytes> for Export {
         let (signal, receiver, mut reserved) = (self.signal, self.receiver.clone(), self.reserved.take());
         let bytes = request.into_inner();
         if let Some(reserved) = &mut reserved {
-            IngestionService::keep(reserved, bytes.len());
+            IngestionService::shrink(reserved, bytes.len());
         }
         Box::pin(async move {
-            receiver.service().note_bytes(bytes.len());
+            receiver.service().count_bytes(bytes.len());
             match receiver.accept(signal, Form::Protobuf, Body { bytes, reserved }).await {
                 Ok(accepted) => Ok(Response::new(export_response(&accepted).into())),
                 Err(e) => Err(status(&e)),

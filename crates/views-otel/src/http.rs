@@ -56,7 +56,7 @@ async fn answer(signal: Signal, receiver: &Receiver, request: Request) -> Respon
         Ok(accepted) => success(signal, form, &accepted),
         Err(refusal) => failure(signal, form, refusal),
     };
-    receiver.service().note_request(&format!("otlp/{}", signal.name()), response.status().as_str());
+    receiver.service().count_request(&format!("otlp/{}", signal.name()), response.status().as_str());
     response
 }
 
@@ -93,12 +93,12 @@ async fn expanded(service: &IngestionService, codings: Vec<Coding>, body: Body) 
         let work = move || (expand(&codings, &body, room), reserved);
         let (expanded, held) = tokio::task::spawn_blocking(work)
             .await
-            .map_err(|e| IngestError::Unavailable(format!("the body could not be expanded: {e}")))?;
+            .map_err(|e| IngestError::Unavailable(format!("the body could not be expanded: {e}").into()))?;
         reserved = held;
         match expanded {
             Ok(bytes) => {
                 if let Some(reserved) = &mut reserved {
-                    IngestionService::keep(reserved, bytes.len());
+                    IngestionService::shrink(reserved, bytes.len());
                 }
                 return Ok(Body { bytes, reserved });
             }
@@ -108,8 +108,10 @@ async fn expanded(service: &IngestionService, codings: Vec<Coding>, body: Body) 
                 reserved = Some(service.reserve(limit, 1).await?);
                 room = limit;
             }
-            Err(e @ ExpandError::TooLarge(_)) => return Err(IngestError::TooLarge(e.to_string())),
-            Err(e @ ExpandError::Damaged { .. }) => return Err(IngestError::BadRequest(e.to_string())),
+            Err(e @ ExpandError::TooLarge(_)) => return Err(IngestError::TooLarge(e.to_string().into())),
+            Err(e @ ExpandError::Damaged { .. }) => {
+                return Err(IngestError::BadRequest(e.to_string().into()));
+            }
         }
     }
 }
@@ -182,11 +184,11 @@ fn failure(signal: Signal, form: Form, refusal: Refusal) -> Response {
         }
         Refusal::Ingest(IngestError::BadRequest(text)) => {
             tracing::warn!(signal = name, "refused: {text}");
-            status(StatusCode::BAD_REQUEST, form, INVALID_ARGUMENT, &text)
+            status(StatusCode::BAD_REQUEST, form, INVALID_ARGUMENT, text.as_str())
         }
         Refusal::Ingest(IngestError::TooLarge(text)) => {
             tracing::warn!(signal = name, "refused: {text}");
-            status(StatusCode::PAYLOAD_TOO_LARGE, form, RESOURCE_EXHAUSTED, &text)
+            status(StatusCode::PAYLOAD_TOO_LARGE, form, RESOURCE_EXHAUSTED, text.as_str())
         }
         Refusal::Ingest(IngestError::Unavailable(text)) => {
             tracing::warn!(signal = name, "temporarily refused: {text}");

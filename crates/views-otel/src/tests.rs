@@ -43,7 +43,7 @@ fn decode(signal: Signal, part: &Part, wants_all: bool) -> usize {
         object_key: String::new(),
         payload_offset: 0,
     };
-    let payload = block.body.slice(block.payload.clone());
+    let payload = block.payload();
     let mut counts = Vec::new();
     for set in view_sets(signal) {
         let Source::Blocks(source) = &set.source else { panic!("{} is not of blocks", set.name) };

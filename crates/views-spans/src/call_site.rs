@@ -115,11 +115,11 @@ impl<'a> Sites<'a> {
     #[cold]
     fn resolve(&mut self, record: Dependency, name: Option<Dependency>) -> Result<u32, DecodeError> {
         let dependencies = self.dependencies;
-        let found = dependencies.get_record(record).ok_or_else(|| {
+        let found = dependencies.record(record).ok_or_else(|| {
             DecodeError::corrupt("a span refers to something else than a place in the code")
         })?;
         let text = |text: Dependency| -> Result<&'a str, DecodeError> {
-            let text = dependencies.get_text(text).ok_or_else(|| {
+            let text = dependencies.text(text).ok_or_else(|| {
                 DecodeError::corrupt("a span refers to something else where a text should be")
             })?;
             if text.len() > LONGEST { Err(DecodeError::TooLarge { limit: LONGEST }) } else { Ok(text) }

@@ -423,8 +423,8 @@ async fn blocks_go(lake: &Lake) {
     whole.sort();
     assert_eq!(found(lake, &sent).await, whole);
     // a block that is known already, under another name and late: what can't be made anew stays, and its events are there
-    let parts =
-        belvedere_model::wire::split_payload(&sent.blocks[0].body[sent.blocks[0].payload.clone()]).unwrap();
+    let payload = sent.blocks[0].payload();
+    let parts = belvedere_model::wire::split_payload(&payload).unwrap();
     let late = encode_block(BlockInfo { block_id: Uuid::new_v4(), ..sent.blocks[0].info.clone() }, &parts);
     lake.connection().insert_block(late).await.unwrap();
     let again = found(lake, &sent).await;
@@ -463,7 +463,8 @@ async fn where_the_tick_rate_is_not_known_time_does_not_jump_between_blocks() {
     for (i, block) in sent.blocks.iter_mut().enumerate() {
         let late = [0, 9_000, -7_000, 3_000][i % 4];
         block.info.end_time += late;
-        let parts = belvedere_model::wire::split_payload(&block.body[block.payload.clone()]).unwrap();
+        let payload = block.payload();
+        let parts = belvedere_model::wire::split_payload(&payload).unwrap();
         *block = encode_block(block.info.clone(), &parts);
     }
     let lake = lake().await;

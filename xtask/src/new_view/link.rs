@@ -1,6 +1,6 @@
-//! Links a new crate into the binary, by editing the lines where the others stand.
+//! Links a new crate into the binary, by editing the lists that the other crates are in.
 //!
-//! These are edits of text: comments and order stay. Where a file does not look as expected nothing is done, and its
+//! These are edits of text, so comments and order stay. If a file does not look as expected, it is not changed, and the
 //! author is told what to add by hand.
 
 use super::names::Names;
@@ -10,62 +10,62 @@ use super::names::Names;
 pub(super) struct Edit {
     /// From the root of the repository.
     pub(super) file: &'static str,
-    /// What is added, for those who have to do it by hand.
+    /// The added text, for those who have to add it by hand.
     pub(super) what: String,
-    /// The file's text with it; `None` if the place was not found.
+    /// The new text of the file; `None` if the place was not found.
     pub(super) make: fn(&str, &Names) -> Option<String>,
 }
 
-/// All that is to be done for a crate.
+/// All edits for a crate.
 pub(super) fn edits(names: &Names) -> Vec<Edit> {
     const APP: &str = "crates/app/Cargo.toml";
     let feature = &names.feature;
     let edit = |file, what, make| Edit { file, what, make };
     vec![
-        edit("Cargo.toml", format!("to [workspace.dependencies]: {}", of_workspace(names)), add_to_workspace),
-        edit(APP, format!("to [features]: {}", of_features(names)), add_feature),
+        edit("Cargo.toml", format!("to [workspace.dependencies]: {}", in_workspace(names)), add_to_workspace),
+        edit(APP, format!("to [features]: {}", in_features(names)), add_feature),
         edit(APP, format!("to the list `default` in [features]: \"{feature}\""), add_to_default),
-        edit(APP, format!("to [dependencies]: {}", of_dependencies(names)), add_dependency),
-        edit("crates/app/src/linked.rs", format!("to linked!: {}", of_linked(names).trim()), add_to_linked),
+        edit(APP, format!("to [dependencies]: {}", in_dependencies(names)), add_dependency),
+        edit("crates/app/src/linked.rs", format!("to linked!: {}", in_linked(names).trim()), add_to_linked),
     ]
 }
 
-fn of_workspace(names: &Names) -> String {
+fn in_workspace(names: &Names) -> String {
     let package = &names.package;
     format!("{package} = {{ path = \"crates/{package}\", version = \"0.1.0\" }}")
 }
 
-fn of_features(names: &Names) -> String {
+fn in_features(names: &Names) -> String {
     format!("{} = [\"dep:{}\"]", names.feature, names.package)
 }
 
-fn of_dependencies(names: &Names) -> String {
+fn in_dependencies(names: &Names) -> String {
     format!("{} = {{ workspace = true, optional = true }}", names.package)
 }
 
-fn of_linked(names: &Names) -> String {
+fn in_linked(names: &Names) -> String {
     format!("    \"{}\": {},", names.feature, names.ident)
 }
 
 fn add_to_workspace(text: &str, names: &Names) -> Option<String> {
     let is_crate = |line: &str| line.contains("path = \"crates/");
-    insert(text, "[workspace.dependencies]", is_crate, &of_workspace(names))
+    insert(text, "[workspace.dependencies]", is_crate, &in_workspace(names))
 }
 
 fn add_feature(text: &str, names: &Names) -> Option<String> {
-    insert(text, "[features]", |line| line.contains(" = [\"dep:"), &of_features(names))
+    insert(text, "[features]", |line| line.contains(" = [\"dep:"), &in_features(names))
 }
 
 fn add_dependency(text: &str, names: &Names) -> Option<String> {
     let is_dependency = |line: &str| line.contains("workspace = true");
-    insert(text, "[dependencies]", is_dependency, &of_dependencies(names))
+    insert(text, "[dependencies]", is_dependency, &in_dependencies(names))
 }
 
 fn add_to_linked(text: &str, names: &Names) -> Option<String> {
-    insert(text, "linked! {", |line| line.trim_start().starts_with('"'), &of_linked(names))
+    insert(text, "linked! {", |line| line.trim_start().starts_with('"'), &in_linked(names))
 }
 
-/// The views stand first in the list, and in order: so behind the last of them that is smaller.
+/// View crates come first in the list, sorted: the new one goes after the last smaller one.
 fn add_to_default(text: &str, names: &Names) -> Option<String> {
     const BEGIN: &str = "\ndefault = [\"";
     let at = text.find(BEGIN)? + BEGIN.len() - 1;
@@ -80,15 +80,16 @@ fn add_to_default(text: &str, names: &Names) -> Option<String> {
         place += item.len() + 2;
         before = item;
     }
-    // behind all of them there is no ", "
-    match place > at + list.len() {
-        true => Some(format!("{}, {new}{}", &text[..at + list.len()], &text[at + list.len()..])),
-        false => Some(format!("{}{new}, {}", &text[..place], &text[place..])),
+    // at the end there is no ", "
+    if place > at + list.len() {
+        Some(format!("{}, {new}{}", &text[..at + list.len()], &text[at + list.len()..]))
+    } else {
+        Some(format!("{}{new}, {}", &text[..place], &text[place..]))
     }
 }
 
-/// Inserts a line in order among its like: the first lines of that kind that follow each other behind the line
-/// `anchor`, in the same section.
+/// Inserts a line in order among similar ones: the first consecutive lines of that kind after the line `anchor`, in the
+/// same section.
 fn insert(text: &str, anchor: &str, is_alike: impl Fn(&str) -> bool, new: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().collect();
     let begin = lines.iter().position(|line| line.trim() == anchor)? + 1;

@@ -1,5 +1,5 @@
-//! `new-view`: a view crate to begin with. It compiles, is linked into the binary, has documentation, and keeps the
-//! promises of all view sets, without an edit. What its author sees first stands in `templates/view`.
+//! `new-view`: creates a view crate. Without an edit it compiles, is linked into the binary, has documentation and passes
+//! the conformance tests. The templates are in `templates/view`.
 
 mod link;
 mod names;
@@ -20,7 +20,7 @@ const FILES: &[(&str, &str)] = &[
     ("src/tests.rs", include_str!("../../templates/view/tests.rs")),
 ];
 
-/// Writes the crate, links it in, and lets its tests write down what its view set is.
+/// Writes the crate, links it in, and lets its tests write the snapshot of its schema.
 pub(crate) fn run(arguments: &[&str]) -> Outcome {
     let (name, has_snapshot) = match arguments {
         [name] | ["--no-snapshot", name] | [name, "--no-snapshot"] if name.starts_with('-') => {
@@ -57,7 +57,7 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     Ok(())
 }
 
-/// Nothing that is there is written over or meant by the same name.
+/// Checks that no file is overwritten and no name is taken.
 fn check_free(root: &Path, names: &Names) -> Outcome {
     let Names { package, set, .. } = names;
     if root.join("crates").join(package).exists() {
@@ -72,7 +72,7 @@ fn check_free(root: &Path, names: &Names) -> Outcome {
     Ok(())
 }
 
-/// How long a line is depends on the names in it, so templates alone can't be right for all.
+/// Formats the crate: the lengths of lines depend on the names.
 fn format(directory: &Path) {
     let mut command = Command::new("rustfmt");
     command.args(["--edition", "2024"]).arg(directory.join("src/lib.rs"));
@@ -92,7 +92,7 @@ fn link_in(root: &Path, names: &Names) -> Outcome {
     Ok(())
 }
 
-/// Only the code itself can say what it gives.
+/// Runs the tests that generate the snapshot and the documentation.
 fn write_snapshot(names: &Names) -> Outcome {
     let mut command = cargo();
     command.args(["test", "--quiet", "-p", &names.package, "the_schema_is_the_one_of_the_snapshot"]);

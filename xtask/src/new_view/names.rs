@@ -1,6 +1,6 @@
-//! What a new view crate and what is in it are called.
+//! Names of a new view crate and of its items.
 
-/// What means something in Rust or SQL, or in the crate itself: a module or a table of that name would not work.
+/// Words with a meaning in Rust, in SQL or in the crate itself: a module or a table of that name would not work.
 const RESERVED: &str = "\
     abstract alloc all and any array as asc async await become between box break by case cast const continue \
     core create crate cross decoder desc distinct do drop dyn else end enum except exists extern false fetch \
@@ -10,13 +10,13 @@ const RESERVED: &str = "\
     true try type typeof union unnest unsafe unsized update use using values view virtual when where while \
     window with xtask yield";
 
-/// What every view crate's name begins with.
+/// Prefix of the names of view crates.
 const PREFIX: &str = "views-";
 
-/// Longer ones make long lines, and long ids of tests.
+/// Longer names would make long lines.
 const LONGEST: usize = 40;
 
-/// Names of a view crate, all from the one that its author gave.
+/// All names of a view crate, derived from the one that its author chose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Names {
     /// The package and its directory: `views-disk-reads`.
@@ -32,7 +32,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// The names that follow from the package's. Of these features the binary has some already.
+    /// The names that follow from the package's, given the features that the binary has already.
     pub(super) fn new(package: &str, features: &[String]) -> Result<Self, String> {
         let short = package.strip_prefix(PREFIX).unwrap_or(package);
         let wrong = |what: &str| Err(format!("a view crate can't be called '{package}': {what}"));

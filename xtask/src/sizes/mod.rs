@@ -1,7 +1,7 @@
-//! `sizes`: what features cost, measured on what is shipped.
+//! `sizes`: measures what features cost, in release builds.
 //!
-//! `log` is the base, so that what a feature costs is the difference to `log` of `log + FEATURE`. Each row is written as
-//! soon as it is measured: a run that is interrupted, or does with `--only` a part, keeps what others measured.
+//! The base is `log`: the cost of a feature is the difference between `log + FEATURE` and `log`. Each row is written when it
+//! is measured, so a run that is interrupted, or that measures only a part with `--only`, keeps the other rows.
 
 mod table;
 
@@ -52,12 +52,12 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     if !path.exists() {
         write(&path, &format!("# What it weighs\n\n{}\n{}\n", table::BEGIN, table::END))?;
     }
-    // better now than after an hour
+    // checked first: the builds take an hour
     table::rows_of(&read(&path)?)?;
     for (name, features) in binaries {
         println!("{name} …");
         let row = measure(&name, &features).map_err(|e| format!("{name}: {e}"))?;
-        // read again: a build takes a while, and the page may have been worked on
+        // read again: somebody may have edited the page during the build
         let page = read(&path)?;
         let rows = table::with(table::rows_of(&page)?, row, &order());
         write(&path, &table::with_rows(&page, &rows)?)?;
@@ -109,7 +109,7 @@ fn measure(name: &str, features: &Features) -> Result<Row, String> {
         dependencies: dependencies(features)?.to_string(),
         start: format!("{:.0}", start.as_secs_f64() * 1000.0),
         memory: memory.map_or("-".to_owned(), |bytes| format!("{:.1}", bytes as f64 / f64::from(1 << 20))),
-        // crates that were there cost nothing: the figure says little without how many were not
+        // the time depends on how many crates were compiled already
         build: format!("{:.0} ({compiled})", time.as_secs_f64()),
     })
 }
@@ -118,7 +118,7 @@ fn measure(name: &str, features: &Features) -> Result<Row, String> {
 fn start_and_rest(binary: &Path) -> Result<(Duration, Option<u64>), String> {
     let scratch = Scratch::new()?;
     let lake = scratch.path().join("lake");
-    // the first one makes the lake
+    // the first start creates the lake
     drop(Server::start(binary, &lake)?);
     let (mut starts, mut memory) = (Vec::new(), Vec::new());
     for turn in 0..STARTS {
@@ -136,7 +136,7 @@ fn median<T: Ord + Copy>(mut values: Vec<T>) -> Option<T> {
     values.get(values.len() / 2).copied()
 }
 
-/// How many crates of others are linked in: without those that only run while it is compiled.
+/// Number of third-party crates that are linked: without build dependencies and macros.
 fn dependencies(features: &Features) -> Result<usize, String> {
     let mut command = cargo();
     command.args(["tree", "-p", "belvedere", "--locked", "-e", "normal,no-proc-macro", "--prefix", "none"]);

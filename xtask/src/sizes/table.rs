@@ -1,8 +1,8 @@
-//! The table in the page: it is also where the figures are kept.
+//! The table in the page. The figures are stored nowhere else.
 
-/// In front of the table.
+/// Marks the begin of the table.
 pub(super) const BEGIN: &str = "<!-- sizes -->";
-/// Behind it.
+/// Marks its end.
 pub(super) const END: &str = "<!-- /sizes -->";
 
 const HEADER: &str = "\
@@ -10,7 +10,7 @@ const HEADER: &str = "\
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 ";
 
-/// One binary. What nobody calculates with is text, as it stands in the table.
+/// A row: one binary. Figures that are only copied are texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Row {
     pub(super) name: String,
@@ -34,7 +34,7 @@ pub(super) fn with_rows(page: &str, rows: &[Row]) -> Result<String, String> {
     Ok(format!("{before}{BEGIN}\n{}{END}{behind}", to_text(rows)))
 }
 
-/// The rows with one measured anew: in the order of these names, `full` last.
+/// Replaces or adds a row, in the order of these names, with `full` last.
 pub(super) fn with(mut rows: Vec<Row>, new: Row, order: &[String]) -> Vec<Row> {
     match rows.iter_mut().find(|row| row.name == new.name) {
         Some(old) => *old = new,

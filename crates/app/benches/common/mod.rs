@@ -1,4 +1,4 @@
-//! What benchmarks have in common.
+//! Code that the benchmarks share.
 
 use crate::support::{Request, recording, testdata};
 use belvedere::core::Lake;
@@ -51,7 +51,7 @@ pub fn blocks(path: &Path) -> Vec<(BlockRecord, Bytes)> {
     blocks
         .map(|request| {
             let block = wire::decode_block(request.body.into()).unwrap();
-            let payload = block.body.slice(block.payload.clone());
+            let payload = block.payload();
             let record = BlockRecord {
                 seq: 0,
                 stream: Arc::clone(&streams[&block.info.stream_id]),

@@ -1,15 +1,15 @@
-//! Who shows a credential.
+//! Finds the caller of a credential.
 
 #[cfg(feature = "oidc")]
 use super::Oidc;
 use belvedere_lake::access::{Caller, Keys};
 use std::sync::Arc;
 
-/// Who a caller is can't be found out now. The reason is logged and not told: it is about what is behind the server.
+/// Authentication is not possible now. The reason is logged, not sent to the client: it is about the server's backends.
 #[derive(Debug)]
 pub(crate) struct Unavailable;
 
-/// Knows keys, and tokens of an identity provider if there is one.
+/// Checks API keys, and tokens of an identity provider if there is one.
 #[derive(Debug)]
 pub(crate) struct Authenticator {
     keys: Keys,
@@ -28,7 +28,7 @@ impl Authenticator {
         Self { keys }
     }
 
-    /// Who shows this; `None` if it is nothing that counts.
+    /// The caller with this credential; `None` if it is not valid.
     pub(crate) async fn authenticate(&self, credential: &str) -> Result<Option<Arc<Caller>>, Unavailable> {
         #[cfg(feature = "oidc")]
         if let Some(oidc) = &self.oidc
@@ -46,7 +46,7 @@ impl Authenticator {
     }
 }
 
-/// Whether it has the form of a token: three parts with dots between, which no key has.
+/// Whether it has the form of a token: three parts, separated by dots. API keys have no dots.
 #[cfg(feature = "oidc")]
 fn is_token(credential: &str) -> bool {
     credential.split('.').count() == 3

@@ -1,4 +1,4 @@
-//! What a request shows of who sent it.
+//! The credential of a request.
 
 use axum::http::{HeaderMap, header};
 use base64::Engine;
@@ -6,16 +6,16 @@ use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
-/// Clients differ in whether they pad: the Go driver of ADBC does not.
+/// Padding is optional: the Go driver of ADBC does not pad.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
-/// Longer ones are not looked at.
+/// Longer credentials are ignored.
 const LONGEST: usize = 16 << 10;
 
-/// The key or token of a request: `Bearer KEY`, or `Basic` with the key as password and any user name, for clients
-/// that know nothing else. `None` if there is none, or more than one.
+/// The key or token of a request: `Bearer KEY`, or `Basic` with the key as password and any user name, for clients that
+/// support nothing else. `None` if there is none, or more than one.
 pub(super) fn credential(headers: &HeaderMap) -> Option<String> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next()?;

@@ -1,4 +1,4 @@
-//! What stands before every router.
+//! The gate in front of every router: authenticates callers and checks their rights.
 
 use super::Authenticator;
 use super::credential::credential;
@@ -15,44 +15,43 @@ use futures::StreamExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Bytes of a refused request that are read.
-const READ_AWAY: usize = 2 << 20;
-/// How long they may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Bytes of a refused request that are read before it is answered.
+const DRAIN_BYTES: usize = 2 << 20;
+/// How long that may take.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Lets in whom an authenticator knows, or, if there is none, everybody but other people's web pages.
+/// Lets authenticated callers in; without an authenticator, everybody but foreign web pages.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Gate {
     authenticator: Option<Arc<Authenticator>>,
-    /// Where nobody is asked: whether the server may go by names that are not the machine's own.
+    /// Without an authenticator: whether requests may be addressed to host names that are not the machine's own.
     any_name: bool,
 }
 
 impl Gate {
-    /// Asks everybody.
-    pub(crate) fn asking(authenticator: Authenticator) -> Self {
+    /// Authenticates all callers.
+    pub(crate) fn authenticated(authenticator: Authenticator) -> Self {
         Self { authenticator: Some(Arc::new(authenticator)), any_name: true }
     }
 
-    /// Asks nobody. The usual one is for servers that other machines don't reach: it can't tell whether a name that is
-    /// not this machine's own was made to lead here by a web page.
-    pub(crate) fn asking_nobody(any_name: bool) -> Self {
+    /// Authenticates nobody. With `any_name`, DNS rebinding is possible: only for servers that other machines reach anyway.
+    pub(crate) fn open(any_name: bool) -> Self {
         Self { authenticator: None, any_name }
     }
 
-    /// Whether anybody is asked.
-    pub(crate) fn is_asking(&self) -> bool {
+    /// Whether callers are authenticated.
+    pub(crate) fn is_authenticated(&self) -> bool {
         self.authenticator.is_some()
     }
 
-    /// The router for those who have a right.
+    /// Puts the gate in front of a router that needs a right.
     pub(crate) fn guard(&self, router: Router, right: Right) -> Router {
         router.layer(from_fn_with_state((self.clone(), right), pass))
     }
 
     async fn caller(&self, uri: &Uri, headers: &HeaderMap) -> Result<Arc<Caller>, Refusal> {
         let Some(authenticator) = &self.authenticator else {
-            // a page has no key, so where one is asked for it gets nowhere anyway
+            // a foreign page has no key, so it is refused anyway
             origin::check(uri, headers, self.any_name).map_err(Refusal::Foreign)?;
             return Ok(Caller::anybody());
         };
@@ -90,10 +89,10 @@ async fn pass(State((gate, right)): State<(Gate, Right)>, mut request: Request, 
     }
 }
 
-/// Takes what is about to be sent, within bounds. Clients of HTTP/2 that are answered before all of their request is
-/// there may tell of a broken connection instead of the answer: curl does.
+/// Reads and drops the rest of a request, within limits. Some HTTP/2 clients, curl for one, report a broken connection
+/// instead of the answer if it comes before they have sent their whole request.
 async fn read_away(body: Body) {
-    let mut left = READ_AWAY;
+    let mut left = DRAIN_BYTES;
     let mut pieces = body.into_data_stream();
     let all = async {
         while let Some(Ok(piece)) = pieces.next().await {
@@ -103,18 +102,18 @@ async fn read_away(body: Body) {
             }
         }
     };
-    // whoever is slower, or has more, hears it as it comes
-    let _ = tokio::time::timeout(PATIENCE, all).await;
+    // a client that is slower or sends more may not see the answer
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, all).await;
 }
 
-/// Whether it asks a protocol for its health, which everybody may. What counts is the route, which the program wrote,
-/// and not the address, which the caller did.
+/// Whether it is a health check, which needs no rights. Decided by the route, which is ours, not by the path, which is the
+/// client's.
 fn is_probe(request: &Request) -> bool {
     let route = request.extensions().get::<MatchedPath>();
     request.method() == Method::GET && route.is_some_and(|route| route.as_str().ends_with("/health"))
 }
 
-/// Takes away what only an authentication in front of others may say, and keeps secrets out of what is logged.
+/// Removes headers by which other servers pass on an authentication, and keeps secrets out of logs.
 fn remove_claims(headers: &mut HeaderMap) {
     let claims: Vec<HeaderName> =
         headers.keys().filter(|name| name.as_str().starts_with("x-auth-")).cloned().collect();
@@ -172,7 +171,7 @@ mod tests {
             #[cfg(feature = "oidc")]
             None,
         );
-        let router = Gate::asking(authenticator).guard(routes(), Right::Read);
+        let router = Gate::authenticated(authenticator).guard(routes(), Right::Read);
         assert_eq!(ask(&router, "POST", "/name", Some(reader.reveal())).await, (200, "reader".to_owned()));
         let (status, body) = ask(&router, "POST", "/name", Some(sender.reveal())).await;
         assert!(status == 403 && body.contains("'sender' lacks the right 'read'"), "{status} {body}");
@@ -194,7 +193,7 @@ mod tests {
         assert_eq!(ask(&router, "POST", "/name", Some("root")).await, (200, "anonymous".to_owned()));
     }
 
-    /// What a page of example.com is answered: status of HTTP, of gRPC if it stands among the headers, and body.
+    /// The answer to a page of example.com: HTTP status, gRPC status if it is among the headers, and body.
     async fn page(gate: &Gate, host: &str, content_type: &str) -> (u16, Option<String>, String) {
         let router = gate.guard(routes(), Right::Administer);
         let request = axum::http::Request::post("/name")
@@ -218,9 +217,9 @@ mod tests {
         assert!(status == 403 && body.contains("'example.com' is not a name"), "{status} {body}");
         let (status, code, _) = page(&Gate::default(), "localhost:9000", "application/grpc-web").await;
         assert_eq!((status, code.as_deref()), (200, Some("7")));
-        let (status, ..) = page(&Gate::asking_nobody(true), "example.com", "text/plain").await;
+        let (status, ..) = page(&Gate::open(true), "example.com", "text/plain").await;
         assert_eq!(status, 200);
-        let (status, ..) = page(&Gate::asking_nobody(true), "localhost:9000", "text/plain").await;
+        let (status, ..) = page(&Gate::open(true), "localhost:9000", "text/plain").await;
         assert_eq!(status, 403);
     }
 
@@ -232,7 +231,7 @@ mod tests {
             #[cfg(feature = "oidc")]
             None,
         );
-        let router = Gate::asking(authenticator).guard(routes(), Right::Read);
+        let router = Gate::authenticated(authenticator).guard(routes(), Right::Read);
         let read = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         for pieces in [3, usize::MAX] {
             let counted = read.clone();
@@ -244,7 +243,7 @@ mod tests {
             let request = request.body(Body::from_stream(body.take(pieces))).unwrap();
             assert_eq!(router.clone().oneshot(request).await.unwrap().status(), 401);
             let taken = read.swap(0, std::sync::atomic::Ordering::Relaxed);
-            assert_eq!(taken, pieces.min(READ_AWAY >> 16));
+            assert_eq!(taken, pieces.min(DRAIN_BYTES >> 16));
         }
     }
 }

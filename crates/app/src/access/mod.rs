@@ -1,8 +1,8 @@
-//! Who may use what this program serves.
+//! Authentication and access control.
 //!
-//! Invariant: a request reaches a protocol only with the caller in its extensions, and only if that one has the right.
-//! Invariant: where nobody is asked who they are, web pages of others get nothing.
-//! Invariant: what a request itself says of who sent it (`x-auth-…`) reaches nobody.
+//! Invariant: a request reaches a protocol only with its caller in the extensions, and only if the caller has the right.
+//! Invariant: where callers are not authenticated, foreign web pages are refused.
+//! Invariant: headers by which a client claims an identity (`x-auth-…`) reach no protocol.
 
 mod authenticator;
 mod credential;
@@ -33,23 +33,23 @@ use std::sync::Arc;
 /// How a server is protected.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Security {
-    /// Who gets in.
+    /// Checks callers.
     pub(crate) gate: Gate,
-    /// What connections are encrypted with, if they are.
+    /// Encrypts connections, if certificates are configured.
     pub(crate) tls: Option<Tls>,
 }
 
-/// Whether callers are asked who they are.
-pub(crate) fn is_asked(args: &AccessArgs, addresses: &[SocketAddr]) -> bool {
+/// Whether callers must authenticate.
+pub(crate) fn requires_keys(args: &AccessArgs, addresses: &[SocketAddr]) -> bool {
     args.require_keys || args.has_provider() || (is_reachable(addresses) && !args.insecure)
 }
 
-/// Whether other machines reach one of the addresses.
+/// Whether one of the addresses is reachable from other machines.
 fn is_reachable(addresses: &[SocketAddr]) -> bool {
     addresses.iter().any(|address| !address.ip().is_loopback())
 }
 
-/// Reads certificates before anything else is begun.
+/// Reads the certificates. Done first, so that a mistake in them is reported before anything starts.
 pub(crate) fn tls(args: &AccessArgs) -> Result<Option<Tls>> {
     #[cfg(feature = "tls")]
     if let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) {
@@ -59,16 +59,16 @@ pub(crate) fn tls(args: &AccessArgs) -> Result<Option<Tls>> {
     Ok(None)
 }
 
-/// The gate of a server with these addresses over a lake, or why there can be none.
+/// The gate of a server with these addresses. An error if it would have to refuse everybody.
 pub(crate) async fn gate(
     args: &AccessArgs,
     addresses: &[SocketAddr],
     connection: &Arc<LakeConnection>,
     lake: &Path,
 ) -> Result<Gate> {
-    if !is_asked(args, addresses) {
-        // who reaches a server by whatever name leads there has decided so
-        return Ok(Gate::asking_nobody(args.insecure));
+    if !requires_keys(args, addresses) {
+        // with --insecure the operator has decided that everybody may reach the server, by any name
+        return Ok(Gate::open(args.insecure));
     }
     let keys = Keys::new(connection.clone());
     if !args.has_provider() && !keys.is_any_live().await? {
@@ -92,10 +92,10 @@ pub(crate) async fn gate(
     };
     #[cfg(not(feature = "oidc"))]
     let authenticator = Authenticator::new(keys);
-    Ok(Gate::asking(authenticator))
+    Ok(Gate::authenticated(authenticator))
 }
 
-/// What to say of a server that is reachable and whose connections anybody on the way can read.
+/// A warning if the server is reachable from other machines and does not encrypt connections.
 pub(crate) fn warning(security: &Security, addresses: &[SocketAddr]) -> Option<&'static str> {
     (is_reachable(addresses) && security.gate.is_asking() && security.tls.is_none()).then_some(
         "warning: keys are sent in clear text: start with --tls-cert and --tls-key, or put a TLS proxy in front of this \

@@ -1,9 +1,9 @@
-//! Where a request comes from, where nobody is asked who they are.
+//! Keeps foreign web pages out where callers are not authenticated.
 //!
-//! Browsers let every page send to whatever they reach, this machine's own addresses too, and a page whose name was made
-//! to stand for this machine (DNS rebinding) reads the answers as well. What they say of that in `Origin`,
-//! `Sec-Fetch-Site` and `Host` no page can change. Other programs send none of the first two, and a `Host` that they were
-//! told by somebody who may.
+//! A browser lets every web page send requests to every address that it reaches, this machine's own too. A page whose host
+//! name was made to resolve to this machine (DNS rebinding) can even read the answers. But pages can't change what the
+//! browser sends as `Origin`, `Sec-Fetch-Site` and `Host`. Other programs send no `Origin` and no `Sec-Fetch-Site`, and
+//! their `Host` was chosen by their user.
 
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
@@ -11,26 +11,25 @@ use std::net::IpAddr;
 
 const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Names that containers have for the machine that they run on. Nobody can have them registered.
+/// Names that containers have for their host. Nobody can register them.
 const FROM_CONTAINERS: [&str; 2] = ["host.docker.internal", "host.containers.internal"];
 
-/// Why a request may be somebody else's than of whoever is at this machine.
+/// Why a request may come from a foreign web page.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Foreign {
     /// A page of another origin sent it.
     Page,
-    /// It is addressed to a name that somebody else may have made to stand for this machine.
+    /// It is addressed to a host name that anybody may have made to resolve to this machine.
     Name(String),
 }
 
-/// Whether a request may be answered although nobody knows who sent it. `any_name` is whether the server may go by names
-/// that are not this machine's own.
+/// Checks a request of an unknown sender. `any_name` allows host names that are not this machine's own.
 pub(super) fn check(uri: &Uri, headers: &HeaderMap, any_name: bool) -> Result<(), Foreign> {
     let names: Vec<&str> = uri
         .authority()
         .map(Authority::as_str)
         .into_iter()
-        // one that is no text is nobody's name
+        // a value that is not text is no name of ours
         .chain(headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or("?")))
         .filter(|name| !name.is_empty())
         .collect();
@@ -46,7 +45,8 @@ pub(super) fn check(uri: &Uri, headers: &HeaderMap, any_name: bool) -> Result<()
     if is_ours { Ok(()) } else { Err(Foreign::Page) }
 }
 
-/// Whether nobody else can make the name stand for this machine: an address is no name, and the others never leave it.
+/// Whether nobody else can make the name resolve to this machine: it is an address, or a name that is never looked up
+/// elsewhere.
 fn is_own(name: &str) -> bool {
     let Ok(authority) = name.parse::<Authority>() else { return false };
     let host = authority.host().to_ascii_lowercase();
@@ -57,7 +57,7 @@ fn is_own(name: &str) -> bool {
         || FROM_CONTAINERS.contains(&host)
 }
 
-/// Whether an origin is where this name leads. Something in front of us may have done the TLS, so its scheme may be either.
+/// Whether an origin has this host name. A proxy may terminate TLS, so the scheme may be either.
 fn is_same(origin: &str, name: &str) -> bool {
     let (Ok(origin), Ok(name)) = (origin.parse::<Uri>(), name.parse::<Authority>()) else { return false };
     let usual = match origin.scheme_str() {

@@ -1,4 +1,4 @@
-//! How a request is refused: as HTTP, or in the words of gRPC.
+//! Refusals, as HTTP or as gRPC answers.
 
 use super::origin::Foreign;
 use axum::body::Body;
@@ -8,16 +8,16 @@ use belvedere_lake::access::Refused;
 use serde_json::json;
 use std::fmt::Write;
 
-/// Why a request goes no further.
+/// Why a request is refused.
 #[derive(Debug)]
 pub(super) enum Refusal {
-    /// Nothing was shown, or nothing that counts: which of both is not told.
+    /// No valid credential. Whether there was none or an invalid one is not told.
     Unknown,
-    /// Whoever it is may not do this.
+    /// The caller lacks the right.
     Forbidden(Refused),
-    /// Nobody is asked, and it may come from somebody who is not meant.
+    /// Callers are not authenticated, and the request may come from a foreign web page.
     Foreign(Foreign),
-    /// It can't be told now.
+    /// Authentication is not possible now.
     Unavailable,
 }
 
@@ -40,13 +40,10 @@ impl Refusal {
 
     /// The answer to a request with these headers.
     pub(super) fn answer(&self, request: &HeaderMap) -> Response {
-        match is_grpc(request) {
-            true => self.grpc(),
-            false => self.http(),
-        }
+        if is_grpc(request) { self.grpc() } else { self.http() }
     }
 
-    /// An error as the query API has it.
+    /// An error in the form of the query API.
     fn http(&self) -> Response {
         let (status, kind) = match self {
             Self::Unknown => (StatusCode::UNAUTHORIZED, "rights"),
@@ -67,7 +64,7 @@ impl Refusal {
         response
     }
 
-    /// A response of trailers only: they stand among the headers.
+    /// A trailers-only response: the trailers are among the headers.
     fn grpc(&self) -> Response {
         let code = match self {
             Self::Unknown => "16",
@@ -85,12 +82,12 @@ impl Refusal {
     }
 }
 
-/// Whether a request is gRPC's.
+/// Whether it is a gRPC request.
 fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// As gRPC wants messages: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
+/// Encodes a message for the header `grpc-message`: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 fn percent_encoded(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

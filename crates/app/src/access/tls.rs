@@ -10,7 +10,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{Error as PemError, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// What answers handshakes with the certificates of one file and the private key of another.
+/// An acceptor with the certificates of one file and the private key of another.
 pub(crate) fn acceptor(certificates: &Path, key: &Path) -> Result<Tls> {
     let read = |path: &Path| std::fs::read(path).with_context(|| format!("{} can't be read", path.display()));
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&read(certificates)?)

@@ -5,7 +5,7 @@ use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Where the lake is.
+/// Address and limits of the lake.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct LakeArgs {
     /// Directory of the lake: SQLite and files

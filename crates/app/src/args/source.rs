@@ -57,8 +57,8 @@ impl FromArgMatches for SourceArgs {
     }
 }
 
-/// The server that is to be asked, if it is. What is typed goes before variables, so who has both variables can still say
-/// which; to type both is a mistake.
+/// The server to query, if one is given. Flags take precedence over variables, so with both variables set a flag still
+/// chooses. Both flags together are an error.
 #[cfg(feature = "cli-client")]
 fn server(matches: &ArgMatches) -> Result<ServerArgs, clap::Error> {
     let is_typed = |name: &str| matches.value_source(name) == Some(clap::parser::ValueSource::CommandLine);

@@ -19,13 +19,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// How long the demo waits for its first rows before it says that something is wrong.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the demo waits for its first rows.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Blocks that the program sends first: logs, measures, one of the library's own, and spans.
 const FIRST_BLOCKS: u32 = 4;
 
-/// Questions, and what answers them; `{process}` is the id of the demo's program.
+/// Questions and their queries; `{process}` is the id of the demo's program.
 const QUERIES: &[(&str, &str)] = &[
     ("Which processes have sent data?", "SELECT exe, computer, start_time FROM processes"),
     #[cfg(feature = "log")]
@@ -60,7 +60,7 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
             }
             listen("http", address).await?
         }
-        // nobody asked for the usual port
+        // the default port may be taken: any other will do
         None => match listen("http", ([127, 0, 0, 1], 9000).into()).await {
             Ok(listener) => listener,
             Err(_) => listen("http", ([127, 0, 0, 1], 0).into()).await?,
@@ -91,7 +91,7 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
         for (question, sql) in QUERIES {
             let sql = &sql.replace("{process}", &process.to_string());
             writeln!(std::io::stdout(), "-- {question}\n{sql};")?;
-            // not what is left of an earlier demo
+            // not the rows of an earlier demo
             let range = TimeRange { begin: Some(began), end: None };
             answer(&source, sql, range, Format::Table, std::io::stdout()).await?;
             writeln!(std::io::stdout())?;
@@ -130,9 +130,10 @@ async fn first_rows(lake: &Lake, program: &mut Program, since: i64) -> Result<Uu
 fn say_what_next(args: &DemoArgs, url: &str, process: Uuid) -> std::io::Result<()> {
     let program = std::env::args().next().unwrap_or_else(|| "belvedere".to_owned());
     let lake = args.lake.lake.display();
-    let trace = match cfg!(feature = "spans") {
-        true => format!("\n  {program} trace {process} --lake {lake} -o demo.pftrace"),
-        false => String::new(),
+    let trace = if cfg!(feature = "spans") {
+        format!("\n  {program} trace {process} --lake {lake} -o demo.pftrace")
+    } else {
+        String::new()
     };
     writeln!(
         std::io::stdout(),
@@ -152,7 +153,7 @@ impl Program {
         let program = std::env::current_exe().context("the path of this executable is unknown")?;
         Command::new(program)
             .args(["demo-program", url])
-            // what the environment says is meant for other programs
+            // variables of the environment are meant for other programs
             .env_remove("MICROMEGAS_TELEMETRY_URL")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -172,7 +173,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // it may have ended already
+        // it may have exited already
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -9,7 +9,7 @@ use micromegas_tracing::dispatch::{
 use micromegas_tracing::prelude::*;
 use std::time::{Duration, Instant};
 
-/// Works until it is killed, sending what happens to the server at `url`.
+/// Works until it is killed, and sends its events to the server at `url`.
 pub(crate) async fn run(url: &str) -> Result<()> {
     let _guard = TelemetryGuardBuilder::default()
         .with_telemetry_sink_url(url.to_owned())
@@ -26,7 +26,7 @@ pub(crate) async fn run(url: &str) -> Result<()> {
     for piece in 0_u64.. {
         bench.tick().await;
         make(piece);
-        // a real program leaves this to the library's timer; the demo's audience should not wait a minute
+        // a real program leaves flushing to the library's timer; nobody should wait a minute for the demo
         if piece % 25 == 24 {
             flush_log_buffer();
             flush_metrics_buffer();

@@ -45,7 +45,7 @@ fn draw(graph: &FlameGraph, title: &str, args: &FlameArgs) -> Result<()> {
     file.finish()
 }
 
-/// The stream, or the threads of the process, of that id, and what to call them.
+/// The stream with that id, or the threads of the process with that id, and a title.
 async fn streams(lake: &Lake, id: Uuid) -> Result<(String, Vec<StreamInfo>)> {
     let catalog = lake.connection().catalog();
     if let Some(stream) = catalog.stream(id).await? {

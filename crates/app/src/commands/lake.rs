@@ -8,13 +8,13 @@ use belvedere_lake::{Database, LakeConnection, LakeOptions};
 use belvedere_model::time::{TimeRange, parse_bound};
 use std::sync::Arc;
 
-/// Opens the lake, making it if it is not there.
+/// Opens the lake, and creates it if it does not exist.
 pub(crate) async fn open(args: &LakeArgs) -> Result<Lake> {
     let options = options(args)?;
     let config = LakeConfig {
         memory_bytes: args.memory << 20,
         spill_bytes: args.spill.saturating_mul(1 << 20),
-        // an empty variable is an unset one
+        // an empty variable counts as unset
         spill_directory: args.spill_dir.clone().filter(|directory| !directory.as_os_str().is_empty()),
         block_bytes: args.max_block << 20,
         grace: args.grace,
@@ -23,7 +23,7 @@ pub(crate) async fn open(args: &LakeArgs) -> Result<Lake> {
     Lake::assemble(&options, linked::assembly()?, config).await
 }
 
-/// Opens a lake if it is there.
+/// Opens the lake if it exists.
 pub(crate) async fn open_if_there(args: &LakeArgs) -> Result<Option<Lake>> {
     match options(args)?.database {
         Database::Sqlite(path) if !path.exists() => Ok(None),
@@ -31,7 +31,7 @@ pub(crate) async fn open_if_there(args: &LakeArgs) -> Result<Option<Lake>> {
     }
 }
 
-/// Opens a lake that is there.
+/// Opens an existing lake.
 pub(crate) async fn open_existing(args: &LakeArgs) -> Result<Lake> {
     match open_if_there(args).await? {
         Some(lake) => Ok(lake),
@@ -39,7 +39,7 @@ pub(crate) async fn open_existing(args: &LakeArgs) -> Result<Lake> {
     }
 }
 
-/// The same without any notion of views.
+/// Opens an existing lake without views.
 pub(crate) async fn connect_existing(args: &LakeArgs) -> Result<Arc<LakeConnection>> {
     let options = options(args)?;
     match &options.database {
@@ -57,7 +57,7 @@ fn no_lake(args: &LakeArgs) -> anyhow::Error {
 
 fn options(args: &LakeArgs) -> Result<LakeOptions> {
     let mut options = LakeOptions::directory(&args.lake);
-    // an empty variable is an unset one
+    // an empty variable counts as unset
     if let Some(database) = args.database.as_deref().filter(|d| !d.is_empty()) {
         options.database = database.parse()?;
     }
@@ -67,7 +67,7 @@ fn options(args: &LakeArgs) -> Result<LakeOptions> {
     Ok(options)
 }
 
-/// The range of event time that the flags ask for.
+/// The time range of the flags.
 pub(crate) fn range(args: &RangeArgs) -> Result<TimeRange> {
     let bound = |text: &Option<String>, flag: &str| {
         text.as_deref().map(parse_bound).transpose().with_context(|| format!("--{flag} is not valid"))

@@ -49,7 +49,7 @@ async fn dry_run(lake: &Lake, retention: &Retention) -> Result<()> {
     Ok(())
 }
 
-/// What was made of one instance.
+/// Work on one instance.
 #[derive(Debug, Default)]
 struct Sums {
     partitions: u64,
@@ -59,7 +59,7 @@ struct Sums {
 }
 
 async fn once(lake: &Lake, retention: &Retention) -> Result<()> {
-    // on a terminal only; elsewhere it draws nothing
+    // draws nothing without a terminal
     let bar = ProgressBar::new(0)
         .with_style(ProgressStyle::with_template("{wide_bar} {pos}/{len} blocks, {msg}, {elapsed}")?);
     let sums: Mutex<BTreeMap<String, Sums>> = Mutex::default();

@@ -1,11 +1,11 @@
-//! Files that appear when they are whole: one that is there already stays as it is until then.
+//! Files that are replaced only when they are complete.
 
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// A file under construction, beside the place where it will be. Dropping it leaves nothing behind.
+/// A new file under a temporary name beside its final one. Dropping it deletes it.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     path: PathBuf,
@@ -29,7 +29,7 @@ impl NewFile {
         &mut self.file
     }
 
-    /// Puts the file in its place.
+    /// Renames the file to its final name.
     pub(crate) fn finish(mut self) -> Result<()> {
         let failed = || format!("{} can't be written", self.path.display());
         self.file.flush().with_context(failed)?;
@@ -42,7 +42,7 @@ impl NewFile {
 impl Drop for NewFile {
     fn drop(&mut self) {
         if !self.is_finished {
-            // what is left of it is of no use, and the error that led here is the one to tell
+            // best effort: the error that led here is the one to report
             let _ = std::fs::remove_file(&self.unfinished);
         }
     }

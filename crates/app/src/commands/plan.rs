@@ -39,7 +39,7 @@ pub(crate) async fn plan(args: PlanArgs) -> Result<()> {
     writer.write(&rows)?;
     writer.finish()?;
     let sum = |f: &dyn Fn(&PlannedSet) -> u64| planned.iter().map(f).sum::<u64>();
-    // what is made of others' rows decodes nothing more
+    // partitions that are made from rows of others decode nothing
     let decoded =
         |f: &dyn Fn(&PlannedSet) -> u64| planned.iter().filter(|s| s.is_decoded).map(f).sum::<u64>();
     note!(
@@ -54,7 +54,7 @@ pub(crate) async fn plan(args: PlanArgs) -> Result<()> {
     Ok(())
 }
 
-/// In words.
+/// The plan as text.
 fn what(set: &PlannedSet) -> String {
     let is_open = set.global.blocks > 0 || set.on_demand.blocks > 0;
     let text = match (set.is_known, set.stale.partitions > 0, is_open) {

@@ -13,7 +13,7 @@ use std::io::{BufWriter, IsTerminal, Write};
 use std::path::Path;
 
 pub(crate) async fn query(args: QueryArgs) -> Result<()> {
-    let by_extension = args.output.as_deref().and_then(Format::of_file);
+    let by_extension = args.output.as_deref().and_then(Format::from_extension);
     let format = args.format.or(by_extension).unwrap_or(Format::Table);
     if args.output.is_none() && format.is_binary() && std::io::stdout().is_terminal() {
         bail!("{format:?} can't be written to a terminal: use --output FILE");
@@ -28,7 +28,7 @@ pub(crate) async fn query(args: QueryArgs) -> Result<()> {
     outcome
 }
 
-/// Answers one query, writing rows as they come. Returns how many there were.
+/// Runs a query and writes its rows as they come. Returns their number.
 pub(crate) async fn answer(
     source: &Source,
     sql: &str,
@@ -48,7 +48,7 @@ pub(crate) async fn answer(
     Ok(count)
 }
 
-/// A file that is there stays as it is until the whole answer is written beside it.
+/// Writes to a file, which is replaced only when the answer is complete.
 async fn answer_to_file(
     source: &Source,
     sql: &str,
@@ -61,7 +61,7 @@ async fn answer_to_file(
     file.finish()
 }
 
-/// Says which blocks are missing from an answer, and how many events.
+/// Tells which blocks are missing from an answer, and how many events.
 pub(crate) fn warn_of_faults(report: &QueryReport) {
     let ignored = report.ignored_events();
     if ignored > 0 {

@@ -1,4 +1,4 @@
-//! `belvedere schema`: the documentation of what is linked into this program.
+//! `belvedere schema`: the documentation of the view sets and functions in this binary.
 
 use crate::args::{SchemaArgs, SchemaFormat};
 use crate::linked;

@@ -23,13 +23,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 
-/// How long requests under way may take when the server is told to stop.
+/// How long requests under way may take when the server stops.
 const GRACE: Duration = Duration::from_secs(25);
-/// How much queries give way to those who send, and background work to both.
+/// Priorities: queries give way to ingestion, and background work to both.
 const QUERY_NICE: i32 = 10;
 const MAINTENANCE_NICE: i32 = 15;
-/// Threads of queries for each one that a query uses: so many may be busy without looking up from their work until
-/// others have to wait for them.
+/// Threads of the query runtime for each core. Queries compute for long without yielding, so with one thread for each core
+/// a few heavy queries would block all others.
 const QUERIES_AT_ONCE: usize = 5;
 
 pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
@@ -41,7 +41,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
         ..IngestLimits::default()
     };
     let has = |role| args.roles.contains(&role);
-    // the addresses first: a lake is not made for a server that can't start
+    // addresses first: no lake is created for a server that can't start
     let mut listeners = vec![("http", listen("http", args.http).await?)];
     if has(Role::Ingest) {
         for (name, wanted, port) in [("otlp-http", args.otlp_http, 4318), ("otlp-grpc", args.otlp_grpc, 4317)]
@@ -74,7 +74,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     let queries = has(Role::Query).then(|| args.queries.limits(args.lake.memory));
     let server =
         Server::start(lake, listeners, has(Role::Ingest).then_some(limits), queries, upkeep, security)?;
-    // who reads the next lines may ask to stop at once
+    // before the lines are printed: whoever reads them may send a signal at once
     let stop = stopped();
     for line in server.addresses() {
         note!("listening {line}");
@@ -82,7 +82,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     server.run(stop).await
 }
 
-/// Whether a linked crate has routes for the address of that name.
+/// Whether a plug-in has routes for the address of that name.
 fn is_served(assembly: &Assembly, listener: &str) -> bool {
     let ingestion =
         assembly.extensions::<Routes<IngestionService>>().map(|(routes, _)| routes.listener_names());
@@ -90,8 +90,8 @@ fn is_served(assembly: &Assembly, listener: &str) -> bool {
     ingestion.chain(queries).any(|names| names.contains(&listener))
 }
 
-/// Binds an address of a protocol that a crate brings along. The usual one, if nobody asked for another, may be
-/// taken: by another lake's server, or by a collector.
+/// Binds the address of a plug-in's protocol. It is no error if the default address is taken, by another server or by a
+/// collector.
 async fn listen_too(name: &'static str, wanted: Option<ListenAt>, port: u16) -> Result<Option<TcpListener>> {
     if !is_served(&crate::linked::assembly()?, name) {
         if matches!(wanted, Some(ListenAt::Address(_))) {
@@ -121,21 +121,21 @@ pub(crate) async fn listen(name: &str, address: SocketAddr) -> Result<TcpListene
     })
 }
 
-/// A server that listens.
+/// A server with bound addresses.
 pub(crate) struct Server {
     pub(crate) lake: Lake,
     /// By the name of the address.
     listeners: Vec<(&'static str, TcpListener, Router)>,
-    /// Where queries run.
+    /// The runtime of queries.
     query_threads: Option<Threads>,
-    /// What background work is to be done, if any.
+    /// The background work, if there is any.
     upkeep: Option<MaintenanceConfig>,
     security: Security,
 }
 
 impl Server {
-    /// Takes requests if there are limits for them, and works in the background if it is said how. The listener
-    /// `http` also answers what is asked of the server itself.
+    /// Sets up a server. It ingests if there are limits for that, and does background work if it is configured. The listener
+    /// `http` also serves the routes about the server itself.
     pub(crate) fn start(
         lake: Lake,
         listeners: Vec<(&'static str, TcpListener)>,
@@ -192,7 +192,7 @@ impl Server {
         Ok(Self { lake, listeners, query_threads, upkeep, security })
     }
 
-    /// The addresses that were really bound, each behind its name.
+    /// The bound addresses with their names.
     pub(crate) fn addresses(&self) -> Vec<String> {
         let bound = self.listeners.iter().filter_map(|(name, listener, _)| {
             let address = listener.local_addr().ok()?;
@@ -201,11 +201,11 @@ impl Server {
         bound.collect()
     }
 
-    /// Serves until `stop` is done, then lets requests under way come to their end.
+    /// Serves until `stop` is done, then finishes the requests under way.
     pub(crate) async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
         let (stopping, stopped) = tokio::sync::watch::channel(false);
         let asked_to_stop = |mut stopped: tokio::sync::watch::Receiver<bool>| async move {
-            // a sender that is gone is as good as one that says so
+            // a dropped sender means stop, too
             let _ = stopped.wait_for(|is_stopping| *is_stopping).await;
         };
         let mut serving = tokio::task::JoinSet::new();
@@ -247,7 +247,7 @@ impl Server {
     }
 }
 
-/// Background work, on threads of its own: requests are not to wait behind it.
+/// Background work, on a runtime of its own, so that requests don't wait behind it.
 struct Background {
     threads: Threads,
     work: tokio::task::JoinHandle<()>,
@@ -260,7 +260,7 @@ impl Background {
         Ok(Self { threads, work })
     }
 
-    /// What is not published yet is made again some other time.
+    /// Aborts the work. What is not published yet is made again later.
     async fn stop(self) {
         self.work.abort();
         let _ = self.work.await;
@@ -268,7 +268,7 @@ impl Background {
     }
 }
 
-/// Done when the process is asked to stop. Listens from now on, whenever it is polled.
+/// Done when the process gets a signal to stop. Signals are caught from this call on, not from the first poll.
 pub(crate) fn stopped() -> impl Future<Output = ()> + Send + 'static {
     #[cfg(unix)]
     let signals = {
@@ -288,7 +288,8 @@ pub(crate) fn stopped() -> impl Future<Output = ()> + Send + 'static {
     }
 }
 
-/// What everybody may ask: `/`: what this is. `/health`: the process lives. `/ready`: database and objects answer.
+/// Routes without rights: `/` says what this is, `/health` that the process is alive, `/ready` that database and object store
+/// respond.
 fn probes(lake: Arc<LakeConnection>) -> Router {
     let readiness = Arc::new(Readiness { lake, last_success: Mutex::new(None) });
     Router::new()
@@ -330,7 +331,7 @@ impl Readiness {
                 *self.last_success.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
                 StatusCode::OK.into_response()
             }
-            // what is behind the server is not for everybody to know
+            // the error may tell about the backends, which is not for everybody
             Ok(Err(e)) => {
                 tracing::warn!("not ready: {e}");
                 (StatusCode::SERVICE_UNAVAILABLE, "the lake can't be used\n").into_response()

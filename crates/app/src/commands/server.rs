@@ -11,7 +11,7 @@ pub(crate) async fn connect(url: &str, args: &ServerArgs) -> Result<Client> {
         None => None,
     };
     let options = ClientOptions {
-        // an empty variable is an unset one
+        // an empty variable counts as unset
         api_key: args.api_key.clone().filter(|key| !key.is_empty()),
         ca_certificate,
         client_type: "cli".to_owned(),

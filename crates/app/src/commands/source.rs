@@ -1,4 +1,4 @@
-//! Where answers come from: a lake in this process, or a server.
+//! The source of answers: a lake in this process, or a server.
 
 use super::lake::open_existing;
 use super::query::warn_of_faults;
@@ -16,7 +16,7 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use std::sync::Arc;
 
-/// What is asked.
+/// The source.
 #[derive(Debug)]
 pub(crate) enum Source {
     /// A lake in this process.
@@ -26,18 +26,18 @@ pub(crate) enum Source {
     Server(Box<Client>),
 }
 
-/// An answer on its way.
+/// An answer.
 pub(crate) struct Rows {
     /// The columns.
     pub(crate) schema: SchemaRef,
-    /// The rows. Dropping it ends the query.
+    /// The rows. Dropping the stream cancels the query.
     pub(crate) batches: BoxStream<'static, Result<RecordBatch>>,
-    /// What the query did, if that is known here; complete when the last row has been taken.
+    /// What the query did, if the lake is in this process. Complete after the last row.
     report: Option<Arc<QueryReport>>,
 }
 
 impl Rows {
-    /// Says on stderr what is missing from an answer whose last row has been taken. A server has it in its log.
+    /// Tells on stderr what is missing from an answer. To be called after the last row. A server logs it itself.
     pub(crate) fn warn(&self) {
         if let Some(report) = &self.report {
             warn_of_faults(report);
@@ -46,7 +46,7 @@ impl Rows {
 }
 
 impl Source {
-    /// Opens the lake that is there, or connects to the server.
+    /// Opens the existing lake, or connects to the server.
     pub(crate) async fn open(args: &SourceArgs) -> Result<Self> {
         #[cfg(feature = "cli-client")]
         if let Some(url) = &args.server.url {
@@ -55,7 +55,7 @@ impl Source {
         open_existing(&args.lake).await.map(Self::Lake)
     }
 
-    /// Begins to answer a query about events in `range`.
+    /// Starts a query about events in `range`.
     pub(crate) async fn query(&self, sql: &str, range: TimeRange) -> Result<Rows> {
         match self {
             Self::Lake(lake) => {
@@ -81,7 +81,7 @@ impl Source {
         self.query(sql, TimeRange::ALL).await?.batches.try_collect().await
     }
 
-    /// The end: answers are written, and what was much work is kept for the next time.
+    /// Closes the source after the last answer: what was much work to compute is stored for the next time.
     pub(crate) async fn close(self) {
         match self {
             Self::Lake(lake) => {

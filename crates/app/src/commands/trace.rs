@@ -16,16 +16,16 @@ pub(crate) async fn trace(args: TraceArgs) -> Result<()> {
     let range = range(&args.range)?;
     let source = Source::open(&args.source).await?;
     let said = match &source {
-        Source::Lake(lake) => of_lake(lake, range, &args).await,
+        Source::Lake(lake) => from_lake(lake, range, &args).await,
         #[cfg(feature = "cli-client")]
-        Source::Server(_) => of_server(&source, range, &args).await,
+        Source::Server(_) => from_server(&source, range, &args).await,
     };
     source.close().await;
     note!("{}: {}; open it at https://ui.perfetto.dev", args.output.display(), said?);
     Ok(())
 }
 
-/// On a terminal only; elsewhere it draws nothing.
+/// A progress bar. Draws nothing without a terminal.
 fn progress() -> Result<ProgressBar> {
     let style = ProgressStyle::with_template("{spinner} {bytes} written, {elapsed}")?;
     Ok(ProgressBar::no_length().with_style(style))
@@ -37,14 +37,14 @@ fn write(file: &mut NewFile, piece: &[u8], bar: &ProgressBar, args: &TraceArgs) 
     file.writer().write_all(piece).with_context(failed)
 }
 
-/// Returns what is in the trace.
-async fn of_lake(lake: &Lake, range: TimeRange, args: &TraceArgs) -> Result<String> {
+/// Writes the trace from a lake in this process. Returns a summary.
+async fn from_lake(lake: &Lake, range: TimeRange, args: &TraceArgs) -> Result<String> {
     let context = lake.context(range);
     let mut file = NewFile::create(&args.output)?;
     let bar = progress()?;
     let (out, pieces) = mpsc::channel::<Vec<u8>>(4);
     let write = async {
-        // goes with this: who reads must not wait for who has failed to write
+        // aborted when this future is dropped: the reader must not wait for a writer that failed
         let mut pieces = pieces;
         while let Some(piece) = pieces.recv().await {
             write(&mut file, &piece, &bar, args)?;
@@ -70,9 +70,9 @@ async fn of_lake(lake: &Lake, range: TimeRange, args: &TraceArgs) -> Result<Stri
     ))
 }
 
-/// The same by SQL. Returns what is in the trace, as far as that is known here.
+/// Writes the trace from a server, by SQL. Returns a summary, as far as it is known here.
 #[cfg(feature = "cli-client")]
-async fn of_server(source: &Source, range: TimeRange, args: &TraceArgs) -> Result<String> {
+async fn from_server(source: &Source, range: TimeRange, args: &TraceArgs) -> Result<String> {
     use belvedere_model::time::to_rfc3339;
     use futures::TryStreamExt;
 
@@ -102,7 +102,7 @@ async fn of_server(source: &Source, range: TimeRange, args: &TraceArgs) -> Resul
     Ok(HumanBytes(bytes).to_string())
 }
 
-/// The pieces of a trace in a batch, each behind its number.
+/// The chunks of a trace in a batch, each with its number.
 #[cfg(feature = "cli-client")]
 fn chunks(batch: &arrow::array::RecordBatch) -> Result<Vec<(i32, &[u8])>> {
     use arrow::array::AsArray;
@@ -115,7 +115,7 @@ fn chunks(batch: &arrow::array::RecordBatch) -> Result<Vec<(i32, &[u8])>> {
     Ok((0..ids.len()).map(|i| (ids.value(i), pieces.value(i))).collect())
 }
 
-/// The range that is asked for; where it is open, it ends with the process.
+/// The requested range; open ends are those of the process.
 #[cfg(feature = "cli-client")]
 async fn bounds(source: &Source, range: TimeRange, args: &TraceArgs) -> Result<(i64, i64)> {
     use arrow::array::{Array, AsArray};
@@ -133,6 +133,6 @@ async fn bounds(source: &Source, range: TimeRange, args: &TraceArgs) -> Result<(
         let column = rows.first()?.column_by_name(name)?.as_primitive_opt::<TimestampNanosecondType>()?;
         (column.len() == 1 && column.is_valid(0)).then(|| column.value(0))
     };
-    // of a process without blocks nothing is known, and what is said of it is the function's business
+    // nothing is known of a process without blocks: the SQL function reports that
     Ok((range.begin.or_else(|| time("first")).unwrap_or(0), range.end.or_else(|| time("last")).unwrap_or(0)))
 }

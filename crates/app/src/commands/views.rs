@@ -22,7 +22,7 @@ pub(crate) async fn views(args: ViewsArgs) -> Result<()> {
     outcome
 }
 
-/// The server, or the lake, which may have views of its own; without one the views of this binary.
+/// The view sets of the server or the lake, which may have user-defined ones; without either those of this binary.
 async fn source(args: &ViewsArgs) -> Result<Source> {
     #[cfg(feature = "cli-client")]
     if args.source.server.url.is_some() {
@@ -51,7 +51,7 @@ async fn list(source: &Source) -> Result<()> {
     writer.map_or(Ok(()), RowWriter::finish)
 }
 
-/// What is listed, as people read it.
+/// The list as text.
 fn shown(batch: &RecordBatch) -> Result<RecordBatch> {
     let texts = |name: &str| -> Result<&StringArray> {
         let column = batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());

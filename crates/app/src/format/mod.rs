@@ -1,4 +1,4 @@
-//! How rows are written: tables here, what other programs read as core writes it for everybody.
+//! Output formats of rows: tables here, the others by core.
 
 mod table;
 
@@ -27,8 +27,8 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// The format that the extension of a file's name stands for.
-    pub(crate) fn of_file(path: &Path) -> Option<Self> {
+    /// The format of a file, by its extension.
+    pub(crate) fn from_extension(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()? {
             "json" => Some(Self::Json),
             "ndjson" | "jsonl" => Some(Self::Ndjson),
@@ -39,13 +39,13 @@ impl Format {
         }
     }
 
-    /// Whether it is no use on a terminal.
+    /// Whether it must not be written to a terminal.
     pub(crate) fn is_binary(self) -> bool {
         matches!(self, Self::Arrow | Self::Parquet)
     }
 }
 
-/// Writes the rows of one answer, as they come, in bounded memory.
+/// Writes the rows of an answer as they come, in bounded memory.
 #[allow(clippy::large_enum_variant, reason = "there is one for each answer")]
 pub(crate) enum RowWriter<W: Write + Send> {
     Table(table::TableWriter<W>),

@@ -9,8 +9,8 @@ use belvedere_core::query::formats::{TIME_FORMAT, readable, readable_schema};
 use std::io::Write;
 use std::sync::Arc;
 
-/// Rows of one table: a longer answer becomes several, so that widths can be told without reading all of it. However the
-/// rows come, the tables are the same.
+/// Rows of one table. A longer answer becomes several tables, so that widths are known without reading all of it. The
+/// tables don't depend on the batches in which rows come.
 const TABLE_ROWS: usize = 1000;
 /// Characters of a text in a table.
 const CELL: usize = 200;
@@ -64,8 +64,7 @@ impl<W: Write> TableWriter<W> {
     }
 }
 
-/// Texts as they fit into the cells of a table: on one line, and cut when they are long. The other formats
-/// have them whole.
+/// Texts as cells of a table: on one line, and cut if they are long. Other formats have whole texts.
 fn in_cells(batch: &RecordBatch) -> Result<RecordBatch> {
     let columns = batch.columns().iter().map(|column| -> ArrayRef {
         match column.as_string_opt::<i32>() {

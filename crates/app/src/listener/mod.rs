@@ -1,29 +1,29 @@
-//! Connections: how they are taken, encrypted, bounded and brought to their end.
+//! Connections: accepted, encrypted, limited and closed.
 //!
-//! Invariant: who connects and then does nothing, or does it slowly, loses the connection: before TLS, before the
-//! first request, amid a head, and between requests. So does who takes nothing of an answer. Bodies of requests have
-//! time limits of their own, where they are read.
 //! HTTP/2 is told from HTTP/1 by its first bytes, with and without TLS.
+//!
+//! Invariant: a client that does nothing, or does it too slowly, loses its connection: before TLS, before the first
+//! request, in the middle of a head, and between requests. So does a client that does not read a response. Bodies of
+//! requests have time limits where they are read.
 
-mod answers;
-mod opening;
-mod stalling;
+mod first_byte_timeout;
+mod response_watch;
 #[cfg(test)]
 mod tests;
+mod write_timeout;
 
-use answers::Answers;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
+use first_byte_timeout::FirstByteTimeout;
 use futures::TryFutureExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use opening::Opening;
-use stalling::Stalling;
+use response_watch::ResponseWatch;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -33,16 +33,17 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt;
+use write_timeout::WriteTimeout;
 
-/// How long nobody is taken after the operating system refused: it has no file handles left, mostly.
-const PAUSE: Duration = Duration::from_millis(500);
+/// Pause after the operating system failed to accept a connection, mostly because the process has no file handles left.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// What answers TLS handshakes.
+/// The acceptor of TLS connections.
 #[derive(Clone)]
 pub(crate) struct Tls {
     #[cfg(feature = "tls")]
     acceptor: tokio_rustls::TlsAcceptor,
-    /// Without the feature there is none.
+    /// Without the feature the type has no value.
     #[cfg(not(feature = "tls"))]
     never: std::convert::Infallible,
 }
@@ -60,25 +61,26 @@ impl From<tokio_rustls::TlsAcceptor> for Tls {
     }
 }
 
-/// What connections to one address may take.
+/// Limits on the connections to one address.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionLimits {
-    /// Connections at once; more wait to be taken.
+    /// Open connections. Further ones wait in the operating system's queue.
     pub(crate) connections: usize,
     /// How long a TLS handshake may take.
     #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "there are no handshakes"))]
     pub(crate) handshake: Duration,
-    /// How long the head of a request may take, from when it could have begun: so, how long a connection may idle.
+    /// How long the head of a request may take, counted from the end of the request before: so, how long a connection may
+    /// be idle.
     pub(crate) head: Duration,
-    /// How often it is asked whether the other end of an HTTP/2 connection is there …
+    /// How often an HTTP/2 connection is pinged …
     pub(crate) ping: Duration,
-    /// … and how long its answer may take.
+    /// … and how long the answer may take.
     pub(crate) pong: Duration,
-    /// Requests at once on an HTTP/2 connection.
+    /// Concurrent requests on an HTTP/2 connection.
     pub(crate) streams: u32,
-    /// Bytes of a request's head.
+    /// Size of the head of a request.
     pub(crate) head_bytes: u32,
-    /// How long an answer waits for somebody who takes nothing of it.
+    /// How long a response may make no progress because the client does not read.
     pub(crate) answer: Duration,
 }
 
@@ -92,7 +94,7 @@ impl Default for ConnectionLimits {
             pong: Duration::from_secs(20),
             streams: 256,
             head_bytes: 64 << 10,
-            // somebody may be reading in a pager
+            // somebody may be reading the answer in a pager
             answer: Duration::from_secs(300),
         }
     }
@@ -117,7 +119,7 @@ impl ConnectionLimits {
     }
 }
 
-/// Serves until `stop` is done, then lets requests under way come to their end.
+/// Serves until `stop` is done, then finishes the requests under way.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -148,13 +150,13 @@ pub(crate) async fn serve(
                     drop(permit);
                 });
             }
-            // they were gone before we came
-            Err(e) if is_about_the_other_end(&e) => {}
+            // the client was gone before we accepted it
+            Err(e) if is_client_error(&e) => {}
             Err(e) => {
                 tracing::error!("connections can't be accepted for now: {e}");
                 tokio::select! {
                     () = &mut stop => break,
-                    () = tokio::time::sleep(PAUSE) => {}
+                    () = tokio::time::sleep(ACCEPT_RETRY_DELAY) => {}
                 }
             }
         }
@@ -164,7 +166,7 @@ pub(crate) async fn serve(
     graceful.shutdown().await;
 }
 
-fn is_about_the_other_end(error: &std::io::Error) -> bool {
+fn is_client_error(error: &std::io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::ConnectionRefused | ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset
@@ -186,9 +188,9 @@ impl Server {
         watcher: Watcher,
         is_closing: watch::Receiver<bool>,
     ) {
-        // answers are written at once, there is nothing to wait for
+        // answers are written in large pieces: Nagle's algorithm would only delay them
         let _ = stream.set_nodelay(true);
-        let stream = Stalling::new(stream, self.limits.answer);
+        let stream = WriteTimeout::new(stream, self.limits.answer);
         match &self.tls {
             None => self.requests(stream, peer, watcher).await,
             #[cfg(feature = "tls")]
@@ -208,14 +210,14 @@ impl Server {
     async fn handshake(
         &self,
         tls: &Tls,
-        stream: Stalling<TcpStream>,
+        stream: WriteTimeout<TcpStream>,
         peer: SocketAddr,
         mut is_closing: watch::Receiver<bool>,
-    ) -> Option<tokio_rustls::server::TlsStream<Stalling<TcpStream>>> {
+    ) -> Option<tokio_rustls::server::TlsStream<WriteTimeout<TcpStream>>> {
         let handshake = tokio::time::timeout(self.limits.handshake, tls.acceptor.accept(stream));
         let outcome = tokio::select! {
             outcome = handshake => outcome,
-            // nothing was asked yet that would be worth waiting for
+            // no request to finish yet
             _ = is_closing.wait_for(|is_closing| *is_closing) => return None,
         };
         match outcome {
@@ -236,15 +238,15 @@ impl Server {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let router = self.router.clone();
-        let answers = Arc::new(Answers::default());
-        let watching = answers.clone();
+        let watch = Arc::new(ResponseWatch::default());
+        let watching = watch.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
-            let answers = watching.clone();
+            let watch = watching.clone();
             let answer = router.clone().oneshot(request.map(Body::new));
-            answer.map_ok(move |answer| answer.map(|body| answers.watch(body)))
+            answer.map_ok(move |answer| answer.map(|body| watch.watch(body)))
         });
-        let io = TokioIo::new(Opening::new(stream, self.limits.head));
+        let io = TokioIo::new(FirstByteTimeout::new(stream, self.limits.head));
         tokio::select! {
             served = watcher.watch(self.builder.serve_connection(io, service)) => {
                 if let Err(e) = served {

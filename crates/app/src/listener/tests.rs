@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 const SHORT: Duration = Duration::from_millis(200);
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 struct Running {
     address: SocketAddr,
@@ -65,7 +65,7 @@ impl Running {
 async fn rest(mut stream: TcpStream) -> String {
     let mut bytes = Vec::new();
     // a connection that is reset is closed too
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("the connection stays open");
+    let _ = timeout(TIMEOUT, stream.read_to_end(&mut bytes)).await.expect("the connection stays open");
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
@@ -88,7 +88,7 @@ async fn who_says_nothing_or_stops_amid_a_head_loses_the_connection() {
         assert!(!answer.contains("200"), "{answer}");
     }
     // the preface of HTTP/2 and nothing behind it: pings stay without an answer
-    rest(server.connect(opening::PREFACE).await).await;
+    rest(server.connect(first_byte_timeout::PREFACE).await).await;
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn a_head_that_comes_drop_by_drop_does_not_get_more_time() {
             sleep(SHORT / 10).await;
         }
     };
-    timeout(PATIENCE, dripping).await.expect("the connection stays open");
+    timeout(TIMEOUT, dripping).await.expect("the connection stays open");
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn an_answer_of_which_nothing_is_taken_ends() {
     let (router, mut dropped) = endless();
     let server = start_router(router, ConnectionLimits { answer: SHORT, ..Default::default() }, None).await;
     let unread = server.connect(b"GET /endless HTTP/1.1\r\nhost: a\r\n\r\n").await;
-    assert!(timeout(PATIENCE, dropped.recv()).await.expect("the answer waits").is_none());
+    assert!(timeout(TIMEOUT, dropped.recv()).await.expect("the answer waits").is_none());
     drop(unread);
 }
 
@@ -141,7 +141,7 @@ async fn an_answer_of_which_nothing_is_taken_ends() {
 fn request_with_window(path: &str, window: u16) -> Vec<u8> {
     let [high, low] = window.to_be_bytes();
     let settings = [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, high, low];
-    [opening::PREFACE, &settings, &request_2(path, 1)].concat()
+    [first_byte_timeout::PREFACE, &settings, &request_2(path, 1)].concat()
 }
 
 /// A request of HTTP/2.
@@ -165,7 +165,7 @@ async fn an_answer_that_waits_for_a_window_of_http_2_costs_the_connection() {
         let (router, mut dropped) = endless();
         let server = start_router(router, limits.clone(), None).await;
         let connection = server.connect(&request_with_window("/endless", window)).await;
-        assert!(timeout(PATIENCE, dropped.recv()).await.expect("the answer waits").is_none());
+        assert!(timeout(TIMEOUT, dropped.recv()).await.expect("the answer waits").is_none());
         rest(connection).await;
     }
 }
@@ -174,7 +174,7 @@ async fn an_answer_that_waits_for_a_window_of_http_2_costs_the_connection() {
 async fn take_marks(stream: &mut TcpStream, count: usize) {
     let (mut taken, mut bytes) = (0, [0; 1 << 10]);
     while taken < count {
-        let length = timeout(PATIENCE, stream.read(&mut bytes)).await.expect("no answer").unwrap();
+        let length = timeout(TIMEOUT, stream.read(&mut bytes)).await.expect("no answer").unwrap();
         assert_ne!(length, 0, "the connection ended");
         taken += bytes[..length].iter().filter(|byte| **byte == b'#').count();
     }
@@ -232,7 +232,7 @@ async fn what_is_under_way_comes_to_its_end_and_what_idles_does_not_delay_the_st
     idle.read_exact(&mut [0; 12]).await.unwrap();
     sleep(SHORT / 2).await;
     server.stop.send(()).unwrap();
-    let (answer, served) = tokio::join!(rest(slow), timeout(PATIENCE, server.serving));
+    let (answer, served) = tokio::join!(rest(slow), timeout(TIMEOUT, server.serving));
     assert!(answer.ends_with("done"), "{answer}");
     served.unwrap().unwrap();
     assert!(TcpStream::connect(server.address).await.is_err());
@@ -259,6 +259,6 @@ async fn who_does_not_shake_hands_loses_the_connection_and_delays_no_stop() {
     let silent = server.connect(b"").await;
     sleep(SHORT / 2).await;
     server.stop.send(()).unwrap();
-    timeout(PATIENCE, server.serving).await.unwrap().unwrap();
+    timeout(TIMEOUT, server.serving).await.unwrap().unwrap();
     drop(silent);
 }

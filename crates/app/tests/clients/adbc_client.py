@@ -173,8 +173,8 @@ def the_server_tells_what_it_is(subject):
 def tables(objects):
     """The tables of the objects of a lake, by name."""
     found = {}
-    for catalogue in objects.read_all().to_pylist():
-        for schema in catalogue["catalog_db_schemas"] or []:
+    for catalog in objects.read_all().to_pylist():
+        for schema in catalog["catalog_db_schemas"] or []:
             for table in schema["db_schema_tables"] or []:
                 found[table["table_name"]] = table
     return found
@@ -183,10 +183,10 @@ def tables(objects):
 @check
 def tables_and_their_columns_are_listed(subject):
     with subject.connect() as connection:
-        catalogues = connection.adbc_get_objects(depth="catalogs").read_all()
-        assert catalogues.num_rows > 0, "there is no catalogue"
+        catalogs = connection.adbc_get_objects(depth="catalogs").read_all()
+        assert catalogs.num_rows > 0, "there is no catalog"
         schemas = connection.adbc_get_objects(depth="db_schemas").read_all().to_pylist()
-        assert any(catalogue["catalog_db_schemas"] for catalogue in schemas), "there is no schema"
+        assert any(catalog["catalog_db_schemas"] for catalog in schemas), "there is no schema"
         found = tables(connection.adbc_get_objects(depth="tables"))
         assert VIEWS <= set(found), sorted(found)
         kinds = {table["table_type"] for table in found.values()}

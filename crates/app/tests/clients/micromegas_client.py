@@ -1,8 +1,8 @@
 """Every method of the published Python client (PyPI micromegas), against a server that has a recording.
 
-    python micromegas_client.py grpc://ADDRESS RECORDING.truth.json [--key KEY] [--catalogue FILE]
+    python micromegas_client.py grpc://ADDRESS RECORDING.truth.json [--key KEY] [--catalog FILE]
 
-The key is one that administers. With the SQLite file of the lake's catalogue a partition is made to look as if another
+The key is one that administers. With the SQLite file of the lake's catalog a partition is made to look as if another
 version had written it.
 """
 
@@ -39,7 +39,7 @@ class Subject:
     def __init__(self, arguments):
         self.uri = arguments.uri
         self.key = arguments.key
-        self.catalogue = arguments.catalogue
+        self.catalog = arguments.catalog
         self.truth_path = arguments.truth
         self.process = json.loads(pathlib.Path(arguments.truth).read_text(encoding="utf-8"))["processes"][0]
         self.id = self.process["process"]["process_id"]
@@ -216,15 +216,15 @@ def partitions_of_another_schema_are_listed_and_retired(subject):
     listed = micromegas.admin.list_incompatible_partitions(client)
     same((list(listed.columns), len(listed)), (columns, 0))
     same(len(micromegas.admin.retire_incompatible_partitions(client, "log_entries")), 0)
-    if subject.catalogue is None:
-        return "no catalogue was named"
+    if subject.catalog is None:
+        return "no catalog was named"
     before = subject.logs()
     said(lambda: client.materialize_partitions("log_entries", *EVER, SECONDS_OF_EVER))
-    with contextlib.closing(sqlite3.connect(subject.catalogue, timeout=30)) as catalogue, catalogue:
-        rows = catalogue.execute("SELECT partition_id, schema_hash FROM partitions WHERE view_set = 'log_entries'").fetchall()
+    with contextlib.closing(sqlite3.connect(subject.catalog, timeout=30)) as catalog, catalog:
+        rows = catalog.execute("SELECT partition_id, schema_hash FROM partitions WHERE view_set = 'log_entries'").fetchall()
         for partition, schema_hash in rows:
             other = schema_hash[:-1] + bytes([schema_hash[-1] ^ 1])
-            catalogue.execute("UPDATE partitions SET schema_hash = ? WHERE partition_id = ?", (other, partition))
+            catalog.execute("UPDATE partitions SET schema_hash = ? WHERE partition_id = ?", (other, partition))
     assert rows, "no partition was made"
     listed = micromegas.admin.list_incompatible_partitions(client, "log_entries")
     same(len(listed), len(rows))
@@ -355,5 +355,5 @@ if __name__ == "__main__":
     parser.add_argument("uri")
     parser.add_argument("truth")
     parser.add_argument("--key")
-    parser.add_argument("--catalogue")
+    parser.add_argument("--catalog")
     run(Subject(parser.parse_args()))

@@ -29,7 +29,7 @@ fn check(script: &str) {
         key.into(),
     ];
     if script == "micromegas_client.py" {
-        arguments.extend(["--catalogue".into(), place.directory.path().join("catalog.sqlite").into()]);
+        arguments.extend(["--catalog".into(), place.directory.path().join("catalog.sqlite").into()]);
     }
     let output = Command::new(python).args(&arguments).output().unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -97,7 +97,7 @@ fn a_power_cut_that_takes_the_catalogue_back_in_time_loses_nothing() {
     assert_eq!(block_ids(&place), expected);
     assert_eq!(place.number("SELECT count(*) FROM log_entries"), rows);
 
-    // and even a catalogue that is lost as a whole is made again from the records
+    // and even a catalog that is lost as a whole is made again from the records
     for (name, _) in catalog_files(directory) {
         std::fs::remove_file(directory.join(name)).unwrap();
     }

@@ -169,14 +169,13 @@ fn check_spans(place: &Place, service: &str, truth: &Value) {
         ] {
             assert_eq!(row[column], span[field], "{column} of {span}");
         }
-        match span["start"].is_i64() {
-            true => assert_eq!((&row["s"], &row["e"]), (&span["start"], &span["end"]), "{span}"),
-            false => {
-                // another language's clock counts milliseconds
-                let near =
-                    |ns: &Value, ms: &Value| (ns.as_f64().unwrap() / 1e6 - ms.as_f64().unwrap()).abs() < 0.01;
-                assert!(near(&row["s"], &span["start_ms"]) && near(&row["e"], &span["end_ms"]), "{span}");
-            }
+        if span["start"].is_i64() {
+            assert_eq!((&row["s"], &row["e"]), (&span["start"], &span["end"]), "{span}");
+        } else {
+            // another language's clock counts milliseconds
+            let near =
+                |ns: &Value, ms: &Value| (ns.as_f64().unwrap() / 1e6 - ms.as_f64().unwrap()).abs() < 0.01;
+            assert!(near(&row["s"], &span["start_ms"]) && near(&row["e"], &span["end_ms"]), "{span}");
         }
         let properties = own(&json_of(row, "properties"));
         assert!(is_same(&properties, &span["attributes"]), "{properties} {span}");
@@ -221,11 +220,10 @@ fn check_logs(place: &Place, service: &str, truth: &Value) {
     assert_eq!(levels, expected, "{service}");
     for log in truth["log_list"].as_array().unwrap() {
         let is_it = |row: &&Value| {
-            let time = match log["time"].is_i64() {
-                true => row["time"] == log["time"],
-                false => {
-                    (row["time"].as_f64().unwrap() / 1e6 - log["time_ms"].as_f64().unwrap()).abs() < 0.01
-                }
+            let time = if log["time"].is_i64() {
+                row["time"] == log["time"]
+            } else {
+                (row["time"].as_f64().unwrap() / 1e6 - log["time_ms"].as_f64().unwrap()).abs() < 0.01
             };
             let msg = row["msg"].as_str().unwrap();
             let body = match &log["body"] {

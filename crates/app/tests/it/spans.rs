@@ -52,10 +52,10 @@ async fn rows(lake: &Lake, sql: &str) -> Vec<Vec<String>> {
     for batch in batches {
         let texts: Vec<_> = batch.columns().iter().map(|c| cast(c, &DataType::Utf8).unwrap()).collect();
         for row in 0..batch.num_rows() {
-            let texts = texts.iter().map(|t| t.as_string::<i32>()).map(|t| match t.is_valid(row) {
-                true => t.value(row).to_owned(),
-                false => "NULL".to_owned(),
-            });
+            let texts = texts
+                .iter()
+                .map(|t| t.as_string::<i32>())
+                .map(|t| if t.is_valid(row) { t.value(row).to_owned() } else { "NULL".to_owned() });
             rows.push(texts.collect());
         }
     }

@@ -1,4 +1,4 @@
-//! SQL behaviour, in files that can be completed automatically: `tests/sql/*.slt`, asked of a lake with the
+//! SQL behavior, in files that can be completed automatically: `tests/sql/*.slt`, asked of a lake with the
 //! smallest recording, in this process and over FlightSQL. `BELVEDERE_COMPLETE_SQL=1 cargo test` writes the answers.
 
 use arrow::array::RecordBatch;
@@ -88,12 +88,15 @@ async fn files() -> Vec<(PathBuf, Lake)> {
     let native = lake().await;
     let mut found = Vec::new();
     for file in files {
-        let lake = match file.ends_with("otel.slt") {
+        let lake = if file.ends_with("otel.slt") {
             #[cfg(all(feature = "otel", feature = "log", feature = "metrics"))]
-            true => crate::otel::lake().await,
+            {
+                crate::otel::lake().await
+            }
             #[cfg(not(all(feature = "otel", feature = "log", feature = "metrics")))]
-            true => continue,
-            false => native.clone(),
+            continue;
+        } else {
+            native.clone()
         };
         found.push((file, lake));
     }

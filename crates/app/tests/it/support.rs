@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 /// The binary under test.
 pub const BELVEDERE: &str = env!("CARGO_BIN_EXE_belvedere");
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A file of the repository's test data.
 pub fn testdata(name: &str) -> PathBuf {
@@ -102,10 +102,7 @@ impl Place {
     #[cfg(feature = "otel")]
     pub fn serve_at_usual_addresses(&self) -> Server {
         let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
-        match is_free(4317) && is_free(4318) {
-            true => self.serve_exactly(&[]),
-            false => self.serve(&[]),
-        }
+        if is_free(4317) && is_free(4318) { self.serve_exactly(&[]) } else { self.serve(&[]) }
     }
 
     fn serve_exactly(&self, flags: &[&str]) -> Server {
@@ -139,7 +136,7 @@ impl Place {
         }
         let mut addresses = HashMap::new();
         while let Some(missing) = wanted.iter().find(|name| !addresses.contains_key(**name)) {
-            let heard = listening.recv_timeout(PATIENCE);
+            let heard = listening.recv_timeout(TIMEOUT);
             let (name, address) = heard.unwrap_or_else(|_| panic!("the server does not listen {missing}"));
             addresses.insert(name, address);
         }
@@ -216,7 +213,7 @@ impl Server {
     /// The same to another of its addresses.
     pub fn connect_to(address: &str) -> Connection {
         let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
         stream.set_nodelay(true).unwrap();
         Connection(BufReader::new(stream))
     }
@@ -388,12 +385,13 @@ pub fn with_fresh_ids(requests: &[Request]) -> Vec<Request> {
             wire::encode_stream(&stream).unwrap()
         } else {
             let block = wire::decode_block(request.body.clone().into()).unwrap();
-            let parts = wire::split_payload(&block.body[block.payload.clone()]).unwrap();
+            let payload = block.payload();
+            let parts = wire::split_payload(&payload).unwrap();
             let mut info = block.info.clone();
             info.process_id = fresh(info.process_id);
             info.stream_id = fresh(info.stream_id);
             info.block_id = fresh(info.block_id);
-            wire::encode_block(info, &parts).body.to_vec()
+            wire::encode_block(info, &parts).body().to_vec()
         };
         renamed.push(Request { body, ..request.clone() });
     }

@@ -9,6 +9,7 @@ use crate::partitions::{BuildStats, Expired, PartitionBuilder, Retention};
 use crate::scan::Instance;
 use anyhow::Result;
 use belvedere_lake::BlockSummary;
+use belvedere_lake::with_causes;
 use belvedere_model::SeqRange;
 use belvedere_model::time::SECOND;
 use futures::{StreamExt, stream};

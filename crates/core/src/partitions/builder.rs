@@ -199,12 +199,7 @@ impl PartitionBuilder {
     pub(crate) async fn publish(&self, new: &NewPartition, replaced: &[i64]) -> Result<bool> {
         let connection = self.scan.connection();
         if self.catalog().publish(new, replaced, self.expiry()).await? {
-            let metrics = connection.metrics();
-            metrics.partitions_made.get_or_create(&[("view_set", new.view_set.clone())]).inc();
-            metrics
-                .partition_rows
-                .get_or_create(&[("view_set", new.view_set.clone())])
-                .inc_by(new.row_count as u64);
+            metrics(connection).partition_made(&new.view_set, new.row_count as u64);
             tracing::debug!(
                 view_set = new.view_set,
                 instance = new.instance,
@@ -262,13 +257,9 @@ impl PartitionBuilder {
         for (block, error) in &rows.faults {
             note_fault(connection, instance.view_set.name, block, error).await;
         }
-        let blocks = connection
-            .metrics()
-            .blocks_decoded
-            .get_or_create(&[("view_set", instance.view_set.name.to_owned())])
-            .clone();
-        blocks.inc_by(rows.blocks as u64);
-        connection.metrics().add_ignored(instance.view_set.name, &rows.ignored);
+        let metrics = metrics(connection);
+        metrics.blocks_decoded(instance.view_set.name, rows.blocks as u64);
+        metrics.events_ignored(instance.view_set.name, &rows.ignored);
         Ok(NewPartition {
             ignored_count: rows.ignored.iter().map(|(_, events)| *events as i64).sum(),
             insert_begin: rows.inserted.map_or(0, |i| i.0),
@@ -307,7 +298,7 @@ impl PartitionBuilder {
                 after = block.seq;
                 let payload = match connection.payload(&block).await {
                     Ok(payload) => Ok(payload),
-                    Err(LakeError::Corrupt(reason)) => Err(DecodeError::Corrupt(reason)),
+                    Err(LakeError::Corrupt(reason)) => Err(DecodeError::corrupt(reason.to_string())),
                     Err(e) => return Err(e.into()),
                 };
                 if blocks.send((block, payload)).await.is_err() {

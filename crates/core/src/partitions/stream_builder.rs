@@ -116,10 +116,9 @@ impl PartitionBuilder {
         for (block, error) in &rows.faults {
             note_fault(connection, instance.view_set.name, block, error).await;
         }
-        let metrics = connection.metrics();
-        metrics.add_ignored(instance.view_set.name, &rows.ignored);
-        let label = [("view_set", instance.view_set.name.to_owned())];
-        metrics.blocks_decoded.get_or_create(&label).inc_by(rows.blocks as u64);
+        let metrics = metrics(connection);
+        metrics.events_ignored(instance.view_set.name, &rows.ignored);
+        metrics.blocks_decoded(instance.view_set.name, rows.blocks as u64);
         let begin = piece.blocks.offsets.map_or(i64::MIN, |o| o.0);
         let new = NewPartition {
             insert_begin: rows.inserted.map_or(0, |i| i.0),

@@ -9,7 +9,7 @@ use super::engine;
 use super::running::RunningQuery;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use belvedere_lake::{DenialRecord, LakeConnection, LakeError};
+use belvedere_lake::{DenyRuleRecord, LakeConnection, LakeError};
 use belvedere_model::time::now;
 use datafusion::common::DFSchema;
 use datafusion::error::{DataFusionError, Result};
@@ -46,7 +46,7 @@ struct Known {
 
 #[derive(Debug)]
 struct Rule {
-    denial: DenialRecord,
+    denial: DenyRuleRecord,
     condition: Arc<dyn PhysicalExpr>,
 }
 
@@ -85,7 +85,7 @@ impl DenyRules {
     /// The rules that hold: those that are known, or those that `ask` finds in the lake.
     async fn rules<F>(&self, ask: impl Fn() -> F) -> Arc<Vec<Rule>>
     where
-        F: Future<Output = Result<Vec<DenialRecord>, LakeError>>,
+        F: Future<Output = Result<Vec<DenyRuleRecord>, LakeError>>,
     {
         let (rules, until) = {
             let known = self.known();
@@ -231,8 +231,8 @@ mod tests {
     use tokio::sync::Semaphore;
     use uuid::Uuid;
 
-    fn rule(number: u128) -> DenialRecord {
-        DenialRecord {
+    fn rule(number: u128) -> DenyRuleRecord {
+        DenyRuleRecord {
             rule_id: Uuid::from_u128(number),
             created: 0,
             created_by: String::new(),

@@ -175,7 +175,7 @@ mod tests {
     fn an_error_of_ours_comes_out_of_the_engine_as_what_it_was() {
         let through =
             |error: anyhow::Error| QueryError::from(engine_error(error).context("Optimizer rule 'x' failed"));
-        let lake = || LakeError::Database("gone".to_owned());
+        let lake = || LakeError::Database("gone".into());
         assert!(matches!(through(lake().into()), QueryError::Internal(text) if text.contains("gone")));
         let described = Err::<(), _>(lake()).context("when it was looked up").unwrap_err();
         assert!(matches!(through(described), QueryError::Internal(text) if text.contains("gone")));

@@ -50,7 +50,7 @@ impl BlockList {
         }
         for gap in self.gaps.iter() {
             let filter = BlockFilter { seqs: *gap, ..self.filter.clone() };
-            sum = sum.and(self.connection.catalog().summary(&filter).await?);
+            sum = sum.merge(self.connection.catalog().summary(&filter).await?);
         }
         Ok(sum)
     }

@@ -175,7 +175,7 @@ impl Reader {
         let payload = match self.context.connection().payload(&block).await {
             Ok(payload) => payload,
             Err(LakeError::Corrupt(reason)) => {
-                self.fault(&block, DecodeError::Corrupt(reason)).await;
+                self.fault(&block, DecodeError::corrupt(reason.to_string())).await;
                 return Ok(None);
             }
             Err(e) => return Err(DataFusionError::External(Box::new(e))),
@@ -271,7 +271,7 @@ pub(crate) async fn note_fault(
         view_set,
         "a block can't be read; its rows are missing: {reason}"
     );
-    connection.metrics().blocks_unreadable.get_or_create(&[("view_set", view_set.to_owned())]).inc();
+    metrics(connection).block_unreadable(view_set);
     // a task of its own: a transaction must not stay open because nobody takes rows
     let (recorder, text) = (connection.clone(), reason.clone());
     let recorded = tokio::spawn(async move { recorder.record_fault(block_id, view_set, &text).await });

@@ -147,8 +147,7 @@ impl Reader {
                 self.context.report.add_block(payload.len() as u64);
             }
             let name = self.target.view_set.name;
-            let metrics = self.context.connection().metrics();
-            metrics.blocks_decoded.get_or_create(&[("view_set", name.to_owned())]).inc();
+            metrics(self.context.connection()).blocks_decoded(name, 1);
             let (after, decoded, error) = self.step(walk, block, payload).await?;
             walk = after;
             if let Some((block, error)) = error {
@@ -252,7 +251,9 @@ pub(crate) fn stream_blocks(
                 let block = block?;
                 match connection.payload(&block).await {
                     Ok(payload) => Ok((block, Ok(payload))),
-                    Err(LakeError::Corrupt(reason)) => Ok((block, Err(DecodeError::Corrupt(reason)))),
+                    Err(LakeError::Corrupt(reason)) => {
+                        Ok((block, Err(DecodeError::corrupt(reason.to_string()))))
+                    }
                     Err(e) => Err(e),
                 }
             }

@@ -131,7 +131,7 @@ impl ViewTable {
         for chain in chains {
             for piece in chain.pieces {
                 let part = context.connection().catalog().summary(&piece.blocks).await.map_err(external)?;
-                live = live.and(part);
+                live = live.merge(part);
                 // what is open behind the last block is shown even if no block follows
                 if part.blocks > 0 || (piece.is_last && piece.state.is_some()) {
                     let (process, stream) = (chain.process.clone(), chain.stream.clone());

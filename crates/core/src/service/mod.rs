@@ -321,7 +321,7 @@ impl Work {
         };
         let work = plan.as_deref().map(PlanWork::measure).unwrap_or_default();
         record::write(&self.query, end, stages, work);
-        self.lake.connection().metrics().note_query(record::status(end), self.query.arrived.elapsed());
+        metrics(self.lake.connection()).query_ended(record::status(end), self.query.arrived.elapsed());
     }
 
     /// Waits until it may be planned. Whoever holds the turn is at work on the query.

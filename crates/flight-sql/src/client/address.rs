@@ -1,4 +1,4 @@
-//! Where a server is.
+//! The address of a server.
 
 /// The port of FlightSQL.
 const PORT: u16 = 50051;
@@ -11,7 +11,7 @@ pub(super) struct Address {
 }
 
 impl Address {
-    /// In the words of the transport.
+    /// In the form that the transport needs.
     pub(super) fn endpoint(&self) -> String {
         let scheme = if self.is_encrypted { "https" } else { "http" };
         format!("{scheme}://{}", self.authority)
@@ -34,7 +34,7 @@ impl std::str::FromStr for Address {
         if authority.is_empty() || authority.contains(['/', '@', '?', '#', ' ']) {
             return Err(wrong("only a host and a port can follow the scheme"));
         }
-        // colons within brackets are an IPv6 address's own
+        // colons within brackets belong to an IPv6 address
         let behind_brackets = authority.rsplit(']').next().unwrap_or(authority);
         let authority = match behind_brackets.rsplit_once(':') {
             None => format!("{authority}:{PORT}"),

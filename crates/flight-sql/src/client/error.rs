@@ -1,35 +1,35 @@
-//! What went wrong, in the server's words.
+//! Errors of the client.
 
 use arrow_flight::error::FlightError;
 use std::error::Error;
 use tonic::{Code, Status};
 
-/// Why a query failed, by what the asker can do about it.
+/// Why a query failed, by what the caller can do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
     /// The address, the key or a certificate can't be used.
     Request,
-    /// Nobody answers there.
+    /// No server answers at the address.
     Unreachable,
-    /// The server does not know who asks.
-    Unknown,
-    /// Whoever asks may not have that.
+    /// The server did not accept the key or token.
+    Unauthenticated,
+    /// The caller lacks a right.
     Rights,
-    /// The SQL can't be answered.
+    /// The SQL is wrong.
     Sql,
-    /// The query wants more than it is allowed.
+    /// The query needs more resources than it may use.
     Resources,
-    /// It took longer than it may.
+    /// The query took too long.
     TooLong,
-    /// Somebody ended it.
+    /// The query was cancelled.
     Cancelled,
-    /// This is SQL, but not for there.
+    /// The statement is SQL that the server does not support.
     Unsupported,
     /// The server failed.
     Server,
 }
 
-/// Why a query failed: what the server said, without the name of the query.
+/// Why a query failed: the server's message, without the id of the query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientError {
     kind: ErrorKind,
@@ -41,7 +41,7 @@ impl ClientError {
         Self { kind, message: message.into() }
     }
 
-    /// What the asker can do about it.
+    /// What kind of error it is.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
@@ -61,7 +61,7 @@ impl From<Status> for ClientError {
             Code::InvalidArgument => ErrorKind::Sql,
             Code::ResourceExhausted => ErrorKind::Resources,
             Code::PermissionDenied => ErrorKind::Rights,
-            Code::Unauthenticated => ErrorKind::Unknown,
+            Code::Unauthenticated => ErrorKind::Unauthenticated,
             Code::DeadlineExceeded => ErrorKind::TooLong,
             Code::Cancelled => ErrorKind::Cancelled,
             Code::Unimplemented => ErrorKind::Unsupported,
@@ -69,7 +69,7 @@ impl From<Status> for ClientError {
             _ => ErrorKind::Server,
         };
         let said = without_query_id(status.message());
-        // what comes from the transport and not from a server has its reason behind it
+        // an error of the transport has a source, one of the server has none
         let message = match (said.is_empty(), status.source()) {
             (_, Some(cause)) => format!("the connection was lost: {}", with_causes(cause)),
             (false, None) if said.starts_with("grpc-status header missing") => {
@@ -95,7 +95,7 @@ impl From<FlightError> for ClientError {
     }
 }
 
-/// Servers name the query behind what they say; here it is known which one it was.
+/// Removes the id that servers append to their messages: here it is known which query it was.
 fn without_query_id(text: &str) -> &str {
     let cut = text.rfind(" (query_id=").filter(|_| text.ends_with(')'));
     match cut {
@@ -104,7 +104,7 @@ fn without_query_id(text: &str) -> &str {
     }
 }
 
-/// An error and what caused it, each said once.
+/// An error and the errors that it came from, each said once.
 pub(super) fn with_causes(error: &dyn Error) -> String {
     let mut texts = vec![error.to_string()];
     let mut next = error.source();
@@ -136,7 +136,7 @@ mod tests {
     fn codes_tell_what_can_be_done() {
         let kind = |code| ClientError::from(Status::new(code, "x")).kind();
         assert_eq!(kind(Code::InvalidArgument), ErrorKind::Sql);
-        assert_eq!(kind(Code::Unauthenticated), ErrorKind::Unknown);
+        assert_eq!(kind(Code::Unauthenticated), ErrorKind::Unauthenticated);
         assert_eq!(kind(Code::Internal), ErrorKind::Server);
         assert_eq!(kind(Code::Cancelled), ErrorKind::Cancelled);
     }

@@ -1,4 +1,4 @@
-//! Asks a server: one query, one stream of rows. What a server says of a mistake is said here in the same words.
+//! The FlightSQL client: one query, one stream of rows. Errors have the server's messages.
 
 mod address;
 mod error;
@@ -22,16 +22,15 @@ use tonic::Request;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
-/// Bytes of one message at most: what other clients take too.
-const LARGEST_MESSAGE: usize = 100 << 20;
-/// Bytes that the server may send ahead of what has been read. Windows that adapt themselves begin with 64 KiB and stay
-/// there where answers come at once, as on the same machine.
+/// Size of a message. Other clients have the same limit.
+const MAX_MESSAGE_BYTES: usize = 100 << 20;
+/// Flow-control window. Adaptive windows begin with 64 KiB and stay there if the latency is low, as on the same machine.
 const WINDOW: u32 = 16 << 20;
-/// Bytes of a frame at most. Each frame costs system calls on both sides: with the usual 16 KiB more than all else.
+/// Size of a frame. Each frame costs system calls on both sides; with the default of 16 KiB they cost more than all else.
 const FRAME: u32 = 1 << 20;
-/// How long a server may take until it is there.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// How often a connection without traffic is tried: a query may think for long.
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// Interval of pings on a connection without traffic: a query may take long until its first row.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 /// How to reach a server.
@@ -39,7 +38,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 pub struct ClientOptions {
     /// An API key, or a token of an identity provider.
     pub api_key: Option<String>,
-    /// Certificates, as PEM, of those whose word on the server's identity counts; those of the system if there are none.
+    /// Certificates of trusted authorities, as PEM; those of the system by default.
     pub ca_certificate: Option<Vec<u8>>,
     /// Kind of client, for the server's record of queries: `cli`.
     pub client_type: String,
@@ -47,7 +46,7 @@ pub struct ClientOptions {
 
 impl std::fmt::Debug for ClientOptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // the key is nobody's business
+        // the key must not get into logs
         f.debug_struct("ClientOptions").field("client_type", &self.client_type).finish_non_exhaustive()
     }
 }
@@ -67,11 +66,11 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// The answer to a query, on its way.
+/// The answer to a query.
 pub struct ServerRows {
     /// The columns.
     pub schema: SchemaRef,
-    /// The rows. Dropping it ends the query on the server.
+    /// The rows. Dropping the stream cancels the query on the server.
     pub rows: BoxStream<'static, Result<RecordBatch, ClientError>>,
 }
 
@@ -138,31 +137,31 @@ impl Client {
             ClientError::new(ErrorKind::Unreachable, text)
         })?;
         let service = FlightServiceClient::new(channel)
-            .max_decoding_message_size(LARGEST_MESSAGE)
-            .max_encoding_message_size(LARGEST_MESSAGE);
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES);
         Ok(Self { service, authorization, client_type, url: url.to_owned() })
     }
 
-    /// Where the server is, as it was said.
+    /// The address of the server, as it was given.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Begins to ask a query about events in `range`.
+    /// Starts a query about events in `range`.
     pub async fn query(
         &self,
         sql: &str,
         range: TimeRange,
         types: AnswerTypes,
     ) -> Result<ServerRows, ClientError> {
-        // a ticket is the statement itself, so that asking takes one way instead of two
+        // the ticket is the statement itself, which saves the round trip of GetFlightInfo
         let statement = TicketStatementQuery { statement_handle: sql.to_owned().into() };
         let mut request = Request::new(Ticket::new(statement.as_any().encode_to_vec()));
         self.set_headers(request.metadata_mut(), range, types)?;
         let answer = self.service.clone().do_get(request).await?.into_inner();
         let messages = answer.map_err(FlightError::from);
         let mut messages = FlightDataDecoder::new(messages);
-        // columns come first, even if no row follows
+        // the schema comes first, even if no row follows
         let schema = loop {
             match messages.try_next().await? {
                 Some(message) => {

@@ -1,6 +1,6 @@
 //! Actions, and the handshake.
 
-use super::headers::Asker;
+use super::headers::RequestContext;
 use super::service::FlightSql;
 use super::ticket::{self, Statement};
 use arrow_flight::sql::{
@@ -20,7 +20,7 @@ use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Response, Status};
 use uuid::Uuid;
 
-/// The actions that there are, with what is said of them.
+/// The supported actions, with their descriptions.
 const ACTIONS: [(&str, &str); 4] = [
     ("CreatePreparedStatement", "Plans a query to be run later, with values for its parameters"),
     ("ClosePreparedStatement", "Closes a prepared statement"),
@@ -28,14 +28,14 @@ const ACTIONS: [(&str, &str); 4] = [
     ("CancelQuery", "Cancels a query, for older clients"),
 ];
 
-/// The actions that there are.
+/// The supported actions.
 pub(super) fn all() -> impl Iterator<Item = ActionType> {
     ACTIONS
         .into_iter()
         .map(|(name, about)| ActionType { r#type: name.to_owned(), description: about.to_owned() })
 }
 
-/// What is said to whoever wants a transaction.
+/// The answer to everything about transactions.
 pub(super) fn no_transactions() -> Status {
     Status::unimplemented(
         "transactions are not supported: every query sees all data that was acknowledged before it started",
@@ -43,15 +43,19 @@ pub(super) fn no_transactions() -> Status {
 }
 
 impl FlightSql {
-    /// Does what an action says; the body of its result, if it has one.
-    pub(super) async fn action(&self, action: Action, asker: &Asker) -> Result<Option<Vec<u8>>, Status> {
+    /// Runs an action. Returns the body of its result, if it has one.
+    pub(super) async fn action(
+        &self,
+        action: Action,
+        context: &RequestContext,
+    ) -> Result<Option<Vec<u8>>, Status> {
         match action.r#type.as_str() {
             "CreatePreparedStatement" => {
                 let request: ActionCreatePreparedStatementRequest = unpack(&action)?;
                 if request.transaction_id.is_some_and(|id| !id.is_empty()) {
                     return Err(no_transactions());
                 }
-                Ok(Some(self.prepare(request.query, asker).await?.as_any().encode_to_vec()))
+                Ok(Some(self.prepare(request.query, context).await?.as_any().encode_to_vec()))
             }
             "ClosePreparedStatement" => {
                 unpack::<ActionClosePreparedStatementRequest>(&action)?;
@@ -59,14 +63,14 @@ impl FlightSql {
             }
             "CancelFlightInfo" => {
                 let request = CancelFlightInfoRequest::decode(&*action.body).map_err(|e| unreadable(&e))?;
-                let status = self.cancel(request.info, asker)?;
+                let status = self.cancel(request.info, context)?;
                 Ok(Some(CancelFlightInfoResult::new(status).encode_to_vec()))
             }
             "CancelQuery" => {
                 let request: ActionCancelQueryRequest = unpack(&action)?;
                 let info = FlightInfo::decode(&*request.info).map_err(|e| unreadable(&e))?;
-                // the older enumeration has the same numbers
-                let result = self.cancel(Some(info), asker)? as i32;
+                // the older enum has the same numbers
+                let result = self.cancel(Some(info), context)? as i32;
                 Ok(Some(ActionCancelQueryResult { result }.as_any().encode_to_vec()))
             }
             "BeginTransaction" | "EndTransaction" | "BeginSavepoint" | "EndSavepoint" => {
@@ -81,24 +85,25 @@ impl FlightSql {
         }
     }
 
-    /// Ends the query whose id is in the ticket of its info, or beside it.
-    fn cancel(&self, info: Option<FlightInfo>, asker: &Asker) -> Result<CancelStatus, Status> {
+    /// Cancels the query whose id is in the ticket of its info, or in the info's metadata.
+    fn cancel(&self, info: Option<FlightInfo>, context: &RequestContext) -> Result<CancelStatus, Status> {
         let query_id = info.as_ref().and_then(query_id).ok_or_else(|| {
             Status::invalid_argument("this names no query: send what GetFlightInfo returned for a statement")
         })?;
-        Ok(match self.queries().cancel(query_id, &asker.caller) {
-            true => CancelStatus::Cancelled,
-            // it has not begun, is over, or is somebody else's
-            false => CancelStatus::NotCancellable,
+        Ok(if self.queries().cancel(query_id, &context.caller) {
+            CancelStatus::Cancelled
+        } else {
+            // it has not begun, has ended, or belongs to another caller
+            CancelStatus::NotCancellable
         })
     }
 }
 
 fn query_id(info: &FlightInfo) -> Option<Uuid> {
     let in_ticket = info.endpoint.iter().find_map(|endpoint| {
-        match ticket::of_ticket(&endpoint.ticket.as_ref()?.ticket).ok()? {
+        match ticket::command_from_ticket(&endpoint.ticket.as_ref()?.ticket).ok()? {
             Command::TicketStatementQuery(ticket) => {
-                Statement::of_handle(&ticket.statement_handle).ok()?.query_id()
+                Statement::from_handle(&ticket.statement_handle).ok()?.query_id()
             }
             _ => None,
         }
@@ -125,8 +130,8 @@ fn unreadable(error: &prost::DecodeError) -> Status {
     Status::invalid_argument(format!("the action's body can't be read: {error}"))
 }
 
-/// Answers a user and a password, which is the API key, with the token to send from now on: the key again. Who may
-/// come in was found out before, at the door.
+/// Answers a user name and a password, which is the API key, with the token for later calls: the key again. The caller was
+/// authenticated before.
 pub(super) fn handshake(
     headers: &MetadataMap,
 ) -> Result<Response<BoxStream<'static, Result<HandshakeResponse, Status>>>, Status> {
@@ -146,7 +151,7 @@ pub(super) fn handshake(
     Ok(response)
 }
 
-/// The password of basic authentication, or the token that is shown already.
+/// The password of basic authentication, or the bearer token.
 fn token(authorization: &str) -> Option<String> {
     let (scheme, value) = authorization.split_once(' ')?;
     if scheme.eq_ignore_ascii_case("bearer") {

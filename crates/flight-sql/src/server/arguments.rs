@@ -1,8 +1,8 @@
 //! Values of parameters.
 //!
-//! They travel in the handle of a prepared statement, so that no server has to remember them. ADBC and the Rust
-//! client take the new handle that binding gives; a driver too old for that would go on with the old one, and is told
-//! that its parameters have no values.
+//! They are in the handle of a prepared statement, so that no server has to store them. ADBC and the Rust client use the
+//! new handle that binding returns. A driver too old for that goes on with the old handle, and gets the error that its
+//! parameters have no values.
 
 use super::incoming::Incoming;
 use super::parameters;
@@ -13,7 +13,7 @@ use belvedere_core::datafusion::common::{ParamValues, ScalarValue};
 use std::sync::Arc;
 use tonic::Status;
 
-/// Takes the one row of values that a client sends.
+/// Receives the one row of values.
 pub(super) async fn receive(mut batches: Incoming) -> Result<RecordBatch, Status> {
     let mut row: Option<RecordBatch> = None;
     while let Some(batch) = batches.next().await? {
@@ -30,8 +30,8 @@ pub(super) async fn receive(mut batches: Incoming) -> Result<RecordBatch, Status
     row.ok_or_else(|| Status::invalid_argument("no row of parameters was bound: bind one"))
 }
 
-/// Brings values into the order of the statement's parameters. They keep their types: what the statement makes of them
-/// is told by the types that they have, as it is for constants in their place.
+/// Sorts values into the order of the statement's parameters. They keep their types, which the planner coerces as it does
+/// with constants.
 pub(super) fn conform(row: &RecordBatch, wanted: &Schema) -> Result<RecordBatch, Status> {
     let (given, expected) = (row.num_columns(), wanted.fields().len());
     if given != expected {
@@ -57,7 +57,7 @@ pub(super) fn conform(row: &RecordBatch, wanted: &Schema) -> Result<RecordBatch,
         .map_err(|e| Status::invalid_argument(format!("the parameters don't fit the statement: {e}")))
 }
 
-/// The values in a handle, by the names that the statement has for them.
+/// The values in a handle, by the statement's names for them.
 pub(super) fn values(bytes: &[u8], sql: &str) -> Result<Option<ParamValues>, Status> {
     if bytes.is_empty() {
         return Ok(None);
@@ -70,9 +70,10 @@ pub(super) fn values(bytes: &[u8], sql: &str) -> Result<Option<ParamValues>, Sta
         return Ok(Some(values.into()));
     }
     let is_named = names.iter().all(|name| values.iter().any(|(given, _)| given == name));
-    let named: Vec<(String, ScalarValue)> = match is_named {
-        true => values,
-        false => names.into_iter().zip(values).map(|(name, (_, value))| (name, value)).collect(),
+    let named: Vec<(String, ScalarValue)> = if is_named {
+        values
+    } else {
+        names.into_iter().zip(values).map(|(name, (_, value))| (name, value)).collect()
     };
     Ok(Some(named.into()))
 }

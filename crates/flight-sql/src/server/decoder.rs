@@ -1,10 +1,18 @@
-//! Arrow data that clients send, message by message.
+//! Decodes the Arrow messages that a client sends, one by one.
 //!
-//! Whatever bytes come: they become rows or an error. What a message says of itself is checked before it is read, see
-//! `bounds`; what is left that arrow's reader can't bear is caught.
+//! `arrow-flight` has a decoder for this, and it was used until hostile messages were tried: it believes what a message
+//! says of itself. It allocates the announced size of a compressed buffer, accepts any number of rows for columns without
+//! bytes, reads one buffer a thousand times, and panics at inconsistent offsets. Any client with the right to query can
+//! send such messages, as parameters. So this decoder has three lines of defense, each against what the one before can't
+//! see:
+//! 1. `bounds` checks what the message's header claims, before anything is allocated;
+//! 2. `catch_panic` turns the panics of Arrow's reader into errors;
+//! 3. `expanded_size` bounds what later casts will write out, since dictionaries, views and runs say much in few bytes.
+//!
+//! All bytes give rows or an error.
 
-use super::away::unharmed;
-use super::{bounds, status, unfolded};
+use super::runtime::catch_panic;
+use super::{bounds, expanded_size, status};
 use arrow_flight::FlightData;
 use belvedere_core::arrow::array::{ArrayRef, RecordBatch};
 use belvedere_core::arrow::buffer::Buffer;
@@ -16,25 +24,25 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tonic::Status;
 
-/// Reads the messages of one stream. After an error it is of no more use.
+/// Decodes the messages of one stream. Must not be used after an error.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
-    /// Bytes that a batch may have when it is unpacked, and all dictionaries together.
-    most: u64,
+    /// Limit on the unpacked size of a batch, and of all dictionaries together.
+    max_bytes: u64,
     schema: Option<SchemaRef>,
     dictionaries: HashMap<i64, ArrayRef>,
-    /// Bytes of each dictionary.
+    /// Unpacked size of each dictionary.
     sizes: HashMap<i64, u64>,
 }
 
 impl Decoder {
-    pub(super) fn new(most: u64) -> Self {
-        Self { most, ..Self::default() }
+    pub(super) fn new(max_bytes: u64) -> Self {
+        Self { max_bytes, ..Self::default() }
     }
 
-    /// Reads the next message; its rows, if it has any.
-    pub(super) fn take(&mut self, data: &FlightData) -> Result<Option<RecordBatch>, Status> {
-        unharmed(|| self.read(data).map_err(|e| status::unreadable_data(&e)))
+    /// Decodes the next message. Returns its rows, if it has any.
+    pub(super) fn decode(&mut self, data: &FlightData) -> Result<Option<RecordBatch>, Status> {
+        catch_panic(|| self.read(data).map_err(|e| status::unreadable_data(&e)))
     }
 
     fn read(&mut self, data: &FlightData) -> Result<Option<RecordBatch>, String> {
@@ -58,14 +66,14 @@ impl Decoder {
         let schema = self.schema.as_ref().ok_or("a dictionary came before the schema")?;
         let batch = message.header_as_dictionary_batch().ok_or("a dictionary has no content")?;
         let values = batch.data().ok_or("a dictionary has no values")?;
-        let size = bounds::check(&values, &data.data_body, self.most)?;
+        let size = bounds::check(&values, &data.data_body, self.max_bytes)?;
         let before = self.sizes.insert(batch.id(), size).unwrap_or(0);
         if batch.isDelta() {
             self.sizes.insert(batch.id(), size.saturating_add(before));
         }
         let all = self.sizes.values().copied().fold(0, u64::saturating_add);
-        if all > self.most {
-            return Err(format!("dictionaries have {all} bytes, at most {} are allowed", self.most));
+        if all > self.max_bytes {
+            return Err(format!("dictionaries have {all} bytes, at most {} are allowed", self.max_bytes));
         }
         read_dictionary(&body(data), batch, schema, &mut self.dictionaries, &message.version())
             .map_err(|e| e.to_string())
@@ -74,24 +82,25 @@ impl Decoder {
     fn read_batch(&self, message: &Message<'_>, data: &FlightData) -> Result<RecordBatch, String> {
         let schema = self.schema.as_ref().ok_or("rows came before the schema")?;
         let batch = message.header_as_record_batch().ok_or("a batch has no content")?;
-        bounds::check(&batch, &data.data_body, self.most)?;
+        bounds::check(&batch, &data.data_body, self.max_bytes)?;
         let (schema, version) = (schema.clone(), message.version());
         let rows = read_record_batch(&body(data), batch, schema, &self.dictionaries, None, &version)
             .map_err(|e| e.to_string())?;
-        match unfolded::of_batch(&rows) {
-            size if size > self.most => Err(format!(
+        match expanded_size::batch_size(&rows) {
+            size if size > self.max_bytes => Err(format!(
                 "a batch has {size} bytes if it is written out, at most {} are allowed: send fewer rows at once",
-                self.most
+                self.max_bytes
             )),
             _ => Ok(rows),
         }
     }
 }
 
-/// The body where arrays can begin: they want to be aligned, and one copy of all is cheaper than one of each.
+/// The body, aligned for arrays. One copy here is cheaper than the copy that Arrow makes of each unaligned buffer.
 fn body(data: &FlightData) -> Buffer {
-    match (data.data_body.as_ptr() as usize).is_multiple_of(64) {
-        true => Buffer::from(data.data_body.clone()),
-        false => Buffer::from(data.data_body.as_ref()),
+    if (data.data_body.as_ptr() as usize).is_multiple_of(64) {
+        Buffer::from(data.data_body.clone())
+    } else {
+        Buffer::from(data.data_body.as_ref())
     }
 }

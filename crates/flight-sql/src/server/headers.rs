@@ -1,4 +1,4 @@
-//! What the headers of a request say: who asks, by what, and how the answer is wanted.
+//! Headers of a request: caller, client and options.
 
 use belvedere_core::query::{ClientInfo, client_info};
 use belvedere_lake::access::Caller;
@@ -9,36 +9,36 @@ use std::sync::Arc;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
-/// What a request says beside its message.
+/// What a request has beside its message.
 #[derive(Debug, Clone)]
-pub(super) struct Asker {
+pub(super) struct RequestContext {
     pub(super) caller: Arc<Caller>,
     pub(super) client: ClientInfo,
-    pub(super) wishes: Wishes,
+    pub(super) options: RequestOptions,
 }
 
-/// How an answer is wanted, as far as headers say.
+/// Options of a query that headers set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Wishes {
-    /// Event times, each bound alone.
+pub(super) struct RequestOptions {
+    /// Range of event times; each bound may be set alone.
     pub(super) range: TimeRange,
-    /// Rows at most.
+    /// Maximum number of rows.
     pub(super) limit: Option<u64>,
-    /// Whether dictionaries stay dictionaries.
+    /// Whether dictionary columns are sent as dictionaries.
     pub(super) keeps_dictionaries: Option<bool>,
 }
 
-/// Reads the headers of a request. One without a caller came past the door.
-pub(super) fn asker<T>(request: &Request<T>) -> Result<Asker, Status> {
+/// Reads the headers of a request. One without a caller was not authenticated.
+pub(super) fn request_context<T>(request: &Request<T>) -> Result<RequestContext, Status> {
     let caller = request.extensions().get::<Arc<Caller>>().cloned().ok_or_else(|| {
         Status::unauthenticated("the caller is not authenticated: send 'authorization: Bearer KEY'")
     })?;
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     let headers = request.metadata();
-    Ok(Asker { caller, client: client_info(headers.as_ref(), peer), wishes: wishes(headers)? })
+    Ok(RequestContext { caller, client: client_info(headers.as_ref(), peer), options: options(headers)? })
 }
 
-fn wishes(headers: &MetadataMap) -> Result<Wishes, Status> {
+fn options(headers: &MetadataMap) -> Result<RequestOptions, Status> {
     let bound = |name: &str| {
         let parse = |text: String| {
             parse_rfc3339(&text).map_err(|e| {
@@ -52,7 +52,7 @@ fn wishes(headers: &MetadataMap) -> Result<Wishes, Status> {
             Status::invalid_argument(format!("error parsing limit: '{text}' is not a number of rows: {e}"))
         })
     });
-    Ok(Wishes {
+    Ok(RequestOptions {
         range: TimeRange { begin: bound("query_range_begin")?, end: bound("query_range_end")? },
         limit: limit.transpose()?,
         keeps_dictionaries: text(headers, "preserve_dictionary")
@@ -60,7 +60,7 @@ fn wishes(headers: &MetadataMap) -> Result<Wishes, Status> {
     })
 }
 
-/// A header's printable characters; nothing and spaces are as good as no header.
+/// A header's printable characters; `None` if they are only spaces.
 fn text(headers: &MetadataMap, name: &str) -> Option<String> {
     let text = printable(headers.get(name)?.as_encoded_bytes());
     let text = text.trim();
@@ -86,13 +86,13 @@ mod tests {
     #[test]
     fn each_bound_works_alone_and_an_empty_one_is_none() {
         let both = headers(&[("query_range_begin", "2026-01-01T00:00:00Z"), ("query_range_end", "")]);
-        let range = wishes(&both).unwrap().range;
+        let range = options(&both).unwrap().range;
         assert_eq!(range, TimeRange { begin: Some(1_767_225_600_000_000_000), end: None });
     }
 
     #[test]
     fn what_cannot_be_parsed_is_refused_in_known_words() {
-        let message = |name, value| wishes(&headers(&[(name, value)])).unwrap_err().message().to_owned();
+        let message = |name, value| options(&headers(&[(name, value)])).unwrap_err().message().to_owned();
         assert!(
             message("query_range_end", "soon")
                 .starts_with("Unable to parse query_range_end as a rfc3339 datetime: ")
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn only_the_word_true_keeps_dictionaries() {
-        let of = |value| wishes(&headers(&[("preserve_dictionary", value)])).unwrap().keeps_dictionaries;
+        let of = |value| options(&headers(&[("preserve_dictionary", value)])).unwrap().keeps_dictionaries;
         assert_eq!([of("TRUE"), of("1"), of("")], [Some(true), Some(false), None]);
     }
 }

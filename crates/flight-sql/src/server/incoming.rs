@@ -1,7 +1,7 @@
-//! Rows that a client sends, as fast as it has to.
+//! Rows that a client sends with DoPut, within limits of size and time.
 
-use super::away::away;
 use super::decoder::Decoder;
+use super::runtime::on_query_runtime;
 use arrow_flight::FlightData;
 use belvedere_core::arrow::array::RecordBatch;
 use futures::stream::BoxStream;
@@ -11,81 +11,81 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 
-/// How much may come, and how slowly.
+/// Limits of a call of DoPut.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
-    /// Until the next message is there, whole.
-    pub(super) message: Duration,
-    /// Until the next rows are: messages may have none.
-    pub(super) rows: Duration,
-    /// Bytes of all messages.
-    pub(super) bytes: u64,
-    /// Bytes of a message when it is unpacked.
-    pub(super) unpacked: u64,
+pub(super) struct PutLimits {
+    /// How long the next message may take to arrive.
+    pub(super) message_timeout: Duration,
+    /// How long the next rows may take: messages may have none.
+    pub(super) rows_timeout: Duration,
+    /// Size of all messages together.
+    pub(super) max_bytes: u64,
+    /// Unpacked size of a message.
+    pub(super) max_unpacked_bytes: u64,
 }
 
-impl Pace {
-    /// A copy of a lake: any number of messages, but it has to go on.
+impl PutLimits {
+    /// For replication of a lake: any number of messages, but without pauses.
     pub(super) const BULK: Self = Self {
-        message: Duration::from_secs(30),
-        rows: Duration::from_secs(300),
-        bytes: u64::MAX,
-        unpacked: 512 << 20,
+        message_timeout: Duration::from_secs(30),
+        rows_timeout: Duration::from_secs(300),
+        max_bytes: u64::MAX,
+        max_unpacked_bytes: 512 << 20,
     };
 
-    /// One row of parameters.
+    /// For one row of parameters.
     pub(super) const VALUES: Self = Self {
-        message: Duration::from_secs(30),
-        rows: Duration::from_secs(60),
-        bytes: 4 << 20,
-        unpacked: 16 << 20,
+        message_timeout: Duration::from_secs(30),
+        rows_timeout: Duration::from_secs(60),
+        max_bytes: 4 << 20,
+        max_unpacked_bytes: 16 << 20,
     };
 }
 
 /// The rows of one call of DoPut.
 pub(super) struct Incoming {
     messages: BoxStream<'static, Result<FlightData, Status>>,
-    pace: Pace,
+    limits: PutLimits,
     taken: u64,
     decoder: Decoder,
     runtime: Handle,
 }
 
 impl Incoming {
-    /// Takes messages at that pace, and reads them in `runtime`.
+    /// Receives messages within limits, and decodes them on `runtime`.
     pub(super) fn new(
         messages: BoxStream<'static, Result<FlightData, Status>>,
-        pace: Pace,
+        limits: PutLimits,
         runtime: Handle,
     ) -> Self {
-        Self { messages, pace, taken: 0, decoder: Decoder::new(pace.unpacked), runtime }
+        Self { messages, limits, taken: 0, decoder: Decoder::new(limits.max_unpacked_bytes), runtime }
     }
 
-    /// The next rows, which are at least one; none at the end. After an error there is nothing more to be had.
+    /// The next batch, which has at least one row; `None` at the end. Must not be called after an error.
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>, Status> {
-        let rows_by = Instant::now() + self.pace.rows;
+        let rows_by = Instant::now() + self.limits.rows_timeout;
         loop {
             let now = Instant::now();
-            // also if there is always another message
+            // checked here, since a client may send empty messages without end
             if now >= rows_by {
                 return Err(Status::deadline_exceeded(format!(
                     "no rows arrived within {:?}: send rows, or end the stream",
                     self.pace.rows
                 )));
             }
-            let by = rows_by.min(now + self.pace.message);
+            let by = rows_by.min(now + self.limits.message_timeout);
             let Some(data) = message(&mut self.messages, by).await? else { return Ok(None) };
             let size = data.data_header.len().saturating_add(data.data_body.len());
             self.taken = self.taken.saturating_add(size as u64);
-            if self.taken > self.pace.bytes {
+            if self.taken > self.limits.max_bytes {
                 return Err(Status::resource_exhausted(format!(
                     "more than {} bytes were sent, which is the limit here: shorten the values",
                     self.pace.bytes
                 )));
             }
             let mut decoder = std::mem::take(&mut self.decoder);
-            let read = move || decoder.take(&data).map(|rows| (decoder, rows));
-            let (decoder, rows) = away(&self.runtime, read).await?;
+            let read = move || decoder.decode(&data).map(|rows| (decoder, rows));
+            let (decoder, rows) = on_query_runtime(&self.runtime, read).await?;
             self.decoder = decoder;
             if let Some(rows) = rows.filter(|rows| rows.num_rows() > 0) {
                 return Ok(Some(rows));
@@ -94,11 +94,11 @@ impl Incoming {
     }
 }
 
-/// The first message of a call, which says what it is about.
+/// The first message of a call, which has the descriptor.
 pub(super) async fn first(
     messages: &mut (impl Stream<Item = Result<FlightData, Status>> + Unpin),
 ) -> Result<Option<FlightData>, Status> {
-    message(messages, Instant::now() + Pace::BULK.message).await
+    message(messages, Instant::now() + PutLimits::BULK.message_timeout).await
 }
 
 async fn message(
@@ -134,22 +134,22 @@ mod tests {
 
     fn incoming(
         messages: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
-        pace: Pace,
+        limits: PutLimits,
     ) -> Incoming {
-        Incoming::new(messages.boxed(), pace, Handle::current())
+        Incoming::new(messages.boxed(), limits, Handle::current())
     }
 
     #[tokio::test]
     async fn rows_come_one_message_after_the_other() {
-        let mut incoming = incoming(stream::iter(messages(3)), Pace::BULK);
+        let mut incoming = incoming(stream::iter(messages(3)), PutLimits::BULK);
         assert_eq!(incoming.next().await.unwrap().unwrap().num_rows(), 3);
         assert!(incoming.next().await.unwrap().is_none());
     }
 
     #[tokio::test]
     async fn a_message_that_never_comes_ends_the_call() {
-        let pace = Pace { message: Duration::ZERO, ..Pace::BULK };
-        let mut incoming = incoming(stream::iter(messages(3)).chain(stream::pending()), pace);
+        let limits = PutLimits { message_timeout: Duration::ZERO, ..PutLimits::BULK };
+        let mut incoming = incoming(stream::iter(messages(3)).chain(stream::pending()), limits);
         assert!(incoming.next().await.unwrap().is_some(), "what is there is taken");
         let refused = incoming.next().await.unwrap_err();
         assert_eq!(refused.code(), Code::DeadlineExceeded);
@@ -159,17 +159,17 @@ mod tests {
     #[tokio::test]
     async fn empty_messages_without_end_do_not_keep_a_call_alive() {
         let [Ok(schema), Ok(empty)] = <[_; 2]>::try_from(messages(0)).unwrap() else { panic!("two") };
-        let pace = Pace { rows: Duration::from_millis(20), ..Pace::BULK };
+        let limits = PutLimits { rows_timeout: Duration::from_millis(20), ..PutLimits::BULK };
         let endless = stream::iter([Ok(schema)]).chain(stream::repeat_with(move || Ok(empty.clone())));
-        let refused = incoming(endless, pace).next().await.unwrap_err();
+        let refused = incoming(endless, limits).next().await.unwrap_err();
         assert_eq!(refused.code(), Code::DeadlineExceeded);
         assert!(refused.message().contains("no rows"), "{}", refused.message());
     }
 
     #[tokio::test]
     async fn more_bytes_than_are_allowed_are_refused() {
-        let pace = Pace { bytes: 1000, ..Pace::VALUES };
-        let refused = incoming(stream::iter(messages(1000)), pace).next().await.unwrap_err();
+        let limits = PutLimits { max_bytes: 1000, ..PutLimits::VALUES };
+        let refused = incoming(stream::iter(messages(1000)), limits).next().await.unwrap_err();
         assert_eq!(refused.code(), Code::ResourceExhausted);
     }
 }

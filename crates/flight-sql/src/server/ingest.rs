@@ -1,20 +1,20 @@
-//! Copying from other lakes: processes, streams, blocks and payloads, as tables of columns.
+//! Replication from other lakes: processes, streams, blocks and payloads, as rows of tables.
 //!
-//! | table | what is needed |
+//! | table | required columns |
 //! | --- | --- |
 //! | `processes`, `streams` | all columns of the view, but `insert_time` |
 //! | `blocks` | all stored columns, but `payload_size` and `insert_time` |
 //! | `payloads` | `block_id` and `payload`; other columns are not looked at |
 //!
-//! A row of `blocks` and the row of `payloads` with its id make a block together, in whatever order they come; each is
-//! durable when the call is answered, and the block is in queries from the second on.
+//! A row of `blocks` and the row of `payloads` with the same id make a block, in any order. Each is durable when the call is
+//! answered, and the block is visible after the second.
 //!
-//! Insert times are when this lake received a row, not what the other lake says: what background work has done is
-//! told by them. Ids that are there already change nothing, and count as received.
+//! Insert times are those of this lake, not of the other one: background work relies on them. Ids that exist already change
+//! nothing, and count as received.
 
-use super::away::{away, unharmed};
-use super::headers::Asker;
+use super::headers::RequestContext;
 use super::incoming::Incoming;
+use super::runtime::{catch_panic, on_query_runtime};
 use super::service::FlightSql;
 use super::{replica, status};
 use arrow_flight::sql::CommandStatementIngest;
@@ -24,13 +24,13 @@ use belvedere_lake::access::Right;
 use futures::StreamExt;
 use tonic::Status;
 
-/// Rows that are inserted at once: those that wait together share a disk sync.
-const SIDE_BY_SIDE: usize = 256;
+/// Rows that are inserted concurrently: they share a disk sync.
+const CONCURRENT_INSERTS: usize = 256;
 
-/// Rows that are taken apart at once: a row of few bytes can become a process of many.
-const AT_ONCE: usize = 8192;
+/// Rows that are converted together: a row of few bytes can become a process of many.
+const ROWS_PER_SLICE: usize = 8192;
 
-/// What can be copied.
+/// The tables.
 #[derive(Debug, Clone, Copy)]
 enum Table {
     Processes,
@@ -40,14 +40,14 @@ enum Table {
 }
 
 impl FlightSql {
-    /// Takes the rows of a table; how many came.
+    /// Receives the rows of a table. Returns their number.
     pub(super) async fn ingest(
         &self,
         command: &CommandStatementIngest,
-        asker: &Asker,
+        context: &RequestContext,
         mut batches: Incoming,
     ) -> Result<i64, Status> {
-        asker
+        context
             .caller
             .check(Right::Administer)
             .map_err(|e| Status::permission_denied(format!("bulk_ingest requires admin privileges: {e}")))?;
@@ -65,8 +65,8 @@ impl FlightSql {
         };
         let mut count = 0;
         while let Some(batch) = batches.next().await? {
-            for begin in (0..batch.num_rows()).step_by(AT_ONCE) {
-                let rows = batch.slice(begin, AT_ONCE.min(batch.num_rows() - begin));
+            for begin in (0..batch.num_rows()).step_by(ROWS_PER_SLICE) {
+                let rows = batch.slice(begin, ROWS_PER_SLICE.min(batch.num_rows() - begin));
                 count += rows.num_rows() as i64;
                 self.insert(table, rows).await?;
             }
@@ -78,7 +78,7 @@ impl FlightSql {
         let lake = self.queries().lake().connection().clone();
         let inserted = match table {
             Table::Processes => {
-                let processes = self.apart(rows, replica::processes).await?;
+                let processes = self.read_rows(rows, replica::processes).await?;
                 let insert = |process| {
                     let lake = lake.clone();
                     async move { lake.insert_process(process).await }
@@ -86,7 +86,7 @@ impl FlightSql {
                 each(processes, insert).await
             }
             Table::Streams => {
-                let streams = self.apart(rows, replica::streams).await?;
+                let streams = self.read_rows(rows, replica::streams).await?;
                 let insert = |stream| {
                     let lake = lake.clone();
                     async move { lake.insert_stream(stream).await }
@@ -94,7 +94,7 @@ impl FlightSql {
                 each(streams, insert).await
             }
             Table::Blocks => {
-                let blocks = self.apart(rows, replica::blocks).await?;
+                let blocks = self.read_rows(rows, replica::blocks).await?;
                 let insert = |block| {
                     let lake = lake.clone();
                     async move { lake.insert_announcement(block).await }
@@ -102,7 +102,7 @@ impl FlightSql {
                 each(blocks, insert).await
             }
             Table::Payloads => {
-                let payloads = self.apart(rows, replica::payloads).await?;
+                let payloads = self.read_rows(rows, replica::payloads).await?;
                 let insert = |(block_id, payload)| {
                     let lake = lake.clone();
                     async move { lake.insert_payload(block_id, payload).await }
@@ -110,16 +110,16 @@ impl FlightSql {
                 each(payloads, insert).await
             }
         };
-        inserted.map_err(|e| status::of_lake(&e))
+        inserted.map_err(|e| status::from_lake_error(&e))
     }
 
-    /// Takes rows apart, which are a client's and can have anything in them.
-    async fn apart<T: Send + 'static>(
+    /// Converts rows, which come from a client and may contain anything.
+    async fn read_rows<T: Send + 'static>(
         &self,
         rows: RecordBatch,
         read: impl FnOnce(&RecordBatch) -> Result<Vec<T>, Status> + Send + 'static,
     ) -> Result<Vec<T>, Status> {
-        away(self.queries().runtime(), move || unharmed(|| read(&rows))).await
+        on_query_runtime(self.queries().runtime(), move || catch_panic(|| read(&rows))).await
     }
 }
 
@@ -127,7 +127,8 @@ async fn each<T, F>(rows: Vec<T>, insert: impl Fn(T) -> F) -> Result<(), LakeErr
 where
     F: Future<Output = Result<(), LakeError>>,
 {
-    let mut insertions = futures::stream::iter(rows.into_iter().map(insert)).buffer_unordered(SIDE_BY_SIDE);
+    let mut insertions =
+        futures::stream::iter(rows.into_iter().map(insert)).buffer_unordered(CONCURRENT_INSERTS);
     while let Some(inserted) = insertions.next().await {
         inserted?;
     }

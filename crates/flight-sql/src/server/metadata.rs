@@ -1,16 +1,16 @@
-//! What tools ask about tables.
+//! Metadata: what tools ask about tables.
 //!
-//! Catalogue and schema are those of `information_schema.tables`, so that the names tools put together work in SQL:
-//! `datafusion.public.log_entries`. The reference server has empty names there; an empty name in a filter is therefore
-//! taken as no filter.
+//! Catalog and schema are those of `information_schema.tables`, so that the names that tools build work in SQL:
+//! `datafusion.public.log_entries`. The micromegas server has empty names there, and its clients filter by them, so an
+//! empty name is no filter.
 //!
 //! Every table is of the type `table`. Grafana asks for `BASE TABLE` and `table`, other tools for `TABLE`: in a filter
 //! all three mean the same, in whatever case. `VIEW` means none: tools that list views beside tables would show all
 //! of them twice.
 
-use super::away::away;
+use super::runtime::on_query_runtime;
 use super::service::{FlightSql, unsupported};
-use super::{keys, sql_info, status};
+use super::{sql_info, status, table_keys};
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::metadata::{
     GetCatalogsBuilder, GetDbSchemasBuilder, GetTablesBuilder, XdbcTypeInfo, XdbcTypeInfoDataBuilder,
@@ -24,20 +24,20 @@ use belvedere_core::query::plain_schema;
 use belvedere_model::time::TimeRange;
 use tonic::Status;
 
-/// As the engine calls them.
+/// The engine's names.
 const CATALOG: &str = "datafusion";
 const SCHEMA: &str = "public";
 const TABLE: &str = "table";
 
-/// Metadata of a field in which the protocol has a column's description.
+/// Key of a field's metadata for the column's description.
 const REMARKS: &str = "ARROW:FLIGHT:SQL:REMARKS";
 
 impl FlightSql {
-    /// The answer to a command that asks about the lake and runs no query. It is made where queries run: a session or
-    /// all tables with their schemas take a while.
+    /// Answers a command that runs no query. The work runs on the runtime of queries: listing all tables with their schemas
+    /// takes a while.
     pub(super) async fn metadata(&self, command: Command) -> Result<RecordBatch, Status> {
         let lake = self.queries().lake().clone();
-        away(self.queries().runtime(), move || answer(&lake, command)).await
+        on_query_runtime(self.queries().runtime(), move || answer(&lake, command)).await
     }
 }
 
@@ -58,13 +58,13 @@ fn answer(lake: &Lake, command: Command) -> Result<RecordBatch, Status> {
         Command::CommandGetSqlInfo(command) => {
             let context = lake.context(TimeRange::ALL);
             let session = context.session().map_err(status::unencodable)?;
-            sql_info::of(&session.state()).and_then(|infos| infos.record_batch(command.info))
+            sql_info::build(&session.state()).and_then(|infos| infos.record_batch(command.info))
         }
         Command::CommandGetXdbcTypeInfo(command) => types(command.data_type),
-        Command::CommandGetPrimaryKeys(_) => Ok(keys::no_primary_keys()),
+        Command::CommandGetPrimaryKeys(_) => Ok(table_keys::no_primary_keys()),
         Command::CommandGetExportedKeys(_)
         | Command::CommandGetImportedKeys(_)
-        | Command::CommandGetCrossReference(_) => Ok(keys::no_foreign_keys()),
+        | Command::CommandGetCrossReference(_) => Ok(table_keys::no_foreign_keys()),
         other => return Err(unsupported(&other)),
     };
     batch.map_err(status::unencodable)
@@ -77,8 +77,8 @@ fn tables(lake: &Lake, command: CommandGetTables) -> Result<RecordBatch, FlightE
             .iter()
             .any(|t| ["table", "base table"].iter().any(|name| t.trim().eq_ignore_ascii_case(name)));
     let mut tables = GetTablesBuilder::new(
-        some(command.catalog),
-        some(command.db_schema_filter_pattern),
+        non_empty(command.catalog),
+        non_empty(command.db_schema_filter_pattern),
         command.table_name_filter_pattern,
         Vec::<String>::new(),
         command.include_schema,
@@ -86,7 +86,7 @@ fn tables(lake: &Lake, command: CommandGetTables) -> Result<RecordBatch, FlightE
     if is_asked_for {
         let context = lake.context(TimeRange::ALL);
         for view in context.factory().get_global_views() {
-            let schema = described(view.as_ref(), context.assembly());
+            let schema = documented_schema(view.as_ref(), context.assembly());
             tables.append(CATALOG, SCHEMA, view.get_view_set_name(), TABLE, &schema)?;
         }
     }
@@ -94,17 +94,18 @@ fn tables(lake: &Lake, command: CommandGetTables) -> Result<RecordBatch, FlightE
 }
 
 fn schemas(command: CommandGetDbSchemas) -> Result<RecordBatch, FlightError> {
-    let mut schemas = GetDbSchemasBuilder::new(some(command.catalog), some(command.db_schema_filter_pattern));
+    let mut schemas =
+        GetDbSchemasBuilder::new(non_empty(command.catalog), non_empty(command.db_schema_filter_pattern));
     schemas.append(CATALOG, SCHEMA);
     schemas.build()
 }
 
-fn some(filter: Option<String>) -> Option<String> {
+fn non_empty(filter: Option<String>) -> Option<String> {
     filter.filter(|text| !text.is_empty())
 }
 
-/// The types that clients get without asking for dictionaries, with what is documented of each column.
-fn described(view: &dyn View, assembly: &Assembly) -> Schema {
+/// The types that clients get unless they ask for dictionaries, with the documented descriptions.
+fn documented_schema(view: &dyn View, assembly: &Assembly) -> Schema {
     let schema = plain_schema(&view.get_schema());
     let set = assembly.view_sets().find(|set| set.name == view.get_view_set_name());
     let fields: Vec<Field> = schema
@@ -122,7 +123,7 @@ fn described(view: &dyn View, assembly: &Assembly) -> Schema {
     Schema::new(fields)
 }
 
-/// The types that columns have, as ODBC and JDBC know them.
+/// The types of columns, in the terms of ODBC and JDBC.
 fn types(only: Option<i32>) -> Result<RecordBatch, FlightError> {
     use XdbcDataType::{
         XdbcBigint, XdbcBit, XdbcDate, XdbcDouble, XdbcInteger, XdbcReal, XdbcSmallint, XdbcTimestamp,

@@ -1,34 +1,34 @@
-//! FlightSQL: the service that other programs send SQL to.
+//! The FlightSQL service.
 //!
-//! No state is kept between calls. A ticket, and the handle of a prepared statement, says all that is needed to
-//! answer it: see `ticket`. So it does not matter which of several servers of a lake is asked next, and nothing has
-//! to be thrown away when a client does not come back.
+//! No state is kept between calls. A ticket, and the handle of a prepared statement, contains everything that the answer
+//! needs, see `ticket`. So any of several servers of a lake can answer the next call, and nothing must be cleaned up when
+//! a client does not come back.
 //!
-//! Who asks is found out before: an `Arc<Caller>` is in the extensions of each request, or the request is refused.
+//! Callers are authenticated before: a request without an `Arc<Caller>` in its extensions is refused.
 
 mod actions;
 mod arguments;
-mod away;
 mod bounds;
+mod deadline;
 mod decoder;
-pub mod fuzzed;
+mod expanded_size;
+pub mod fuzzing;
 mod headers;
 mod incoming;
 mod ingest;
-mod keys;
 mod metadata;
 mod parameters;
 mod placeholders;
 mod prepared;
 mod replica;
 mod rows;
+mod runtime;
 mod service;
 mod sql_info;
 mod statement;
 mod status;
+mod table_keys;
 mod ticket;
-mod unary;
-mod unfolded;
 
 #[cfg(test)]
 mod tests;
@@ -41,15 +41,15 @@ use belvedere_lake::axum::{Router, middleware};
 use service::FlightSql;
 use std::sync::Arc;
 
-/// Bytes of a message of rows, in both directions: what the published clients allow too.
-const ROWS: usize = 100 << 20;
+/// Size of a message of rows, in both directions. The published clients have the same limit.
+const MAX_ROWS_MESSAGE_BYTES: usize = 100 << 20;
 
-/// Bytes of any other message that comes. The largest that is of use cancels a query by what GetFlightInfo said of it:
-/// there the statement is twice, with its parameters.
-const QUESTION: usize = 8 << 20;
+/// Size of any other incoming message. The largest useful one cancels a query by its FlightInfo, which has the statement
+/// twice, with its parameters.
+const MAX_REQUEST_BYTES: usize = 8 << 20;
 
-/// The only call that takes rows.
-const PUT: &str = "/arrow.flight.protocol.FlightService/DoPut";
+/// The path of DoPut, the only call that accepts rows.
+const DO_PUT: &str = "/arrow.flight.protocol.FlightService/DoPut";
 
 register_query_routes! {
     Routes::new("flight-sql", router)
@@ -57,17 +57,17 @@ register_query_routes! {
         .listeners(&["flight-sql"])
 }
 
-/// The service as a router. A message is held in memory until it is whole: so only the call that takes rows takes large
-/// ones, and only it may take its time.
+/// The service as a router. A message is in memory until it is complete. So only DoPut accepts large messages, and only it
+/// has no deadline for all of them.
 pub fn router(queries: Arc<QueryService>) -> Router {
     let service = Arc::new(FlightSql::new(queries));
-    let of = |most| {
+    let with_limit = |max_bytes| {
         FlightServiceServer::from_arc(service.clone())
-            .max_decoding_message_size(most)
-            .max_encoding_message_size(ROWS)
+            .max_decoding_message_size(max_bytes)
+            .max_encoding_message_size(MAX_ROWS_MESSAGE_BYTES)
     };
-    tonic::service::Routes::new(of(QUESTION))
+    tonic::service::Routes::new(with_limit(MAX_REQUEST_BYTES))
         .into_axum_router()
-        .layer(middleware::map_request(unary::in_time))
-        .route_service(PUT, of(ROWS))
+        .layer(middleware::map_request(deadline::with_deadline))
+        .route_service(DO_PUT, with_limit(MAX_ROWS_MESSAGE_BYTES))
 }

@@ -1,11 +1,11 @@
-//! Placeholders of parameters that have names.
+//! Named parameters.
 
 use belvedere_core::datafusion::sql::sqlparser::dialect::GenericDialect;
 use belvedere_core::datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use std::collections::BTreeSet;
 
-/// Names of the parameters of a statement whose placeholders are not numbers, without `$`, in order; none if all are
-/// numbers, or if it is not even made of tokens, which the engine will say.
+/// Sorted names of a statement's named parameters, without `$`. None if the parameters are numbered, or if the statement
+/// has no valid tokens, which the engine reports.
 pub(super) fn parameter_names(sql: &str) -> Vec<String> {
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().unwrap_or_default();
     let names: BTreeSet<String> = tokens
@@ -15,9 +15,10 @@ pub(super) fn parameter_names(sql: &str) -> Vec<String> {
             _ => None,
         })
         .collect();
-    match names.iter().all(|name| name.parse::<usize>().is_ok()) {
-        true => Vec::new(),
-        false => names.into_iter().collect(),
+    if names.iter().all(|name| name.parse::<usize>().is_ok()) {
+        Vec::new()
+    } else {
+        names.into_iter().collect()
     }
 }
 

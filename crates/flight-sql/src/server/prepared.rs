@@ -1,11 +1,11 @@
 //! Prepared statements.
 //!
-//! The handle of a new one is its text, which the Python client relies on; with values bound it is the text and the
-//! values. Nothing is kept here, so closing one has nothing to do.
+//! The handle of a new one is its text, which the Python client relies on; after binding it is the text and the values.
+//! The server keeps nothing, so closing one does nothing.
 
-use super::away::{away, unharmed};
-use super::headers::Asker;
+use super::headers::RequestContext;
 use super::incoming::Incoming;
+use super::runtime::{catch_panic, on_query_runtime};
 use super::service::FlightSql;
 use super::ticket::Statement;
 use super::{arguments, parameters, status};
@@ -17,17 +17,18 @@ use bytes::Bytes;
 use tonic::Status;
 
 impl FlightSql {
-    /// Plans a statement that is to be run later.
+    /// Plans a statement.
     pub(super) async fn prepare(
         &self,
         sql: String,
-        asker: &Asker,
+        context: &RequestContext,
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
-        let statement = Statement::of_text(sql);
-        let description = self.describe(&statement.clone().with(&asker.wishes), asker).await?;
-        let parameter_schema = match description.parameters.fields().is_empty() {
-            true => Bytes::new(),
-            false => schema_stream(&description.parameters)?,
+        let statement = Statement::new(sql);
+        let description = self.describe(&statement.clone().with(&context.options), context).await?;
+        let parameter_schema = if description.parameters.fields().is_empty() {
+            Bytes::new()
+        } else {
+            schema_stream(&description.parameters)?
         };
         Ok(ActionCreatePreparedStatementResult {
             prepared_statement_handle: statement.to_handle(),
@@ -36,27 +37,27 @@ impl FlightSql {
         })
     }
 
-    /// Binds values to the parameters of a statement: its handle becomes another one.
+    /// Binds values to the parameters of a statement, and returns its new handle.
     pub(super) async fn bind(
         &self,
         handle: &[u8],
-        asker: &Asker,
+        context: &RequestContext,
         batches: Incoming,
     ) -> Result<DoPutPreparedStatementResult, Status> {
-        let mut statement = Statement { parameters: Bytes::new(), ..Statement::of_handle(handle)? };
-        let wanted = self.describe(&statement, asker).await?.parameters;
+        let mut statement = Statement { parameters: Bytes::new(), ..Statement::from_handle(handle)? };
+        let wanted = self.describe(&statement, context).await?.parameters;
         let row = arguments::receive(batches).await?;
         if row.num_columns() > 0 || !wanted.fields().is_empty() {
             let values = move || parameters::write(&arguments::conform(&row, &wanted)?);
-            statement.parameters = away(self.queries().runtime(), || unharmed(values)).await?;
+            statement.parameters = on_query_runtime(self.queries().runtime(), || catch_panic(values)).await?;
         }
         Ok(DoPutPreparedStatementResult { prepared_statement_handle: Some(statement.to_handle()) })
     }
 }
 
-/// A schema as a stream without batches: the encapsulated message, with its continuation marker, and the marker of the
-/// stream's end. The Python client opens it as a stream and wants the end. ADBC's Go driver opens it as a stream too,
-/// and JDBC and arrow-rs read just the message: none of them looks behind it.
+/// A schema as an Arrow stream without batches: the encapsulated message and the end-of-stream marker. The Python client
+/// opens it as a stream and needs the marker; so does ADBC's Go driver. JDBC and arrow-rs read only the message and ignore
+/// what follows.
 fn schema_stream(schema: &Schema) -> Result<Bytes, Status> {
     let write = || -> Result<Vec<u8>, ArrowError> { StreamWriter::try_new(Vec::new(), schema)?.into_inner() };
     Ok(write().map_err(status::unencodable)?.into())

@@ -39,9 +39,10 @@ pub(super) fn processes(batch: &RecordBatch) -> Result<Vec<ProcessInfo>, Status>
             tsc_frequency: frequency.value(i),
             start_time: start_time.value(i),
             start_ticks: start_ticks.value(i),
-            parent_process_id: match parents.is_null(i) || parents.value(i).is_empty() {
-                true => None,
-                false => Some(id(&parents, i, "parent_process_id")?),
+            parent_process_id: if parents.is_null(i) || parents.value(i).is_empty() {
+                None
+            } else {
+                Some(id(&parents, i, "parent_process_id")?)
             },
             properties: properties.next().unwrap_or_default(),
             insert_time: 0,
@@ -73,9 +74,10 @@ pub(super) fn streams(batch: &RecordBatch) -> Result<Vec<StreamInfo>, Status> {
             process_id: id(&processes, i, "process_id")?,
             dependencies_metadata: types(&dependencies, "dependencies_metadata")?,
             objects_metadata: types(&objects, "objects_metadata")?,
-            tags: match tags.is_null(i) {
-                true => Vec::new(),
-                false => tags.value(i).as_string::<i32>().iter().flatten().map(str::to_owned).collect(),
+            tags: if tags.is_null(i) {
+                Vec::new()
+            } else {
+                tags.value(i).as_string::<i32>().iter().flatten().map(str::to_owned).collect()
             },
             properties: properties.next().unwrap_or_default(),
             format: text(&formats, i),
@@ -171,10 +173,7 @@ fn lists(batch: &RecordBatch, name: &str) -> Result<ListArray, Status> {
 }
 
 fn text(column: &StringArray, i: usize) -> String {
-    match column.is_null(i) {
-        true => String::new(),
-        false => column.value(i).to_owned(),
-    }
+    if column.is_null(i) { String::new() } else { column.value(i).to_owned() }
 }
 
 fn id(column: &StringArray, i: usize, name: &str) -> Result<Uuid, Status> {
@@ -209,7 +208,7 @@ fn properties(batch: &RecordBatch, name: &str) -> Result<Vec<Properties>, Status
     rows.collect()
 }
 
-fn of_jsonb(bytes: &[u8]) -> Option<Properties> {
+fn properties_from_jsonb(bytes: &[u8]) -> Option<Properties> {
     let Ok(Value::Object(members)) = serde_json::from_str(&jsonb_to_json(bytes)?) else {
         return None;
     };

@@ -1,4 +1,4 @@
-//! Rows on their way to a client.
+//! Rows as Flight messages.
 
 use super::status;
 use arrow_flight::FlightData;
@@ -13,45 +13,41 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tonic::Status;
 
-/// What DoGet gives.
+/// The stream that DoGet returns.
 pub(super) type DataStream = BoxStream<'static, Result<FlightData, Status>>;
 
-/// Messages that are encoded ahead of what the client has taken; each has about 2 MiB.
-const AHEAD: usize = 4;
+/// Messages that are encoded before the client asks for them; each has about 2 MiB.
+const MESSAGES_AHEAD: usize = 4;
 
-/// An answer as messages. Dropping the stream ends the query.
-pub(super) fn of_answer(answer: Answer, keeps_dictionaries: bool, runtime: &Handle) -> DataStream {
+/// Streams an answer. Dropping the stream cancels the query.
+pub(super) fn stream_answer(answer: Answer, keeps_dictionaries: bool, runtime: &Handle) -> DataStream {
     let Answer { query_id, schema, rows, .. } = answer;
-    let rows = rows.map_err(move |e| FlightError::from(status::of_query(&e, Some(query_id))));
-    let handling = match keeps_dictionaries {
-        true => DictionaryHandling::Resend,
-        false => DictionaryHandling::Hydrate,
-    };
+    let rows = rows.map_err(move |e| FlightError::from(status::from_query_error(&e, Some(query_id))));
+    let handling = if keeps_dictionaries { DictionaryHandling::Resend } else { DictionaryHandling::Hydrate };
     let messages = FlightDataEncoderBuilder::new()
         .with_schema(schema)
         .with_dictionary_handling(handling)
         .build(rows)
         .map_err(Status::from);
-    ahead(messages, runtime)
+    encode_ahead(messages, runtime)
 }
 
-/// One batch as messages.
-pub(super) fn of_batch(batch: RecordBatch, runtime: &Handle) -> DataStream {
+/// Streams one batch.
+pub(super) fn stream_batch(batch: RecordBatch, runtime: &Handle) -> DataStream {
     let messages = FlightDataEncoderBuilder::new()
         .with_schema(batch.schema())
         .build(futures::stream::iter([Ok(batch)]))
         .map_err(Status::from);
-    ahead(messages, runtime)
+    encode_ahead(messages, runtime)
 }
 
-/// The same stream, running on a task of its own, where queries run. Encoding costs as much as many a query: so it goes
-/// on while a connection's task writes what came before to the network, and neither connections nor the taking of
-/// blocks wait for it.
-fn ahead(
+/// Runs the stream in a task on the runtime of queries. Encoding may cost as much as the query: so it continues while the
+/// connection's task writes earlier messages to the network, and neither connections nor ingestion wait for it.
+fn encode_ahead(
     mut messages: impl Stream<Item = Result<FlightData, Status>> + Send + Unpin + 'static,
     runtime: &Handle,
 ) -> DataStream {
-    let (sender, receiver) = mpsc::channel(AHEAD);
+    let (sender, receiver) = mpsc::channel(MESSAGES_AHEAD);
     // aborts its task when it is dropped, also while that waits for rows
     let mut task = JoinSet::new();
     let work = async move {
@@ -65,7 +61,7 @@ fn ahead(
     let taken = futures::stream::unfold((receiver, task), |(mut receiver, mut task)| async move {
         let message = match receiver.recv().await {
             Some(message) => message,
-            // an end that is none must not look like one
+            // the channel also closes when the task panics: that must not look like the end of the rows
             None => match task.join_next().await? {
                 Ok(()) => return None,
                 Err(e) => Err(Status::internal(format!("the query failed: {e}"))),
@@ -93,10 +89,10 @@ mod tests {
             counter.fetch_add(1, Ordering::Relaxed);
             Ok(FlightData::default())
         });
-        let mut taken = ahead(messages, &Handle::current());
+        let mut taken = encode_ahead(messages, &Handle::current());
         assert!(taken.next().await.is_some());
         tokio::task::yield_now().await;
-        assert!(made.load(Ordering::Relaxed) <= AHEAD + 3);
+        assert!(made.load(Ordering::Relaxed) <= MESSAGES_AHEAD + 3);
         drop(taken);
         assert!(ended.recv().await.is_none(), "the task is gone, with all that it held");
     }
@@ -106,7 +102,7 @@ mod tests {
         let broken =
             futures::stream::poll_fn(|_| -> Poll<Option<Result<FlightData, Status>>> { panic!("a bug") });
         let messages = futures::stream::iter([Ok(FlightData::default())]).chain(broken);
-        let taken: Vec<_> = ahead(messages.boxed(), &Handle::current()).collect().await;
+        let taken: Vec<_> = encode_ahead(messages.boxed(), &Handle::current()).collect().await;
         assert_eq!(taken.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false]);
     }
 }

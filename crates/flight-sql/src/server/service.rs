@@ -1,7 +1,7 @@
 //! The calls of Flight, and what each of them means in FlightSQL.
 
-use super::headers::{Asker, asker};
-use super::incoming::{self, Incoming, Pace};
+use super::headers::{RequestContext, request_context};
+use super::incoming::{self, Incoming, PutLimits};
 use super::statement::info;
 use super::ticket::{self, Statement};
 use super::{actions, rows, status};
@@ -43,19 +43,19 @@ impl FlightSql {
     async fn info(
         &self,
         command: Command,
-        asker: &Asker,
+        context: &RequestContext,
         descriptor: FlightDescriptor,
     ) -> Result<FlightInfo, Status> {
         match command {
             Command::CommandStatementQuery(command) => {
-                self.statement_info(of_command(command)?, asker, descriptor).await
+                self.statement_info(statement_from_command(command)?, context, descriptor).await
             }
             Command::CommandPreparedStatementQuery(command) => {
-                let statement = Statement::of_handle(&command.prepared_statement_handle)?;
-                self.statement_info(statement, asker, descriptor).await
+                let statement = Statement::from_handle(&command.prepared_statement_handle)?;
+                self.statement_info(statement, context, descriptor).await
             }
             command => {
-                asker.caller.check(Right::Read).map_err(|e| status::of_refusal(&e))?;
+                context.caller.check(Right::Read).map_err(|e| status::from_refusal(&e))?;
                 // the command is its own ticket
                 let schema = self.metadata(command).await?.schema();
                 info(&schema, descriptor.cmd.clone(), descriptor)
@@ -64,11 +64,11 @@ impl FlightSql {
     }
 }
 
-fn of_command(command: CommandStatementQuery) -> Result<Statement, Status> {
+fn statement_from_command(command: CommandStatementQuery) -> Result<Statement, Status> {
     if command.transaction_id.is_some_and(|id| !id.is_empty()) {
         return Err(actions::no_transactions());
     }
-    Ok(Statement::of_text(command.query))
+    Ok(Statement::new(command.query))
 }
 
 /// What can't be done, in a client's words.
@@ -103,7 +103,7 @@ impl FlightService for FlightSql {
         &self,
         request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
-        asker(&request)?;
+        request_context(&request)?;
         actions::handshake(request.metadata())
     }
 
@@ -111,42 +111,42 @@ impl FlightService for FlightSql {
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let asker = asker(&request)?;
+        let context = request_context(&request)?;
         let descriptor = request.into_inner();
-        let command = ticket::of_descriptor(&descriptor.cmd)?;
-        Ok(Response::new(self.info(command, &asker, descriptor).await?))
+        let command = ticket::command_from_descriptor(&descriptor.cmd)?;
+        Ok(Response::new(self.info(command, &context, descriptor).await?))
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
-        let asker = asker(&request)?;
+        let context = request_context(&request)?;
         let descriptor = request.into_inner();
-        let command = ticket::of_descriptor(&descriptor.cmd)?;
-        let schema = self.info(command, &asker, descriptor).await?.schema;
+        let command = ticket::command_from_descriptor(&descriptor.cmd)?;
+        let schema = self.info(command, &context, descriptor).await?.schema;
         Ok(Response::new(SchemaResult { schema }))
     }
 
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
-        let asker = asker(&request)?;
-        let statement = match ticket::of_ticket(&request.get_ref().ticket)? {
-            Command::TicketStatementQuery(ticket) => Statement::of_handle(&ticket.statement_handle)?,
-            Command::CommandStatementQuery(command) => of_command(command)?,
+        let context = request_context(&request)?;
+        let statement = match ticket::command_from_ticket(&request.get_ref().ticket)? {
+            Command::TicketStatementQuery(ticket) => Statement::from_handle(&ticket.statement_handle)?,
+            Command::CommandStatementQuery(command) => statement_from_command(command)?,
             Command::CommandPreparedStatementQuery(command) => {
-                Statement::of_handle(&command.prepared_statement_handle)?
+                Statement::from_handle(&command.prepared_statement_handle)?
             }
             command => {
-                asker.caller.check(Right::Read).map_err(|e| status::of_refusal(&e))?;
+                context.caller.check(Right::Read).map_err(|e| status::from_refusal(&e))?;
                 let batch = self.metadata(command).await?;
-                return Ok(Response::new(rows::of_batch(batch, self.queries().runtime())));
+                return Ok(Response::new(rows::stream_batch(batch, self.queries().runtime())));
             }
         };
-        Ok(Response::new(self.statement_rows(statement, &asker).await?))
+        Ok(Response::new(self.statement_rows(statement, &context).await?))
     }
 
     async fn do_put(
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoPutStream>, Status> {
-        let asker = asker(&request)?;
+        let context = request_context(&request)?;
         let mut messages = request.into_inner();
         let first = incoming::first(&mut messages).await?;
         let (Some(first), Some(descriptor)) =
@@ -154,25 +154,26 @@ impl FlightService for FlightSql {
         else {
             return Err(Status::invalid_argument("the first message of DoPut has no descriptor: send one"));
         };
-        let command = ticket::of_descriptor(&descriptor.cmd)?;
+        let command = ticket::command_from_descriptor(&descriptor.cmd)?;
         let messages = stream::iter([Ok(first.clone())]).chain(messages).boxed();
-        let at = |pace| Incoming::new(messages, pace, self.queries().runtime().clone());
+        let at = |limits| Incoming::new(messages, limits, self.queries().runtime().clone());
         let app_metadata = match command {
             Command::CommandStatementIngest(command) => {
-                let record_count = self.ingest(&command, &asker, at(Pace::BULK)).await?;
+                let record_count = self.ingest(&command, &context, at(PutLimits::BULK)).await?;
                 DoPutUpdateResult { record_count }.encode_to_vec()
             }
-            Command::CommandPreparedStatementQuery(command) => {
-                self.bind(&command.prepared_statement_handle, &asker, at(Pace::VALUES)).await?.encode_to_vec()
-            }
+            Command::CommandPreparedStatementQuery(command) => self
+                .bind(&command.prepared_statement_handle, &context, at(PutLimits::VALUES))
+                .await?
+                .encode_to_vec(),
             command => return Err(unsupported(&command)),
         };
         Ok(Response::new(one(PutResult { app_metadata: app_metadata.into() })))
     }
 
     async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
-        let asker = asker(&request)?;
-        let results = match self.action(request.into_inner(), &asker).await? {
+        let context = request_context(&request)?;
+        let results = match self.action(request.into_inner(), &context).await? {
             Some(body) => one(arrow_flight::Result::new(body)),
             None => stream::empty().boxed(),
         };
@@ -183,7 +184,7 @@ impl FlightService for FlightSql {
         &self,
         request: Request<Empty>,
     ) -> Result<Response<Self::ListActionsStream>, Status> {
-        asker(&request)?;
+        request_context(&request)?;
         Ok(Response::new(stream::iter(actions::all().map(Ok)).boxed()))
     }
 

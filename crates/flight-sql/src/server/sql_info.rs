@@ -1,5 +1,5 @@
-//! What tools ask about the server and its SQL. JDBC fails on what it asks for and does not get, so all that the
-//! protocol knows is here.
+//! SqlInfo: what tools ask about the server and its SQL. JDBC fails if an info is missing, so all of the protocol's infos
+//! are here.
 
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::SqlInfo as Info;
@@ -77,7 +77,7 @@ const UNLIMITED: &[Info] = &[
     Info::SqlMaxUsernameLength,
 ];
 
-/// Sets of bits, and numbers of enumerations; a bit stands at the place of its number.
+/// Bit sets, and numbers of enums. The bit of a value is at the value's number.
 const NUMBERS: &[(Info, i32)] = &[
     (Info::FlightSqlServerTransaction, SqlSupportedTransaction::None as i32),
     (Info::FlightSqlServerStatementTimeout, 0),
@@ -111,8 +111,8 @@ const NUMBERS: &[(Info, i32)] = &[
     (Info::SqlSupportedConcurrenciesForResultSetScrollInsensitive, 0),
 ];
 
-/// All that there is to know. The functions are those of a session, so also those of crates that are linked in.
-pub(super) fn of(session: &SessionState) -> Result<SqlInfoData, FlightError> {
+/// All infos. The functions are those of a session, so those of plug-ins are among them.
+pub(super) fn build(session: &SessionState) -> Result<SqlInfoData, FlightError> {
     let mut infos = SqlInfoDataBuilder::new();
     for (name, text) in [
         (Info::FlightSqlServerName, "Belvedere"),
@@ -147,7 +147,7 @@ pub(super) fn of(session: &SessionState) -> Result<SqlInfoData, FlightError> {
     infos.build()
 }
 
-/// Names of functions by their kind, sorted. What is documented as nothing in particular is the system's.
+/// Sorted names of functions by kind. Functions without a more specific section count as system functions.
 fn functions(session: &SessionState) -> [(Info, Vec<String>); 4] {
     let mut kinds = [
         (Info::SqlNumericFunctions, Vec::new()),

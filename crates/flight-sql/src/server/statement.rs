@@ -1,8 +1,8 @@
 //! Statements: what they give, and running them.
 
-use super::away::{away, unharmed};
-use super::headers::Asker;
+use super::headers::RequestContext;
 use super::rows::{self, DataStream};
+use super::runtime::{catch_panic, on_query_runtime};
 use super::service::FlightSql;
 use super::ticket::Statement;
 use super::{arguments, status};
@@ -20,12 +20,12 @@ impl FlightSql {
     pub(super) async fn statement_info(
         &self,
         statement: Statement,
-        asker: &Asker,
+        context: &RequestContext,
         descriptor: FlightDescriptor,
     ) -> Result<FlightInfo, Status> {
         let query_id = Uuid::new_v4();
-        let mut statement = statement.with(&asker.wishes);
-        let schema = self.describe(&statement, asker).await?.schema;
+        let mut statement = statement.with(&context.options);
+        let schema = self.describe(&statement, context).await?.schema;
         statement.query_id = query_id.as_bytes().to_vec().into();
         let ticket = TicketStatementQuery { statement_handle: statement.to_handle() };
         let info = info(&schema, ticket.as_any().encode_to_vec(), descriptor)?;
@@ -36,33 +36,40 @@ impl FlightSql {
     pub(super) async fn statement_rows(
         &self,
         statement: Statement,
-        asker: &Asker,
+        context: &RequestContext,
     ) -> Result<DataStream, Status> {
-        let statement = statement.with(&asker.wishes);
-        let request = self.request(statement, asker).await?;
+        let statement = statement.with(&context.options);
+        let request = self.request(statement, context).await?;
         // also an error that comes before the query runs names it
         let query_id = request.query_id;
         let keeps_dictionaries = request.types == AnswerTypes::Documented;
-        let answer = self.queries().run(request).await.map_err(|e| status::of_query(&e, query_id))?;
-        Ok(rows::of_answer(answer, keeps_dictionaries, self.queries().runtime()))
+        let answer = self.queries().run(request).await.map_err(|e| status::from_query_error(&e, query_id))?;
+        Ok(rows::stream_answer(answer, keeps_dictionaries, self.queries().runtime()))
     }
 
     /// What a statement gives, in the types in which it will leave, and takes.
-    pub(super) async fn describe(&self, statement: &Statement, asker: &Asker) -> Result<Description, Status> {
-        let request = self.request(statement.clone(), asker).await?;
-        self.queries().describe(&request).await.map_err(|e| status::of_query(&e, request.query_id))
+    pub(super) async fn describe(
+        &self,
+        statement: &Statement,
+        context: &RequestContext,
+    ) -> Result<Description, Status> {
+        let request = self.request(statement.clone(), context).await?;
+        self.queries().describe(&request).await.map_err(|e| status::from_query_error(&e, request.query_id))
     }
 
     /// The question that a statement is, with nothing more from headers. To find its placeholders the text is read, and
     /// the values of a handle can be many: so that is done where queries are.
-    async fn request(&self, statement: Statement, asker: &Asker) -> Result<QueryRequest, Status> {
-        let asker = asker.clone();
-        away(self.queries().runtime(), move || unharmed(|| question(&statement, &asker))).await
+    async fn request(&self, statement: Statement, context: &RequestContext) -> Result<QueryRequest, Status> {
+        let context = context.clone();
+        on_query_runtime(self.queries().runtime(), move || {
+            catch_panic(|| query_request(&statement, &context))
+        })
+        .await
     }
 }
 
-fn question(statement: &Statement, asker: &Asker) -> Result<QueryRequest, Status> {
-    check_length(&statement.sql).map_err(|e| status::of_query(&e, None))?;
+fn query_request(statement: &Statement, context: &RequestContext) -> Result<QueryRequest, Status> {
+    check_length(&statement.sql).map_err(|e| status::from_query_error(&e, None))?;
     let sql = numbered_placeholders(&statement.sql);
     let parameters = arguments::values(&statement.parameters, &sql)?;
     Ok(QueryRequest {
@@ -73,9 +80,9 @@ fn question(statement: &Statement, asker: &Asker) -> Result<QueryRequest, Status
             Some(true) => AnswerTypes::Documented,
             _ => AnswerTypes::Plain,
         },
-        client: asker.client.clone(),
+        client: context.client.clone(),
         query_id: Some(statement.query_id().unwrap_or_else(Uuid::new_v4)),
-        ..QueryRequest::new(sql, asker.caller.clone())
+        ..QueryRequest::new(sql, context.caller.clone())
     })
 }
 

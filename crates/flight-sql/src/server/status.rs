@@ -1,4 +1,4 @@
-//! What a client is told when something went wrong.
+//! Errors as gRPC statuses.
 
 use belvedere_core::query::QueryError;
 use belvedere_lake::LakeError;
@@ -6,8 +6,8 @@ use belvedere_lake::access::Refused;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
-/// The status of a query that failed; the only place that knows which code an error has.
-pub(super) fn of_query(error: &QueryError, query_id: Option<Uuid>) -> Status {
+/// The status of a query that failed. The only place that maps errors to codes.
+pub(super) fn from_query_error(error: &QueryError, query_id: Option<Uuid>) -> Status {
     let code = match error {
         QueryError::Sql(_) => Code::InvalidArgument,
         QueryError::Rights(_) => Code::PermissionDenied,
@@ -23,13 +23,13 @@ pub(super) fn of_query(error: &QueryError, query_id: Option<Uuid>) -> Status {
     }
 }
 
-/// The status where a right is missing.
-pub(super) fn of_refusal(refused: &Refused) -> Status {
+/// The status of a caller that lacks a right.
+pub(super) fn from_refusal(refused: &Refused) -> Status {
     Status::permission_denied(refused.to_string())
 }
 
 /// The status of an insertion that failed.
-pub(super) fn of_lake(error: &LakeError) -> Status {
+pub(super) fn from_lake_error(error: &LakeError) -> Status {
     match error {
         LakeError::Refused(_) => Status::invalid_argument(error.to_string()),
         LakeError::Closed => Status::unavailable(error.to_string()),
@@ -37,12 +37,12 @@ pub(super) fn of_lake(error: &LakeError) -> Status {
     }
 }
 
-/// The status where a client's data can't be read.
+/// The status of a client's data that can't be decoded.
 pub(super) fn unreadable_data(reason: &str) -> Status {
     Status::invalid_argument(format!("the data in the request can't be read: {reason}"))
 }
 
-/// The status where an answer can't be encoded.
+/// The status of an answer that can't be encoded.
 pub(super) fn unencodable(error: impl std::fmt::Display) -> Status {
     Status::internal(format!("the result can't be encoded: {error}"))
 }

@@ -1,10 +1,10 @@
 //! Tickets, and the handles of prepared statements.
 //!
-//! A handle is either the UTF-8 text of a statement and nothing else, which is what clients build without asking
-//! (the Python client does), or a [`Statement`] behind [`MAGIC`]: the text with what else the answer depends on.
-//! Nobody is trusted for a ticket: it says what is wanted, never who may have it.
+//! A handle is either the UTF-8 text of a statement, which some clients build themselves (the Python client does), or
+//! [`MAGIC`] and a [`Statement`]: the text with everything else that the answer depends on. A ticket gives no rights: it
+//! says what is asked for, never who may have it.
 
-use super::headers::Wishes;
+use super::headers::RequestOptions;
 use arrow_flight::sql::{Any, Command, TicketStatementQuery};
 use belvedere_model::time::TimeRange;
 use bytes::Bytes;
@@ -12,10 +12,10 @@ use prost::Message;
 use tonic::Status;
 use uuid::Uuid;
 
-/// What handles begin with that are not SQL: no statement begins with NUL.
+/// Prefix of handles that are not plain SQL: no statement begins with NUL.
 pub(super) const MAGIC: &[u8] = b"\0belvedere\x01";
 
-/// A statement, with what its answer depends on.
+/// A statement, with everything that its answer depends on.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Statement {
     #[prost(string, tag = "1")]
@@ -28,22 +28,22 @@ pub(super) struct Statement {
     pub(super) limit: Option<u64>,
     #[prost(bool, optional, tag = "5")]
     pub(super) keeps_dictionaries: Option<bool>,
-    /// Sixteen bytes, or none: the id that the query is to run under, so that it can be cancelled by its ticket.
+    /// Sixteen bytes, or none: the id that the query will have, so that it can be cancelled by its ticket.
     #[prost(bytes = "bytes", tag = "6")]
     pub(super) query_id: Bytes,
-    /// Values of parameters, see `parameters`. What was number 7 was another form of them.
+    /// Values of parameters, see `parameters`. Number 7 was an older form of them.
     #[prost(bytes = "bytes", tag = "8")]
     pub(super) parameters: Bytes,
 }
 
 impl Statement {
-    /// Nothing but a text.
-    pub(super) fn of_text(sql: impl Into<String>) -> Self {
+    /// A statement without options.
+    pub(super) fn new(sql: impl Into<String>) -> Self {
         Self { sql: sql.into(), ..Self::default() }
     }
 
-    /// Reads a handle of either kind.
-    pub(super) fn of_handle(handle: &[u8]) -> Result<Self, Status> {
+    /// Parses a handle of either kind.
+    pub(super) fn from_handle(handle: &[u8]) -> Result<Self, Status> {
         if let Some(message) = handle.strip_prefix(MAGIC) {
             return Self::decode(message)
                 .map_err(|e| Status::invalid_argument(format!("the ticket is not from this server: {e}")));
@@ -51,12 +51,12 @@ impl Statement {
         let text = std::str::from_utf8(handle).map_err(|e| {
             Status::invalid_argument(format!("the ticket is neither SQL in UTF-8 nor from this server: {e}"))
         })?;
-        Ok(Self::of_text(text))
+        Ok(Self::new(text))
     }
 
-    /// The handle: just the text if there is nothing else to say.
+    /// The handle: the plain text if there are no options.
     pub(super) fn to_handle(&self) -> Bytes {
-        if *self == Self::of_text(self.sql.as_str()) {
+        if *self == Self::new(self.sql.as_str()) {
             return Bytes::from(self.sql.clone().into_bytes());
         }
         let mut handle = MAGIC.to_vec();
@@ -64,32 +64,32 @@ impl Statement {
         handle.into()
     }
 
-    /// The same with what headers say; what they don't say stays.
+    /// Overrides the options that headers set.
     #[must_use]
-    pub(super) fn with(mut self, wishes: &Wishes) -> Self {
-        let TimeRange { begin, end } = wishes.range;
+    pub(super) fn with(mut self, options: &RequestOptions) -> Self {
+        let TimeRange { begin, end } = options.range;
         self.begin = begin.or(self.begin);
         self.end = end.or(self.end);
-        self.limit = wishes.limit.or(self.limit);
-        self.keeps_dictionaries = wishes.keeps_dictionaries.or(self.keeps_dictionaries);
+        self.limit = options.limit.or(self.limit);
+        self.keeps_dictionaries = options.keeps_dictionaries.or(self.keeps_dictionaries);
         self
     }
 
-    /// The id that the query is to run under.
+    /// The id that the query will have.
     pub(super) fn query_id(&self) -> Option<Uuid> {
         Uuid::from_slice(&self.query_id).ok()
     }
 }
 
 /// The command of a descriptor.
-pub(super) fn of_descriptor(bytes: &[u8]) -> Result<Command, Status> {
+pub(super) fn command_from_descriptor(bytes: &[u8]) -> Result<Command, Status> {
     let any = Any::decode(bytes)
         .map_err(|e| Status::invalid_argument(format!("DecodeError: the command is not protobuf: {e}")))?;
     Command::try_from(any).map_err(|e| Status::invalid_argument(format!("the command can't be read: {e}")))
 }
 
 /// The command of a ticket. It may also be a `TicketStatementQuery` that is not wrapped: published clients send both.
-pub(super) fn of_ticket(bytes: &[u8]) -> Result<Command, Status> {
+pub(super) fn command_from_ticket(bytes: &[u8]) -> Result<Command, Status> {
     if let Ok(any) = Any::decode(bytes)
         && any.type_url.starts_with("type.googleapis.com/")
     {
@@ -116,38 +116,42 @@ mod tests {
             id in any::<[u8; 16]>(),
         ) {
             let statement =
-                Statement { begin, limit, query_id: id.to_vec().into(), ..Statement::of_text(sql.as_str()) };
-            prop_assert_eq!(Statement::of_handle(&statement.to_handle()).unwrap(), statement);
-            let text = Statement::of_text(sql.as_str());
+                Statement { begin, limit, query_id: id.to_vec().into(), ..Statement::new(sql.as_str()) };
+            prop_assert_eq!(Statement::from_handle(&statement.to_handle()).unwrap(), statement);
+            let text = Statement::new(sql.as_str());
             prop_assert_eq!(text.to_handle(), sql.as_bytes());
-            prop_assert_eq!(Statement::of_handle(sql.as_bytes()).unwrap(), text);
+            prop_assert_eq!(Statement::from_handle(sql.as_bytes()).unwrap(), text);
         }
 
         #[test]
         fn any_bytes_are_a_ticket_or_an_error(bytes in any::<Vec<u8>>()) {
-            if let Ok(Command::TicketStatementQuery(ticket)) = of_ticket(&bytes) {
-                let _ = Statement::of_handle(&ticket.statement_handle);
+            if let Ok(Command::TicketStatementQuery(ticket)) = command_from_ticket(&bytes) {
+                let _ = Statement::from_handle(&ticket.statement_handle);
             }
         }
     }
 
     #[test]
     fn a_ticket_may_be_wrapped_or_bare() {
-        let opaque = Statement { limit: Some(3), ..Statement::of_text("SELECT 1") };
+        let opaque = Statement { limit: Some(3), ..Statement::new("SELECT 1") };
         for handle in [Bytes::from_static(b"SELECT 1"), opaque.to_handle()] {
             let ticket = TicketStatementQuery { statement_handle: handle };
             let expected = Command::TicketStatementQuery(ticket.clone());
-            assert_eq!(of_ticket(&ticket.encode_to_vec()).unwrap(), expected);
-            assert_eq!(of_ticket(&ticket.as_any().encode_to_vec()).unwrap(), expected);
+            assert_eq!(command_from_ticket(&ticket.encode_to_vec()).unwrap(), expected);
+            assert_eq!(command_from_ticket(&ticket.as_any().encode_to_vec()).unwrap(), expected);
         }
-        assert_eq!(of_ticket(&[]).unwrap(), Command::TicketStatementQuery(TicketStatementQuery::default()));
+        assert_eq!(
+            command_from_ticket(&[]).unwrap(),
+            Command::TicketStatementQuery(TicketStatementQuery::default())
+        );
     }
 
     #[test]
     fn headers_win_over_the_ticket_one_by_one() {
         let statement = Statement { begin: Some(1), end: Some(2), limit: Some(3), ..Statement::default() };
-        let wishes = Wishes { range: TimeRange { begin: None, end: Some(9) }, ..Wishes::default() };
-        let merged = statement.with(&wishes);
+        let options =
+            RequestOptions { range: TimeRange { begin: None, end: Some(9) }, ..RequestOptions::default() };
+        let merged = statement.with(&options);
         assert_eq!((merged.begin, merged.end, merged.limit), (Some(1), Some(9), Some(3)));
     }
 }

@@ -1,11 +1,11 @@
 //! JSONPath in JSONB.
 //!
 //! The `jsonb` crate reads paths and follows them, but not those of which a user can make it fail: it reads past the
-//! end of a string that does not end, calls itself for each parenthesis, and a range of an array's places that ends
+//! end of a string that does not end, calls itself for each parenthesis, and a range of an array's indexes that ends
 //! before the array begins never ends. So the text is looked at before, and ranges are followed here.
 
-use crate::input::{Bytes, Input, dictionary_of, of_two};
-use crate::mapping::{Kind, Mapping};
+use crate::arg_column::{ArgColumn, BytesDictionaryBuilder, dictionary_type, for_each_pair};
+use crate::scalar_function::{Kind, ScalarFunction};
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
 use belvedere_model::properties::checked;
@@ -14,10 +14,10 @@ use jsonb::jsonpath::{ArrayIndex, Expr, Index, JsonPath, Path, parse_json_path};
 use jsonb::{OwnedJsonb, RawJsonb};
 use std::sync::Arc;
 
-pub(super) const QUERY: Mapping = Mapping {
+pub(super) const QUERY: ScalarFunction = ScalarFunction {
     name: "jsonb_path_query",
     parameters: &[("j", Kind::Jsonb), ("path", Kind::Text)],
-    result: |_| dictionary_of(DataType::Binary),
+    result: |_| dictionary_type(DataType::Binary),
     evaluate: |inputs, rows| {
         query(inputs, rows, |path, value| {
             OwnedJsonb::build_array(path.all(value).iter().map(OwnedJsonb::as_raw)).ok()
@@ -25,23 +25,23 @@ pub(super) const QUERY: Mapping = Mapping {
     },
 };
 
-pub(super) const QUERY_FIRST: Mapping = Mapping {
+pub(super) const QUERY_FIRST: ScalarFunction = ScalarFunction {
     name: "jsonb_path_query_first",
     parameters: &[("j", Kind::Jsonb), ("path", Kind::Text)],
-    result: |_| dictionary_of(DataType::Binary),
+    result: |_| dictionary_type(DataType::Binary),
     evaluate: |inputs, rows| query(inputs, rows, |path, value| path.all(value).into_iter().next()),
 };
 
 fn query(
-    inputs: &[Input],
+    inputs: &[ArgColumn],
     rows: usize,
     find: impl Fn(&Steps, RawJsonb) -> Option<OwnedJsonb>,
 ) -> Result<ArrayRef> {
     let (values, texts) = (inputs[0].bytes()?, inputs[1].texts()?);
     let paths = texts.iter().map(|text| text.map(Steps::new).transpose()).collect::<Result<Vec<_>>>()?;
-    let mut results = Bytes::new();
-    let spread = of_two(&inputs[0], &inputs[1], rows, |places| {
-        let found = places.and_then(|(value, path)| {
+    let mut results = BytesDictionaryBuilder::new();
+    let scatter = for_each_pair(&inputs[0], &inputs[1], rows, |indexes| {
+        let found = indexes.and_then(|(value, path)| {
             let path = paths[path].as_ref()?;
             if values.is_null(value) {
                 return None;
@@ -50,7 +50,7 @@ fn query(
         });
         results.append_option(found.map(OwnedJsonb::to_vec));
     });
-    spread.rows(Arc::new(results.finish()))
+    scatter.rows(Arc::new(results.finish()))
 }
 
 /// Longest path, in bytes.
@@ -68,8 +68,8 @@ struct Steps<'a>(Vec<Step<'a>>);
 enum Step<'a> {
     /// What the crate follows.
     Path(JsonPath<'a>),
-    /// Places of an array, among them ranges.
-    Places(Vec<ArrayIndex>),
+    /// Elements of an array by index, among them ranges.
+    Indexes(Vec<ArrayIndex>),
 }
 
 impl<'a> Steps<'a> {
@@ -87,11 +87,11 @@ impl<'a> Steps<'a> {
             check_step(&step, !steps.is_empty()).map_err(wrong)?;
             match step {
                 Path::Root if steps.is_empty() && current.len() == 1 => {}
-                Path::ArrayIndices(places) if places.iter().any(is_range) => {
+                Path::ArrayIndices(indexes) if indexes.iter().any(is_range) => {
                     steps.push(Step::Path(JsonPath {
                         paths: std::mem::replace(&mut current, vec![Path::Root]),
                     }));
-                    steps.push(Step::Places(places));
+                    steps.push(Step::Indexes(indexes));
                 }
                 // as an expression that is a whole path it has to stand alone
                 Path::Expr(expression) => current = vec![Path::Expr(expression)],
@@ -115,21 +115,21 @@ impl Step<'_> {
         match self {
             Self::Path(path) if matches!(path.paths.as_slice(), [Path::Root]) => vec![value.to_owned()],
             Self::Path(path) => value.select_by_path(path).unwrap_or_default(),
-            Self::Places(places) => {
+            Self::Indexes(indexes) => {
                 let Ok(Some(elements)) = value.array_values() else { return Vec::new() };
-                places.iter().flat_map(|place| of_place(&elements, place)).cloned().collect()
+                indexes.iter().flat_map(|index| elements_at(&elements, index)).cloned().collect()
             }
         }
     }
 }
 
-fn of_place<'v>(elements: &'v [OwnedJsonb], place: &ArrayIndex) -> &'v [OwnedJsonb] {
+fn elements_at<'v>(elements: &'v [OwnedJsonb], index: &ArrayIndex) -> &'v [OwnedJsonb] {
     let length = elements.len() as i64;
     let at = |index: &Index| match index {
         Index::Index(i) => i64::from(*i),
         Index::LastIndex(i) => length - 1 + i64::from(*i),
     };
-    let (first, last) = match place {
+    let (first, last) = match index {
         ArrayIndex::Index(index) => (at(index), at(index)),
         ArrayIndex::Slice((first, last)) => (at(first).max(0), at(last)),
     };
@@ -139,8 +139,8 @@ fn of_place<'v>(elements: &'v [OwnedJsonb], place: &ArrayIndex) -> &'v [OwnedJso
     &elements[first as usize..=last.min(length - 1) as usize]
 }
 
-fn is_range(place: &ArrayIndex) -> bool {
-    matches!(place, ArrayIndex::Slice(_))
+fn is_range(index: &ArrayIndex) -> bool {
+    matches!(index, ArrayIndex::Slice(_))
 }
 
 /// What the parser relies on: strings end, escapes are whole, nesting is within limits.
@@ -187,7 +187,7 @@ fn skip_string(rest: &mut std::str::Bytes) -> Result<(), &'static str> {
 /// Refuses what the crate would fail on, or would get wrong behind a range that was followed here.
 fn check_step(step: &Path, is_behind_range: bool) -> Result<(), &'static str> {
     match step {
-        Path::ArrayIndices(places) => places.iter().try_for_each(|place| match place {
+        Path::ArrayIndices(indexes) => indexes.iter().try_for_each(|index| match index {
             ArrayIndex::Index(index) => check_index(index),
             ArrayIndex::Slice((first, last)) => check_index(first).and_then(|()| check_index(last)),
         }),
@@ -275,7 +275,7 @@ mod tests {
         assert!(refused(&format!("$ ? {}", "(".repeat(4000))).contains("parentheses"));
         assert!(refused("$.**.**.**").contains("more than two"));
         assert!(refused("$ ? (@.a[0 to 1] == 1)").contains("can't stand in a condition"));
-        assert!(refused("$.a[last+2147483647]").contains("no such place"));
+        assert!(refused("$.a[last+2147483647]").contains("no such index"));
         assert!(refused("$.[").contains("invalid JSONPath"));
     }
 

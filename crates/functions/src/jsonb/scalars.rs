@@ -1,14 +1,16 @@
 //! What a JSONB value is, and what is in it.
 
-use crate::input::{Bytes, Input, Lists, dictionary_of, of_two, texts_of_bytes};
-use crate::mapping::{Kind, Mapping};
+use crate::arg_column::{
+    ArgColumn, BytesDictionaryBuilder, DistinctLists, dictionary_type, for_each_pair, texts_of_bytes,
+};
+use crate::scalar_function::{Kind, ScalarFunction};
 use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, ListBuilder, StringBuilder};
 use arrow::datatypes::{DataType, Field};
 use belvedere_model::properties::{checked, jsonb_names};
 use datafusion::error::Result;
 use std::sync::Arc;
 
-pub(super) const ARRAY_LENGTH: Mapping = Mapping {
+pub(super) const ARRAY_LENGTH: ScalarFunction = ScalarFunction {
     name: "jsonb_array_length",
     parameters: &[("j", Kind::Jsonb)],
     result: |_| DataType::Int64,
@@ -17,37 +19,37 @@ pub(super) const ARRAY_LENGTH: Mapping = Mapping {
     },
 };
 
-pub(super) const AS_F64: Mapping = Mapping {
+pub(super) const AS_F64: ScalarFunction = ScalarFunction {
     name: "jsonb_as_f64",
     parameters: &[("j", Kind::Jsonb)],
     result: |_| DataType::Float64,
     evaluate: |inputs, _| {
         let values = inputs[0].bytes()?;
         let floats = values.iter().map(|value| checked(value?)?.as_f64().ok()?);
-        inputs[0].spread(Arc::new(floats.collect::<Float64Array>()))
+        inputs[0].scatter(Arc::new(floats.collect::<Float64Array>()))
     },
 };
 
-pub(super) const AS_I64: Mapping = Mapping {
+pub(super) const AS_I64: ScalarFunction = ScalarFunction {
     name: "jsonb_as_i64",
     parameters: &[("j", Kind::Jsonb)],
     result: |_| DataType::Int64,
     evaluate: |inputs, _| integers(&inputs[0], |bytes| checked(bytes)?.as_i64().ok()?),
 };
 
-pub(super) const AS_STRING: Mapping = Mapping {
+pub(super) const AS_STRING: ScalarFunction = ScalarFunction {
     name: "jsonb_as_string",
     parameters: &[("j", Kind::Jsonb)],
-    result: |_| dictionary_of(DataType::Utf8),
+    result: |_| dictionary_type(DataType::Utf8),
     evaluate: |inputs, _| {
         texts_of_bytes(&inputs[0], |bytes| checked(bytes)?.as_str().ok()?.map(|text| text.into_owned()))
     },
 };
 
-pub(super) const GET: Mapping = Mapping {
+pub(super) const GET: ScalarFunction = ScalarFunction {
     name: "jsonb_get",
     parameters: &[("j", Kind::Jsonb), ("name", Kind::Text)],
-    result: |_| dictionary_of(DataType::Binary),
+    result: |_| dictionary_type(DataType::Binary),
     evaluate: |inputs, rows| {
         let (values, names) = (inputs[0].bytes()?, inputs[1].texts()?);
         let member = |(value, name): (usize, usize)| {
@@ -56,25 +58,25 @@ pub(super) const GET: Mapping = Mapping {
             }
             Some(checked(values.value(value))?.get_by_name(names.value(name), true).ok()??.to_vec())
         };
-        let mut results = Bytes::new();
-        let spread = of_two(&inputs[0], &inputs[1], rows, |places| {
-            results.append_option(places.and_then(member));
+        let mut results = BytesDictionaryBuilder::new();
+        let scatter = for_each_pair(&inputs[0], &inputs[1], rows, |indexes| {
+            results.append_option(indexes.and_then(member));
         });
-        spread.rows(Arc::new(results.finish()))
+        scatter.rows(Arc::new(results.finish()))
     },
 };
 
-pub(super) const OBJECT_KEYS: Mapping = Mapping {
+pub(super) const OBJECT_KEYS: ScalarFunction = ScalarFunction {
     name: "jsonb_object_keys",
     parameters: &[("j", Kind::Jsonb)],
-    result: |_| dictionary_of(DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))),
+    result: |_| dictionary_type(DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))),
     evaluate: |inputs, _| {
-        let mut lists = Lists::default();
+        let mut lists = DistinctLists::default();
         let mut distinct = ListBuilder::new(StringBuilder::new());
         for value in inputs[0].bytes()?.iter() {
             match value.and_then(jsonb_names) {
                 Some(names) => {
-                    if lists.is_new(names.iter().copied()) {
+                    if lists.push(names.iter().copied()) {
                         names.iter().for_each(|name| distinct.values().append_value(name));
                         distinct.append(true);
                     }
@@ -82,13 +84,13 @@ pub(super) const OBJECT_KEYS: Mapping = Mapping {
                 None => lists.push_null(),
             }
         }
-        inputs[0].spread(lists.finish(Arc::new(distinct.finish()))?)
+        inputs[0].scatter(lists.finish(Arc::new(distinct.finish()))?)
     },
 };
 
-fn integers(input: &Input, compute: impl Fn(&[u8]) -> Option<i64>) -> Result<ArrayRef> {
+fn integers(input: &ArgColumn, compute: impl Fn(&[u8]) -> Option<i64>) -> Result<ArrayRef> {
     let values = input.bytes()?;
-    input.spread(Arc::new(values.iter().map(|value| compute(value?)).collect::<Int64Array>()))
+    input.scatter(Arc::new(values.iter().map(|value| compute(value?)).collect::<Int64Array>()))
 }
 
 #[cfg(test)]
@@ -102,12 +104,12 @@ mod tests {
     use datafusion::scalar::ScalarValue;
     use proptest::prelude::*;
 
-    fn input(array: impl Array + 'static) -> Input {
-        Input::of_array(&(Arc::new(array) as ArrayRef)).unwrap()
+    fn input(array: impl Array + 'static) -> ArgColumn {
+        ArgColumn::from_array(&(Arc::new(array) as ArrayRef)).unwrap()
     }
 
-    fn constant(text: &str) -> Input {
-        Input::new(&ColumnarValue::Scalar(ScalarValue::from(text))).unwrap()
+    fn constant(text: &str) -> ArgColumn {
+        ArgColumn::new(&ColumnarValue::Scalar(ScalarValue::from(text))).unwrap()
     }
 
     fn jsonb(json: &str) -> Vec<u8> {
@@ -115,7 +117,7 @@ mod tests {
     }
 
     /// Rows 0 and 4 have `{"a":7}`; the key of row 1 is NULL, the value of row 2 is NULL, that of row 3 damaged.
-    fn shared() -> Input {
+    fn shared() -> ArgColumn {
         let sound = jsonb(r#"{"a":7}"#);
         let damaged = &sound[..sound.len() - 1];
         let values = BinaryArray::from_opt_vec(vec![Some(sound.as_slice()), None, Some(damaged)]);
@@ -130,9 +132,9 @@ mod tests {
     #[test]
     fn null_keys_null_values_and_damaged_bytes_of_a_dictionary_are_null() {
         let member = (GET.evaluate)(&[shared(), constant("A")], 5).unwrap();
-        assert_eq!(member.data_type(), &dictionary_of(DataType::Binary));
+        assert_eq!(member.data_type(), &dictionary_type(DataType::Binary));
         assert_eq!(validity(&member), [true, false, false, false, true]);
-        let numbers = (AS_I64.evaluate)(&[Input::of_array(&member).unwrap()], 5).unwrap();
+        let numbers = (AS_I64.evaluate)(&[ArgColumn::from_array(&member).unwrap()], 5).unwrap();
         let expected = [Some(7), None, None, None, Some(7)];
         assert_eq!(numbers.as_primitive::<Int64Type>().iter().collect::<Vec<_>>(), expected);
         let json = cast(&(text::FORMAT_JSON.evaluate)(&[shared()], 5).unwrap(), &DataType::Utf8).unwrap();

@@ -1,7 +1,7 @@
 //! `jsonb_each(j)` and `jsonb_array_elements(j)`
 
-use crate::input::Input;
-use crate::mapping::Kind;
+use crate::arg_column::ArgColumn;
+use crate::scalar_function::Kind;
 use arrow::array::{
     Array, ArrayBuilder, ArrayRef, BinaryBuilder, BinaryViewArray, RecordBatch, StringBuilder,
 };
@@ -71,7 +71,7 @@ impl TableFunctionImpl for Members {
         };
         let argument = ScalarArgument::new(argument, &format!("argument of {name}"))?;
         let found = argument.data_type();
-        if !Kind::Jsonb.takes(found) {
+        if !Kind::Jsonb.accepts(found) {
             return Err(DataFusionError::Plan(format!(
                 "{name} takes JSONB (jsonb_parse converts text), not {found}"
             )));
@@ -142,7 +142,7 @@ impl PartitionStream for MembersRows {
 struct Expansion {
     members: Members,
     schema: SchemaRef,
-    input: Input,
+    input: ArgColumn,
     values: BinaryViewArray,
     rows: usize,
     next: usize,
@@ -151,7 +151,7 @@ struct Expansion {
 impl Expansion {
     fn new(members: Members, schema: SchemaRef, batch: &RecordBatch) -> Result<Self> {
         let column = only_column(batch)?;
-        let input = Input::of_array(column)?;
+        let input = ArgColumn::from_array(column)?;
         let values = input.bytes()?;
         Ok(Self { members, schema, input, values, rows: column.len(), next: 0 })
     }
@@ -159,7 +159,7 @@ impl Expansion {
     fn some(&mut self) -> Result<RecordBatch> {
         let mut out = Builders::default();
         while self.next < self.rows && out.values.len() < ROWS {
-            let place = self.input.place(self.next).filter(|place| self.values.is_valid(*place));
+            let place = self.input.value_index(self.next).filter(|place| self.values.is_valid(*place));
             self.next += 1;
             if let Some(place) = place {
                 out.append(self.members, self.values.value(place))

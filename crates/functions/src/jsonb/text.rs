@@ -1,24 +1,24 @@
 //! JSON text to JSONB and back.
 
-use crate::input::{Bytes, dictionary_of, texts_of_bytes};
-use crate::mapping::{Kind, Mapping};
+use crate::arg_column::{BytesDictionaryBuilder, dictionary_type, texts_of_bytes};
+use crate::scalar_function::{Kind, ScalarFunction};
 use arrow::datatypes::DataType;
 use belvedere_model::properties::{MAX_DEPTH, jsonb_to_json};
 use std::sync::Arc;
 
-pub(super) const FORMAT_JSON: Mapping = Mapping {
+pub(super) const FORMAT_JSON: ScalarFunction = ScalarFunction {
     name: "jsonb_format_json",
     parameters: &[("j", Kind::Jsonb)],
-    result: |_| dictionary_of(DataType::Utf8),
+    result: |_| dictionary_type(DataType::Utf8),
     evaluate: |inputs, _| texts_of_bytes(&inputs[0], jsonb_to_json),
 };
 
-pub(super) const PARSE: Mapping = Mapping {
+pub(super) const PARSE: ScalarFunction = ScalarFunction {
     name: "jsonb_parse",
     parameters: &[("json", Kind::Text)],
-    result: |_| dictionary_of(DataType::Binary),
+    result: |_| dictionary_type(DataType::Binary),
     evaluate: |inputs, _| {
-        let mut results = Bytes::new();
+        let mut results = BytesDictionaryBuilder::new();
         let mut bytes = Vec::new();
         let mut refused = 0u64;
         for text in inputs[0].texts()?.iter() {
@@ -35,7 +35,7 @@ pub(super) const PARSE: Mapping = Mapping {
         if refused > 0 {
             tracing::warn!(refused, "jsonb_parse made NULL of texts that are no JSON");
         }
-        inputs[0].spread(Arc::new(results.finish()))
+        inputs[0].scatter(Arc::new(results.finish()))
     },
 };
 

@@ -1,6 +1,6 @@
-//! Properties in one of their shapes.
+//! Property sets, whatever shape they have: JSONB objects or lists of {key, value}.
 
-use crate::input::Input;
+use crate::arg_column::ArgColumn;
 use arrow::array::{Array, AsArray, BinaryViewArray, ListArray, StringViewArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
@@ -8,16 +8,16 @@ use belvedere_model::properties::{checked, jsonb_member, jsonb_names};
 use datafusion::error::{DataFusionError, Result};
 use std::borrow::Cow;
 
-/// Sets of properties. A property without a name or a value is none.
+/// Sets of properties. An entry whose name or value is NULL is ignored.
 #[allow(clippy::large_enum_variant, reason = "there is one for each batch")]
-pub(super) enum Sets {
+pub(super) enum PropertySets {
     Jsonb(BinaryViewArray),
     Lists { lists: ListArray, keys: StringViewArray, values: StringViewArray },
 }
 
-impl Sets {
-    /// Those of the values of an argument.
-    pub(super) fn of(input: &Input) -> Result<Self> {
+impl PropertySets {
+    /// The sets in the values of an argument.
+    pub(super) fn new(input: &ArgColumn) -> Result<Self> {
         let Some(lists) = input.values().as_list_opt::<i32>() else {
             return Ok(Self::Jsonb(input.bytes()?));
         };

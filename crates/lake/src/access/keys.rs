@@ -1,10 +1,11 @@
-//! Keys: long random texts that callers show, and what the lake keeps of them.
+//! API keys: long random texts that callers send, of which the lake stores only hashes.
 //!
-//! Invariant: a key itself is told once, to whoever makes it, and is kept nowhere.
-//! Invariant: a key that was never made and one that was revoked are refused in the same way, in the same time.
+//! Invariant: a key is shown once, when it is created, and is stored nowhere.
+//! Invariant: a key that never existed and one that was revoked are refused in the same way, in the same time.
 
 use super::{Caller, Identity, Right, Rights};
-use crate::{KeyRecord, LakeConnection, LakeError};
+use crate::catalog::KeyRecord;
+use crate::{LakeConnection, LakeError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use belvedere_model::time::{SECOND, now};
@@ -17,36 +18,36 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-/// How long it takes at most until a revoked key is refused.
-pub const KEY_PATIENCE: Duration = Duration::from_secs(10);
+/// A revoked key is refused after this time at the latest, by servers that have it in their caches.
+pub const MAX_REVOCATION_DELAY: Duration = Duration::from_secs(10);
 
-/// What every key begins with: so that people and scanners know one when they see it.
+/// Prefix of every key, by which people and secret scanners recognize one.
 const PREFIX: &str = "bvk_";
 const RANDOM_BYTES: usize = 32;
 const ENCODED: usize = 43;
-/// Answers that are kept, of those who are known and of those who are not.
-const CACHED: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
-/// Keys that are looked up at once: who tries many is not to keep the catalogue from others.
-const LOOKUPS: usize = 2;
-/// How long the catalogue may take.
-const LOOKUP_PATIENCE: Duration = Duration::from_secs(5);
-/// How exact `last_used` is.
-const TOUCH: i64 = 60 * SECOND;
-const LONGEST_NAME: usize = 128;
+/// Entries of each of the two caches.
+const CACHE_ENTRIES: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+/// Keys that are looked up at once. Somebody who tries many keys must not occupy the catalog's connections.
+const CONCURRENT_LOOKUPS: usize = 2;
+/// How long a lookup in the catalog may take, waiting included.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Precision of `last_used`: a write for each request would be too much.
+const LAST_USED_PRECISION: i64 = 60 * SECOND;
+const MAX_NAME_LENGTH: usize = 128;
 
-/// A key, as its owner gets to see it: once.
+/// The text of a new key, which its owner sees once.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// The text that callers show.
+    /// The text that callers send.
     pub fn reveal(&self) -> &str {
         &self.0
     }
 
-    fn make() -> Result<Self, KeyError> {
+    fn generate() -> Result<Self, KeyError> {
         let mut bytes = [0; RANDOM_BYTES];
-        getrandom::fill(&mut bytes).map_err(|e| KeyError::Random(e.to_string()))?;
+        getrandom::fill(&mut bytes).map_err(KeyError::Random)?;
         Ok(Self(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))))
     }
 }
@@ -57,42 +58,44 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// What is known of a key. Instants are nanoseconds since the Unix epoch.
+/// A key without its secret. Times are nanoseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ApiKey {
-    /// Which one it is.
+    /// Id of the key.
     pub key_id: Uuid,
-    /// How people call it: no two live keys have the same name.
+    /// Name of the key. No two live keys have the same name.
     pub name: String,
-    /// What it allows.
+    /// The rights that it gives.
     pub rights: Rights,
-    /// When it was made.
+    /// When it was created.
     pub created: i64,
-    /// From when on it does not count any more.
+    /// When it expires.
     pub expires: Option<i64>,
     /// When it was revoked.
     pub revoked: Option<i64>,
-    /// When somebody showed it last, to a minute.
+    /// When it was last used, to a minute.
     pub last_used: Option<i64>,
 }
 
 impl ApiKey {
-    /// Whether it counts at an instant.
+    /// Whether it is neither revoked nor expired at that time.
     pub fn is_live(&self, at: i64) -> bool {
         self.revoked.is_none() && self.expires.is_none_or(|expires| expires > at)
     }
 
     fn read(record: KeyRecord) -> Result<Self, LakeError> {
         let rights = record.rights.parse::<Rights>().map_err(|e| {
-            LakeError::Corrupt(format!("the rights of the key '{}' can't be read: {e}", record.name))
+            LakeError::Corrupt(format!("the rights of the key '{}' can't be read: {e}", record.name).into())
         })?;
         let KeyRecord { key_id, name, created, expires, revoked, last_used, .. } = record;
         Ok(Self { key_id, name, rights, created, expires, revoked, last_used })
     }
 }
 
-/// Why a key is not made or not revoked.
+/// Why a key is not created.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum KeyError {
     /// The name is none.
     #[error("'{0}' can't be the name of a key: use 1 to {LONGEST_NAME} printable characters, and not an id")]
@@ -114,16 +117,16 @@ pub enum KeyError {
     Lake(#[from] LakeError),
 }
 
-/// Which key, by its hash.
+/// SHA-256 of a key.
 type Hash = [u8; 32];
 
-/// A plain hash: a key has 256 random bits, so there is no list of likely ones to try, which slow hashes with salt are
-/// for. And since only hashes are compared, how long that takes says nothing about a key.
+/// A plain hash is enough. Slow hashes with salt protect passwords, which are guessable; a key has 256 random bits. And
+/// since only hashes are compared, the time of a comparison tells nothing about a key.
 fn hash(secret: &str) -> Hash {
     Sha256::digest(secret.as_bytes()).into()
 }
 
-/// Somebody whom we know.
+/// A cached key that is valid.
 #[derive(Debug, Clone)]
 struct Known {
     caller: Arc<Caller>,
@@ -131,42 +134,42 @@ struct Known {
     looked_up: Instant,
 }
 
-/// The keys of a lake.
+/// The API keys of a lake: creates, revokes and checks them.
 #[derive(Debug)]
 pub struct Keys {
     connection: Arc<LakeConnection>,
-    patience: Duration,
+    revocation_delay: Duration,
     lookups: Semaphore,
     known: Mutex<LruCache<Hash, Known>>,
-    /// Apart from the others: who tries many keys must not push out those that are good.
+    /// Keys that are not valid. A cache of its own: somebody who tries many keys must not evict the valid ones.
     unknown: Mutex<LruCache<Hash, Instant>>,
 }
 
 impl Keys {
-    /// Of this lake.
+    /// The keys of this lake.
     pub fn new(connection: Arc<LakeConnection>) -> Self {
-        Self::with_patience(connection, KEY_PATIENCE)
+        Self::with_revocation_delay(connection, MAX_REVOCATION_DELAY)
     }
 
-    /// The same, with another bound on how long it takes until a revoked key is refused.
-    pub fn with_patience(connection: Arc<LakeConnection>, patience: Duration) -> Self {
+    /// The same with another bound than [`MAX_REVOCATION_DELAY`].
+    pub fn with_revocation_delay(connection: Arc<LakeConnection>, revocation_delay: Duration) -> Self {
         Self {
             connection,
-            patience,
-            lookups: Semaphore::new(LOOKUPS),
-            known: Mutex::new(LruCache::new(CACHED)),
-            unknown: Mutex::new(LruCache::new(CACHED)),
+            revocation_delay,
+            lookups: Semaphore::new(CONCURRENT_LOOKUPS),
+            known: Mutex::new(LruCache::new(CACHE_ENTRIES)),
+            unknown: Mutex::new(LruCache::new(CACHE_ENTRIES)),
         }
     }
 
-    /// Makes a key that counts until `expires`, nanoseconds since the Unix epoch.
+    /// Creates a key that expires at `expires`, nanoseconds since the Unix epoch.
     pub async fn create(
         &self,
         name: &str,
         rights: Rights,
         expires: Option<i64>,
     ) -> Result<(ApiKey, Secret), KeyError> {
-        let is_name = (1..=LONGEST_NAME).contains(&name.chars().count())
+        let is_name = (1..=MAX_NAME_LENGTH).contains(&name.chars().count())
             && !name.chars().any(char::is_control)
             && name.trim() == name
             && Uuid::try_parse(name).is_err();
@@ -180,7 +183,7 @@ impl Keys {
         if expires.is_some_and(|expires| expires <= created) {
             return Err(KeyError::Expired);
         }
-        let secret = Secret::make()?;
+        let secret = Secret::generate()?;
         let record = KeyRecord {
             key_id: Uuid::new_v4(),
             name: name.to_owned(),
@@ -190,13 +193,14 @@ impl Keys {
             revoked: None,
             last_used: None,
         };
-        match self.connection.catalog().add_key(&record, &hash(secret.reveal())).await? {
-            true => Ok((ApiKey::read(record)?, secret)),
-            false => Err(KeyError::Taken(name.to_owned())),
+        if self.connection.catalog().add_key(&record, &hash(secret.reveal())).await? {
+            Ok((ApiKey::read(record)?, secret))
+        } else {
+            Err(KeyError::Taken(name.to_owned()))
         }
     }
 
-    /// All keys that ever were, by name.
+    /// All keys, revoked and expired ones too, by name.
     pub async fn list(&self) -> Result<Vec<ApiKey>, LakeError> {
         self.connection.catalog().keys().await?.into_iter().map(ApiKey::read).collect()
     }
@@ -218,12 +222,12 @@ impl Keys {
             return Ok(None);
         }
         key.revoked = Some(revoked);
-        // whoever revokes it here need not wait
+        // this process refuses it at once
         locked(&self.known).clear();
         Ok(Some(key))
     }
 
-    /// Who shows this key; `None` if it is none that counts. An error says nothing about the key.
+    /// The caller with this key; `None` if the key is not valid. An error says nothing about the key.
     pub async fn authenticate(&self, secret: &str) -> Result<Option<Arc<Caller>>, LakeError> {
         let is_key = secret.strip_prefix(PREFIX).is_some_and(|rest| {
             rest.len() == ENCODED
@@ -233,31 +237,31 @@ impl Keys {
             return Ok(None);
         }
         let hash = hash(secret);
-        if let Some(answer) = self.remembered(&hash) {
+        if let Some(answer) = self.cached(&hash) {
             return Ok(answer);
         }
-        match tokio::time::timeout(LOOKUP_PATIENCE, self.look_up(&hash)).await {
+        match tokio::time::timeout(LOOKUP_TIMEOUT, self.look_up(&hash)).await {
             Ok(answer) => answer,
             Err(_) => Err(LakeError::Database("it does not respond".to_owned())),
         }
     }
 
-    /// What is known without asking the catalogue.
-    fn remembered(&self, hash: &Hash) -> Option<Option<Arc<Caller>>> {
+    /// The answer, if it is cached.
+    fn cached(&self, hash: &Hash) -> Option<Option<Arc<Caller>>> {
         if let Some(known) = locked(&self.known).get(hash)
-            && known.looked_up.elapsed() < self.patience
+            && known.looked_up.elapsed() < self.revocation_delay
             && known.expires.is_none_or(|expires| expires > now())
         {
             return Some(Some(known.caller.clone()));
         }
         let looked_up = locked(&self.unknown).get(hash).copied()?;
-        (looked_up.elapsed() < self.patience).then_some(None)
+        (looked_up.elapsed() < self.revocation_delay).then_some(None)
     }
 
     async fn look_up(&self, hash: &Hash) -> Result<Option<Arc<Caller>>, LakeError> {
         let _turn = self.lookups.acquire().await.map_err(|_| LakeError::Closed)?;
-        // others with the same key may have had their turn before
-        if let Some(answer) = self.remembered(hash) {
+        // another request with the same key may have looked it up while this one waited
+        if let Some(answer) = self.cached(hash) {
             return Ok(answer);
         }
         let (at, looked_up) = (now(), Instant::now());
@@ -272,18 +276,18 @@ impl Keys {
             name: key.name,
             email: None,
             rights: key.rights,
-            // a key is a program's: one that asks may do so for its users
+            // keys belong to programs, and a program that reads may do so for its users
             may_speak_for_others: key.rights.has(Right::Read),
         });
         let known = Known { caller: caller.clone(), expires: key.expires, looked_up };
         locked(&self.known).put(*hash, known);
-        if key.last_used.is_none_or(|last| at.saturating_sub(last) >= TOUCH) {
+        if key.last_used.is_none_or(|last| at.saturating_sub(last) >= LAST_USED_PRECISION) {
             self.note_use(key.key_id, at);
         }
         Ok(Some(caller))
     }
 
-    /// Nobody waits for that.
+    /// Records the use in the background: the request does not wait for it.
     fn note_use(&self, key_id: Uuid, at: i64) {
         let connection = self.connection.clone();
         tokio::spawn(async move {
@@ -295,7 +299,7 @@ impl Keys {
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // a cache is whole after every single operation on it
+    // a cache is consistent after every single operation, so one that panicked did no harm
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

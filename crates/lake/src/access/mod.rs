@@ -1,33 +1,33 @@
-//! Who asks, and what they may.
+//! Callers and their rights.
 //!
-//! Who a caller is, is found out by whoever listens: it puts an `Arc<Caller>` into the extensions of each request.
-//! What has none there is refused. Rooms that do something for a caller ask [`Caller::check`].
+//! The listener authenticates each request and puts an `Arc<Caller>` into its extensions. A request without one is
+//! refused. Code that acts for a caller asks [`Caller::check`].
 
 mod keys;
 
-pub use keys::{ApiKey, KEY_PATIENCE, KeyError, Keys, Secret};
+pub use keys::{ApiKey, KeyError, Keys, MAX_REVOCATION_DELAY, Secret};
 
 use std::sync::Arc;
 use thiserror::Error;
 use uuid::Uuid;
 
-/// Something that not everybody may do.
+/// What a caller may be allowed to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Right {
     /// Send processes, streams and blocks.
     Send,
-    /// Ask SQL.
+    /// Run queries.
     Read,
-    /// Change the lake: partitions, rules that deny queries, rows of other lakes; and see and end everybody's queries.
-    /// Keys are not a part of that: they are made where the lake's own files and database can be reached.
+    /// Change the lake: partitions, deny rules, replication from other lakes; see and cancel everybody's queries. Keys are
+    /// not a part of it: they are created by those who can reach the lake's files and database.
     Administer,
 }
 
 impl Right {
-    /// All of them.
+    /// All rights.
     pub const ALL: [Self; 3] = [Self::Send, Self::Read, Self::Administer];
 
-    /// Its name, as `belvedere keys` has it: `send`, `read`, `admin`.
+    /// The name that `belvedere keys` has for it: `send`, `read`, `admin`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Send => "send",
@@ -37,7 +37,7 @@ impl Right {
     }
 }
 
-/// Rights that somebody has. To administer includes to read.
+/// The rights of a caller. The right to administer includes the right to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rights {
     send: bool,
@@ -46,12 +46,12 @@ pub struct Rights {
 }
 
 impl Rights {
-    /// None at all.
+    /// No right.
     pub const NONE: Self = Self { send: false, read: false, administer: false };
-    /// All of them.
+    /// All rights.
     pub const ALL: Self = Self { send: true, read: true, administer: true };
 
-    /// The same and one more.
+    /// These rights and one more.
     #[must_use]
     pub const fn with(mut self, right: Right) -> Self {
         match right {
@@ -62,7 +62,7 @@ impl Rights {
         self
     }
 
-    /// Whether this is allowed.
+    /// Whether the right is among them.
     pub const fn has(self, right: Right) -> bool {
         match right {
             Right::Send => self.send,
@@ -93,39 +93,39 @@ impl std::str::FromStr for Rights {
     }
 }
 
-/// What tells a caller from all others. Names don't: a provider's subject may be any text, a key's name too.
+/// Identifies a caller. Names don't: the subject of a token may be any text, and so may the name of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Identity {
-    /// Nobody was asked.
+    /// Callers are not authenticated.
     Anybody,
-    /// Whoever has this key.
+    /// The holder of this key.
     Key(Uuid),
-    /// Somebody whom an identity provider knows.
+    /// A user of an identity provider.
     Subject {
-        /// The provider, as its tokens call it.
+        /// Issuer of the token.
         issuer: String,
-        /// What it calls them.
+        /// Subject of the token.
         subject: String,
     },
 }
 
-/// Whoever sent a request.
+/// The sender of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// Who it is.
+    /// Identifies the caller.
     pub identity: Identity,
-    /// How to call them: name of the key, subject of the token, or `anonymous`.
+    /// For logs and lists: name of the key, subject of the token, or `anonymous`.
     pub name: String,
-    /// Address of a person, where a token tells it.
+    /// Email address, if the token has one.
     pub email: Option<String>,
-    /// What they may do.
+    /// What the caller may do.
     pub rights: Rights,
-    /// Whether they may say that they ask for somebody else, as a service does for its users.
+    /// Whether the caller may name a user that it acts for, as a service does for its users.
     pub may_speak_for_others: bool,
 }
 
 impl Caller {
-    /// Anybody, where nobody is asked who they are.
+    /// The caller of every request where callers are not authenticated. May do everything.
     pub fn anybody() -> Arc<Self> {
         Arc::new(Self {
             identity: Identity::Anybody,
@@ -136,16 +136,13 @@ impl Caller {
         })
     }
 
-    /// An error if they may not do this.
+    /// Returns an error if the caller lacks the right.
     pub fn check(&self, right: Right) -> Result<(), Refused> {
-        match self.rights.has(right) {
-            true => Ok(()),
-            false => Err(Refused { name: self.name.clone(), right }),
-        }
+        if self.rights.has(right) { Ok(()) } else { Err(Refused { name: self.name.clone(), right }) }
     }
 }
 
-/// Somebody may not do what they asked for.
+/// A caller lacks a right.
 #[derive(Debug, Error, Clone, PartialEq, Eq, Hash)]
 #[error("'{name}' lacks the right '{}': an administrator can create a key that has it with 'belvedere keys \
          create'", right.name())]

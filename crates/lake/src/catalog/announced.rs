@@ -3,6 +3,7 @@
 use super::filter::{Conditions, ProcessFilter, StreamFilter};
 use super::statement::{Arg, Readers, Statement};
 use super::{Catalog, LakeError, locked};
+use crate::Cause;
 use belvedere_model::{ProcessInfo, StreamInfo, StreamParts};
 use lru::LruCache;
 use sqlx::FromRow;
@@ -10,8 +11,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use uuid::Uuid;
 
-/// What the blocks of a process tell of it. `None` if it has none.
+/// The latest activity of a process, as its blocks tell; all `None` if it has no block.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromRow)]
+#[non_exhaustive]
 pub struct ProcessActivity {
     /// Greatest insert time of a block.
     pub last_update_time: Option<i64>,
@@ -110,7 +112,7 @@ fn from_json<T: serde::de::DeserializeOwned>(text: &str, what: &str, id: Uuid) -
         .map_err(|e| LakeError::Corrupt(format!("the catalog row of {what} {id} can't be read: {e}")))
 }
 
-/// What a cache has of these ids, and those of which it has nothing.
+/// The cached values of these ids, and the ids that are not cached.
 fn cached<T>(cache: &Mutex<LruCache<Uuid, Arc<T>>>, ids: &[Uuid]) -> (HashMap<Uuid, Arc<T>>, Vec<Uuid>) {
     let mut cache = locked(cache);
     let mut found = HashMap::new();
@@ -125,7 +127,7 @@ fn cached<T>(cache: &Mutex<LruCache<Uuid, Arc<T>>>, ids: &[Uuid]) -> (HashMap<Uu
 }
 
 impl Catalog {
-    /// The processes behind `after` in the order of their ids, with what their blocks tell of them.
+    /// The processes after `after` in the order of their ids, with their latest activity.
     pub async fn processes(
         &self,
         filter: &ProcessFilter,
@@ -150,7 +152,7 @@ impl Catalog {
         rows.into_iter().map(|r| Ok((r.process.try_into()?, r.activity))).collect()
     }
 
-    /// The streams behind `after` in the order of their ids, with the greatest insert time of their blocks.
+    /// The streams after `after` in the order of their ids, with the greatest insert time of their blocks.
     pub async fn streams(
         &self,
         filter: &StreamFilter,

@@ -7,8 +7,9 @@ use belvedere_model::{BlockInfo, BlockRecord, ChainKey};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-/// What a filter's blocks are together.
+/// Sums over the blocks that match a filter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromRow)]
+#[non_exhaustive]
 pub struct BlockSummary {
     /// How many there are.
     pub blocks: i64,
@@ -27,9 +28,9 @@ pub struct BlockSummary {
 }
 
 impl BlockSummary {
-    /// What these blocks and others are together.
+    /// The sums over both sets of blocks.
     #[must_use]
-    pub fn and(self, other: Self) -> Self {
+    pub fn merge(self, other: Self) -> Self {
         let least = |a: Option<i64>, b: Option<i64>| match (a, b) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
@@ -89,7 +90,7 @@ impl Catalog {
         self.complete(rows).await
     }
 
-    /// The blocks behind `after` in the order of their events, at most `limit` of them: for those of one stream.
+    /// The blocks after `after` in the order of their events, at most `limit` of them. For blocks of one stream.
     pub async fn chain_blocks(
         &self,
         filter: &BlockFilter,
@@ -113,9 +114,9 @@ impl Catalog {
         self.complete(rows).await
     }
 
-    /// What the blocks of a filter are together.
+    /// Sums over the blocks that match a filter.
     pub async fn summary(&self, filter: &BlockFilter) -> Result<BlockSummary, LakeError> {
-        // PostgreSQL's sums of integers are numerics
+        // a sum of BIGINTs is a NUMERIC in PostgreSQL
         let mut statement = Statement::new(
             "SELECT COUNT(*) AS blocks, CAST(COALESCE(SUM(b.payload_size), 0) AS BIGINT) AS payload_bytes, \
              CAST(COALESCE(SUM(b.nb_objects), 0) AS BIGINT) AS objects, MIN(b.seq) AS seq_begin, \
@@ -128,7 +129,8 @@ impl Catalog {
         Ok(rows.first().copied().unwrap_or_default())
     }
 
-    /// The greatest `seq` that any block ever had, as far as blocks or partitions tell; 0 if there was none.
+    /// The greatest `seq` that any block ever had, as far as blocks and partitions tell; 0 without any. Partitions count,
+    /// since retention may have deleted the last block.
     pub async fn last_seq(&self) -> Result<i64, LakeError> {
         let statement = Statement::new(
             "SELECT MAX(last) FROM (SELECT MAX(seq) AS last FROM blocks \
@@ -138,7 +140,7 @@ impl Catalog {
         Ok(rows.first().and_then(|r| r.0).unwrap_or(0))
     }
 
-    /// Adds streams and processes to rows of blocks.
+    /// Adds the stream and the process to each block.
     async fn complete(&self, rows: Vec<BlockRow>) -> Result<Vec<BlockRecord>, LakeError> {
         let distinct = |id: fn(&BlockRow) -> Uuid| {
             let mut ids: Vec<Uuid> = rows.iter().map(id).collect();
@@ -177,7 +179,7 @@ impl Catalog {
             .collect()
     }
 
-    /// Keys of the objects that are known to be complete, out of `keys`: those that are going to be deleted too.
+    /// Those of `keys` whose objects are known to be complete, or are about to be deleted.
     pub async fn sealed(&self, keys: &[String]) -> Result<Vec<String>, LakeError> {
         let mut sealed = Vec::new();
         for keys in keys.chunks(1000) {
@@ -193,7 +195,7 @@ impl Catalog {
         Ok(sealed)
     }
 
-    /// Blocks that a view set could not read: block id, view set, reason, when that was first seen.
+    /// Blocks that a view set could not read: block id, view set, reason, time of the first attempt.
     pub async fn faults(&self) -> Result<Vec<(Uuid, String, String, i64)>, LakeError> {
         let statement = Statement::new(
             "SELECT block_id, view_set, reason, seen_at FROM block_faults ORDER BY seen_at, block_id LIMIT 10000",
@@ -218,7 +220,7 @@ impl Catalog {
         Ok(self.readers.fetch::<(i64,)>(statement).await?.first().map_or(0, |r| r.0))
     }
 
-    /// Objects with blocks behind `after`, by key, and how long each must be for all of its blocks.
+    /// Objects with blocks whose keys are after `after`, sorted, and how long each must be to hold all of its blocks.
     pub async fn object_lengths(&self, after: &str, limit: u32) -> Result<Vec<(String, i64)>, LakeError> {
         let mut statement = Statement::new(
             "SELECT o.object_key, MAX(b.payload_offset + b.payload_size) FROM objects o \

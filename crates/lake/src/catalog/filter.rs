@@ -1,15 +1,15 @@
-//! Which rows of the catalogue are wanted.
+//! Filters: which rows of the catalog a query reads.
 
 use super::statement::{Arg, Statement};
 use belvedere_model::SeqRange;
 use belvedere_model::time::TimeRange;
 use uuid::Uuid;
 
-/// Events of a block may lie a little outside of the block's bounds: a thread takes the time of its event
-/// before it gets its turn to write it.
+/// Events of a block may lie a little outside of the block's bounds: a thread takes the time of an event before it gets
+/// the lock under which it writes the event.
 const EVENT_TIME_SLACK: i64 = belvedere_model::time::SECOND;
 
-/// Which blocks are wanted: those that meet every condition that is set.
+/// Matches blocks that meet every condition that is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BlockFilter {
     /// Streams with at least one of these tags.
@@ -30,11 +30,11 @@ pub struct BlockFilter {
     pub inserted: TimeRange,
     /// Blocks with a `seq` in this range.
     pub seqs: SeqRange,
-    /// Blocks that begin with an event of one of these numbers, the last of them not included.
+    /// Blocks whose first event has a number in this range, its end excluded.
     pub offsets: Option<(i64, i64)>,
 }
 
-/// Which processes are wanted.
+/// Matches processes that meet every condition that is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProcessFilter {
     /// This process.
@@ -43,7 +43,7 @@ pub struct ProcessFilter {
     pub active: TimeRange,
 }
 
-/// Which streams are wanted.
+/// Matches streams that meet every condition that is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StreamFilter {
     /// This stream.
@@ -77,7 +77,7 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    /// What a filter wants of `blocks b` with its stream `s`.
+    /// The conditions of a filter on `blocks b` joined with their stream `s`.
     pub(super) fn blocks(&mut self, filter: &BlockFilter) {
         if filter.seqs.begin > 1 {
             self.and("b.seq >= ").bind(Arg::Int(filter.seqs.begin));
@@ -100,7 +100,7 @@ impl<'a> Conditions<'a> {
         }
         if let Some((begin, end)) = filter.offsets {
             self.and("b.object_offset >= ").bind(Arg::Int(begin));
-            // nothing is behind the greatest number
+            // the range has no end
             if end < i64::MAX {
                 self.and("b.object_offset < ").bind(Arg::Int(end));
             }
@@ -110,7 +110,8 @@ impl<'a> Conditions<'a> {
         self.touches("b.insert_time", "b.insert_time", filter.inserted);
     }
 
-    /// `begin` and `end` are expressions; what they span touches the range. NULLs do too.
+    /// The range between the expressions `begin` and `end` overlaps `range`. NULL is unbounded: a block of unknown times
+    /// may have events at any time.
     pub(super) fn touches(&mut self, begin: &str, end: &str, range: TimeRange) {
         if let Some(t) = range.end {
             self.and(&format!("({begin} IS NULL OR {begin} <= ")).bind(Arg::Int(t)).push(")");

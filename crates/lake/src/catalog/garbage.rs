@@ -1,4 +1,5 @@
-//! What nothing refers to any more: first its rows go, then, when nobody can be reading it, the object.
+//! Objects that nothing refers to any more. Their rows are deleted first, the objects later, when no query that began
+//! before can still be reading them.
 
 use super::filter::Conditions;
 use super::statement::{Arg, Statement, Step};
@@ -6,14 +7,14 @@ use super::{Catalog, LakeError};
 use sqlx::FromRow;
 use std::collections::HashSet;
 
-/// An object that is to be deleted.
+/// An object to be deleted.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct Garbage {
     pub object_key: String,
 }
 
 impl Catalog {
-    /// Objects to be deleted whose time has come by `now`, at most `limit` of them, by key.
+    /// Objects that may be deleted by `now`, at most `limit` of them, sorted by key.
     pub async fn garbage(&self, now: i64, after: &str, limit: u32) -> Result<Vec<Garbage>, LakeError> {
         let mut statement = Statement::new("SELECT object_key FROM garbage");
         let mut conditions = Conditions::new(&mut statement);
@@ -23,8 +24,8 @@ impl Catalog {
         self.readers.fetch(statement).await
     }
 
-    /// Waits until everything that was committed so far has reached the disk: only then may objects go that
-    /// an earlier state of the catalogue refers to.
+    /// Waits until all commits so far are on disk. Only then may an object be deleted: after a power cut an earlier state of
+    /// the catalog may come back, which still refers to it.
     pub async fn sync(&self) -> Result<(), LakeError> {
         let touch = Statement::new("DELETE FROM garbage WHERE object_key = ''");
         let insert = Statement::new("INSERT INTO garbage (object_key, size, expires) VALUES ('', 0, 0)");
@@ -41,7 +42,7 @@ impl Catalog {
         Ok(())
     }
 
-    /// Which of these files a partition has, or are to be deleted anyway.
+    /// Those of these files that belong to a partition, or are to be deleted anyway.
     pub async fn known_files(&self, keys: &[String]) -> Result<HashSet<String>, LakeError> {
         let mut known = HashSet::new();
         for keys in keys.chunks(1000) {

@@ -1,16 +1,14 @@
-//! The metadata database: which processes, streams and blocks there are, and where payloads lie.
+//! The metadata database: processes, streams, blocks, partitions and keys, and where payloads are stored.
 //!
-//! SQLite in WAL mode for a lake in a directory, PostgreSQL for a shared one; the SQL is the same. Writers
-//! take turns (SQLite's write lock, an advisory lock in PostgreSQL), so that `blocks.seq` grows in the order
-//! in which blocks become visible: a reader that has seen `seq` n will never see a smaller one appear. A block
-//! that comes before its stream or its process waits in a table of its own, and gets its `seq` when both are
-//! there. That is what lets a partition say which blocks it covers by two numbers.
+//! SQLite in WAL mode for a lake in a directory, PostgreSQL for a shared one. The SQL is the same.
 //!
-//! Invariant: a process, a stream or a block that is sent again changes nothing; only retention takes away.
+//! Invariant: `blocks.seq` grows in the order in which blocks become visible, see `write`. That is what lets a partition
+//! say by two numbers which blocks it covers.
+//! Invariant: a process, a stream or a block that is sent again changes nothing; only retention deletes blocks.
 
 mod announced;
 mod blocks;
-mod denials;
+mod deny_rules;
 mod filter;
 mod garbage;
 mod keys;
@@ -22,11 +20,11 @@ mod write;
 
 pub use announced::ProcessActivity;
 pub use blocks::BlockSummary;
-pub use denials::DenialRecord;
+pub use deny_rules::DenyRuleRecord;
 pub use filter::{BlockFilter, ProcessFilter, StreamFilter};
-pub use keys::KeyRecord;
+pub(crate) use keys::KeyRecord;
 pub use open::Database;
-pub use partitions::{ChainSection, CoveredRange, NewPartition, PartitionRecord, SectionBlocks};
+pub use partitions::{ChainSection, NewPartition, PartitionRecord, PartitionedInstance, SectionBlocks};
 pub use retention::ExpiredBlocks;
 pub(crate) use write::{Commit, CommitBlock};
 
@@ -38,15 +36,15 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
-/// Processes and streams that are kept in memory. A stream's metadata takes some kilobytes.
-const CACHED: NonZeroUsize = NonZeroUsize::new(2048).unwrap();
+/// Processes and streams that are cached in memory, each. The metadata of a stream takes a few kilobytes.
+const CACHE_ENTRIES: NonZeroUsize = NonZeroUsize::new(2048).unwrap();
 
 /// The metadata database of a lake.
 #[derive(Debug)]
 pub struct Catalog {
-    /// What queries and background work read by.
+    /// For queries and background work.
     readers: Readers,
-    /// What is read to take blocks: senders don't wait behind queries.
+    /// For ingestion: senders don't wait behind queries.
     intake: Readers,
     writer: Writer,
     processes: Mutex<LruCache<Uuid, Arc<ProcessInfo>>>,
@@ -59,8 +57,8 @@ impl Catalog {
             readers,
             intake,
             writer,
-            processes: Mutex::new(LruCache::new(CACHED)),
-            streams: Mutex::new(LruCache::new(CACHED)),
+            processes: Mutex::new(LruCache::new(CACHE_ENTRIES)),
+            streams: Mutex::new(LruCache::new(CACHE_ENTRIES)),
         }
     }
 
@@ -78,6 +76,6 @@ impl Catalog {
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // a cache is whole after every single operation on it
+    // a cache is consistent after every single operation, so one that panicked did no harm
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Which database, and how to open it.
+//! The address of a database, and opening it.
 
 use super::statement::{Readers, SqliteWriter, Writer};
 use super::{Catalog, LakeError};
@@ -9,10 +9,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where a lake's metadata is kept.
+/// Address of the metadata database.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Database {
-    /// A SQLite file, made if it is not there.
+    /// A SQLite file, created if it does not exist.
     Sqlite(PathBuf),
     /// SQLite in memory: gone with the process.
     Memory,
@@ -31,15 +32,15 @@ impl FromStr for Database {
         } else if url == "memory:" {
             Ok(Self::Memory)
         } else {
-            Err(LakeError::Address(format!(
-                "'{url}' is not a database: use postgres://…, sqlite://PATH or memory:"
-            )))
+            Err(LakeError::Address(
+                format!("'{url}' is not a database: use postgres://…, sqlite://PATH or memory:").into(),
+            ))
         }
     }
 }
 
-/// How long a writer waits for its turn before it gives up.
-const BUSY: Duration = Duration::from_secs(30);
+/// How long a writer waits for the write lock.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 const READERS: u32 = 4;
 
 impl Catalog {
@@ -61,9 +62,9 @@ impl Catalog {
                 let pool = |connections| {
                     sqlx::postgres::PgPoolOptions::new()
                         .max_connections(connections)
-                        .acquire_timeout(BUSY)
-                        // waiting for a turn is usual under load, and a line of the log for each would be in the way
-                        .acquire_slow_threshold(BUSY)
+                        .acquire_timeout(LOCK_TIMEOUT)
+                        // waiting is normal under load: sqlx would log a warning for each
+                        .acquire_slow_threshold(LOCK_TIMEOUT)
                 };
                 let intake = pool(4).connect(url).await?;
                 sqlx::migrate!("./migrations/postgres").run(&intake).await?;
@@ -76,7 +77,7 @@ impl Catalog {
             }
             #[cfg(not(feature = "postgres"))]
             Database::Postgres(_) => {
-                Err(LakeError::Address("this binary was built without the feature 'postgres'".to_owned()))
+                Err(LakeError::Address("this binary was built without the feature 'postgres'".into()))
             }
         }
     }
@@ -88,15 +89,16 @@ async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(if is_relaxed { SqliteSynchronous::Normal } else { SqliteSynchronous::Full })
-        .busy_timeout(BUSY)
+        .busy_timeout(LOCK_TIMEOUT)
         .disable_statement_logging();
     let mut connection = SqliteConnection::connect_with(&options).await?;
     migrate_sqlite(&mut connection).await?;
     let options = options.read_only(true);
-    let pool =
-        |connections| SqlitePoolOptions::new().max_connections(connections).acquire_slow_threshold(BUSY);
+    let pool = |connections| {
+        SqlitePoolOptions::new().max_connections(connections).acquire_slow_threshold(LOCK_TIMEOUT)
+    };
     let readers = pool(READERS).connect_lazy_with(options.clone());
-    // one committer reads at a time
+    // there is one commit thread
     let intake = pool(1).connect_lazy_with(options);
     let writer = Writer::Sqlite(Arc::new(SqliteWriter::new(connection, is_relaxed)));
     Ok(Catalog::new(Readers::File(readers), Readers::File(intake), writer))
@@ -104,7 +106,8 @@ async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog
 
 async fn migrate_sqlite(connection: &mut SqliteConnection) -> Result<(), LakeError> {
     let migrator = sqlx::migrate!("./migrations/sqlite");
-    // two processes that open a new lake at once both find it empty: the second one looks again
+    // two processes that open a new lake at once both find it empty; the slower one fails, and finds the tables when it
+    // tries again
     for _ in 0..3 {
         if migrator.run(&mut *connection).await.is_ok() {
             return Ok(());

@@ -1,5 +1,5 @@
-//! Which partitions there are. What is published, and what it replaces, changes in one transaction, and only
-//! if nobody else was there first.
+//! Rows of partitions. Publishing one and deleting the ones that it replaces is a single transaction, which does nothing
+//! if another materializer published the same blocks first: no row is ever visible twice or not at all.
 
 use super::filter::Conditions;
 use super::statement::{Arg, Statement, Step};
@@ -8,11 +8,11 @@ use belvedere_model::SeqRange;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-/// A file, or the knowledge that there is no row, for a range of blocks of one view instance.
+/// A published partition: the file with the rows of a range of blocks of one view instance, or the fact that these blocks
+/// have no rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionRecord {
-    /// Grows in the order of publication.
-    /// The partition.
+    /// Id of the partition. Ids grow in the order of publication.
     pub partition_id: i64,
     /// What it holds.
     pub content: NewPartition,
@@ -20,69 +20,69 @@ pub struct PartitionRecord {
     pub updated: i64,
 }
 
-/// What there is to say of a partition.
+/// A partition to be published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewPartition {
-    /// Chosen by the publisher: what it knows the partition by.
+    /// Random, chosen by the publisher: identifies the partition before it has an id.
     pub token: Uuid,
     /// View set.
     pub view_set: String,
     /// Instance of the view set: `global`, or an id.
     pub instance: String,
-    /// Hash of the schema that the rows were made with.
+    /// Hash of the schema that the rows were decoded with.
     pub schema_hash: Vec<u8>,
-    /// Blocks that it covers: all of the instance's in this range.
+    /// Range of `seq`. The partition covers all blocks of the instance in it.
     pub seqs: SeqRange,
     /// Earliest reception of these blocks, nanoseconds since the Unix epoch.
     pub insert_begin: i64,
     /// Latest reception.
     pub insert_end: i64,
-    /// Bounds of the rows' events; `None` without rows, or if the view set has no time of events.
+    /// Bounds of the event times of the rows; `None` without rows, or if the view set has no event time.
     pub events: Option<(i64, i64)>,
-    /// Blocks that it covers.
+    /// Number of blocks that it covers.
     pub block_count: i64,
-    /// Events in these blocks, as announced.
+    /// Number of events in these blocks, as announced.
     pub object_count: i64,
-    /// Blocks among them that could not be read.
+    /// Number of these blocks that could not be read.
     pub fault_count: i64,
-    /// Rows.
+    /// Number of rows.
     pub row_count: i64,
     /// Key of the file; `None` without rows.
     pub file_key: Option<String>,
-    /// Bytes of the file.
+    /// Size of the file in bytes.
     pub file_size: i64,
-    /// Names of the columns that the rows are in ascending order of.
+    /// Names of the columns that the rows are sorted by, ascending.
     pub sort_order: Vec<String>,
-    /// Processes that the rows are of, sorted; `None` if that is not known, or if there are many.
+    /// Ids of the processes that the rows come from, sorted; `None` if not known, or if there are many.
     pub process_ids: Option<Vec<Uuid>>,
-    /// Events that gave no row although they are of a kind that should.
+    /// Number of events without a row although events of their type should have one.
     pub ignored_count: i64,
-    /// Which part of a stream it covers, if its rows are made along one.
+    /// The section of a stream that it covers, if its rows are decoded with state along the stream.
     pub chain: Option<ChainSection>,
 }
 
-/// Part of a stream's blocks in the order of their events.
+/// A section of a stream: consecutive blocks in the order of their events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainSection {
     /// The stream.
     pub stream_id: Uuid,
-    /// Least `object_offset` that a block in it can have.
+    /// Least `object_offset` of blocks in it.
     pub begin: i64,
-    /// Least `object_offset` of blocks behind it.
+    /// Least `object_offset` of blocks after it.
     pub end: i64,
     /// Digest of the decoder's state before it, see [`ChainSection::digest`].
     pub entry: Vec<u8>,
-    /// The decoder's state behind it.
+    /// The decoder's state after it.
     pub exit: Vec<u8>,
 }
 
 impl ChainSection {
-    /// What tells states apart; `None` is that of the beginning of a stream. 16 bytes.
+    /// Digest of a decoder's state, 16 bytes; `None` is the state at the beginning of a stream.
     pub fn digest(state: Option<&[u8]>) -> Vec<u8> {
         Uuid::new_v5(&Uuid::NAMESPACE_OID, state.unwrap_or_default()).as_bytes().to_vec()
     }
 
-    /// Whether `next` goes on where this one ends.
+    /// Whether `next` starts where this section ends, with the same state.
     pub fn is_followed_by(&self, next: &Self) -> bool {
         self.stream_id == next.stream_id
             && self.end == next.begin
@@ -90,27 +90,29 @@ impl ChainSection {
     }
 }
 
-/// How many blocks there are, by now, in the section of a partition.
+/// Number of blocks that are in the section of a partition by now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+#[non_exhaustive]
 pub struct SectionBlocks {
     /// The partition.
     pub partition_id: i64,
-    /// Those that were visible when it was made.
+    /// Blocks that were visible when the partition was published.
     pub known: i64,
-    /// Those that became visible since.
+    /// Blocks that became visible since: they make it invalid.
     pub late: i64,
 }
 
-/// A range that is covered, and whether by a partition of the schema that was asked for.
+/// A view instance that has partitions of a schema.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub struct CoveredRange {
+#[non_exhaustive]
+pub struct PartitionedInstance {
     /// View set.
     pub view_set: String,
     /// Instance of the view set.
     pub instance: String,
     /// Hash of the schema.
     pub schema_hash: Vec<u8>,
-    /// Partitions of that instance and schema.
+    /// Number of partitions of that instance and schema.
     pub partitions: i64,
 }
 
@@ -182,7 +184,7 @@ impl From<PartitionRow> for PartitionRecord {
 }
 
 impl Catalog {
-    /// The partitions of one instance with that schema, in the order of what they cover. They don't overlap.
+    /// The partitions of one instance with that schema, sorted by the blocks that they cover. They don't overlap.
     pub async fn partitions_of(
         &self,
         view_set: &str,
@@ -201,7 +203,7 @@ impl Catalog {
         Ok(rows.into_iter().map(PartitionRecord::from).collect())
     }
 
-    /// How many blocks up to `last_seq` there are in the sections of an instance's partitions, by now.
+    /// Number of blocks up to `last_seq` in the section of each partition of an instance.
     pub async fn section_blocks(
         &self,
         view_set: &str,
@@ -226,8 +228,7 @@ impl Catalog {
         self.readers.fetch(statement).await
     }
 
-    /// All partitions behind `after` in the order of publication, whatever their schema; of one view set if
-    /// one is named.
+    /// All partitions after `after` in the order of publication, of any schema; of one view set if one is named.
     pub async fn partitions(
         &self,
         view_set: Option<&str>,
@@ -245,7 +246,7 @@ impl Catalog {
         Ok(rows.into_iter().map(PartitionRecord::from).collect())
     }
 
-    /// The partitions, mostly one or none, with that file.
+    /// The partitions with that file: at most one, unless the catalog is damaged.
     pub async fn partitions_with_file(&self, file_key: &str) -> Result<Vec<PartitionRecord>, LakeError> {
         let mut statement = Statement::new("SELECT * FROM partitions");
         Conditions::new(&mut statement).and("file_key = ").bind(Arg::Text(file_key.to_owned()));
@@ -254,7 +255,7 @@ impl Catalog {
         Ok(rows.into_iter().map(PartitionRecord::from).collect())
     }
 
-    /// The partitions of an instance, whatever their schema, with exactly these times of reception.
+    /// The partitions of an instance, of any schema, with exactly these times of reception.
     pub async fn partitions_inserted(
         &self,
         view_set: &str,
@@ -273,7 +274,7 @@ impl Catalog {
     }
 
     /// Instances that have partitions, by view set, instance and schema.
-    pub async fn partitioned_instances(&self) -> Result<Vec<CoveredRange>, LakeError> {
+    pub async fn partitioned_instances(&self) -> Result<Vec<PartitionedInstance>, LakeError> {
         let statement = Statement::new(
             "SELECT view_set, instance, schema_hash, COUNT(*) AS partitions FROM partitions \
              GROUP BY view_set, instance, schema_hash ORDER BY view_set, instance, schema_hash",
@@ -281,9 +282,12 @@ impl Catalog {
         self.readers.fetch(statement).await
     }
 
-    /// Makes a partition visible and those away that it replaces, whose files may be deleted from `expires` on.
-    /// `false`, and nothing has changed, if one of the replaced ones is gone or another partition covers some
-    /// of the same blocks: somebody else was first.
+    /// Publishes a partition and removes the ones that it replaces; their files may be deleted from `expires` on. Returns
+    /// `false`, and changes nothing, if one of the replaced ones is gone or another partition covers some of the same
+    /// blocks: another materializer was first.
+    ///
+    /// All of it is one statement script of conditional inserts and deletes, without a read before it: what a read found
+    /// could be outdated by the time of the write.
     pub async fn publish(
         &self,
         new: &NewPartition,
@@ -366,8 +370,8 @@ impl Catalog {
         Ok(self.writer.transact(steps).await? > 0)
     }
 
-    /// Lets a partition cover blocks behind its end that have no rows in its instance. `false` if somebody else
-    /// changed it or covers some of them.
+    /// Extends a partition to later blocks that have no rows in its instance. Returns `false` if the partition was changed
+    /// meanwhile or another one covers some of these blocks.
     pub async fn extend(&self, partition: &PartitionRecord, seq_end: i64) -> Result<bool, LakeError> {
         let mut update = Statement::new("UPDATE partitions SET seq_end = ");
         update
@@ -386,7 +390,7 @@ impl Catalog {
         Ok(self.writer.transact(vec![Step::Count(update)]).await? > 0)
     }
 
-    /// Takes partitions away; their files may be deleted from `expires` on. Returns how many were still there.
+    /// Removes partitions; their files may be deleted from `expires` on. Returns how many still existed.
     pub async fn retire(&self, partition_ids: &[i64], expires: i64) -> Result<u64, LakeError> {
         let mut retired = 0;
         for ids in partition_ids.chunks(1000) {
@@ -400,7 +404,7 @@ impl Catalog {
         Ok(retired)
     }
 
-    /// Takes a piece of work, for `duration` nanoseconds at most. `false` if somebody else has it.
+    /// Takes the lease of a job for `duration` nanoseconds. Returns `false` if another owner has it.
     pub async fn claim(&self, job: &str, owner: Uuid, duration: i64) -> Result<bool, LakeError> {
         let now = belvedere_model::time::now();
         let mut claim = Statement::new("INSERT INTO leases (job, owner, expires) VALUES ");
@@ -409,7 +413,7 @@ impl Catalog {
             .push(" ON CONFLICT (job) DO UPDATE SET owner = excluded.owner, expires = excluded.expires ")
             .push("WHERE leases.expires < ")
             .bind(Arg::Int(now))
-            // a clock that was set back must not keep everybody out
+            // the clock of an owner was ahead, or ours was set back: such a lease must not block the job for ever
             .push(" OR leases.expires > ")
             .bind(Arg::Int(now.saturating_add(duration.saturating_mul(2))))
             .push(" OR leases.owner = ")
@@ -417,7 +421,7 @@ impl Catalog {
         Ok(self.writer.transact(vec![Step::Count(claim)]).await? > 0)
     }
 
-    /// Gives back what was taken.
+    /// Gives back a lease.
     pub async fn release(&self, job: &str, owner: Uuid) -> Result<(), LakeError> {
         let mut release = Statement::new("DELETE FROM leases WHERE job = ");
         release.bind(Arg::Text(job.to_owned())).push(" AND owner = ").bind(Arg::Uuid(owner));
@@ -425,7 +429,7 @@ impl Catalog {
     }
 }
 
-/// Partitions that cover some of the same blocks.
+/// The condition that a partition covers some of the same blocks.
 fn overlapping(statement: &mut Statement, new: &NewPartition) {
     statement
         .push("view_set = ")

@@ -1,21 +1,21 @@
-//! What retention takes away: blocks, and the objects that hold no others.
+//! Deletes blocks that are too old or too many, and the objects that hold no other blocks.
 //!
-//! Processes and streams stay: they are announced once, and may still send.
+//! Processes and streams stay: clients announce them once and may still send blocks.
 
 use super::statement::{Arg, Statement, Step};
 use super::{BlockSummary, Catalog, LakeError};
 
-/// Blocks that one transaction takes away.
-const STEP: i64 = 5000;
+/// Blocks that one transaction deletes: writers wait meanwhile.
+const BLOCKS_PER_STEP: i64 = 5000;
 
-/// Which blocks are to go: of those up to `up_to`, the ones received before `cutoff` or not behind `beyond_size`.
+/// Selects blocks to delete: of those up to `up_to`, the ones received before `cutoff` or up to `beyond_size`.
 #[derive(Debug, Clone, Copy)]
 pub struct ExpiredBlocks {
-    /// Greatest `seq` that may go.
+    /// Greatest `seq` that may be deleted.
     pub up_to: i64,
     /// Received before this, nanoseconds since the Unix epoch.
     pub cutoff: i64,
-    /// Or up to this `seq`, because the lake is too large.
+    /// Or with a `seq` up to this one, because the lake is too large.
     pub beyond_size: i64,
 }
 
@@ -33,8 +33,8 @@ impl ExpiredBlocks {
 }
 
 impl Catalog {
-    /// The blocks that are to go. Those in an object that still grows are not among them: it would be read back at
-    /// the next start.
+    /// Sums over the blocks to delete. Blocks in an object that still grows are not among them: the next start would read
+    /// the object and add them again.
     pub async fn expired_blocks(&self, expired: ExpiredBlocks) -> Result<BlockSummary, LakeError> {
         let mut statement = Statement::new(
             "SELECT COUNT(*) AS blocks, CAST(COALESCE(SUM(payload_size), 0) AS BIGINT) AS payload_bytes, \
@@ -46,7 +46,7 @@ impl Catalog {
         Ok(self.readers.fetch::<BlockSummary>(statement).await?.first().copied().unwrap_or_default())
     }
 
-    /// The last block that goes if the latest ones with `limit` bytes of payload stay; 0 if all do.
+    /// `seq` of the last block to delete if the latest blocks with `limit` bytes of payload stay; 0 if all stay.
     pub async fn last_beyond_size(&self, limit: u64) -> Result<i64, LakeError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut statement = Statement::new(
@@ -58,7 +58,7 @@ impl Catalog {
         Ok(rows.first().and_then(|r| r.0).unwrap_or(0))
     }
 
-    /// The last block that was received before an instant; 0 if there is none.
+    /// `seq` of the last block that was received before `cutoff`; 0 without any.
     pub async fn last_received_before(&self, cutoff: i64) -> Result<i64, LakeError> {
         let mut statement = Statement::new("SELECT MAX(seq) FROM blocks WHERE insert_time < ");
         statement.bind(Arg::Int(cutoff));
@@ -66,8 +66,8 @@ impl Catalog {
         Ok(rows.first().and_then(|r| r.0).unwrap_or(0))
     }
 
-    /// Takes some of these blocks away, and discards the objects that hold no block any more. Returns how many
-    /// blocks there were to take.
+    /// Deletes some of these blocks, and marks the objects that hold no block any more as garbage. Returns how many blocks
+    /// it deleted: call it until there are none.
     pub async fn delete_expired_blocks(
         &self,
         expired: ExpiredBlocks,
@@ -80,10 +80,10 @@ impl Catalog {
         for statement in [&mut faults, &mut blocks] {
             statement.push("SELECT seq FROM blocks WHERE ");
             expired.condition(statement);
-            statement.push(" ORDER BY seq LIMIT ").bind(Arg::Int(STEP)).push(")");
+            statement.push(" ORDER BY seq LIMIT ").bind(Arg::Int(BLOCKS_PER_STEP)).push(")");
         }
         faults.push(")");
-        // an object that is not sealed still grows
+        // an object that is not sealed may get further blocks
         let unused = "sealed = 1 AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.object_id = objects.object_id) \
                       AND NOT EXISTS (SELECT 1 FROM waiting_blocks w WHERE w.object_id = objects.object_id)";
         let mut discard =

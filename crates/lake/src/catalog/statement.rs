@@ -1,7 +1,7 @@
 //! SQL text with its arguments, and the two databases that run it.
 //!
-//! Both databases take `$n` for arguments and the same SQL everywhere but in migrations and in how a
-//! transaction takes the lake's write lock, so each statement stands once.
+//! Each statement is written once: both databases accept `$n` for arguments, and differ only in migrations and in how a
+//! transaction takes the write lock.
 
 use crate::LakeError;
 use sqlx::{AssertSqlSafe, FromRow, SqliteConnection};
@@ -24,7 +24,7 @@ pub(super) enum Arg {
     OptionalBytes(Option<Vec<u8>>),
 }
 
-/// Stands for an argument in SQL under construction; no SQL of ours has this character.
+/// Marks the place of an argument in SQL under construction. No SQL of ours contains this character.
 const PLACEHOLDER: char = '\u{1}';
 
 /// SQL under construction. Values only ever become arguments, never text.
@@ -50,7 +50,7 @@ impl Statement {
         self
     }
 
-    /// Goes on with another statement.
+    /// Appends another statement to the script.
     fn then(&mut self, other: Self) {
         self.sql.push_str("; ");
         self.sql.push_str(&other.sql);
@@ -92,7 +92,7 @@ impl Statement {
 macro_rules! prepare {
     ($make:path, $statement:expr) => {{
         let (sql, args) = $statement.render();
-        // a statement for a whole group is rarely needed twice, and is large
+        // the statement of a whole group is large and rarely needed twice: it would only fill the statement cache
         let mut query = $make(AssertSqlSafe(sql)).persistent(args.len() <= 32);
         for arg in args {
             query = match arg {
@@ -115,15 +115,15 @@ macro_rules! prepare {
 #[derive(Debug)]
 pub(super) enum Readers {
     File(sqlx::SqlitePool),
-    /// A database in memory belongs to its one connection: a pool closes one now and then, when a caller goes
-    /// away while it is being looked at.
+    /// A database in memory lives as long as its one connection. A pool was tried: it closes a connection when a caller is
+    /// cancelled while the pool checks it, and the data was gone.
     Memory(Arc<SqliteWriter>),
     #[cfg(feature = "postgres")]
     Postgres(sqlx::PgPool),
 }
 
 /// A row of either database.
-pub(super) trait Record:
+pub(super) trait DatabaseRow:
     for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + MaybePostgres + Send + Unpin
 {
 }
@@ -137,10 +137,10 @@ pub(super) trait MaybePostgres {}
 #[cfg(not(feature = "postgres"))]
 impl<T> MaybePostgres for T {}
 
-impl<T> Record for T where T: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + MaybePostgres + Send + Unpin {}
+impl<T> DatabaseRow for T where T: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + MaybePostgres + Send + Unpin {}
 
 impl Readers {
-    pub(super) async fn fetch<T: Record>(&self, statement: Statement) -> Result<Vec<T>, LakeError> {
+    pub(super) async fn fetch<T: DatabaseRow>(&self, statement: Statement) -> Result<Vec<T>, LakeError> {
         let rows = match self {
             Self::File(pool) => prepare!(sqlx::query_as, statement).fetch_all(pool).await,
             Self::Memory(one) => {
@@ -165,7 +165,7 @@ impl Readers {
 /// One step of a transaction.
 pub(super) enum Step {
     Do(Statement),
-    /// The rows that it adds, changes or takes away are counted.
+    /// The rows that it inserts, updates or deletes are counted.
     Count(Statement),
 }
 
@@ -183,10 +183,10 @@ impl Step {
 #[derive(Debug)]
 pub(super) struct SqliteWriter {
     connection: Mutex<SqliteConnection>,
-    /// Commits reach the disk only now and then, because objects can be read back.
+    /// Commits are not synced: what a power cut takes can be restored from the objects.
     is_relaxed: bool,
-    /// Whether a transaction may have been left open by a caller that went away: scripts stop where nobody
-    /// listens any more. Only looked at by who has the connection.
+    /// Whether a transaction may still be open because its caller was cancelled: sqlx stops a script when its future is
+    /// dropped. Only read and written while holding the connection.
     is_unfinished: AtomicBool,
 }
 
@@ -210,8 +210,8 @@ impl SqliteWriter {
         }
     }
 
-    /// SQLite runs on a thread of its own: the whole transaction is one script, so that it costs one way there
-    /// and back. A single statement is a transaction by itself.
+    /// The whole transaction is one script: sqlx runs SQLite on a thread of its own, and each statement sent by itself
+    /// would cost a round trip between threads. A single statement is a transaction by itself.
     async fn transact(
         &self,
         connection: &mut SqliteConnection,
@@ -224,7 +224,8 @@ impl SqliteWriter {
             let added = prepare!(sqlx::query, statement).execute(connection).await?.rows_affected();
             return Ok(if is_counted { added } else { 0 });
         }
-        // a deferred transaction could fail when it turns into a writing one
+        // a deferred transaction takes the write lock at its first write, and fails there if another one wrote since it
+        // began, whatever the busy timeout is
         let mut script = Statement::new("BEGIN IMMEDIATE");
         for step in steps {
             let (statement, is_counted) = step.into_parts();
@@ -249,7 +250,7 @@ impl SqliteWriter {
     }
 }
 
-/// Who writes.
+/// The connection for writing.
 #[derive(Debug)]
 pub(super) enum Writer {
     Sqlite(Arc<SqliteWriter>),
@@ -258,7 +259,7 @@ pub(super) enum Writer {
 }
 
 impl Writer {
-    /// Runs all steps or none, while no other writer does. Returns how many rows the counted ones changed.
+    /// Runs all steps or none, while no other writer runs. Returns how many rows the counted steps changed.
     pub(super) async fn transact(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
         match self {
             Self::Sqlite(one) => one.transact(&mut *one.connection().await, steps).await,
@@ -267,8 +268,8 @@ impl Writer {
         }
     }
 
-    /// Runs steps in a transaction that reaches the disk together with all before it, where commits
-    /// otherwise do not.
+    /// Runs steps in a transaction that is synced to disk, and with it all transactions before it, also where commits
+    /// are otherwise not synced.
     pub(super) async fn transact_synced(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
         match self {
             Self::Sqlite(one) if one.is_relaxed => {
@@ -284,7 +285,7 @@ impl Writer {
 
     pub(super) async fn close(&self) {
         match self {
-            // closed with its last owner
+            // closed when the last reference is dropped
             Self::Sqlite(_) => (),
             #[cfg(feature = "postgres")]
             Self::Postgres(pool) => pool.close().await,
@@ -295,7 +296,7 @@ impl Writer {
 #[cfg(feature = "postgres")]
 async fn transact_postgres(pool: &sqlx::PgPool, steps: Vec<Step>) -> Result<u64, LakeError> {
     let mut transaction = pool.begin().await?;
-    // any number will do as long as everybody takes the same
+    // the number means nothing, but all servers of all versions must use the same one
     sqlx::query("SELECT pg_advisory_xact_lock(7449374901)").execute(&mut *transaction).await?;
     let mut count = 0;
     for step in steps {

@@ -1,14 +1,27 @@
 //! Commits: what one group of requests adds, in one transaction.
+//!
+//! `seq` numbers blocks in the order in which they become visible. Everything that says which blocks a partition covers
+//! relies on one promise: a reader that has seen `seq` n never sees a smaller one appear later. A plain sequence of the
+//! database does not keep it: two transactions that run side by side take 7 and 8, and 8 may commit first. A reader in
+//! between would cover 1–8, and block 7 would be in no partition and in no live scan. So writers take turns for the
+//! whole transaction, by SQLite's write lock or an advisory lock in PostgreSQL, and numbers are given in commit order.
+//! Numbers may have gaps; nothing relies on their absence.
+//!
+//! A block may come before its stream or its process, since clients send from several threads. It can't be visible yet:
+//! nobody knows how to read it. It waits in `waiting_blocks`, without a `seq`, and gets one in the transaction after
+//! which both are there. A flag in `blocks` would not do: the number would be older than the moment of its
+//! visibility, which is exactly what must not happen.
 
 use super::statement::{Arg, Statement, Step};
 use super::{Catalog, LakeError};
+use crate::Cause;
 use belvedere_model::time::Clock;
 use belvedere_model::{BlockInfo, ProcessInfo, StreamInfo, TRANSIT_FORMAT};
 use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// PostgreSQL takes 65,535 arguments a statement, SQLite half of that; a block has 15.
+/// PostgreSQL allows 65,535 arguments in a statement, SQLite half of that. A block has 15.
 const ROWS_PER_STATEMENT: usize = 1000;
 
 /// What one transaction adds. All payloads lie in one object.
@@ -36,18 +49,19 @@ const BLOCK_COLUMNS: &str = "block_id, stream_id, process_id, begin_time, begin_
                              payload_offset, object_id";
 
 /// Processes and streams that are in the catalog, or will be with the commit in question.
-struct Known {
+struct KnownSenders {
     processes: HashMap<Uuid, Arc<ProcessInfo>>,
     streams: HashMap<Uuid, Arc<StreamInfo>>,
 }
 
-impl Known {
+impl KnownSenders {
     fn has_both(&self, block: &BlockInfo) -> bool {
         self.processes.contains_key(&block.process_id) && self.streams.contains_key(&block.stream_id)
     }
 
-    /// Bounds of the events' times: by the block's ticks if it is a native client's and its process is known. Other
-    /// protocols have no ticks; who takes them says in the block's times when its events were.
+    /// Bounds of the events' times. For native clients they come from the block's ticks, if its process is known: the wall
+    /// clock that a client reports with the block is when it was cut, not when its events were. Other protocols have no
+    /// ticks: their receiver sets the block's times to the bounds of its events.
     fn event_bounds(&self, block: &BlockInfo) -> Option<(i64, i64)> {
         if self.streams.get(&block.stream_id).is_some_and(|s| s.format != TRANSIT_FORMAT) {
             return Some((block.begin_time, block.end_time));
@@ -60,7 +74,7 @@ impl Known {
 }
 
 impl Catalog {
-    /// Adds what is new of a commit. Returns how many of its blocks were new.
+    /// Adds what is new in a commit. Returns how many of its blocks were new.
     pub async fn commit(&self, commit: &Commit) -> Result<u64, LakeError> {
         let known = self.known(commit).await?;
         let mut steps = Vec::new();
@@ -79,7 +93,8 @@ impl Catalog {
             for blocks in blocks.chunks(ROWS_PER_STATEMENT) {
                 steps.push(insert_blocks(table, &commit.object_key, blocks, &known));
             }
-            // what is announced now, or has been since we looked, may be what blocks wait for
+            // blocks may wait for what this commit announces; and what this commit's waiting blocks lack may have been
+            // announced since `known` was read, which was outside of the transaction
             if table == "waiting_blocks"
                 && (!blocks.is_empty() || !commit.streams.is_empty() || !commit.processes.is_empty())
             {
@@ -96,22 +111,22 @@ impl Catalog {
     }
 
     /// What is known of the processes and streams of a commit's blocks when it is committed.
-    async fn known(&self, commit: &Commit) -> Result<Known, LakeError> {
+    async fn known(&self, commit: &Commit) -> Result<KnownSenders, LakeError> {
         let distinct = |id: fn(&BlockInfo) -> Uuid| {
             let mut ids: Vec<Uuid> = commit.blocks.iter().map(|b| id(&b.info)).collect();
             ids.sort_unstable();
             ids.dedup();
             ids
         };
-        // of two announcements in one group the first one counts
+        // of two announcements in one group the first one counts: `rev`, since the last one stays in the map
         let mut processes: HashMap<Uuid, Arc<ProcessInfo>> =
             commit.processes.iter().rev().map(|p| (p.process_id, p.clone())).collect();
-        // what is in the catalog was there first and stays
+        // what is in the catalog came earlier, so it overrides
         processes.extend(self.processes_by_id(&self.intake, &distinct(|b| b.process_id)).await?);
         let mut streams: HashMap<Uuid, Arc<StreamInfo>> =
             commit.streams.iter().rev().map(|s| (s.stream_id, s.clone())).collect();
         streams.extend(self.streams_by_id(&self.intake, &distinct(|b| b.stream_id)).await?);
-        Ok(Known { processes, streams })
+        Ok(KnownSenders { processes, streams })
     }
 
     /// Notes that a view set could not read a block. The first reason stays.
@@ -163,8 +178,8 @@ fn insert_process(p: &ProcessInfo) -> Result<Step, LakeError> {
 
 fn insert_stream(s: &StreamInfo) -> Result<Vec<Step>, LakeError> {
     let mut steps = Vec::new();
-    // first, while it can be told whether the stream is new: the tags of a second registration must not join
-    // those of the first
+    // before the stream itself, while it can be told whether it is new: the tags of a second announcement must not
+    // join those of the first
     for tag in &s.tags {
         let mut statement = Statement::new("INSERT INTO stream_tags (tag, stream_id) SELECT ");
         statement
@@ -203,14 +218,15 @@ fn insert_object(commit: &Commit) -> Step {
         Arg::Small(commit.seals.into()),
         Arg::Int(belvedere_model::time::now()),
     ]);
-    statement.push(match commit.seals {
-        true => " ON CONFLICT (object_key) DO UPDATE SET sealed = 1",
-        false => " ON CONFLICT DO NOTHING",
+    statement.push(if commit.seals {
+        " ON CONFLICT (object_key) DO UPDATE SET sealed = 1"
+    } else {
+        " ON CONFLICT DO NOTHING"
     });
     Step::Do(statement)
 }
 
-fn insert_blocks(table: &str, object_key: &str, blocks: &[&CommitBlock], known: &Known) -> Step {
+fn insert_blocks(table: &str, object_key: &str, blocks: &[&CommitBlock], known: &KnownSenders) -> Step {
     let mut statement = Statement::new("INSERT INTO ");
     statement.push(table).push(" (").push(BLOCK_COLUMNS).push(") VALUES ");
     for (i, CommitBlock { info: b, offset }) in blocks.iter().enumerate() {
@@ -243,7 +259,7 @@ fn insert_blocks(table: &str, object_key: &str, blocks: &[&CommitBlock], known: 
     Step::Count(statement)
 }
 
-/// Gives their places in the order of visibility to the blocks that waited for what is there now.
+/// Moves blocks to `blocks` whose stream and process are known by now: they get their `seq` here.
 fn make_waiting_visible() -> [Step; 2] {
     let is_complete = "EXISTS (SELECT 1 FROM streams s WHERE s.stream_id = waiting_blocks.stream_id) \
                        AND EXISTS (SELECT 1 FROM processes p WHERE p.process_id = waiting_blocks.process_id)";
@@ -261,5 +277,5 @@ fn make_waiting_visible() -> [Step; 2] {
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Result<String, LakeError> {
-    serde_json::to_string(value).map_err(|e| LakeError::Corrupt(e.to_string()))
+    serde_json::to_string(value).map_err(|e| LakeError::Corrupt(Cause::new(e.to_string(), e)))
 }

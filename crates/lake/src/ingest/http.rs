@@ -1,10 +1,10 @@
 //! The native protocol: `POST /ingestion/insert_process`, `insert_stream` and `insert_block`.
 //!
-//! 200 means durable and visible. 4xx means that the request is wrong and that sending it again is no use:
-//! clients drop the data. Whatever is the server's fault is 503, which clients try again.
+//! 200 means durable and visible. 4xx means that the request is wrong and that a retry is no use: clients drop the data.
+//! Everything that is the server's fault is 503, which clients retry.
 
 use super::{Body, IngestError, IngestionService};
-use crate::{Routes, register_ingestion_routes};
+use crate::{Cause, Routes, register_ingestion_routes};
 use axum::Router;
 use axum::body::HttpBody;
 use axum::extract::{Request, State};
@@ -61,51 +61,51 @@ async fn read_native(service: &IngestionService, request: Request) -> Result<Bod
         && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
     {
         return Err(IngestError::BadRequest(
-            "the native protocol has no content encoding: payloads are compressed already".to_owned(),
+            "the native protocol has no content encoding: payloads are compressed already".into(),
         ));
     }
     let body = read_body(service, request, 1).await?;
     if body.bytes.is_empty() {
-        return Err(IngestError::BadRequest("the body is empty".to_owned()));
+        return Err(IngestError::BadRequest("the body is empty".into()));
     }
     Ok(body)
 }
 
-/// Reads a request's body as it was sent, within the service's limits and once there is memory for `times` its size:
-/// a compressed one takes more than it says.
+/// Reads the body of a request within the service's limits, after reserving memory for `times` its size. Use a larger
+/// `times` for compressed bodies.
 pub async fn read_body(
     service: &IngestionService,
     request: Request,
     times: usize,
 ) -> Result<Body, IngestError> {
     let body = request.into_body();
-    // a body that does not say how long it is may become as long as any
+    // without a length the body may be as long as the limit
     let limit = service.limits().body_bytes;
     let expected = body.size_hint().exact().map_or(limit, |n| usize::try_from(n).unwrap_or(usize::MAX));
-    // and one that may become the largest takes no room for what it may expand to
+    // such a reservation is large already: one for what it may expand to would block all others
     let times = if body.size_hint().exact().is_some() { times } else { 1 };
     let mut reserved = service.reserve(expected, times).await?;
     let mut read = pin!(axum::body::to_bytes(body, limit));
-    // a timer wakes a thread: only a body that is not there yet gets one
+    // a timer wakes a thread: a body that has arrived already gets none
     let read = match futures::poll!(&mut read) {
         Poll::Ready(read) => Ok(read),
-        Poll::Pending => tokio::time::timeout(service.limits().patience, read).await,
+        Poll::Pending => tokio::time::timeout(service.limits().timeout, read).await,
     };
     match read {
-        Err(_) => Err(IngestError::Unavailable("the body took too long to arrive".to_owned())),
+        Err(_) => Err(IngestError::Unavailable("the body took too long to arrive".into())),
         Ok(Err(e)) if is_length_limit(&e) => {
-            Err(IngestError::TooLarge(format!("the body has more than {limit} bytes")))
+            Err(IngestError::TooLarge(Cause::new(format!("the body has more than {limit} bytes"), e)))
         }
-        Ok(Err(e)) => Err(IngestError::BadRequest(format!("the body could not be read: {e}"))),
+        Ok(Err(e)) => Err(IngestError::BadRequest(Cause::new(format!("the body could not be read: {e}"), e))),
         Ok(Ok(bytes)) => {
-            service.note_bytes(bytes.len());
-            IngestionService::keep(&mut reserved, bytes.len().saturating_mul(times));
+            service.count_bytes(bytes.len());
+            IngestionService::shrink(&mut reserved, bytes.len().saturating_mul(times));
             Ok(Body { bytes, reserved: Some(reserved) })
         }
     }
 }
 
-/// Whether reading a body failed because it has more bytes than it may.
+/// Whether reading a body failed because it is longer than the limit.
 pub fn is_length_limit(error: &axum::Error) -> bool {
     let first: &(dyn std::error::Error + 'static) = error;
     std::iter::successors(Some(first), |e| e.source()).any(|e| e.is::<LengthLimitError>())
@@ -118,7 +118,7 @@ fn answer(service: &IngestionService, route: &'static str, outcome: Result<(), I
         Err(IngestError::TooLarge(_)) => StatusCode::PAYLOAD_TOO_LARGE,
         Err(IngestError::Unavailable(_)) => StatusCode::SERVICE_UNAVAILABLE,
     };
-    service.note_request(route, status.as_str());
+    service.count_request(route, status.as_str());
     match outcome {
         Ok(()) => status.into_response(),
         Err(e @ IngestError::Unavailable(_)) => {

@@ -1,7 +1,8 @@
-//! What comes in: the service behind every protocol, and the native protocol over HTTP.
+//! Ingestion: the service behind every protocol, and the native protocol over HTTP.
 
 mod http;
 mod service;
 
-pub use http::{REGISTRATION as NATIVE_ROUTES, is_length_limit, read_body};
+pub(crate) use http::REGISTRATION as NATIVE_ROUTES;
+pub use http::{is_length_limit, read_body};
 pub use service::{AnnouncedBlock, Body, IngestError, IngestLimits, IngestionService};

@@ -1,7 +1,7 @@
-//! The service that every protocol hands its processes, streams and blocks to.
+//! The ingestion service: every protocol passes its processes, streams and blocks to it.
 
 use crate::record::Entry;
-use crate::{LakeConnection, LakeError};
+use crate::{Cause, LakeConnection, LakeError};
 use belvedere_model::transit::{DecodeError, TransitBlock};
 use belvedere_model::wire::{self, BlockRequest, WireError};
 use belvedere_model::{ProcessInfo, StreamInfo};
@@ -11,23 +11,22 @@ use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
-/// How much a request may bring.
+/// Limits on requests.
 #[derive(Debug, Clone)]
 pub struct IngestLimits {
-    /// Bytes of one body.
+    /// Size of one body.
     pub body_bytes: usize,
-    /// Bytes of the announcement of a process or a stream; many of them are in memory at once.
+    /// Size of the announcement of a process or a stream. The caches hold thousands of them.
     pub announcement_bytes: usize,
-    /// Bytes of each decompressed buffer of a block.
+    /// Size of each decompressed buffer of a block.
     pub block_bytes: usize,
-    /// Bytes of all bodies that are being handled at once. A body that does not fit waits for its turn.
+    /// Size of all bodies that are in memory at once. A request that does not fit waits.
     pub pending_bytes: usize,
-    /// How long a sender may take for its body, and how long it waits for its turn.
-    pub patience: Duration,
+    /// How long a body may take to arrive, and how long a request waits for memory.
+    pub timeout: Duration,
 }
 
 impl Default for IngestLimits {
@@ -37,82 +36,97 @@ impl Default for IngestLimits {
             announcement_bytes: 256 << 10,
             block_bytes: 256 << 20,
             pending_bytes: 512 << 20,
-            patience: Duration::from_secs(60),
+            timeout: Duration::from_secs(60),
         }
     }
 }
 
-/// Why a request was not taken, by what its sender should do.
-#[derive(Debug, Error)]
+/// Why a request was not accepted, by what its sender should do.
+#[derive(Debug)]
 pub enum IngestError {
     /// The request is wrong and will be wrong again: don't retry.
-    #[error("{0}")]
-    BadRequest(String),
+    BadRequest(Cause),
     /// The request is larger than is allowed: don't retry.
-    #[error("{0}")]
-    TooLarge(String),
-    /// The server can't take it now: retry later.
-    #[error("{0}")]
-    Unavailable(String),
+    TooLarge(Cause),
+    /// The server can't accept it now: retry later.
+    Unavailable(Cause),
+}
+
+impl IngestError {
+    fn cause(&self) -> &Cause {
+        match self {
+            Self::BadRequest(cause) | Self::TooLarge(cause) | Self::Unavailable(cause) => cause,
+        }
+    }
+}
+
+impl std::fmt::Display for IngestError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.cause().as_str())
+    }
+}
+
+impl std::error::Error for IngestError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause().source()
+    }
 }
 
 impl From<WireError> for IngestError {
     fn from(e: WireError) -> Self {
-        Self::BadRequest(e.to_string())
+        Self::BadRequest(Cause::new(e.to_string(), e))
     }
 }
 
 impl From<LakeError> for IngestError {
     fn from(e: LakeError) -> Self {
-        match e {
-            LakeError::Refused(_) => Self::BadRequest(e.to_string()),
-            e => Self::Unavailable(e.to_string()),
-        }
+        let is_about_data = matches!(e, LakeError::Refused(_));
+        let cause = Cause::new(e.to_string(), e);
+        if is_about_data { Self::BadRequest(cause) } else { Self::Unavailable(cause) }
     }
 }
 
-/// The body of a request, and the memory that is reserved for it.
+/// The body of a request, with the memory that is reserved for it.
 #[derive(Debug)]
 pub struct Body {
-    /// What was sent.
+    /// The bytes.
     pub bytes: Bytes,
-    /// From [`IngestionService::reserve`]; released when the body is no longer in memory, even if its sender
-    /// has long gone away.
+    /// From [`IngestionService::reserve`]. Released when the body is no longer in memory, even if its sender is gone.
     pub reserved: Option<OwnedSemaphorePermit>,
 }
 
-/// A block of a protocol that announces nothing: what it comes from is told with it.
+/// A block with its process and its stream, for protocols that don't announce them separately.
 #[derive(Debug, Clone)]
 pub struct AnnouncedBlock {
-    /// The process. If it was announced before, as it was then counts.
+    /// The process. If it is in the lake already, the lake's one stays.
     pub process: Arc<ProcessInfo>,
-    /// The stream. If it was announced before, as it was then counts. Unless its format is that of native clients,
-    /// the block's begin and end times must be the bounds of its events' times.
+    /// The stream. If it is in the lake already, the lake's one stays. Unless it has the format of native clients, the
+    /// block's begin and end times must be the bounds of its events' times.
     pub stream: Arc<StreamInfo>,
     /// The block.
     pub block: BlockRequest,
 }
 
-/// Takes what producers announce into the lake. One for all protocols of a server.
+/// Adds what producers send to the lake. A server has one for all protocols.
 #[derive(Debug)]
 pub struct IngestionService {
     lake: Arc<LakeConnection>,
     limits: IngestLimits,
     pending: Arc<Semaphore>,
-    /// What `pending` has when nothing is reserved.
+    /// Permits of `pending` when nothing is reserved.
     units: usize,
-    /// Streams that are in the lake, with their processes: announced once, never forgotten.
+    /// Streams that are known to be in the lake, with their processes.
     announced: Mutex<LruCache<Uuid, ()>>,
 }
 
-/// Streams that need not be announced again.
-const ANNOUNCED: NonZeroUsize = NonZeroUsize::new(16 << 10).unwrap();
+/// Streams that are known not to need another insert.
+const KNOWN_STREAMS: NonZeroUsize = NonZeroUsize::new(16 << 10).unwrap();
 
-/// Pending bytes are counted in units of this many, so that they fit a semaphore.
+/// Memory is counted in units of this many bytes, so that it fits a semaphore's 32 bits.
 const UNIT: usize = 1024;
 
 impl IngestionService {
-    /// A service for that lake.
+    /// The service of that lake.
     pub fn new(lake: Arc<LakeConnection>, limits: IngestLimits) -> Self {
         let units = (limits.pending_bytes.max(limits.body_bytes) / UNIT + 1).min(u32::MAX as usize >> 4);
         Self {
@@ -120,7 +134,7 @@ impl IngestionService {
             limits,
             pending: Arc::new(Semaphore::new(units)),
             units,
-            announced: Mutex::new(LruCache::new(ANNOUNCED)),
+            announced: Mutex::new(LruCache::new(KNOWN_STREAMS)),
         }
     }
 
@@ -129,51 +143,50 @@ impl IngestionService {
         &self.lake
     }
 
-    /// What is allowed.
+    /// The limits.
     pub fn limits(&self) -> &IngestLimits {
         &self.limits
     }
 
-    /// Counts a request that was answered; `status` in the words of its protocol.
-    pub fn note_request(&self, route: &str, status: &str) {
+    /// Counts a request that was answered, with the status of its protocol.
+    pub fn count_request(&self, route: &str, status: &str) {
         let labels = [("route", route.to_owned()), ("status", status.to_owned())];
         self.lake.metrics().requests.get_or_create(&labels).inc();
     }
 
-    /// Counts bytes that came in.
-    pub fn note_bytes(&self, bytes: usize) {
+    /// Counts received bytes.
+    pub fn count_bytes(&self, bytes: usize) {
         self.lake.metrics().request_bytes.inc_by(bytes as u64);
     }
 
-    /// Reserves memory for handling a body of so many bytes, which takes `times` as much while it is expanded, waiting
-    /// until there is some. To be held as long as the body is. More than there can ever be is not waited for: see
-    /// [`IngestionService::reserved_bytes`].
+    /// Reserves memory for a body of `bytes` bytes that expands to `times` its size, and waits until it is free. Hold the
+    /// permit as long as the body. The reservation is at most all memory there is: [`IngestionService::reserved_bytes`]
+    /// tells how much it is.
     pub async fn reserve(&self, bytes: usize, times: usize) -> Result<OwnedSemaphorePermit, IngestError> {
         let limit = self.limits.body_bytes;
         if bytes > limit {
-            return Err(IngestError::TooLarge(format!(
-                "the body has {bytes} bytes, at most {limit} are allowed"
-            )));
+            let message = format!("the body has {bytes} bytes, at most {limit} are allowed");
+            return Err(IngestError::TooLarge(message.into()));
         }
         let units = (bytes.saturating_mul(times) / UNIT + 1).min(self.units) as u32;
-        // a timer wakes a thread: only who has to wait gets one
+        // a timer wakes a thread: a request that need not wait gets none
         if let Ok(reserved) = self.pending.clone().try_acquire_many_owned(units) {
             return Ok(reserved);
         }
-        let busy = || IngestError::Unavailable("the server is busy with other requests".to_owned());
-        tokio::time::timeout(self.limits.patience, self.pending.clone().acquire_many_owned(units))
+        let busy = || IngestError::Unavailable("the server is busy with other requests".into());
+        tokio::time::timeout(self.limits.timeout, self.pending.clone().acquire_many_owned(units))
             .await
             .map_err(|_| busy())?
             .map_err(|_| busy())
     }
 
-    /// How many bytes a reservation is for.
+    /// The size of a reservation in bytes.
     pub fn reserved_bytes(reserved: &OwnedSemaphorePermit) -> usize {
         reserved.num_permits().saturating_mul(UNIT)
     }
 
-    /// Gives back what is not needed of a reservation.
-    pub fn keep(reserved: &mut OwnedSemaphorePermit, bytes: usize) {
+    /// Releases what a reservation has beyond `bytes`.
+    pub fn shrink(reserved: &mut OwnedSemaphorePermit, bytes: usize) {
         let needed = bytes / UNIT + 1;
         if let Some(rest) = reserved.num_permits().checked_sub(needed) {
             drop(reserved.split(rest));
@@ -190,36 +203,35 @@ impl IngestionService {
         Ok(())
     }
 
-    /// Takes a process in the native clients' encoding.
+    /// Adds a process in the encoding of the native clients.
     pub async fn insert_process(&self, body: Body) -> Result<(), IngestError> {
         self.check_announcement(&body.bytes)?;
         let process = wire::decode_process(&body.bytes)?;
         Ok(self.lake.insert(vec![Entry::Process(Arc::new(process))], body.reserved).await?)
     }
 
-    /// Takes a stream in the native clients' encoding.
+    /// Adds a stream in the encoding of the native clients.
     pub async fn insert_stream(&self, body: Body) -> Result<(), IngestError> {
         self.check_announcement(&body.bytes)?;
         let stream = wire::decode_stream(&body.bytes)?;
         Ok(self.lake.insert(vec![Entry::Stream(Arc::new(stream))], body.reserved).await?)
     }
 
-    /// Takes a block in the native clients' encoding. What can be told to be unreadable without
-    /// decompressing it is refused: nobody would ever see a row of it.
+    /// Adds a block in the encoding of the native clients. A payload that can be told to be unreadable without
+    /// decompressing it is refused: it would never give a row, and its sender should know.
     pub async fn insert_block(&self, body: Body) -> Result<(), IngestError> {
         let block = wire::decode_block(body.bytes)?;
-        let payload = wire::split_payload(&block.body[block.payload.clone()])?;
+        let payload = block.payload();
+        let payload = wire::split_payload(&payload)?;
         TransitBlock::check(&payload, self.limits.block_bytes).map_err(|e| {
-            let text = format!("block {}: {e}", block.info.block_id);
-            match e {
-                DecodeError::TooLarge { .. } => IngestError::TooLarge(text),
-                _ => IngestError::BadRequest(text),
-            }
+            let is_too_large = matches!(e, DecodeError::TooLarge { .. });
+            let cause = Cause::new(format!("block {}: {e}", block.info.block_id), e);
+            if is_too_large { IngestError::TooLarge(cause) } else { IngestError::BadRequest(cause) }
         })?;
         Ok(self.lake.insert(vec![Entry::Block(block)], body.reserved).await?)
     }
 
-    /// Takes the blocks of one request with what they come from: all or none become durable and visible.
+    /// Adds the blocks of one request with their streams and processes, all or none.
     pub async fn insert_blocks(
         &self,
         blocks: Vec<AnnouncedBlock>,
@@ -244,7 +256,7 @@ impl IngestionService {
     }
 
     fn announced(&self) -> MutexGuard<'_, LruCache<Uuid, ()>> {
-        // whole after every single operation on it
+        // consistent after every single operation, so one that panicked did no harm
         self.announced.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

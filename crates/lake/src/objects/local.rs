@@ -1,10 +1,16 @@
-//! Files under a directory, each appended to by the one process that made it.
+//! Files under a directory, each appended to only by the process that created it.
 //!
-//! One disk sync makes a whole group durable. The writer holds an advisory lock on its file as long as it
-//! lives, so others can tell a file that still grows from one whose writer died.
+//! One file for each group, as in an object store, would cost two syncs for each group: of the file, and of the
+//! directory that lists it. Appending to one file costs one `fdatasync`.
+//!
+//! Two processes never append to one file: their groups would interleave, and after a crash nobody could tell whose
+//! tail is torn. So each has its own, and several processes may serve one directory. A writer holds an advisory lock on
+//! its file as long as it lives. Others tell by it a file that still grows from one whose writer died; the kernel
+//! releases it in all cases, `kill -9` included.
 
 use super::super::record::MAGIC;
-use super::{LakeError, Written, new_key};
+use super::{LakeError, WrittenGroup, new_key};
+use crate::Cause;
 use bytes::Bytes;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
@@ -15,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-/// From this size on a new file is begun: small enough to be read back quickly after a crash.
+/// From this size on a new file is started. It bounds how much is read back after a crash.
 const ROLL_AT: u64 = 64 << 20;
 
 #[derive(Debug)]
@@ -33,27 +39,28 @@ struct OpenObject {
 
 fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> LakeError {
     let text = format!("{what} {}", path.display());
-    move |e| LakeError::Objects(format!("{text}: {e}"))
+    move |e| LakeError::Objects(Cause::new(format!("{text}: {e}"), e))
 }
 
 impl LocalObjects {
     pub(super) fn new(root: PathBuf) -> Result<Self, LakeError> {
         std::fs::create_dir_all(&root).map_err(failed("making", &root))?;
         if let Some(parent) = root.canonicalize().ok().as_deref().and_then(Path::parent) {
-            // the directory's own name must survive a power cut too
+            // the name of a new lake directory is an entry of its parent, and must survive a power cut too
             File::open(parent).and_then(|d| d.sync_all()).map_err(failed("syncing", parent))?;
         }
         Ok(Self { root, current: Mutex::default() })
     }
 
-    /// Appends and waits for the disk.
-    pub(super) fn append(&self, records: &[u8]) -> Result<Written, LakeError> {
+    /// Appends records and waits until they are on disk.
+    pub(super) fn append(&self, records: &[u8]) -> Result<WrittenGroup, LakeError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let completed = match &*current {
             Some(open) if open.length >= ROLL_AT => current.take().map(|open| open.key),
             _ => None,
         };
-        // taken out: after a failed write nobody knows what the file's tail is, so it is not used again
+        // taken out and put back only on success: after a failed write or sync the tail of the file is unknown (the
+        // kernel may have dropped dirty pages and report the next sync as good), so the file is not used again
         let mut open = match current.take() {
             Some(open) => open,
             None => create(&self.root)?,
@@ -65,7 +72,7 @@ impl LocalObjects {
         open.length += records.len() as u64;
         let key = open.key.clone();
         *current = Some(open);
-        Ok(Written { key, offset, is_complete: false, completed })
+        Ok(WrittenGroup { key, offset, is_complete: false, completed })
     }
 
     pub(super) async fn read(&self, key: &str, range: Range<u64>) -> Result<Bytes, LakeError> {
@@ -78,10 +85,12 @@ impl LocalObjects {
                 }
                 Err(e) => return Err(failed("opening", &path)(e)),
             };
-            // a damaged catalogue must not make us allocate: the file says how much there is
+            // the range comes from the catalog, which may be damaged: it must not decide how much is allocated
             let length = file.metadata().map_err(failed("reading", &path))?.len();
             if range.start > range.end || range.end > length {
-                return Err(LakeError::Corrupt(format!("{} ends before byte {}", path.display(), range.end)));
+                return Err(LakeError::Corrupt(
+                    format!("{} ends before byte {}", path.display(), range.end).into(),
+                ));
             }
             let mut bytes = vec![0; (range.end - range.start) as usize];
             file.seek(SeekFrom::Start(range.start)).map_err(failed("reading", &path))?;
@@ -91,7 +100,7 @@ impl LocalObjects {
         .await
     }
 
-    /// Waits until a file that was made by other means than appending, and its name, are on disk.
+    /// Waits until a whole file that the object store wrote, and the directory entries that lead to it, are on disk.
     pub(super) async fn make_durable(&self, key: &str) -> Result<(), LakeError> {
         let (root, path) = (self.root.clone(), self.root.join(key));
         blocking(move || {
@@ -105,7 +114,7 @@ impl LocalObjects {
         .await
     }
 
-    /// Deletes what uploads that never came to their end left under `prefix` before `before`.
+    /// Deletes what unfinished uploads left under `prefix` before `before`.
     pub(super) async fn delete_unfinished(&self, prefix: &str, before: SystemTime) -> Result<u64, LakeError> {
         let root = self.root.join(prefix);
         blocking(move || delete_unfinished(&root, before).map_err(failed("cleaning up", &root))).await
@@ -125,8 +134,8 @@ impl LocalObjects {
         current.take().map(|open| open.key)
     }
 
-    /// Waits for the right to read objects back; it ends with the value.
-    pub(crate) async fn recovery_turn(&self) -> Result<File, LakeError> {
+    /// Waits for the lock of recovery; dropping the file releases it.
+    pub(crate) async fn lock_recovery(&self) -> Result<File, LakeError> {
         let path = self.root.join("recovery.lock");
         blocking(move || {
             let file = File::create(&path).map_err(failed("making", &path))?;
@@ -156,8 +165,8 @@ impl LocalObjects {
         Ok(keys)
     }
 
-    /// All of an object whose writer is gone, and the lock that keeps others from reading it back too.
-    /// `None` if somebody holds the lock.
+    /// The bytes of an object whose writer is gone, and its lock, which keeps others from reading it back too.
+    /// `None` if a live writer holds the lock.
     pub(crate) fn read_abandoned(&self, key: &str) -> Result<Option<(Bytes, File)>, LakeError> {
         let path = self.root.join(key);
         let mut file =
@@ -169,13 +178,13 @@ impl LocalObjects {
         }
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed("reading", &path))?;
-        // what was written may not have reached the disk, and its rows are about to say that it has
+        // its writer may have died between write and sync: the rows that recovery adds must not outlive the bytes
         file.sync_all().map_err(failed("syncing", &path))?;
         Ok(Some((bytes.into(), file)))
     }
 }
 
-/// Makes a new object and sees to it that its name survives a power cut.
+/// Creates a new object whose name survives a power cut.
 fn create(root: &Path) -> Result<OpenObject, LakeError> {
     let key = new_key();
     let path = root.join(&key);
@@ -189,7 +198,8 @@ fn create(root: &Path) -> Result<OpenObject, LakeError> {
         .map_err(failed("making", &path))?;
     match file.try_lock() {
         Ok(()) => {}
-        // somebody who is opening the lake took the new file for an abandoned one: it is theirs
+        // another process that opens the lake took the lock between our create and our lock, since the file looked
+        // abandoned. It will mark it as sealed, so it is not ours any more
         Err(TryLockError::WouldBlock) => return create(root),
         Err(TryLockError::Error(e)) => return Err(failed("locking", &path)(e)),
     }
@@ -201,7 +211,7 @@ fn create(root: &Path) -> Result<OpenObject, LakeError> {
     Ok(OpenObject { key, file, length: MAGIC.len() as u64 })
 }
 
-/// A file of the store is written under its name, `#` and a number first.
+/// `LocalFileSystem` writes an upload to `NAME#NUMBER` and renames it at the end: a file with `#` is unfinished.
 fn delete_unfinished(directory: &Path, before: SystemTime) -> io::Result<u64> {
     let entries = match std::fs::read_dir(directory) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(0),
@@ -226,6 +236,6 @@ async fn blocking<T: Send + 'static>(
 ) -> Result<T, LakeError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(e) => Err(LakeError::Objects(format!("a thread for the disk ended early: {e}"))),
+        Err(e) => Err(LakeError::Objects(Cause::new(format!("a thread for the disk ended early: {e}"), e))),
     }
 }

@@ -1,4 +1,4 @@
-//! Where payloads are kept: files that grow by appending, or an object store with one object per group.
+//! Where payloads are stored: files that grow by appending, or an object store with one object for each group.
 
 mod local;
 mod remote;
@@ -15,8 +15,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::runtime::Handle;
 
-/// Where a lake's objects are kept.
+/// Address of a lake's object store.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ObjectsAddress {
     /// Files under a directory.
     Directory(PathBuf),
@@ -31,9 +32,8 @@ impl FromStr for ObjectsAddress {
 
     fn from_str(text: &str) -> Result<Self, LakeError> {
         let bad = |why: &str| {
-            LakeError::Address(format!(
-                "'{text}' is not an object store: {why}; use s3://…, gs://…, az://…, file://… or memory:"
-            ))
+            let forms = "s3://…, gs://…, az://…, file://… or memory:";
+            LakeError::Address(format!("'{text}' is not an object store: {why}; use {forms}").into())
         };
         if text == "memory:" {
             return Ok(Self::Memory);
@@ -47,15 +47,15 @@ impl FromStr for ObjectsAddress {
     }
 }
 
-/// A group's records, durable.
+/// Where the records of a group were written.
 #[derive(Debug)]
-pub(super) struct Written {
+pub(super) struct WrittenGroup {
     pub(super) key: String,
     /// Where in the object the group starts.
     pub(super) offset: u64,
-    /// Whether nothing more will be written to the object.
+    /// Whether nothing will be appended to the object.
     pub(super) is_complete: bool,
-    /// An object that is complete since this write.
+    /// Another object that is complete since this write.
     pub(super) completed: Option<String>,
 }
 
@@ -74,15 +74,15 @@ impl Objects {
         })
     }
 
-    /// Writes the records of a group and waits until they are durable, on a thread that may wait.
-    pub(super) fn write(&self, records: Vec<u8>, runtime: &Handle) -> Result<Written, LakeError> {
+    /// Writes the records of a group and waits until they are durable. Blocks the thread.
+    pub(super) fn write(&self, records: Vec<u8>, runtime: &Handle) -> Result<WrittenGroup, LakeError> {
         match self {
             Self::Local(local) => local.append(&records),
             Self::Remote(remote) => runtime.block_on(remote.put(records)),
         }
     }
 
-    /// Reads a range of an object; an error if it is not all there.
+    /// Reads a range of an object. An object that ends before it is corrupt.
     pub(super) async fn read(&self, key: &str, range: Range<u64>) -> Result<Bytes, LakeError> {
         match self {
             Self::Local(local) => local.read(key, range).await,
@@ -90,7 +90,7 @@ impl Objects {
         }
     }
 
-    /// Everything under the lake's root by its key, for files that are not appended to.
+    /// The store, for files that are written as a whole. Keys are relative to the lake's root.
     pub(super) fn store(&self) -> Result<Arc<dyn ObjectStore>, LakeError> {
         match self {
             Self::Local(local) => local.store(),
@@ -106,7 +106,7 @@ impl Objects {
         }
     }
 
-    /// Deletes what uploads that never came to their end left behind. An object store does so by its own rules.
+    /// Deletes what unfinished uploads left. Object stores do so by rules of their own.
     pub(super) async fn delete_unfinished(&self, prefix: &str, before: SystemTime) -> Result<u64, LakeError> {
         match self {
             Self::Local(local) => local.delete_unfinished(prefix, before).await,
@@ -114,7 +114,7 @@ impl Objects {
         }
     }
 
-    /// Whether the store answers.
+    /// Checks that the store responds.
     pub(super) async fn ping(&self) -> Result<(), LakeError> {
         match self {
             Self::Local(local) => local.ping().await,
@@ -122,7 +122,7 @@ impl Objects {
         }
     }
 
-    /// Ends what is open; returns the key of an object that is now complete.
+    /// Closes the open object and returns its key: it is complete now.
     pub(super) async fn close(&self) -> Option<String> {
         match self {
             Self::Local(local) => local.close().await,
@@ -131,7 +131,7 @@ impl Objects {
     }
 }
 
-/// A key that no other writer will choose: readable first, unique last.
+/// A new key: the time for people, a random part against collisions.
 fn new_key() -> String {
     let now = chrono::Utc::now();
     format!("records/{}-{}.blv", now.format("%Y-%m-%d/%H-%M-%S"), uuid::Uuid::new_v4().simple())

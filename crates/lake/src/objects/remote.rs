@@ -1,7 +1,8 @@
 //! Object stores behind the `object_store` crate. Objects are created, never changed.
 
 use super::super::record::MAGIC;
-use super::{LakeError, Written, new_key};
+use super::{LakeError, WrittenGroup, new_key};
+use crate::Cause;
 use bytes::Bytes;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -40,14 +41,14 @@ impl RemoteObjects {
         key.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
     }
 
-    pub(super) async fn put(&self, records: Vec<u8>) -> Result<Written, LakeError> {
+    pub(super) async fn put(&self, records: Vec<u8>) -> Result<WrittenGroup, LakeError> {
         let key = new_key();
         let payload = [Bytes::from_static(MAGIC), records.into()];
         let create = PutOptions::from(PutMode::Create);
         self.store
             .put_opts(&self.path(&key), payload.into_iter().collect::<object_store::PutPayload>(), create)
             .await?;
-        Ok(Written { key, offset: MAGIC.len() as u64, is_complete: true, completed: None })
+        Ok(WrittenGroup { key, offset: MAGIC.len() as u64, is_complete: true, completed: None })
     }
 
     pub(super) async fn read(&self, key: &str, range: Range<u64>) -> Result<Bytes, LakeError> {
@@ -55,7 +56,7 @@ impl RemoteObjects {
         if bytes.len() as u64 == range.end - range.start {
             Ok(bytes)
         } else {
-            Err(LakeError::Corrupt(format!("object {key} ends before byte {}", range.end)))
+            Err(LakeError::Corrupt(format!("object {key} ends before byte {}", range.end).into()))
         }
     }
 

@@ -21,14 +21,14 @@ impl TransitBlock {
         payload: &PayloadParts<'_>,
         limit: usize,
     ) -> Result<Self, DecodeError> {
-        // positions in buffers are kept in 32 bits
+        // positions in buffers have 32 bits
         let limit = limit.min(i32::MAX as usize);
         let objects = decompress(&payload.objects, limit, "objects")?;
         let dependencies = decompress(&payload.dependencies, limit, "dependencies")?;
         Self::from_buffers(layout, dependencies, objects)
     }
 
-    /// The same from buffers that are not compressed.
+    /// A block from buffers that are not compressed.
     pub fn from_buffers(
         layout: Arc<StreamLayout>,
         dependencies: Vec<u8>,
@@ -48,8 +48,7 @@ impl TransitBlock {
         Self { layout, dependencies, objects: Bytes::new() }
     }
 
-    /// Whether a payload can be a transit payload of at most `limit` bytes a buffer, told by its frame
-    /// headers alone.
+    /// Checks by the frame headers alone whether a payload can be a transit payload with buffers of at most `limit` bytes.
     pub fn check(payload: &PayloadParts<'_>, limit: usize) -> Result<(), DecodeError> {
         check_frame(&payload.dependencies, limit, "dependencies")?;
         check_frame(&payload.objects, limit, "objects")?;
@@ -76,8 +75,8 @@ impl TransitBlock {
         self.layout.event(name)
     }
 
-    /// Walks over the events.
-    pub fn events(&self) -> EventCursor<'_> {
+    /// Iterates over the events. The first error is the last item.
+    pub fn events(&self) -> impl Iterator<Item = Result<Event<'_>, DecodeError>> {
         EventCursor { objects: &self.objects, types: &self.layout.objects, position: 0 }
     }
 }
@@ -90,9 +89,7 @@ pub struct Event<'a> {
     pub(super) bytes: &'a [u8],
 }
 
-/// An iterator over events that ends with the first error.
-#[derive(Debug)]
-pub struct EventCursor<'a> {
+struct EventCursor<'a> {
     objects: &'a [u8],
     types: &'a [EventType],
     position: usize,

@@ -1,7 +1,7 @@
 //! What the events of a block refer to by id: texts, property sets and metadata records.
 //!
-//! Ids are addresses in the producer's memory: they mean something inside of one block only. The whole
-//! buffer is indexed before the first event is read; a record may refer only to records before it.
+//! Ids are addresses in the producer's memory: they are valid within one block only. The whole buffer is indexed before the
+//! first event is read. A record may refer only to earlier records, so there are no cycles.
 
 use super::DecodeError;
 use super::fields::{ReferenceField, load};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 const BUFFER: &str = "dependencies";
 
-/// One entry of [`Dependencies`], resolved: no longer an id of the wire.
+/// An entry of [`Dependencies`]: a resolved id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Dependency(u32);
 
@@ -43,7 +43,7 @@ enum Entry {
 pub struct Dependencies {
     buffer: Bytes,
     layout: Arc<StreamLayout>,
-    // seeded: a sender can't choose ids that all collide
+    // the hasher is seeded: a client can't choose ids that all collide
     ids: HashMap<u64, Dependency, foldhash::fast::RandomState>,
     entries: Vec<Entry>,
     converted: Vec<String>,
@@ -51,7 +51,7 @@ pub struct Dependencies {
 }
 
 impl Dependencies {
-    /// Nothing.
+    /// No dependencies.
     pub(super) fn empty(layout: Arc<StreamLayout>) -> Self {
         Self {
             buffer: Bytes::new(),
@@ -83,9 +83,9 @@ impl Dependencies {
         }
         let id = load(bytes, 0).map(u64::from_le_bytes)?;
         let entry = match type_.name.as_str() {
-            "StaticString" => self.text(Text::read_bare(&bytes[8..])?, start + 8),
+            "StaticString" => self.store_text(Text::read_bare(&bytes[8..])?, start + 8),
             "StaticStringDependency" => {
-                self.text(Text::read_coded(&bytes[8..]).map(|(text, _)| text)?, start + 13)
+                self.store_text(Text::read_coded(&bytes[8..]).map(|(text, _)| text)?, start + 13)
             }
             "PropertySetDependency" => self.property_set(&bytes[8..])?,
             _ => return Err(DecodeError::corrupt("nothing is known about this type of variable size")),
@@ -93,7 +93,7 @@ impl Dependencies {
         self.register(id, entry)
     }
 
-    fn text(&mut self, text: Text<'_>, start: usize) -> Entry {
+    fn store_text(&mut self, text: Text<'_>, start: usize) -> Entry {
         match text.to_str() {
             Cow::Borrowed(s) => Entry::Text { start: start as u32, length: s.len() as u32 },
             Cow::Owned(s) => {
@@ -116,7 +116,7 @@ impl Dependencies {
         let first = self.pairs.len() as u32;
         let mut rest = &bytes[4..];
         for _ in 0..count {
-            // each turn takes at least one byte away, so a false count ends here
+            // each iteration consumes at least one byte, so a wrong count ends here
             if size == 0 || rest.len() < size {
                 return Err(DecodeError::corrupt(format!(
                     "{count} properties are announced, fewer are there"
@@ -124,7 +124,7 @@ impl Dependencies {
             }
             let (instance, behind) = rest.split_at(size);
             let pair = (self.find(name.load(instance)?)?, self.find(value.load(instance)?)?);
-            if self.get_text(pair.0).is_none() || self.get_text(pair.1).is_none() {
+            if self.text(pair.0).is_none() || self.text(pair.1).is_none() {
                 return Err(DecodeError::corrupt("a property is not made of texts"));
             }
             self.pairs.push(pair);
@@ -161,29 +161,29 @@ impl Dependencies {
         Ok(())
     }
 
-    /// How many there are.
+    /// Number of entries.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// All of them, in the order of the buffer.
+    /// All entries, in the order of the buffer.
     pub fn iter(&self) -> impl Iterator<Item = Dependency> + use<> {
         (0..self.entries.len() as u32).map(Dependency)
     }
 
-    /// What an event refers to by that id.
+    /// Resolves an id.
     #[inline]
     pub fn find(&self, id: u64) -> Result<Dependency, DecodeError> {
         self.ids.get(&id).copied().ok_or(DecodeError::Dangling { id })
     }
 
     /// The text, if it is one.
-    pub fn get_text(&self, dependency: Dependency) -> Option<&str> {
+    pub fn text(&self, dependency: Dependency) -> Option<&str> {
         match self.entries.get(dependency.index())? {
             Entry::Text { start, length } => {
                 let bytes = self.buffer.get(*start as usize..)?.get(..*length as usize)?;
@@ -195,7 +195,7 @@ impl Dependencies {
     }
 
     /// The property set, if it is one: names and values, all of them texts.
-    pub fn get_properties(&self, dependency: Dependency) -> Option<&[(Dependency, Dependency)]> {
+    pub fn properties(&self, dependency: Dependency) -> Option<&[(Dependency, Dependency)]> {
         match self.entries.get(dependency.index())? {
             Entry::Properties { first, count } => self.pairs.get(*first as usize..(first + count) as usize),
             _ => None,
@@ -203,7 +203,7 @@ impl Dependencies {
     }
 
     /// The metadata record, if it is one.
-    pub fn get_record(&self, dependency: Dependency) -> Option<DependencyRecord<'_>> {
+    pub fn record(&self, dependency: Dependency) -> Option<DependencyRecord<'_>> {
         match self.entries.get(dependency.index())? {
             Entry::Record { type_index, start } => {
                 let type_ = self.layout.dependencies.get(*type_index as usize)?;
@@ -221,7 +221,7 @@ impl Dependencies {
     }
 }
 
-/// A metadata record: where in the code an event comes from, mostly.
+/// A metadata record: mostly a call site.
 #[derive(Debug, Clone, Copy)]
 pub struct DependencyRecord<'a> {
     dependencies: &'a Dependencies,
@@ -239,7 +239,7 @@ impl DependencyRecord<'_> {
     pub fn text(&self, member: &'static str) -> Result<Dependency, DecodeError> {
         let field: ReferenceField = self.type_.reference(member)?;
         let text = self.dependencies.find(field.load(self.bytes)?)?;
-        match self.dependencies.get_text(text) {
+        match self.dependencies.text(text) {
             Some(_) => Ok(text),
             None => Err(DecodeError::corrupt(format!("'{member}' of a {} is not a text", self.type_.name))),
         }
@@ -251,7 +251,7 @@ impl DependencyRecord<'_> {
     }
 }
 
-/// Takes one record off a buffer: its type, and its bytes without type and length.
+/// Reads the next record: its type, and its bytes without type and length.
 #[inline]
 pub(super) fn next_record<'b, 't>(
     buffer: &'b [u8],

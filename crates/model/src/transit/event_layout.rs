@@ -1,7 +1,7 @@
 //! Layouts of native events of variable size, which streams announce by name only.
 //!
-//! Client libraries serialize such events by hand: fields one behind the other, without padding. What the fields of a
-//! type are is known to whoever wrote the client, so it is registered by name beside the decoder that reads them.
+//! Client libraries serialize such events field by field, without padding. The stream does not say what the fields are, so
+//! they are registered by the type's name, beside the decoder that reads them.
 
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ impl EventLayout {
     /// The layout of the type that streams announce by that name.
     ///
     /// # Panics
-    /// At compile time, when fields stand in an order that records can't have: see [`EventLayout`].
+    /// At compile time, if fields are in an order that records can't have: see [`EventLayout`].
     pub const fn new(name: &'static str, fields: &'static [EventField]) -> Self {
         let mut i = 1;
         while i < fields.len() {
@@ -108,8 +108,8 @@ impl EventField {
         blob => Blob;
     }
 
-    /// An instance of a reference type of the stream, `StaticStringRef` say: its size and where in it the id stands
-    /// are what the stream announced.
+    /// An instance of a reference type of the stream, for example `StaticStringRef`. Its size and the offset of its id are
+    /// what the stream announced.
     pub const fn embedded_reference(name: &'static str, type_name: &'static str) -> Self {
         Self { name, kind: FieldKind::EmbeddedReference(type_name) }
     }
@@ -120,14 +120,14 @@ impl EventField {
     }
 }
 
-/// All layouts that are known to a program. Cheap to clone.
+/// All registered layouts. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct EventLayouts(Arc<[&'static EventLayout]>);
 
 impl EventLayouts {
     /// The layout of the type of that name.
     pub fn get(&self, name: &str) -> Option<&'static EventLayout> {
-        // a stream has few types, and asks for each once
+        // a stream has few types and asks for each once: a map would not pay off
         self.0.iter().find(|layout| layout.name == name).copied()
     }
 }

@@ -1,4 +1,4 @@
-//! Typed fields of event types: resolved once for a block, then one load for each event.
+//! Typed fields of event types: resolved once for each block, then one load for each event.
 
 use super::DecodeError;
 use super::block::Event;

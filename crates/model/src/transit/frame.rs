@@ -6,8 +6,8 @@ use std::io::{Read, Write};
 
 const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 
-/// Decompresses one frame to at most `limit` bytes. What follows the frame is ignored. `name` says in
-/// errors which buffer it is.
+/// Decompresses one frame to at most `limit` bytes. Bytes after the frame are ignored. `name` is the buffer's name in
+/// errors.
 pub fn decompress(frame: &[u8], limit: usize, name: &str) -> Result<Vec<u8>, DecodeError> {
     let bound = check_frame(frame, limit, name)?;
     let mut bytes = Vec::with_capacity(bound);
@@ -21,9 +21,10 @@ pub fn decompress(frame: &[u8], limit: usize, name: &str) -> Result<Vec<u8>, Dec
     Ok(bytes)
 }
 
-/// Walks the block headers of a frame, without decompressing: refuses what is no frame, is cut off, or could
-/// come to more than `limit` bytes. Returns an upper bound of the decompressed size, which is never more
-/// than 255 times the size of the frame.
+/// Reads the block headers of a frame without decompressing it, and refuses a frame that is invalid, cut off, or could have
+/// more than `limit` bytes. Returns an upper bound of the decompressed size, at most 255 times the size of the frame.
+///
+/// So a decompression bomb costs no memory, and ingestion can refuse a bad payload without the cost of decompressing.
 pub fn check_frame(frame: &[u8], limit: usize, name: &str) -> Result<usize, DecodeError> {
     let broken = |what: &str| DecodeError::corrupt(format!("the {name} are not an LZ4 frame: {what}"));
     let cut = || broken("it is cut off");

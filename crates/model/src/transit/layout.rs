@@ -16,17 +16,17 @@ pub struct StreamLayout {
     pub(super) objects: Vec<EventType>,
 }
 
-/// One type: an event type if it stands among the objects.
+/// One type: an event type if it is among the objects.
 #[derive(Debug, Clone)]
 pub struct EventType {
     pub(super) name: String,
     pub(super) index: u8,
-    /// Bytes of an instance; `None` if each record says it.
+    /// Bytes of an instance; `None` if each record has its length.
     pub(super) size: Option<u32>,
     pub(super) fields: Vec<Field>,
-    /// Why instances of the type can't be trusted.
+    /// Why instances of the type can't be read.
     pub(super) problem: Option<String>,
-    /// Instances stand for the dependency that `id` names.
+    /// Instances are references to the dependency in `id`.
     pub(super) is_reference: bool,
 }
 
@@ -55,15 +55,14 @@ pub(super) enum Kind {
     Blob {
         skip: u8,
     },
-    /// A nested instance of the type of that index: only shown, decoders have no reader for it.
+    /// A nested instance of the type with that index. Shown by `parse_block`; decoders can't read it.
     Nested {
         index: u32,
     },
 }
 
 impl StreamLayout {
-    /// Resolves the CBOR type records of a stream. A type that makes no sense is an error only for blocks
-    /// that use it.
+    /// Resolves the CBOR type records of a stream. An invalid type is an error only for blocks that use it.
     pub fn parse(dependencies: &[u8], objects: &[u8], layouts: &EventLayouts) -> Result<Self, DecodeError> {
         Ok(Self {
             dependencies: resolve(dependencies, "dependencies_metadata", layouts)?,
@@ -85,7 +84,7 @@ impl StreamLayout {
 fn resolve(metadata: &[u8], name: &str, layouts: &EventLayouts) -> Result<Vec<EventType>, DecodeError> {
     let records =
         decode_types(metadata).map_err(|e| DecodeError::corrupt(format!("{name} of the stream: {e}")))?;
-    // the index on the wire is one byte: what stands behind can't be named
+    // the index on the wire is one byte: later types can't be used
     records
         .iter()
         .take(256)
@@ -150,7 +149,7 @@ fn fixed_fields(record: &TypeRecord, all: &[TypeRecord]) -> Result<Vec<Field>, S
         .collect()
 }
 
-/// Kind of a member that is not marked as a reference, and how far behind its offset the value starts.
+/// Kind of a member that is not marked as a reference, and how far after its offset the value starts.
 fn kind_of(type_name: &str, size: u64, all: &[TypeRecord]) -> Result<(Kind, u64), String> {
     let (kind, required) = match type_name {
         "u8" | "uint8" => (Kind::U8, 1),
@@ -176,7 +175,7 @@ fn kind_of(type_name: &str, size: u64, all: &[TypeRecord]) -> Result<(Kind, u64)
     if size == required { Ok((kind, 0)) } else { Err(format!("is a {type_name} of {size} bytes")) }
 }
 
-/// Where in an instance of a reference type the id stands.
+/// Offset of the id in an instance of a reference type.
 fn reference_offset(record: &TypeRecord) -> Result<u64, String> {
     let id = record
         .members
@@ -189,7 +188,7 @@ fn reference_offset(record: &TypeRecord) -> Result<u64, String> {
     }
 }
 
-/// The fields of a type that client libraries serialize by hand: one behind the other, without padding.
+/// The fields of a type of variable size: one after the other, without padding.
 fn serialized_fields(layout: &EventLayout, all: &[TypeRecord]) -> Result<Vec<Field>, String> {
     let mut resolved = Vec::new();
     let (mut offset, mut skip) = (0, 0);
@@ -217,7 +216,7 @@ fn serialized_fields(layout: &EventLayout, all: &[TypeRecord]) -> Result<Vec<Fie
     Ok(resolved)
 }
 
-/// Bytes of an instance of a reference type that stands inside of events, and where in it the id is.
+/// Size of a reference type that is embedded in events, and the offset of its id.
 fn embedded_reference(type_name: &str, all: &[TypeRecord]) -> Result<(u32, u32), String> {
     let record = all
         .iter()
@@ -236,7 +235,7 @@ impl EventType {
         &self.name
     }
 
-    /// Index of the type: what [`Event::type_index`] is for its events.
+    /// Index of the type; its events have it as their [`Event::type_index`].
     pub fn index(&self) -> u8 {
         self.index
     }

@@ -1,17 +1,17 @@
 //! The transit format: how native clients lay out events in memory and put them on the wire.
 //!
-//! A payload is two LZ4 frames. The *dependencies* buffer holds what events refer to by id: texts, property
-//! sets, call sites. The *objects* buffer holds the events. Both are plain concatenations of records, one
-//! type byte in front of each; what a type looks like stands in the stream's announcement.
+//! A payload consists of two LZ4 frames. The *dependencies* buffer holds what events refer to by id: texts, property sets,
+//! call sites. The *objects* buffer holds the events. Both are concatenations of records with a type byte in front of
+//! each. The stream's announcement describes the types.
 //!
-//! Reading happens in three steps, each done once for what it is about:
+//! Reading has three steps:
 //! 1. per stream, [`StreamLayout`] resolves the announced types into fields at fixed offsets;
 //! 2. per block, [`Dependencies`] indexes what events refer to, so that an event costs one integer look-up;
 //! 3. per event, a decoder loads the fields that it asked the layout for.
 //!
-//! Invariant: total. Any bytes give events or a [`DecodeError`]; nothing panics, nothing is allocated from a
-//! length that the data merely claims, and there is no `unsafe` in here.
-//! Invariant: this room knows bytes; it knows no view set and no column.
+//! Invariant: all bytes give events or a [`DecodeError`]. Nothing panics, nothing is allocated by a length that the data
+//! claims, and there is no `unsafe`.
+//! Invariant: this module knows bytes; it knows no view set and no column.
 
 mod block;
 mod dependencies;
@@ -23,7 +23,7 @@ mod objects;
 mod text;
 mod writer;
 
-pub use block::{Event, EventCursor, TransitBlock};
+pub use block::{Event, TransitBlock};
 pub use dependencies::{Dependencies, Dependency, DependencyRecord};
 pub use event_layout::{EventField, EventLayout, EventLayouts};
 pub use fields::{BytesField, F64Field, I64Field, ReferenceField, TextField, U32Field};
@@ -43,7 +43,7 @@ pub enum DecodeError {
     /// The payload or the stream's description of its types is malformed.
     #[error("{0}")]
     Corrupt(String),
-    /// A record goes on behind the end of its buffer.
+    /// A record continues after the end of its buffer.
     #[error("a record at byte {offset} of the {buffer} is cut off")]
     Truncated {
         /// Which buffer.
@@ -79,7 +79,7 @@ pub enum DecodeError {
         /// What was expected of it.
         kind: &'static str,
     },
-    /// The block wants more memory than is allowed for one.
+    /// The block needs more memory than is allowed.
     #[error("the block decodes to more than {limit} bytes")]
     TooLarge {
         /// The limit.
@@ -88,7 +88,7 @@ pub enum DecodeError {
     /// The producer's ticks can't be turned into times.
     #[error(transparent)]
     Clock(#[from] crate::time::ClockError),
-    /// The decoder and the schema of its view set disagree: a mistake in a view crate.
+    /// The decoder and the schema of its view set disagree: a bug in a view crate.
     #[error("mistake in the decoder: {0}")]
     Decoder(String),
 }

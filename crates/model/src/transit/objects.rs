@@ -1,4 +1,4 @@
-//! Events as JSON objects: all of what a sender says of them, for people to see.
+//! Events as JSONB objects with all of their members, for `parse_block`.
 
 use super::block::Event;
 use super::dependencies::{Dependencies, Dependency};
@@ -8,18 +8,17 @@ use super::text::Text;
 use super::{DecodeError, TransitBlock};
 use crate::jsonb::{Entry, Object, float, integer, null, text, unsigned};
 
-/// Records in one another, and records that refer to records.
-const DEEPEST: usize = 32;
-/// Values in one object. Records that each refer twice to the one before could be without end.
-const MOST_VALUES: usize = 1 << 16;
-/// What a property set is called on the wire.
+/// Depth of nested records and of records that refer to records.
+const MAX_DEPTH: usize = 32;
+/// Values in one object. If each record refers twice to the one before, the number of values is exponential.
+const MAX_VALUES: usize = 1 << 16;
+/// Type name of a property set on the wire.
 const PROPERTY_SET: &str = "PropertySetDependency";
 
 impl TransitBlock {
-    /// Appends an event as a JSONB object: its type as `__type`, and its members, with what they refer to in their
-    /// place. At most `limit` bytes of text are in it. Returns the name of the type; `None`, and nothing is appended, for
-    /// what is no record but stands for a text. Of a type of variable size that nothing is known about there is only
-    /// the name.
+    /// Appends an event as a JSONB object: its type as `__type`, and its members, with references resolved. It has at most
+    /// `limit` bytes of text. Returns the name of the type; `None`, and appends nothing, if the event is a reference to a
+    /// text. An event of variable size without a registered layout has no members.
     pub fn event_to_jsonb<'a>(
         &'a self,
         event: &Event<'a>,
@@ -32,11 +31,11 @@ impl TransitBlock {
             .get(usize::from(event.type_index))
             .ok_or_else(|| DecodeError::corrupt("an event is of no type of its stream"))?;
         let mut writer =
-            Writer { layout, dependencies: self.dependencies(), values: MOST_VALUES, bytes: limit, limit };
+            Writer { layout, dependencies: self.dependencies(), values: MAX_VALUES, bytes: limit, limit };
         if type_.is_reference {
             return writer.referred(type_, event.bytes, out);
         }
-        writer.record(&layout.objects, type_, event.bytes, DEEPEST, out)?;
+        writer.record(&layout.objects, type_, event.bytes, MAX_DEPTH, out)?;
         Ok(Some(&type_.name))
     }
 }
@@ -44,7 +43,7 @@ impl TransitBlock {
 struct Writer<'a> {
     layout: &'a StreamLayout,
     dependencies: &'a Dependencies,
-    /// What may still come.
+    /// Values that may still follow.
     values: usize,
     bytes: usize,
     limit: usize,
@@ -57,12 +56,12 @@ impl<'a> Writer<'a> {
                 (self.values, self.bytes) = (values, bytes);
                 Ok(())
             }
-            (None, _) => Err(DecodeError::corrupt(format!("an object has more than {MOST_VALUES} values"))),
+            (None, _) => Err(DecodeError::corrupt(format!("an object has more than {MAX_VALUES} values"))),
             (_, None) => Err(DecodeError::TooLarge { limit: self.limit }),
         }
     }
 
-    /// An event that only stands for what it refers to.
+    /// An event that is only a reference.
     fn referred(
         &mut self,
         type_: &'a EventType,
@@ -78,11 +77,11 @@ impl<'a> Writer<'a> {
             kind: "reference",
         })?;
         let dependency = self.dependencies.find(load(bytes, id.offset).map(u64::from_le_bytes)?)?;
-        if self.dependencies.get_text(dependency).is_some() {
+        if self.dependencies.text(dependency).is_some() {
             return Ok(None);
         }
-        let name = self.dependencies.get_record(dependency).map_or(PROPERTY_SET, |r| r.type_.name.as_str());
-        self.dependency(dependency, DEEPEST, out)?;
+        let name = self.dependencies.record(dependency).map_or(PROPERTY_SET, |r| r.type_.name.as_str());
+        self.dependency(dependency, MAX_DEPTH, out)?;
         Ok(Some(name))
     }
 
@@ -99,7 +98,7 @@ impl<'a> Writer<'a> {
             return Err(DecodeError::corrupt(problem.clone()));
         }
         let Some(depth) = depth.checked_sub(1) else {
-            return Err(DecodeError::corrupt(format!("records are more than {DEEPEST} levels deep")));
+            return Err(DecodeError::corrupt(format!("records are more than {MAX_DEPTH} levels deep")));
         };
         let mut object = Object::default();
         self.count(type_.name.len())?;
@@ -173,23 +172,23 @@ impl<'a> Writer<'a> {
         out: &mut Vec<u8>,
     ) -> Result<Entry, DecodeError> {
         let dependencies = self.dependencies;
-        if let Some(value) = dependencies.get_text(dependency) {
+        if let Some(value) = dependencies.text(dependency) {
             self.count(value.len())?;
             return Ok(text(out, value));
         }
-        if let Some(record) = dependencies.get_record(dependency) {
+        if let Some(record) = dependencies.record(dependency) {
             let types = &self.layout.dependencies;
             return self.record(types, record.type_, record.bytes, depth, out);
         }
         let pairs = dependencies
-            .get_properties(dependency)
+            .properties(dependency)
             .ok_or_else(|| DecodeError::corrupt("an event refers to something that can't be read"))?;
         let mut object = Object::default();
         object.put("__type", |out| text(out, PROPERTY_SET));
         for (name, value) in pairs {
             let not_text = || DecodeError::corrupt("a property is not made of texts");
-            let name = dependencies.get_text(*name).ok_or_else(not_text)?;
-            let value = dependencies.get_text(*value).ok_or_else(not_text)?;
+            let name = dependencies.text(*name).ok_or_else(not_text)?;
+            let value = dependencies.text(*value).ok_or_else(not_text)?;
             self.count(name.len() + value.len())?;
             object.put(name, |out| text(out, value));
         }

@@ -118,8 +118,8 @@ fn an_event_leads_to_its_call_site() {
     assert_eq!(event.type_index, event_type.index());
     assert_eq!(time.get(&event).unwrap(), 5000);
     let d = block.dependencies();
-    let site = d.get_record(d.find(desc.get(&event).unwrap()).unwrap()).unwrap();
-    assert_eq!(d.get_text(site.text("target").unwrap()), Some("game::world"));
+    let site = d.record(d.find(desc.get(&event).unwrap()).unwrap()).unwrap();
+    assert_eq!(d.text(site.text("target").unwrap()), Some("game::world"));
     assert_eq!(site.u32("level").unwrap(), 4);
     assert!(site.text("nope").is_err());
 }
@@ -143,10 +143,10 @@ fn property_sets_resolve_through_reference_types_and_ignore_padding() {
     w.dependency(3, &property_set(9, &[]));
     let block = open(&w).unwrap();
     let d = block.dependencies();
-    let set = d.get_properties(d.find(0x8000_0000_0000_0001).unwrap()).unwrap();
-    let texts: Vec<_> = set.iter().map(|(n, v)| (d.get_text(*n).unwrap(), d.get_text(*v).unwrap())).collect();
+    let set = d.properties(d.find(0x8000_0000_0000_0001).unwrap()).unwrap();
+    let texts: Vec<_> = set.iter().map(|(n, v)| (d.text(*n).unwrap(), d.text(*v).unwrap())).collect();
     assert_eq!(texts, [("color", "game::world")]);
-    assert_eq!(d.get_properties(d.find(9).unwrap()), Some(&[][..]));
+    assert_eq!(d.properties(d.find(9).unwrap()), Some(&[][..]));
 }
 
 #[test]
@@ -207,8 +207,8 @@ fn a_type_that_lies_is_an_error_only_where_it_is_read() {
 fn read_all(block: &TransitBlock) -> usize {
     let d = block.dependencies();
     for dependency in d.iter() {
-        let _ = (d.get_text(dependency), d.get_properties(dependency));
-        if let Some(record) = d.get_record(dependency) {
+        let _ = (d.text(dependency), d.properties(dependency));
+        if let Some(record) = d.record(dependency) {
             let _ = (record.text("target"), record.u32("level"));
         }
     }

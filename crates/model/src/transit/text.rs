@@ -44,7 +44,7 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The text, borrowed if it is valid UTF-8 as it lies there.
+    /// The text, borrowed if its bytes are valid UTF-8.
     pub fn to_str(self) -> Cow<'a, str> {
         if !self.is_wide {
             return match simdutf8::basic::from_utf8(self.bytes) {

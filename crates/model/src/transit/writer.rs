@@ -1,4 +1,4 @@
-//! Writes transit blocks: for tests, benchmarks and programs that feed a lake without a client library.
+//! Writes transit blocks, for tests, benchmarks and programs that feed a lake without a client library.
 
 use super::compress;
 use crate::wire::{MemberRecord, PayloadParts, TypeRecord, encode_types};
@@ -62,7 +62,7 @@ impl BlockWriter {
         }
     }
 
-    /// A coded UTF-8 text, as it stands inside of events.
+    /// A coded UTF-8 text, as it is embedded in events.
     pub fn coded_text(text: &str) -> Vec<u8> {
         let mut bytes = vec![2];
         bytes.extend((text.len() as u32).to_le_bytes());
@@ -86,7 +86,7 @@ impl BlockWriter {
         MemberRecord { is_reference: true, ..Self::member(name, "reference", offset, 8) }
     }
 
-    /// A type of references that stand inside of events which are serialized by hand: an id of 8 bytes.
+    /// A reference type that is embedded in events of variable size: an id of 8 bytes.
     pub fn reference_type(name: &str) -> TypeRecord {
         TypeRecord { is_reference: true, ..Self::type_record(name, 8, vec![Self::member("id", "u64", 0, 8)]) }
     }

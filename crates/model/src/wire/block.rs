@@ -11,15 +11,31 @@ use std::borrow::Cow;
 use std::ops::Range;
 use uuid::Uuid;
 
-/// A block as it is stored: the body of its request, and where in that body the payload lies.
+/// A block as it is stored: the body of its request, and the range of the payload in it.
 #[derive(Debug, Clone)]
 pub struct BlockRequest {
     /// What the envelope says. `insert_time` is 0: the lake sets it.
     pub info: BlockInfo,
-    /// The request's body, as it came unless its payload was in an old encoding.
-    pub body: Bytes,
-    /// Range of the payload (a CBOR map of `dependencies` and `objects`) in `body`.
-    pub payload: Range<usize>,
+    // private, since the range must be within the body
+    body: Bytes,
+    payload: Range<usize>,
+}
+
+impl BlockRequest {
+    /// The body of the request, unchanged unless its payload was in an old encoding.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The payload: a CBOR map of `dependencies` and `objects`. A part of the body, not a copy.
+    pub fn payload(&self) -> Bytes {
+        self.body.slice(self.payload.clone())
+    }
+
+    /// Offset of the payload in the body.
+    pub fn payload_offset(&self) -> usize {
+        self.payload.start
+    }
 }
 
 /// The two buffers of a payload, still compressed.
@@ -31,11 +47,11 @@ pub struct PayloadParts<'a> {
     pub objects: Cow<'a, [u8]>,
 }
 
-/// Decodes a block announcement. A payload in the encoding of old clients (an array of numbers) is
-/// re-encoded as byte strings; everything else is kept as it came.
+/// Decodes a block announcement. A payload in the encoding of old clients (an array of numbers) is re-encoded as byte
+/// strings; everything else is unchanged.
 pub fn decode_block(body: Bytes) -> Result<BlockRequest, WireError> {
     let (info, payload) = decode_envelope(&body)?;
-    // bytes behind the item mean nothing: they are not kept
+    // bytes after the item are ignored
     let (parts, is_canonical) = payload_parts(&body[payload.clone()])?;
     if is_canonical {
         let info = BlockInfo { payload_size: payload.len() as i64, ..info };
@@ -44,7 +60,7 @@ pub fn decode_block(body: Bytes) -> Result<BlockRequest, WireError> {
     Ok(encode_block(info, &parts))
 }
 
-/// A block announcement as a native client would send it, with `payload_size` set to what it comes to.
+/// Encodes a block announcement as a native client does, and sets `payload_size`.
 pub fn encode_block(mut info: BlockInfo, parts: &PayloadParts<'_>) -> BlockRequest {
     let mut body = encode(|e| {
         e.map(10)?;
@@ -66,7 +82,7 @@ pub fn encode_block(mut info: BlockInfo, parts: &PayloadParts<'_>) -> BlockReque
     BlockRequest { info, payload: start..body.len(), body: body.into() }
 }
 
-/// A payload by itself, as [`split_payload`] takes it apart.
+/// Encodes a payload by itself. The inverse of [`split_payload`].
 pub fn encode_payload(parts: &PayloadParts<'_>) -> Vec<u8> {
     encode(|e| {
         e.map(2)?;
@@ -76,7 +92,7 @@ pub fn encode_payload(parts: &PayloadParts<'_>) -> Vec<u8> {
     })
 }
 
-/// Takes a stored payload apart.
+/// Splits a stored payload into its buffers.
 pub fn split_payload(payload: &[u8]) -> Result<PayloadParts<'_>, WireError> {
     payload_parts(payload).map(|(parts, _)| parts)
 }
@@ -130,7 +146,7 @@ fn decode_envelope(body: &[u8]) -> Result<(BlockInfo, Range<usize>), WireError> 
     Ok((b, payload))
 }
 
-/// The parts, and whether they are encoded as definite byte strings in a definite map: as we would.
+/// The parts, and whether they are encoded as we encode them: definite byte strings in a definite map.
 fn payload_parts(payload: &[u8]) -> Result<(PayloadParts<'_>, bool), WireError> {
     let mut parts = PayloadParts { dependencies: Cow::Borrowed(&[]), objects: Cow::Borrowed(&[]) };
     let mut d = Decoder::new(payload);

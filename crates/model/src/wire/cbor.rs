@@ -8,15 +8,15 @@ use minicbor::decode::{Decoder, Error};
 use std::borrow::Cow;
 use uuid::Uuid;
 
-/// Reads one map with text keys, handing each value to `field`, which says whether it knows the key.
-/// `expected` has the names of the keys that must be there; each may be there only once.
+/// Reads a map with text keys and calls `field` for each of the `expected` keys, which must occur exactly once. Other keys
+/// are skipped.
 pub(crate) fn read_map<'b, const N: usize>(
     d: &mut Decoder<'b>,
     record: &'static str,
     expected: [&'static str; N],
     mut field: impl FnMut(&str, &mut Decoder<'b>) -> Result<(), Error>,
 ) -> Result<(), WireError> {
-    let malformed = |e: Error| WireError::Malformed { record, reason: e.to_string() };
+    let malformed = |e: Error| WireError::Malformed { record, source: e.into() };
     skip_tags(d).map_err(malformed)?;
     let mut remaining = d.map().map_err(malformed)?;
     let mut seen = [false; N];
@@ -40,11 +40,7 @@ pub(crate) fn read_map<'b, const N: usize>(
             return Err(WireError::RepeatedKey { record, key: key.to_owned() });
         }
         skip_tags(d).map_err(malformed)?;
-        field(key, d).map_err(|e| WireError::BadValue {
-            record,
-            key: key.to_owned(),
-            reason: e.to_string().trim_start_matches("decode error: ").to_owned(),
-        })?;
+        field(key, d).map_err(|e| WireError::BadValue { record, key: key.to_owned(), source: e.into() })?;
     }
     match seen.iter().position(|s| !s) {
         Some(i) => Err(WireError::MissingKey { record, key: expected[i] }),
@@ -73,7 +69,7 @@ pub(crate) fn read_array<'b>(
     }
 }
 
-/// CBOR tags in front of a value say nothing that we need.
+/// Skips the tags of a value: none of them matters here.
 pub(crate) fn skip_tags(d: &mut Decoder<'_>) -> Result<(), Error> {
     while d.datatype()? == Type::Tag {
         d.tag()?;
@@ -100,7 +96,7 @@ pub(crate) fn string(d: &mut Decoder<'_>) -> Result<String, Error> {
     Ok(text(d)?.into_owned())
 }
 
-/// A UUID in any of its spellings.
+/// A UUID in any spelling.
 pub(crate) fn uuid(d: &mut Decoder<'_>) -> Result<Uuid, Error> {
     let text = text(d)?;
     Uuid::try_parse(&text).map_err(|_| Error::message(format!("'{text}' is not a UUID")))
@@ -124,8 +120,8 @@ pub(crate) fn time(d: &mut Decoder<'_>) -> Result<i64, Error> {
     parse_rfc3339(&text(d)?).map_err(|e| Error::message(e.to_string()))
 }
 
-/// A map of text to text. A key that appears twice keeps its first place and its last value; keys that are
-/// reserved for the server are dropped.
+/// A map of text to text. A key that occurs twice keeps its first position and its last value. Keys that are reserved for
+/// the server are dropped.
 pub(crate) fn properties(d: &mut Decoder<'_>) -> Result<Properties, Error> {
     let mut properties = Properties::new();
     let mut places = std::collections::HashMap::new();

@@ -1,11 +1,11 @@
 //! The envelopes that native clients send: process, stream and block announcements in CBOR.
 //!
-//! Acceptance is wide where clients differ (key order, unknown keys, definite and indefinite lengths, tags,
-//! every spelling of a UUID, bytes after the item) and strict where a mistake would lose data in silence
-//! (missing keys, keys that appear twice, numbers out of range). Nothing is allocated from an announced
-//! length, and nothing recurses, so a hostile body costs no more than its own bytes.
+//! Decoding is lenient where clients differ (key order, unknown keys, definite and indefinite lengths, tags, every
+//! spelling of a UUID, bytes after the item) and strict where a mistake would silently lose data (missing keys, repeated
+//! keys, numbers out of range). Nothing is allocated by an announced length, and nothing recurses, so a hostile body costs
+//! no more memory than its own bytes.
 //!
-//! Invariant: this room knows CBOR and the names of keys, never what an event looks like.
+//! Invariant: this module knows CBOR and the names of keys, not the layout of events.
 
 mod block;
 pub(crate) mod cbor;
@@ -20,21 +20,22 @@ pub use types::{MemberRecord, TypeRecord, decode_types, encode_types};
 
 use thiserror::Error;
 
-/// Properties of processes and streams in this name space are the server's; clients can't set them.
+/// Prefix of properties that only the server may set.
 const RESERVED_PREFIX: &str = "micromegas.";
 
-/// Why a request's body is not what its route expects: always the sender's fault.
+/// Why the body of a request is invalid. Always the sender's fault.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum WireError {
     /// Not CBOR, or cut off.
-    #[error("the body is not a CBOR {record}: {reason}")]
+    #[error("the body is not a CBOR {record}: {source}")]
     Malformed {
         /// What was expected: process, stream, block.
         record: &'static str,
-        /// What the decoder says.
-        reason: String,
+        /// The decoder's error.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A key that every client sends is not there.
+    /// A required key is missing.
     #[error("the {record} has no '{key}'")]
     MissingKey {
         /// What was expected.
@@ -42,7 +43,7 @@ pub enum WireError {
         /// The key.
         key: &'static str,
     },
-    /// A key that says two things.
+    /// A key occurs twice.
     #[error("the {record} has '{key}' twice")]
     RepeatedKey {
         /// What was expected.
@@ -50,14 +51,14 @@ pub enum WireError {
         /// The key.
         key: String,
     },
-    /// A value of the wrong type, out of range, or not what its key means.
-    #[error("'{key}' of the {record} is not usable: {reason}")]
+    /// A value has the wrong type, is out of range, or makes no sense for its key.
+    #[error("'{key}' of the {record} is not usable: {}", .source.to_string().trim_start_matches("decode error: "))]
     BadValue {
         /// What was expected.
         record: &'static str,
         /// The key.
         key: String,
         /// What is wrong with it.
-        reason: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 }

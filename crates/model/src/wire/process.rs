@@ -57,7 +57,7 @@ pub fn decode_process(body: &[u8]) -> Result<ProcessInfo, WireError> {
     Ok(p)
 }
 
-/// The announcement as a native client would send it.
+/// Encodes an announcement as a native client does.
 pub fn encode_process(p: &ProcessInfo) -> Vec<u8> {
     encode(|e| {
         e.map(12)?;

@@ -6,7 +6,7 @@ use super::{WireError, decode_types};
 use crate::{StreamInfo, StreamParts, TRANSIT_FORMAT};
 use minicbor::Decoder;
 
-/// Streams are selected by their tags: they are keys in the catalogue.
+/// Tags are keys in the catalog, so their number and size are limited.
 const MAX_TAGS: usize = 64;
 const MAX_TAG_BYTES: usize = 255;
 
@@ -40,7 +40,7 @@ pub fn decode_stream(body: &[u8]) -> Result<StreamInfo, WireError> {
     Ok(s.into())
 }
 
-/// The announcement as a native client would send it.
+/// Encodes an announcement as a native client does.
 pub fn encode_stream(s: &StreamInfo) -> Result<Vec<u8>, WireError> {
     let (dependencies, objects) =
         (decode_types(&s.dependencies_metadata)?, decode_types(&s.objects_metadata)?);

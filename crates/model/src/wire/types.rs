@@ -4,23 +4,23 @@ use super::WireError;
 use super::cbor::{Encoded, encode, read_array, read_map, string};
 use minicbor::decode::{Decoder, Error};
 
-/// One type that may appear in a buffer of a stream.
+/// A type that may occur in a buffer of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TypeRecord {
-    /// Name that readers dispatch on.
+    /// Name by which decoders know it.
     pub name: String,
     /// Bytes of an instance; 0 means variable.
     pub size: u64,
     /// Members in the order of declaration, which is not that of their offsets.
     pub members: Vec<MemberRecord>,
-    /// Whether an instance stands for the dependency that its member `id` names.
+    /// Whether an instance is a reference to the dependency with the id in its member `id`.
     pub is_reference: bool,
 }
 
 /// One member of a type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberRecord {
-    /// Name that readers look for.
+    /// Name by which decoders ask for it.
     pub name: String,
     /// Name of a number type or of a type of the same array.
     pub type_name: String,
@@ -35,7 +35,7 @@ pub struct MemberRecord {
 /// Decodes a CBOR array of type records.
 pub fn decode_types(metadata: &[u8]) -> Result<Vec<TypeRecord>, WireError> {
     decode_types_from(&mut Decoder::new(metadata))
-        .map_err(|e| WireError::Malformed { record: "list of types", reason: e.to_string() })
+        .map_err(|e| WireError::Malformed { record: "list of types", source: e.into() })
 }
 
 pub(super) fn decode_types_from(d: &mut Decoder<'_>) -> Result<Vec<TypeRecord>, Error> {

@@ -79,7 +79,7 @@ impl<'a> BlockReader<'a> {
         if let Some(block) = self.transit.get() {
             return Ok(block);
         }
-        let layout = self.stream().layout(&self.options.layouts).map_err(DecodeError::corrupt)?.clone();
+        let layout = self.stream().layout(&self.options.layouts).map_err(Clone::clone)?.clone();
         let block = TransitBlock::new(layout, &self.payload()?, self.options.block_bytes)?;
         Ok(self.transit.get_or_init(|| block))
     }

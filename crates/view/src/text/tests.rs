@@ -93,6 +93,6 @@ fn few_long_texts_that_many_sets_share_do_not_make_memory_without_bound() {
     // shared texts stay where they are …
     assert_eq!((0..1000).try_for_each(|_| column.push_dependency(d, text)), Ok(()));
     // … copies count
-    let outcome = (0..1000).try_for_each(|_| column.push_str(d.get_text(text).unwrap()));
+    let outcome = (0..1000).try_for_each(|_| column.push_str(d.text(text).unwrap()));
     assert_eq!(outcome, Err(DecodeError::TooLarge { limit: 100_000 }));
 }

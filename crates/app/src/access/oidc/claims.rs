@@ -1,4 +1,4 @@
-//! What a token says of whoever has it.
+//! The claims of a token.
 
 use super::OidcConfig;
 use belvedere_lake::access::{Caller, Identity, Right};
@@ -6,10 +6,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::time::Duration;
 
-/// How far clocks may be apart.
+/// Tolerated difference between clocks.
 pub(super) const LEEWAY: Duration = Duration::from_secs(30);
 
-/// What a verified token claims.
+/// The claims of a verified token.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Claims(Map<String, Value>);
@@ -18,13 +18,13 @@ impl Claims {
     /// Seconds since the Unix epoch.
     pub(super) fn expires(&self) -> i64 {
         let exp = self.0.get("exp");
-        // some providers write fractions
+        // some providers send fractions
         exp.and_then(|exp| exp.as_i64().or_else(|| exp.as_f64().map(|exp| exp as i64))).unwrap_or(0)
     }
 
-    /// Who that is, if it is anybody.
+    /// The caller; `None` if a required claim is missing.
     pub(super) fn caller(&self, config: &OidcConfig) -> Option<Caller> {
-        // one issuer, and not a list that has ours in it
+        // the validation also accepts a list of issuers that contains ours
         if self.text("iss") != Some(config.issuer.as_str()) {
             return None;
         }
@@ -35,9 +35,10 @@ impl Claims {
         let is_admin = |admin: &String| {
             admin == subject || self.vouched_email().is_some_and(|email| email.eq_ignore_ascii_case(admin))
         };
-        let rights = match config.admins.iter().any(is_admin) {
-            true => config.rights.with(Right::Administer),
-            false => config.rights,
+        let rights = if config.admins.iter().any(is_admin) {
+            config.rights.with(Right::Administer)
+        } else {
+            config.rights
         };
         Some(Caller {
             identity: Identity::Subject { issuer: config.issuer.clone(), subject: subject.to_owned() },
@@ -48,7 +49,7 @@ impl Claims {
         })
     }
 
-    /// An address to call them by.
+    /// The email address, for logs and lists.
     fn email(&self) -> Option<&str> {
         let claimed = || self.text("email").filter(|_| self.is_email_verified() != Some(false));
         self.text("verified_primary_email")
@@ -58,7 +59,8 @@ impl Claims {
             .or_else(|| self.text("unique_name"))
     }
 
-    /// An address that the provider says is theirs. With some providers people choose what stands in all others.
+    /// The email address, if the provider verified it. With some providers users choose any other address claim freely, so
+    /// rights must not depend on those.
     fn vouched_email(&self) -> Option<&str> {
         self.text("verified_primary_email")
             .or_else(|| self.text("email").filter(|_| self.is_email_verified() == Some(true)))
@@ -72,7 +74,7 @@ impl Claims {
         }
     }
 
-    /// A text, or the first of a list of them; none that is empty.
+    /// A text, or the first of a list of texts; `None` if it is empty.
     fn text(&self, name: &str) -> Option<&str> {
         let value = match self.0.get(name)? {
             Value::Array(values) if name == "verified_primary_email" => values.first()?,

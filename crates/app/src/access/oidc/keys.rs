@@ -5,7 +5,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Algorithms of key pairs. With any other, whoever can check a token could also make one.
+/// Asymmetric algorithms. With the others, whoever can verify a token can also sign one.
 pub(super) const ALGORITHMS: &[Algorithm] = &[
     Algorithm::RS256,
     Algorithm::RS384,
@@ -18,23 +18,23 @@ pub(super) const ALGORITHMS: &[Algorithm] = &[
     Algorithm::EdDSA,
 ];
 
-/// Keys that are looked at; a provider has a handful.
-const MOST: usize = 100;
+/// Keys that are read; a provider has a handful.
+const MAX_KEYS: usize = 100;
 
-/// What is read of `.well-known/openid-configuration`.
+/// The parts of `.well-known/openid-configuration` that are used.
 #[derive(Debug, Deserialize)]
 pub(super) struct Discovery {
     pub(super) issuer: String,
     pub(super) jwks_uri: String,
 }
 
-/// The document with the keys. Those that can't be read are none of ours.
+/// The key set document. Keys that can't be read are skipped: providers publish keys for other purposes too.
 #[derive(Debug, Deserialize)]
 pub(super) struct Document {
     keys: Vec<serde_json::Value>,
 }
 
-/// A key as it is published: RFC 7517.
+/// A key in the form of RFC 7517.
 #[derive(Debug, Deserialize)]
 struct Published {
     kty: String,
@@ -49,7 +49,7 @@ struct Published {
     y: Option<String>,
 }
 
-/// A key, and what it may be used with.
+/// A key, and the algorithms that it may be used with.
 #[derive(Debug, Clone)]
 pub(super) struct KnownKey {
     id: Option<String>,
@@ -93,7 +93,7 @@ impl KnownKey {
     }
 }
 
-/// The keys of a provider as they were at one time.
+/// The keys of a provider at one time.
 #[derive(Debug)]
 pub(super) struct KeySet {
     keys: Vec<KnownKey>,
@@ -102,7 +102,7 @@ pub(super) struct KeySet {
 
 impl KeySet {
     pub(super) fn read(document: Document) -> Self {
-        let published = document.keys.into_iter().take(MOST);
+        let published = document.keys.into_iter().take(MAX_KEYS);
         let keys = published.filter_map(|key| KnownKey::read(serde_json::from_value(key).ok()?)).collect();
         Self { keys, fetched: Instant::now() }
     }
@@ -115,7 +115,7 @@ impl KeySet {
         self.fetched.elapsed()
     }
 
-    /// The keys with this id, or all if a token names none, that are for an algorithm.
+    /// The keys for an algorithm that have this id, or any id if the token names none.
     pub(super) fn suitable(&self, id: Option<&str>, algorithm: Algorithm) -> Vec<KnownKey> {
         let is_meant = |key: &&KnownKey| id.is_none() || key.id.as_deref() == id;
         let keys = self.keys.iter().filter(is_meant);

@@ -1,7 +1,7 @@
-//! Tokens of an identity provider: OpenID Connect's, as far as a server that is shown tokens needs it.
+//! Tokens of an OpenID Connect provider, as far as a resource server needs it.
 //!
-//! Invariant: only algorithms whose keys can verify but not sign are used, and only with keys that are for them.
-//! Invariant: what the provider sends is bounded in size and time, and callers with tokens can't make us ask it often.
+//! Invariant: only asymmetric algorithms are accepted, and only with keys that are meant for them.
+//! Invariant: the provider's answers are bounded in size and time, and callers can't make us ask it often.
 
 mod claims;
 mod keys;
@@ -24,28 +24,28 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Tokens that are remembered.
-const CACHED: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
-/// How long at most.
-const REMEMBERED: Duration = Duration::from_secs(300);
-/// A token is forgotten so long before it expires.
-const EARLY: Duration = Duration::from_secs(30);
-/// Bytes of an answer of the provider.
-const LARGEST_ANSWER: usize = 1 << 20;
+/// Verified tokens in the cache.
+const CACHED_TOKENS: NonZeroUsize = NonZeroUsize::new(1000).unwrap();
+/// How long a verified token stays in the cache, at most.
+const CACHE_TIME: Duration = Duration::from_secs(300);
+/// A token leaves the cache this long before it expires.
+const EXPIRY_MARGIN: Duration = Duration::from_secs(30);
+/// Size of an answer of the provider.
+const MAX_RESPONSE_BYTES: usize = 1 << 20;
 
-/// What is to be known of a provider.
+/// Configuration of a provider.
 #[derive(Debug, Clone)]
 pub(crate) struct OidcConfig {
     pub(crate) issuer: String,
     pub(crate) audience: String,
-    /// Subjects and addresses of those who administer.
+    /// Subjects and email addresses of administrators.
     pub(crate) admins: Vec<String>,
-    /// What everybody with a token may.
+    /// Rights of everybody with a valid token.
     pub(crate) rights: Rights,
 }
 
 impl OidcConfig {
-    /// What the flags say, if they name a provider.
+    /// The configuration of the flags, if they name a provider.
     pub(crate) fn from_args(args: &AccessArgs) -> Option<Self> {
         Some(Self {
             issuer: args.oidc_issuer.clone()?,
@@ -58,66 +58,65 @@ impl OidcConfig {
 
 /// How often the provider is asked for its keys.
 #[derive(Debug, Clone)]
-struct Pace {
-    /// Keys are renewed when they are so old …
-    fresh: Duration,
-    /// … and are no good any more when they could not be renewed for so long.
-    usable: Duration,
-    /// A key that is not known is asked for this often at most, and a provider that fails …
-    between: Duration,
-    /// … this often.
-    after_failure: Duration,
-    /// How long it may take to answer.
-    answer: Duration,
+struct RefreshIntervals {
+    /// Keys are renewed in the background at this age …
+    renew_after: Duration,
+    /// … and not used any more at this age, if they could not be renewed.
+    max_age: Duration,
+    /// The provider is asked for an unknown key at most this often …
+    min_interval: Duration,
+    /// … and after a failure at most this often.
+    retry_after: Duration,
+    /// How long the provider may take to answer.
+    request_timeout: Duration,
 }
 
-impl Default for Pace {
+impl Default for RefreshIntervals {
     fn default() -> Self {
         Self {
-            fresh: Duration::from_secs(3600),
-            usable: Duration::from_secs(24 * 3600),
-            between: Duration::from_secs(30),
-            after_failure: Duration::from_secs(5),
-            answer: Duration::from_secs(10),
+            renew_after: Duration::from_secs(3600),
+            max_age: Duration::from_secs(24 * 3600),
+            min_interval: Duration::from_secs(30),
+            retry_after: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(10),
         }
     }
 }
 
-/// The last time that the provider was asked.
+/// The last request to the provider.
 #[derive(Debug)]
 struct Attempt {
     at: Instant,
     failure: Option<String>,
 }
 
-/// Callers of tokens that were checked, by digests of these, and until when that holds.
+/// Callers of verified tokens by the tokens' hashes, each with the time until which it is valid.
 type Verified = LruCache<[u8; 32], (Arc<Caller>, Instant)>;
 
-/// Knows the tokens of a provider.
+/// Verifies the tokens of a provider.
 #[derive(Debug)]
 pub(crate) struct Oidc {
     config: OidcConfig,
-    pace: Pace,
+    intervals: RefreshIntervals,
     discovery: Url,
     client: reqwest::Client,
     keys: Mutex<Option<Arc<KeySet>>>,
     /// Held while the provider is asked.
     attempt: tokio::sync::Mutex<Option<Attempt>>,
-    /// By the tokens' hashes.
     verified: Mutex<Verified>,
 }
 
 impl Oidc {
-    /// Gets ready, and asks the provider for its keys. One that does not answer yet may do so later.
+    /// Asks the provider for its keys. If it does not answer, that is tried again with the first token.
     pub(crate) async fn start(config: OidcConfig) -> Result<Arc<Self>> {
-        let oidc = Arc::new(Self::new(config, Pace::default())?);
+        let oidc = Arc::new(Self::new(config, RefreshIntervals::default())?);
         if let Err(e) = oidc.refresh().await {
             tracing::warn!("tokens can't be checked yet: {e:#}");
         }
         Ok(oidc)
     }
 
-    fn new(config: OidcConfig, pace: Pace) -> Result<Self> {
+    fn new(config: OidcConfig, intervals: RefreshIntervals) -> Result<Self> {
         let discovery = format!("{}/.well-known/openid-configuration", config.issuer.trim_end_matches('/'));
         let discovery = checked_url(&discovery).context("--oidc-issuer is not valid")?;
         let client =
@@ -130,15 +129,15 @@ impl Oidc {
         Ok(Self {
             client: client.build().context("the HTTP client for the identity provider can't be set up")?,
             config,
-            pace,
+            intervals,
             discovery,
             keys: Mutex::new(None),
             attempt: tokio::sync::Mutex::new(None),
-            verified: Mutex::new(LruCache::new(CACHED)),
+            verified: Mutex::new(LruCache::new(CACHED_TOKENS)),
         })
     }
 
-    /// Whose token it is; `None` if it does not count. An error says nothing about the token.
+    /// The caller with this token; `None` if the token is not valid. An error says nothing about the token.
     pub(crate) async fn authenticate(self: &Arc<Self>, token: &str) -> Result<Option<Arc<Caller>>> {
         let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         if let Some((caller, until)) = locked(&self.verified).get(&hash)
@@ -146,7 +145,7 @@ impl Oidc {
         {
             return Ok(Some(caller.clone()));
         }
-        // 'none' is not even read
+        // the algorithm 'none' is not even parsed
         let Ok(header) = decode_header(token) else { return Ok(None) };
         if !keys::ALGORITHMS.contains(&header.alg) {
             return Ok(None);
@@ -180,18 +179,18 @@ impl Oidc {
 
     fn remember(&self, hash: [u8; 32], caller: &Arc<Caller>, claims: &Claims) {
         let left = claims.expires().saturating_sub(now() / SECOND);
-        let left = Duration::from_secs(u64::try_from(left).unwrap_or(0)).saturating_sub(EARLY);
+        let left = Duration::from_secs(u64::try_from(left).unwrap_or(0)).saturating_sub(EXPIRY_MARGIN);
         if !left.is_zero() {
-            let until = Instant::now() + left.min(REMEMBERED);
+            let until = Instant::now() + left.min(CACHE_TIME);
             locked(&self.verified).put(hash, (caller.clone(), until));
         }
     }
 
-    /// The keys that a token may be signed with. If there is none, the provider may have new ones.
+    /// The keys that a token may be signed with. If none is known, the provider may have new ones.
     async fn keys_for(self: &Arc<Self>, id: Option<&str>, algorithm: Algorithm) -> Result<Vec<KnownKey>> {
         let current = locked(&self.keys).clone();
-        if let Some(set) = current.filter(|set| set.age() < self.pace.usable) {
-            if set.age() >= self.pace.fresh
+        if let Some(set) = current.filter(|set| set.age() < self.intervals.max_age) {
+            if set.age() >= self.intervals.renew_after
                 && self.attempt.try_lock().is_ok_and(|last| self.is_due(last.as_ref()))
             {
                 let oidc = self.clone();
@@ -211,7 +210,8 @@ impl Oidc {
 
     fn is_due(&self, last: Option<&Attempt>) -> bool {
         last.is_none_or(|last| {
-            let pause = if last.failure.is_some() { self.pace.after_failure } else { self.pace.between };
+            let pause =
+                if last.failure.is_some() { self.intervals.retry_after } else { self.intervals.min_interval };
             last.at.elapsed() >= pause
         })
     }
@@ -226,7 +226,7 @@ impl Oidc {
                 (failure, _) => bail!(failure.unwrap_or_default()),
             };
         }
-        // so that one who goes away while we wait does not let the next one ask at once
+        // set before the request: if this caller is cancelled while it waits, the next one must not ask at once
         *last = Some(Attempt { at: Instant::now(), failure: Some("the provider is being asked".to_owned()) });
         let fetched = self.fetch().await;
         let failure = fetched.as_ref().err().map(|e| format!("{e:#}"));
@@ -268,7 +268,7 @@ impl Oidc {
     }
 }
 
-/// An address that nobody on the way can answer for.
+/// Checks that nobody on the network can answer for an address: https, or this machine.
 fn checked_url(text: &str) -> Result<Url> {
     let url = Url::parse(text).with_context(|| format!("'{text}' is not a URL"))?;
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
@@ -281,6 +281,6 @@ fn checked_url(text: &str) -> Result<Url> {
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // what is in it is whole after every single operation on it
+    // consistent after every single operation, so one that panicked did no harm
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

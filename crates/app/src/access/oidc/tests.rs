@@ -47,14 +47,14 @@ impl Provider {
         self.asked.load(Ordering::SeqCst)
     }
 
-    fn oidc(&self, pace: Pace) -> Arc<Oidc> {
+    fn oidc(&self, intervals: RefreshIntervals) -> Arc<Oidc> {
         let config = OidcConfig {
             issuer: self.issuer.clone(),
             audience: "lake".to_owned(),
             admins: Vec::new(),
             rights: "read".parse().unwrap(),
         };
-        Arc::new(Oidc::new(config, pace).unwrap())
+        Arc::new(Oidc::new(config, intervals).unwrap())
     }
 }
 
@@ -87,8 +87,8 @@ impl Signer {
 
 const SHORT: Duration = Duration::from_millis(200);
 
-fn hasty() -> Pace {
-    Pace { between: SHORT, after_failure: SHORT, ..Pace::default() }
+fn hasty() -> RefreshIntervals {
+    RefreshIntervals { min_interval: SHORT, retry_after: SHORT, ..RefreshIntervals::default() }
 }
 
 async fn knows(oidc: &Arc<Oidc>, token: &str) -> bool {
@@ -147,7 +147,7 @@ async fn keys_stay_while_the_provider_is_away_but_not_for_ever() {
     let provider = Provider::start(Duration::ZERO, None).await;
     let signer = Signer::new("k");
     provider.publish(&[&signer]);
-    let oidc = provider.oidc(Pace { fresh: Duration::ZERO, usable: 3 * SHORT, ..hasty() });
+    let oidc = provider.oidc(RefreshIntervals { renew_after: Duration::ZERO, max_age: 3 * SHORT, ..hasty() });
     assert!(knows(&oidc, &signer.token(&provider, "a", 600)).await);
     *locked(&provider.keys) = "gone".to_owned();
     assert!(knows(&oidc, &signer.token(&provider, "b", 600)).await);
@@ -158,13 +158,13 @@ async fn keys_stay_while_the_provider_is_away_but_not_for_ever() {
 #[tokio::test]
 async fn what_a_provider_answers_is_bounded_and_not_believed_blindly() {
     let signer = Signer::new("k");
-    let patience = Pace { answer: SHORT, ..Pace::default() };
+    let impatient = RefreshIntervals { request_timeout: SHORT, ..RefreshIntervals::default() };
     let failure = async |provider: &Provider| {
         let token = signer.token(provider, "a", 600);
-        format!("{:#}", provider.oidc(patience.clone()).authenticate(&token).await.unwrap_err())
+        format!("{:#}", provider.oidc(impatient.clone()).authenticate(&token).await.unwrap_err())
     };
     let endless = Provider::start(Duration::ZERO, None).await;
-    *locked(&endless.keys) = " ".repeat(LARGEST_ANSWER + 1);
+    *locked(&endless.keys) = " ".repeat(MAX_RESPONSE_BYTES + 1);
     assert!(failure(&endless).await.contains("answers with more than"));
     *locked(&endless.keys) =
         json!({"keys": [{"kty": "oct", "k": "c2VjcmV0"}, 7, {"kty": "RSA"}]}).to_string();

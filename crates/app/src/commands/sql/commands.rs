@@ -20,24 +20,24 @@ pub(super) const COMMANDS: &[(&str, &str, &str)] = &[
     ("q", "", "quit, as does Ctrl-D"),
 ];
 
-/// What a command asks for.
+/// A parsed command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Command {
     /// List view sets, or the columns of one.
     Describe(Option<String>),
-    /// From when on; from the first event on if there is none.
+    /// Begin of the time range; `None` for the first event.
     Begin(Option<String>),
-    /// Until when.
+    /// End of the time range.
     End(Option<String>),
-    /// How answers are written.
+    /// Output format.
     Format(Format),
-    /// Where answers are written to.
+    /// Output file.
     Output(Option<String>),
-    /// Whether times are said.
+    /// Whether durations are printed.
     Timing,
-    /// Show what there is.
+    /// Show the commands.
     Help,
-    /// Leave.
+    /// Quit.
     Quit,
 }
 
@@ -45,7 +45,7 @@ impl std::str::FromStr for Command {
     type Err = String;
 
     fn from_str(line: &str) -> Result<Self, String> {
-        // out of habit
+        // a semicolon, typed out of habit
         let line = line.trim().trim_end_matches(';').trim_end();
         let (name, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let argument = Some(argument.trim()).filter(|a| !a.is_empty());
@@ -75,7 +75,7 @@ fn formats() -> String {
     names.map(|v| v.get_name().to_owned()).collect::<Vec<_>>().join(", ")
 }
 
-/// What `\h` shows.
+/// The output of `\h`.
 pub(super) fn help() -> String {
     let mut text = "Statements end with ';' and can span several lines. Tab completes names.\n".to_owned();
     for (name, arguments, about) in COMMANDS {

@@ -1,6 +1,6 @@
-//! What a person may want to type next. Pure: from what there is and what stands there to a list of words.
+//! Completion at the prompt. Pure functions: from the names in the lake and the typed text to a list of words.
 
-use super::catalogue::Catalogue;
+use super::catalog::Catalog;
 use super::commands::COMMANDS;
 use super::scan::{Kind, Token, is_of_word, tokens};
 use super::statements::around;
@@ -8,7 +8,7 @@ use crate::format::Format;
 use clap::ValueEnum;
 use std::collections::BTreeSet;
 
-/// Words of SQL that begin or join its parts.
+/// Keywords of SQL that begin or join clauses.
 const KEYWORDS: &[&str] = &[
     "ALL",
     "AND",
@@ -69,15 +69,15 @@ const KEYWORDS: &[&str] = &[
     "WITH",
 ];
 
-/// What stands behind these words is a table.
+/// These words are followed by a table.
 const BEFORE_TABLES: &[&str] = &["FROM", "JOIN", "DESCRIBE", "DESC"];
 
-/// Where the word begins that is being typed, and what it may become.
-pub(super) fn complete(catalogue: &Catalogue, text: &str, position: usize) -> (usize, Vec<String>) {
+/// Start of the word at the cursor, and its completions.
+pub(super) fn complete(catalog: &Catalog, text: &str, position: usize) -> (usize, Vec<String>) {
     let line = text[..position].rfind('\n').map_or(0, |i| i + 1);
     let typed_line = text[line..position].trim_start();
     if let Some(command) = typed_line.strip_prefix('\\') {
-        return of_command(catalogue, command, position);
+        return complete_command(catalog, command, position);
     }
     let (begin, end) = around(text, position);
     let statement = &text[begin..end];
@@ -87,19 +87,20 @@ pub(super) fn complete(catalogue: &Catalogue, text: &str, position: usize) -> (u
     let Some(last) = before.last().copied() else { return (position, statement_starts("")) };
     let is_inside = here < last.end || (here == last.end && last.is_open);
     match last.kind {
-        // a comment of one line goes on at its end
+        // at the end of a line comment the cursor is still within it
         Kind::Comment if here <= last.end => (position, Vec::new()),
         Kind::Text if is_inside => {
             let typed = &statement[last.begin + 1..here];
-            match names_a_view_set(&before[..before.len() - 1], statement) {
-                true => (begin + last.begin + 1, starting_with(catalogue.view_sets.keys(), typed)),
-                false => (position, Vec::new()),
+            if names_a_view_set(&before[..before.len() - 1], statement) {
+                (begin + last.begin + 1, starting_with(catalog.view_sets.keys(), typed))
+            } else {
+                (position, Vec::new())
             }
         }
         Kind::Name if is_inside => {
             let typed = &statement[last.begin + 1..here];
             let earlier = &before[..before.len() - 1];
-            let columns = columns(catalogue, &all, statement, qualifier(earlier, statement));
+            let columns = columns(catalog, &all, statement, qualifier(earlier, statement));
             let quoted = columns.into_iter().filter(|c| c.starts_with(typed)).map(|c| format!("\"{c}\""));
             (begin + last.begin, quoted.collect())
         }
@@ -109,12 +110,12 @@ pub(super) fn complete(catalogue: &Catalogue, text: &str, position: usize) -> (u
                 .map_or(0, |i| i + statement[i..].chars().next().map_or(1, char::len_utf8));
             let earlier: Vec<Token> = before.iter().copied().filter(|t| t.begin < start).collect();
             let typed = &statement[start..here];
-            (begin + start, words(catalogue, &all, &earlier, statement, typed))
+            (begin + start, words(catalog, &all, &earlier, statement, typed))
         }
     }
 }
 
-fn of_command(catalogue: &Catalogue, command: &str, position: usize) -> (usize, Vec<String>) {
+fn complete_command(catalog: &Catalog, command: &str, position: usize) -> (usize, Vec<String>) {
     let Some((name, argument)) = command.split_once(' ') else {
         let names = COMMANDS.iter().map(|c| c.0).filter(|name| name.starts_with(command));
         let mut names: Vec<String> = names.map(str::to_owned).collect();
@@ -123,7 +124,7 @@ fn of_command(catalogue: &Catalogue, command: &str, position: usize) -> (usize, 
     };
     let argument = argument.trim_start();
     let found = match name {
-        "d" => starting_with(catalogue.view_sets.keys(), argument),
+        "d" => starting_with(catalog.view_sets.keys(), argument),
         "format" => {
             let names = Format::value_variants().iter().filter_map(ValueEnum::to_possible_value);
             starting_with(names.map(|v| v.get_name().to_owned()).collect::<Vec<_>>().iter(), argument)
@@ -133,35 +134,36 @@ fn of_command(catalogue: &Catalogue, command: &str, position: usize) -> (usize, 
     (position - argument.len(), found)
 }
 
-/// What an unquoted word may become.
-fn words(catalogue: &Catalogue, all: &[Token], earlier: &[Token], text: &str, typed: &str) -> Vec<String> {
+/// Completions of an unquoted word.
+fn words(catalog: &Catalog, all: &[Token], earlier: &[Token], text: &str, typed: &str) -> Vec<String> {
     let previous = earlier.last().map(|t| t.text(text).to_ascii_uppercase()).unwrap_or_default();
     if previous == "." {
-        let columns = columns(catalogue, all, text, qualifier(earlier, text));
+        let columns = columns(catalog, all, text, qualifier(earlier, text));
         return starting_with(columns.iter(), typed).iter().map(|c| quoted(c)).collect();
     }
-    let calls: Vec<String> = catalogue.functions.iter().map(|name| format!("{name}(")).collect();
+    let calls: Vec<String> = catalog.functions.iter().map(|name| format!("{name}(")).collect();
     if earlier.is_empty() {
         return statement_starts(typed);
     }
     if BEFORE_TABLES.contains(&previous.as_str()) {
         let is_described = previous.starts_with("DESC");
-        let mut found = match is_described {
-            true => starting_with(catalogue.view_sets.keys(), typed),
-            false => starting_with(catalogue.tables.iter(), typed),
+        let mut found = if is_described {
+            starting_with(catalog.view_sets.keys(), typed)
+        } else {
+            starting_with(catalog.tables.iter(), typed)
         };
         if !is_described && !typed.is_empty() {
             found.extend(starting_with(calls.iter(), typed));
         }
         return found;
     }
-    let columns = columns(catalogue, all, text, None);
+    let columns = columns(catalog, all, text, None);
     let mut found: Vec<String> = starting_with(columns.iter(), typed).iter().map(|c| quoted(c)).collect();
-    // hundreds of them are of no help to who has typed nothing
+    // with nothing typed there would be hundreds
     if !typed.is_empty() {
         found.extend(starting_with(calls.iter(), typed));
         found.extend(keywords(KEYWORDS, typed));
-        found.extend(starting_with(catalogue.tables.iter(), typed));
+        found.extend(starting_with(catalog.tables.iter(), typed));
     }
     let mut seen = BTreeSet::new();
     found.retain(|word| seen.insert(word.clone()));
@@ -172,7 +174,7 @@ fn statement_starts(typed: &str) -> Vec<String> {
     keywords(&["SELECT", "WITH", "EXPLAIN", "DESCRIBE", "SHOW", "VALUES"], typed)
 }
 
-/// Keywords in the letters that the person uses.
+/// Keywords in the letter case that was typed.
 fn keywords(words: &[&str], typed: &str) -> Vec<String> {
     let is_lower = typed.chars().next().is_some_and(char::is_lowercase);
     let fit = words.iter().filter(|w| starts_with(w, typed));
@@ -187,14 +189,14 @@ fn starting_with<'a>(words: impl Iterator<Item = &'a String>, typed: &str) -> Ve
     words.filter(|word| starts_with(word, typed)).cloned().collect()
 }
 
-/// A column's name as it stands in SQL.
+/// A column's name, quoted if SQL needs it.
 fn quoted(name: &str) -> String {
     let is_plain = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
     let is_keyword = KEYWORDS.contains(&name.to_ascii_uppercase().as_str());
     if is_plain && !is_keyword { name.to_owned() } else { format!("\"{name}\"") }
 }
 
-/// What stands before the dot that ends these tokens.
+/// The name before the dot that ends these tokens.
 fn qualifier(earlier: &[Token], text: &str) -> Option<String> {
     match earlier {
         [.., name, dot] if dot.kind == Kind::Symbol('.') => Some(name.text(text)),
@@ -202,7 +204,7 @@ fn qualifier(earlier: &[Token], text: &str) -> Option<String> {
     }
 }
 
-/// Whether a text behind these tokens is the first argument of `view_instance`.
+/// Whether a text after these tokens is the first argument of `view_instance`.
 fn names_a_view_set(earlier: &[Token], text: &str) -> bool {
     match earlier {
         [.., function, bracket] => {
@@ -212,15 +214,15 @@ fn names_a_view_set(earlier: &[Token], text: &str) -> bool {
     }
 }
 
-/// Columns of the view sets that a statement names; of one, if it is said of which, by its name or its alias.
-fn columns(catalogue: &Catalogue, all: &[Token], text: &str, of: Option<String>) -> Vec<String> {
+/// Columns of the view sets that a statement names; of only one, if the column is qualified by its name or alias.
+fn columns(catalog: &Catalog, all: &[Token], text: &str, of: Option<String>) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for (i, token) in all.iter().enumerate() {
         let name = token.text(text);
         let of_view_set = match token.kind {
-            Kind::Word => catalogue.view_sets.get(&name.to_ascii_lowercase()),
-            Kind::Name => catalogue.view_sets.get(&name),
-            Kind::Text if names_a_view_set(&all[..i], text) => catalogue.view_sets.get(&name),
+            Kind::Word => catalog.view_sets.get(&name.to_ascii_lowercase()),
+            Kind::Name => catalog.view_sets.get(&name),
+            Kind::Text if names_a_view_set(&all[..i], text) => catalog.view_sets.get(&name),
             _ => None,
         };
         let Some(columns) = of_view_set else { continue };
@@ -235,7 +237,7 @@ fn columns(catalogue: &Catalogue, all: &[Token], text: &str, of: Option<String>)
     found
 }
 
-/// The name that a table is given behind its own, or behind the call that makes it.
+/// The alias of a table or of a table function's call.
 fn alias(all: &[Token], table: usize, text: &str) -> Option<String> {
     let mut rest = all[table + 1..].iter().filter(|t| t.kind != Kind::Comment).peekable();
     if all[table].kind == Kind::Text {
@@ -258,9 +260,9 @@ fn alias(all: &[Token], table: usize, text: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn catalogue() -> Catalogue {
+    fn catalog() -> Catalog {
         let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
-        Catalogue {
+        Catalog {
             tables: names(&["log_entries", "blocks"]).into_iter().collect(),
             view_sets: [
                 ("log_entries".to_owned(), names(&["time", "msg", "level", "process_id"])),
@@ -272,10 +274,10 @@ mod tests {
         }
     }
 
-    /// What the word before the `|` may become.
+    /// Completions of the word before the `|`.
     fn at(text: &str) -> Vec<String> {
         let position = text.find('|').unwrap();
-        complete(&catalogue(), &text.replacen('|', "", 1), position).1
+        complete(&catalog(), &text.replacen('|', "", 1), position).1
     }
 
     #[test]
@@ -289,7 +291,7 @@ mod tests {
             ("\\ti", 1),
             ("", 0),
         ] {
-            assert_eq!(complete(&catalogue(), text, text.len()).0, start, "{text}");
+            assert_eq!(complete(&catalog(), text, text.len()).0, start, "{text}");
         }
     }
 
@@ -344,7 +346,7 @@ mod tests {
             text in "([a-z.,;()'\"\\\\ \n*/é-]|FROM |blocks |view_instance\\('){0,12}"
         ) {
             for (position, _) in text.char_indices().chain([(text.len(), ' ')]) {
-                let (start, _) = complete(&catalogue(), &text, position);
+                let (start, _) = complete(&catalog(), &text, position);
                 proptest::prop_assert!(start <= position && text.is_char_boundary(start));
             }
         }

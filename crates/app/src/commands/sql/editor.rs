@@ -1,6 +1,6 @@
-//! Lines from a terminal: history, several lines until a semicolon, names by Tab.
+//! Input from a terminal: history, statements of several lines, completion by Tab.
 
-use super::catalogue::Catalogue;
+use super::catalog::Catalog;
 use super::complete::complete;
 use super::statements::split;
 use anyhow::{Context, Result};
@@ -14,10 +14,10 @@ use rustyline::{CompletionType, Config, Editor, Helper};
 use std::path::PathBuf;
 
 const PROMPT: &str = "belvedere> ";
-/// Statements that are remembered.
+/// Statements in the history.
 const HISTORY: usize = 2000;
 
-/// What a person typed.
+/// Input from the terminal.
 pub(super) enum Typed {
     /// Statements and commands.
     Text(String),
@@ -29,14 +29,14 @@ pub(super) enum Typed {
 
 /// A terminal.
 pub(super) struct Terminal {
-    /// Away while a line is read.
+    /// `None` while a line is read.
     editor: Option<Editor<SqlHelper, DefaultHistory>>,
     history: Option<PathBuf>,
 }
 
 impl Terminal {
-    /// Takes the terminal, with the history of earlier times.
-    pub(super) fn new(catalogue: Catalogue) -> Result<Self> {
+    /// Opens the terminal and loads the history.
+    pub(super) fn new(catalog: Catalog) -> Result<Self> {
         let failed = "the terminal can't be used";
         let config = Config::builder()
             .completion_type(CompletionType::List)
@@ -45,16 +45,16 @@ impl Terminal {
             .history_ignore_space(true)
             .build();
         let mut editor = Editor::with_config(config).context(failed)?;
-        editor.set_helper(Some(SqlHelper { catalogue }));
+        editor.set_helper(Some(SqlHelper { catalog }));
         let history = history_file();
         if let Some(path) = &history {
-            // the first time there is none
+            // the first time there is no history
             let _ = editor.load_history(path);
         }
         Ok(Self { editor: Some(editor), history })
     }
 
-    /// Waits for a person.
+    /// Waits for input.
     pub(super) async fn read(&mut self) -> Result<Typed> {
         let mut editor = self.editor.take().context("the terminal was closed")?;
         // not on a thread of the runtime
@@ -75,7 +75,7 @@ impl Terminal {
         }
     }
 
-    /// A prompt without history is still a prompt: what fails here is of no matter.
+    /// Saves the history. Errors are ignored: a prompt works without history.
     fn remember(&mut self, text: &str) {
         let Some(editor) = self.editor.as_mut().filter(|_| !text.is_empty()) else { return };
         let _ = editor.add_history_entry(text);
@@ -88,7 +88,7 @@ impl Terminal {
     }
 }
 
-/// Where state of programs is kept, by the habits of the platform.
+/// The platform's directory for the state of programs.
 fn history_file() -> Option<PathBuf> {
     let given = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let state = given.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state")))?;
@@ -96,7 +96,7 @@ fn history_file() -> Option<PathBuf> {
 }
 
 struct SqlHelper {
-    catalogue: Catalogue,
+    catalog: Catalog,
 }
 
 impl Completer for SqlHelper {
@@ -108,7 +108,7 @@ impl Completer for SqlHelper {
         position: usize,
         _: &rustyline::Context<'_>,
     ) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let (start, words) = complete(&self.catalogue, line, position);
+        let (start, words) = complete(&self.catalog, line, position);
         let pairs = words.into_iter().map(|word| Pair { display: word.clone(), replacement: word });
         Ok((start, pairs.collect()))
     }
@@ -118,9 +118,10 @@ impl Validator for SqlHelper {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
         let text = context.input();
         let is_word = ["quit", "exit", "help"].iter().any(|w| text.trim().eq_ignore_ascii_case(w));
-        Ok(match is_word || split(text).is_complete() {
-            true => ValidationResult::Valid(None),
-            false => ValidationResult::Incomplete,
+        Ok(if is_word || split(text).is_complete() {
+            ValidationResult::Valid(None)
+        } else {
+            ValidationResult::Incomplete
         })
     }
 }

@@ -1,7 +1,7 @@
-//! `belvedere sql`: a prompt with history and completion; statements end with a semicolon. Without a terminal it runs
-//! what it is given, until the first mistake.
+//! `belvedere sql`: a prompt with history and completion; statements end with a semicolon. Without a terminal it runs its
+//! standard input as a script, until the first error.
 
-mod catalogue;
+mod catalog;
 mod commands;
 mod complete;
 mod editor;
@@ -13,7 +13,7 @@ use super::lake::range;
 use super::source::Source;
 use crate::args::SqlArgs;
 use anyhow::Result;
-use catalogue::Catalogue;
+use catalog::Catalog;
 use editor::{Terminal, Typed};
 use session::{Session, Then};
 use statements::{Piece, split};
@@ -24,9 +24,10 @@ const WELCOME: &str = "Statements end with ';'. \\d lists the view sets, \\h sho
 pub(crate) async fn sql(args: SqlArgs) -> Result<()> {
     let range = range(&args.range)?;
     let source = Source::open(&args.source).await?;
-    let outcome = match std::io::stdin().is_terminal() {
-        true => prompt(&source, Session::new(&source, range, true)).await,
-        false => script(Session::new(&source, range, false)).await,
+    let outcome = if std::io::stdin().is_terminal() {
+        prompt(&source, Session::new(&source, range, true)).await
+    } else {
+        script(Session::new(&source, range, false)).await
     };
     source.close().await;
     outcome
@@ -37,7 +38,7 @@ async fn prompt(source: &Source, mut session: Session<'_>) -> Result<()> {
         note!("completion is not available, because names can't be listed: {e:#}");
         Catalogue::default()
     });
-    let mut terminal = Terminal::new(catalogue)?;
+    let mut terminal = Terminal::new(catalog)?;
     note!("{WELCOME}");
     loop {
         let text = match terminal.read().await? {
@@ -49,7 +50,7 @@ async fn prompt(source: &Source, mut session: Session<'_>) -> Result<()> {
             match session.run(&piece).await {
                 Ok(Then::GoOn) => {}
                 Ok(Then::Leave) => return Ok(()),
-                Err(e) => note!("{e:#}"),
+                Err(e) => note!("{}", belvedere_lake::with_causes(&*e)),
             }
         }
     }
@@ -65,7 +66,7 @@ async fn script(mut session: Session<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What is to be done, one after the other; the last statement needs no semicolon.
+/// The statements and commands of a text. The last statement needs no semicolon.
 fn pieces(text: &str) -> Vec<Piece<'_>> {
     let found = split(text);
     let rest = found.rest.map(Piece::Statement);

@@ -1,7 +1,7 @@
-//! What stands where in a text that is being typed: words, quotes, comments. Never fails: what is not closed ends with
-//! the text.
+//! Tokens of a text that is being typed: words, quotes, comments. Never fails: a token that is not closed ends with the
+//! text.
 
-/// What a token is.
+/// Kinds of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A word without quotes: a name, a keyword, a number.
@@ -16,18 +16,18 @@ pub(super) enum Kind {
     Symbol(char),
 }
 
-/// A piece of a text.
+/// A token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token {
     pub(super) kind: Kind,
     pub(super) begin: usize,
     pub(super) end: usize,
-    /// Whether more of the text could belong to it: a quote or a comment that goes on.
+    /// Whether further text could belong to it: a quote or a comment that is not closed.
     pub(super) is_open: bool,
 }
 
 impl Token {
-    /// What stands there, without the quotes.
+    /// Its text, without quotes.
     pub(super) fn text(self, all: &str) -> String {
         let text = &all[self.begin..self.end];
         let quote = match self.kind {
@@ -52,7 +52,7 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
     found
 }
 
-/// The first token at or behind a position.
+/// The first token at or after a position.
 pub(super) fn next(text: &str, at: usize) -> Option<Token> {
     let begin = at + text.get(at..)?.find(|c: char| !c.is_whitespace())?;
     let rest = &text[begin..];
@@ -67,7 +67,7 @@ pub(super) fn next(text: &str, at: usize) -> Option<Token> {
         }
         '-' if rest.starts_with("--") => {
             let length = rest.find('\n');
-            // a line that may go on, but need not
+            // a line comment may continue
             (Kind::Comment, length.unwrap_or(rest.len()), false)
         }
         '/' if rest.starts_with("/*") => match end_of_comment(rest) {
@@ -84,7 +84,7 @@ pub(super) fn is_of_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == '$'
 }
 
-/// Bytes until behind the closing quote; a doubled one is part of what is quoted.
+/// Bytes up to and including the closing quote; a doubled quote is part of the text.
 fn end_of_quote(text: &str, quote: char) -> Option<usize> {
     let mut at = 1;
     loop {
@@ -96,7 +96,7 @@ fn end_of_quote(text: &str, quote: char) -> Option<usize> {
     }
 }
 
-/// Bytes until behind the end; comments may stand within comments.
+/// Bytes up to and including the end; comments may be nested.
 fn end_of_comment(text: &str) -> Option<usize> {
     let (mut depth, mut at) = (0, 0);
     loop {

@@ -1,4 +1,4 @@
-//! What a prompt or a script is about to do, and how.
+//! Runs the statements and commands of a prompt or a script.
 
 use super::commands::{Command, help};
 use super::statements::Piece;
@@ -15,14 +15,14 @@ use std::time::Instant;
 const VIEW_SETS: &str = "SELECT view_set_name AS view_set, instances, description FROM list_view_sets() \
                          ORDER BY view_set_name";
 
-/// Whether more is to be done.
+/// Whether the session continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Then {
     GoOn,
     Leave,
 }
 
-/// Settings, and what they are applied to.
+/// The source and the settings.
 pub(super) struct Session<'a> {
     source: &'a Source,
     range: TimeRange,
@@ -36,7 +36,7 @@ impl<'a> Session<'a> {
         Self { source, range, format: Format::Table, output: None, is_timed }
     }
 
-    /// Does one thing to its end, unless Ctrl-C is quicker.
+    /// Runs one statement or command, until its end or Ctrl-C.
     pub(super) async fn run(&mut self, piece: &Piece<'_>) -> Result<Then> {
         match piece {
             Piece::Command(line) => {
@@ -98,7 +98,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Answers one statement. Returns how many rows there were.
+    /// Runs one statement. Returns the number of its rows.
     async fn answer(&mut self, sql: &str, range: TimeRange) -> Result<u64> {
         let (source, format) = (self.source, self.format);
         if self.output.is_none() && format.is_binary() && std::io::stdout().is_terminal() {
@@ -121,11 +121,11 @@ impl<'a> Session<'a> {
     }
 }
 
-/// A file that answers are written to, one behind the other.
+/// A file to which answers are appended.
 struct Output {
     path: String,
     file: File,
-    /// How the last answer in it was written.
+    /// Format of the last answer in it.
     last: Option<Format>,
 }
 
@@ -135,7 +135,7 @@ impl Output {
         Ok(Self { path, file, last: None })
     }
 
-    /// Where to write one more answer to.
+    /// The writer for one more answer.
     fn for_answer(&mut self, format: Format) -> Result<&mut File> {
         if self.last.is_some_and(|last| last.is_binary() || format.is_binary()) {
             bail!(

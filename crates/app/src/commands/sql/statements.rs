@@ -1,8 +1,9 @@
-//! Statements, which end with a semicolon, and commands, which begin with a backslash and end with the line.
+//! Splits a text into statements, which end with a semicolon, and commands, which begin with a backslash and end with the
+//! line.
 
 use super::scan::{Kind, next};
 
-/// What is to be done.
+/// A statement or a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece<'a> {
     /// SQL, without the semicolon.
@@ -11,25 +12,25 @@ pub(super) enum Piece<'a> {
     Command(&'a str),
 }
 
-/// A text, taken apart.
+/// A split text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Split<'a> {
-    /// What is complete.
+    /// The complete statements and commands.
     pub(super) pieces: Vec<Piece<'a>>,
-    /// SQL behind the last semicolon.
+    /// SQL after the last semicolon.
     pub(super) rest: Option<&'a str>,
     /// Whether the text ends within quotes or a comment.
     pub(super) is_open: bool,
 }
 
 impl Split<'_> {
-    /// Whether nothing more needs to be typed.
+    /// Whether the text needs no continuation.
     pub(super) fn is_complete(&self) -> bool {
         self.rest.is_none() && !self.is_open
     }
 }
 
-/// Takes a text apart. What is comments only is nothing.
+/// Splits a text. Comments alone are no statement.
 pub(super) fn split(text: &str) -> Split<'_> {
     let (mut at, mut begin, mut has_words, mut is_open) = (0, 0, false, false);
     let mut pieces = Vec::new();
@@ -55,7 +56,7 @@ pub(super) fn split(text: &str) -> Split<'_> {
     Split { pieces, rest: has_words.then(|| text[begin..].trim()), is_open }
 }
 
-/// The statement that is being typed at a position: where it begins and ends.
+/// Begin and end of the statement at a position.
 pub(super) fn around(text: &str, position: usize) -> (usize, usize) {
     let (mut at, mut begin) = (0, 0);
     while let Some(token) = next(text, at) {

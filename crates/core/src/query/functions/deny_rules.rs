@@ -9,7 +9,7 @@ use crate::scan::external;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
-use belvedere_lake::DenialRecord;
+use belvedere_lake::DenyRuleRecord;
 use belvedere_lake::access::Right;
 use belvedere_model::time::now;
 use datafusion::catalog::streaming::StreamingTable;
@@ -108,7 +108,7 @@ impl TableFunctionImpl for Deny {
 #[derive(Debug)]
 struct NewRule {
     context: QueryContext,
-    denial: DenialRecord,
+    denial: DenyRuleRecord,
     schema: SchemaRef,
 }
 
@@ -121,7 +121,7 @@ impl PartitionStream for NewRule {
         let (context, denial, schema) = (self.context.clone(), self.denial.clone(), self.schema.clone());
         let row = async move {
             let catalog = context.connection().catalog();
-            if !catalog.insert_denial(&denial, MOST_RULES).await.map_err(external)? {
+            if !catalog.insert_deny_rule(&denial, MOST_RULES).await.map_err(external)? {
                 return Err(DataFusionError::Plan(format!(
                     "there are already {MOST_RULES} rules: remove some with remove_query_denial"
                 )));
@@ -165,9 +165,9 @@ impl PartitionStream for Rules {
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
         let (context, schema) = (self.context.clone(), self.schema.clone());
         let rows = async move {
-            let rules = context.connection().catalog().denials(MOST_RULES).await;
+            let rules = context.connection().catalog().deny_rules(MOST_RULES).await;
             let rules = rules.map_err(external)?;
-            let texts = |f: fn(&DenialRecord) -> &str| -> ArrayRef {
+            let texts = |f: fn(&DenyRuleRecord) -> &str| -> ArrayRef {
                 Arc::new(StringArray::from_iter_values(rules.iter().map(f)))
             };
             let ids = rules.iter().map(|rule| rule.rule_id.to_string());

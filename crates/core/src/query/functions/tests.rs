@@ -78,7 +78,7 @@ async fn a_payload_is_what_was_sent() {
     let (lake, request) = lake_of_ticks().await;
     let sql = "SELECT get_payload(process_id, stream_id, block_id) FROM blocks";
     let found = columns(&lake, sql).await;
-    assert_eq!(found[0].as_binary::<i32>().value(0), &request.body[request.payload.clone()]);
+    assert_eq!(found[0].as_binary::<i32>().value(0), &request.payload()[..]);
     let found = columns(&lake, "SELECT get_payload(process_id, NULL, block_id) FROM blocks").await;
     assert!(found[0].is_null(0));
     let found = columns(

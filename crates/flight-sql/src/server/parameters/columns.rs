@@ -4,7 +4,7 @@ use belvedere_core::arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 use prost::Message;
 use std::sync::Arc;
 
-/// Types that have nothing more to say. Their places are in handles: a new one goes to the end.
+/// Types without parameters. Their indexes are in handles, so a new type must be appended.
 const PLAIN: &[DataType] = &[
     DataType::Null,
     DataType::Boolean,
@@ -40,7 +40,7 @@ const PLAIN: &[DataType] = &[
     DataType::Interval(IntervalUnit::MonthDayNano),
 ];
 
-// what has more to say is numbered from far behind them
+// types with parameters have numbers far above those indexes
 const FIXED_SIZE_BINARY: u32 = 1000;
 const DECIMAL_32: u32 = 1001;
 const DECIMAL_64: u32 = 1002;
@@ -77,12 +77,12 @@ pub(super) struct Column {
 }
 
 impl Column {
-    /// How a field is written down.
-    pub(super) fn of(field: &Field) -> Result<Self, String> {
+    /// Encodes a field.
+    pub(super) fn from_field(field: &Field) -> Result<Self, String> {
         let mut column =
             Self { name: field.name().clone(), is_nullable: field.is_nullable(), ..Self::default() };
         let decimal = |precision: &u8, scale: &i8| (i32::from(*precision), i32::from(*scale));
-        let unnamed = |data_type: &DataType| Self::of(&Field::new("", data_type.clone(), true));
+        let unnamed = |data_type: &DataType| Self::from_field(&Field::new("", data_type.clone(), true));
         column.kind = match field.data_type() {
             DataType::FixedSizeBinary(width) => {
                 column.width = *width;
@@ -118,15 +118,16 @@ impl Column {
                 DICTIONARY
             }
             DataType::List(item) => {
-                column.children = vec![Self::of(item)?];
+                column.children = vec![Self::from_field(item)?];
                 LIST
             }
             DataType::LargeList(item) => {
-                column.children = vec![Self::of(item)?];
+                column.children = vec![Self::from_field(item)?];
                 LARGE_LIST
             }
             DataType::Struct(fields) => {
-                column.children = fields.iter().map(|field| Self::of(field)).collect::<Result<_, _>>()?;
+                column.children =
+                    fields.iter().map(|field| Self::from_field(field)).collect::<Result<_, _>>()?;
                 STRUCT
             }
             other => {
@@ -139,7 +140,7 @@ impl Column {
         Ok(column)
     }
 
-    /// The field that was written down.
+    /// Decodes the field.
     pub(super) fn field(&self) -> Result<Field, String> {
         let unknown = || format!("the type of '{}' is not one that there is", self.name);
         let zone = || self.zone.as_deref().map(Arc::from);

@@ -1,8 +1,8 @@
-//! Values of parameters as bytes, in a form of our own.
+//! Values of parameters as bytes, in a format of our own.
 //!
-//! They come back in handles, so anybody can send anything here: nothing that is read asks for more memory than its own
-//! bytes explain. Arrow's format can't promise that. Columns say what types there are, values what is in them: types
-//! are few, and each of them costs more memory than bytes, so they have a limit of their own.
+//! They come back in handles, so a client can send any bytes here. Decoding must never allocate more than a constant times
+//! the size of its input, which Arrow's IPC format can't promise. Types and values are separate: a type costs more memory
+//! than it has bytes, so types have a smaller limit.
 
 mod columns;
 mod values;
@@ -15,11 +15,11 @@ use prost::Message;
 use tonic::Status;
 use values::Value;
 
-/// Bytes of the values of one statement: they go back and forth with each use of it.
-const VALUES: usize = 1 << 20;
+/// Size of the values of one statement: they are sent with each use of its handle.
+const MAX_VALUE_BYTES: usize = 1 << 20;
 
-/// Bytes of their names and types.
-const COLUMNS: usize = 256 << 10;
+/// Size of their names and types.
+const MAX_TYPE_BYTES: usize = 256 << 10;
 
 /// The one row of values that a statement runs with.
 #[derive(Clone, PartialEq, Message)]
@@ -45,15 +45,18 @@ struct Values {
     values: Vec<Value>,
 }
 
-/// The bytes of a row.
+/// Encodes a row.
 pub(super) fn write(row: &RecordBatch) -> Result<Bytes, Status> {
     let unsupported = |e: String| Status::unimplemented(format!("the parameters can't be bound: {e}"));
-    let columns: Result<_, String> = row.schema().fields().iter().map(|field| Column::of(field)).collect();
+    let columns: Result<_, String> =
+        row.schema().fields().iter().map(|field| Column::from_field(field)).collect();
     let columns = Columns { columns: columns.map_err(unsupported)? }.encode_to_vec();
     let values: Result<_, String> =
-        row.columns().iter().map(|column| Value::of(column.as_ref(), 0)).collect();
+        row.columns().iter().map(|column| Value::from_array(column.as_ref(), 0)).collect();
     let values = Values { values: values.map_err(unsupported)? }.encode_to_vec();
-    for (name, length, most) in [("values", values.len(), VALUES), ("types", columns.len(), COLUMNS)] {
+    for (name, length, most) in
+        [("values", values.len(), MAX_VALUE_BYTES), ("types", columns.len(), MAX_TYPE_BYTES)]
+    {
         if length > most {
             return Err(Status::resource_exhausted(format!(
                 "the {name} of the parameters have {length} bytes, at most {most} are allowed: shorten them"
@@ -61,19 +64,19 @@ pub(super) fn write(row: &RecordBatch) -> Result<Bytes, Status> {
         }
     }
     let bytes: Bytes = Row { columns: columns.into(), values: values.into() }.encode_to_vec().into();
-    // what can't be read again is better refused now
+    // a value that can't be read back must fail at binding, not at execution
     read(&bytes).map_err(unsupported)?;
     Ok(bytes)
 }
 
-/// The values in such bytes, with the names that they were bound under.
+/// Decodes a row: names and values.
 pub(super) fn read(bytes: &[u8]) -> Result<Vec<(String, ScalarValue)>, String> {
     let broken = |e: prost::DecodeError| e.to_string();
-    if bytes.len() > VALUES + COLUMNS + 64 {
+    if bytes.len() > MAX_VALUE_BYTES + MAX_TYPE_BYTES + 64 {
         return Err(format!("they have {} bytes, which is more than a server gives", bytes.len()));
     }
     let row = Row::decode(bytes).map_err(broken)?;
-    if row.columns.len() > COLUMNS || row.values.len() > VALUES {
+    if row.columns.len() > MAX_TYPE_BYTES || row.values.len() > MAX_VALUE_BYTES {
         return Err("they are larger than a server makes them".to_owned());
     }
     let columns = Columns::decode(row.columns).map_err(broken)?.columns;
@@ -81,7 +84,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Vec<(String, ScalarValue)>, String> {
     if columns.len() != values.len() {
         return Err(format!("there are {} types and {} values", columns.len(), values.len()));
     }
-    let mut left = VALUES;
+    let mut left = MAX_VALUE_BYTES;
     let named = columns.iter().zip(&values).map(|(column, value)| {
         let field = column.field()?;
         let array = values::array(field.data_type(), &[value.content()], &mut left)?;
@@ -208,11 +211,11 @@ mod tests {
         let field = |i: usize| Field::new(format!("{i}"), DataType::Null, true);
         let wide = DataType::Struct((0..2000).map(field).collect());
         let list = DataType::List(Arc::new(Field::new("item", wide, true)));
-        let column = Column::of(&Field::new("a", list, true)).unwrap();
+        let column = Column::from_field(&Field::new("a", list, true)).unwrap();
         let nulls = Values { values: vec![Value::default(); 100_000] };
         let row = Row {
             columns: Columns { columns: vec![column] }.encode_to_vec().into(),
-            values: Values { values: vec![Value::of_items(nulls)] }.encode_to_vec().into(),
+            values: Values { values: vec![Value::from_items(nulls)] }.encode_to_vec().into(),
         };
         let refused = read(&row.encode_to_vec()).unwrap_err();
         assert!(refused.contains("too many"), "{refused}");

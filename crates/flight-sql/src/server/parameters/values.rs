@@ -36,8 +36,8 @@ pub(super) enum Content {
 }
 
 impl Value {
-    /// The value at a place of a column.
-    pub(super) fn of(array: &dyn Array, i: usize) -> Result<Self, String> {
+    /// The value at an index of a column.
+    pub(super) fn from_array(array: &dyn Array, i: usize) -> Result<Self, String> {
         let data_type = array.data_type();
         if array.is_null(i) || *data_type == DataType::Null {
             return Ok(Self::default());
@@ -60,13 +60,14 @@ impl Value {
             DataType::FixedSizeBinary(_) => Content::Bytes(array.as_fixed_size_binary().value(i).to_vec()),
             DataType::Dictionary(_, value) => {
                 let values = cast(&array.slice(i, 1), value).map_err(|e| e.to_string())?;
-                return Self::of(values.as_ref(), 0);
+                return Self::from_array(values.as_ref(), 0);
             }
             DataType::List(_) => Content::Items(all(array.as_list::<i32>().value(i).as_ref())?),
             DataType::LargeList(_) => Content::Items(all(array.as_list::<i64>().value(i).as_ref())?),
             DataType::Struct(_) => {
                 let columns = array.as_struct().columns().iter();
-                let values = columns.map(|column| Self::of(column.as_ref(), i)).collect::<Result<_, _>>()?;
+                let values =
+                    columns.map(|column| Self::from_array(column.as_ref(), i)).collect::<Result<_, _>>()?;
                 Content::Items(Values { values })
             }
             other => return Err(format!("a value of the type {other} is not supported for parameters")),
@@ -74,23 +75,23 @@ impl Value {
         Ok(Self { content: Some(content) })
     }
 
-    /// What is in it; nothing if it is NULL.
+    /// The content; `None` if it is NULL.
     pub(super) fn content(&self) -> Option<&Content> {
         self.content.as_ref()
     }
 
     #[cfg(test)]
-    pub(super) fn of_items(items: Values) -> Self {
+    pub(super) fn from_items(items: Values) -> Self {
         Self { content: Some(Content::Items(items)) }
     }
 }
 
 fn all(array: &dyn Array) -> Result<Values, String> {
-    Ok(Values { values: (0..array.len()).map(|i| Value::of(array, i)).collect::<Result<_, _>>()? })
+    Ok(Values { values: (0..array.len()).map(|i| Value::from_array(array, i)).collect::<Result<_, _>>()? })
 }
 
-/// A column of values. `left` is how many more there may be, nested ones counted: NULLs have no bytes, and those of a
-/// struct are NULL in each of its fields.
+/// Decodes a column of values. `left` is the number of values that may still follow, nested ones counted: NULLs have no
+/// bytes, and a NULL struct is a NULL in each of its fields.
 pub(super) fn array(
     data_type: &DataType,
     cells: &[Option<&Content>],
@@ -138,7 +139,7 @@ pub(super) fn array(
     })
 }
 
-/// What is in each, which has to be what the type has.
+/// The contents, which must be of the type's kind.
 fn each<'a, T>(
     data_type: &DataType,
     cells: &[Option<&'a Content>],

@@ -24,7 +24,7 @@ async fn copy(client: &mut Client, table: &str, batch: RecordBatch) -> Result<i6
 fn payloads() -> RecordBatch {
     let blocks: Vec<_> = program().blocks().collect();
     let ids = StringArray::from_iter_values(blocks.iter().map(|b| b.info.block_id.to_string()));
-    let payloads = BinaryArray::from_iter_values(blocks.iter().map(|b| &b.body[b.payload.clone()]));
+    let payloads = BinaryArray::from_iter_values(blocks.iter().map(|b| b.payload()));
     RecordBatch::try_from_iter([
         ("process_id", Arc::new(ids.clone()) as ArrayRef),
         ("stream_id", Arc::new(ids.clone())),

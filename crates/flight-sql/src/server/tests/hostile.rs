@@ -1,7 +1,7 @@
 //! Bytes that no honest client sends.
 
 use super::super::decoder::Decoder;
-use super::super::fuzzed;
+use super::super::fuzzing;
 use super::super::ticket::{MAGIC, Statement};
 use super::*;
 use arrow_flight::FlightData;
@@ -56,7 +56,7 @@ static MESSAGES: LazyLock<[Vec<FlightData>; 3]> = LazyLock::new(|| {
 });
 
 fn decode(messages: &[FlightData]) -> usize {
-    fuzzed::put(messages.iter().map(|data| (data.data_header.clone(), data.data_body.clone())))
+    fuzzing::put(messages.iter().map(|data| (data.data_header.clone(), data.data_body.clone())))
 }
 
 fn changed(bytes: &Bytes, at: usize, change: impl Fn(u8) -> u8) -> Bytes {
@@ -124,16 +124,16 @@ proptest! {
         bytes in any::<Vec<u8>>(),
         parameters in any::<Vec<u8>>(),
     ) {
-        fuzzed::ticket(&bytes);
-        fuzzed::ticket(&[MAGIC, &bytes].concat());
-        let statement = Statement { parameters: parameters.into(), ..Statement::of_text("SELECT $1") };
-        fuzzed::ticket(&statement.to_handle());
+        fuzzing::ticket(&bytes);
+        fuzzing::ticket(&[MAGIC, &bytes].concat());
+        let statement = Statement { parameters: parameters.into(), ..Statement::new("SELECT $1") };
+        fuzzing::ticket(&statement.to_handle());
     }
 }
 
 fn refused(messages: &[FlightData], most: u64) -> Status {
     let mut decoder = Decoder::new(most);
-    messages.iter().find_map(|data| decoder.take(data).err()).expect("an error")
+    messages.iter().find_map(|data| decoder.decode(data).err()).expect("an error")
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_little_that_is_a_lot_is_refused() {
 async fn a_handle_with_broken_parameters_is_refused_and_the_server_goes_on() {
     let (_lake, mut client) = talker().await;
     for parameters in [vec![0xff; 40], vec![0; 7], b"\xff\xff\xff\xff\x10\0\0\0ARROW1".to_vec()] {
-        let statement = Statement { parameters: parameters.into(), ..Statement::of_text("SELECT $1") };
+        let statement = Statement { parameters: parameters.into(), ..Statement::new("SELECT $1") };
         let ticket = TicketStatementQuery { statement_handle: statement.to_handle() };
         let refused = status(fetch_ticket(&mut client, ticket.as_any().encode_to_vec()).await);
         assert_eq!(refused.code(), Code::InvalidArgument);

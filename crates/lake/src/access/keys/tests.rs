@@ -1,7 +1,7 @@
 //! Keys over lakes in memory.
 
 use super::*;
-use crate::{DenialRecord, LakeOptions};
+use crate::{DenyRuleRecord, LakeOptions};
 
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -17,7 +17,7 @@ fn rights(text: &str) -> Rights {
 async fn a_key_opens_until_it_is_revoked_and_its_text_is_kept_nowhere() {
     let directory = tempfile::tempdir().unwrap();
     let connection = LakeConnection::open(&LakeOptions::directory(directory.path())).await.unwrap();
-    let keys = Keys::with_patience(connection.clone(), Duration::ZERO);
+    let keys = Keys::with_revocation_delay(connection.clone(), Duration::ZERO);
     let (key, secret) = keys.create("grafana", rights("read"), None).await.unwrap();
     assert!(secret.reveal().starts_with("bvk_") && secret.reveal().len() == 4 + 43);
     assert!(!format!("{secret:?} {key:?}").contains(&secret.reveal()[4..]));
@@ -42,12 +42,12 @@ async fn a_key_opens_until_it_is_revoked_and_its_text_is_kept_nowhere() {
 
 /// Another process revokes: what this one remembers counts no longer than it promises.
 #[tokio::test]
-async fn a_revoked_key_is_refused_when_the_patience_is_over() {
+async fn a_revoked_key_is_refused_after_the_revocation_delay() {
     let connection = lake().await;
     let other = Keys::new(connection.clone());
     let (_, secret) = other.create("sender", rights("send"), None).await.unwrap();
-    let patient = Keys::with_patience(connection.clone(), LONG);
-    let hasty = Keys::with_patience(connection, Duration::from_millis(100));
+    let patient = Keys::with_revocation_delay(connection.clone(), LONG);
+    let hasty = Keys::with_revocation_delay(connection, Duration::from_millis(100));
     for keys in [&patient, &hasty] {
         let caller = keys.authenticate(secret.reveal()).await.unwrap().unwrap();
         assert!(!caller.may_speak_for_others && caller.check(Right::Read).is_err());
@@ -87,7 +87,7 @@ async fn what_is_no_key_is_refused_whatever_it_is() {
 
 #[tokio::test]
 async fn a_key_expires_even_while_it_is_remembered() {
-    let keys = Keys::with_patience(lake().await, LONG);
+    let keys = Keys::with_revocation_delay(lake().await, LONG);
     let expires = now() + 500_000_000;
     let (key, secret) = keys.create("short", rights("read,send"), Some(expires)).await.unwrap();
     assert!(key.is_live(now()));
@@ -116,7 +116,7 @@ async fn names_are_unique_among_live_keys_and_never_look_like_ids() {
 
 #[tokio::test]
 async fn the_use_of_a_key_is_noted_once_a_minute() {
-    let keys = Keys::with_patience(lake().await, Duration::ZERO);
+    let keys = Keys::with_revocation_delay(lake().await, Duration::ZERO);
     let (_, secret) = keys.create("used", rights("read"), None).await.unwrap();
     let last_used = async || keys.list().await.unwrap()[0].last_used;
     assert_eq!(last_used().await, None);
@@ -148,7 +148,7 @@ async fn a_store_that_is_down_is_an_error_and_no_refusal() {
 async fn rules_against_queries_are_kept_in_the_order_they_were_made_in() {
     let connection = lake().await;
     let catalog = connection.catalog();
-    let rule = |n: u128| DenialRecord {
+    let rule = |n: u128| DenyRuleRecord {
         rule_id: Uuid::from_u128(n),
         created: 10 - n as i64,
         created_by: "me".to_owned(),
@@ -157,12 +157,12 @@ async fn rules_against_queries_are_kept_in_the_order_they_were_made_in() {
         last_hit: None,
     };
     for n in [1, 2, 3] {
-        assert!(catalog.insert_denial(&rule(n), 3).await.unwrap());
+        assert!(catalog.insert_deny_rule(&rule(n), 3).await.unwrap());
     }
-    assert!(!catalog.insert_denial(&rule(4), 3).await.unwrap());
-    assert_eq!(catalog.denials(2).await.unwrap(), [rule(3), rule(2)]);
-    catalog.touch_denial(Uuid::from_u128(2), 77).await.unwrap();
-    assert!(catalog.delete_denial(Uuid::from_u128(3)).await.unwrap());
-    assert!(!catalog.delete_denial(Uuid::from_u128(3)).await.unwrap());
-    assert_eq!(catalog.denials(10).await.unwrap()[0], DenialRecord { last_hit: Some(77), ..rule(2) });
+    assert!(!catalog.insert_deny_rule(&rule(4), 3).await.unwrap());
+    assert_eq!(catalog.deny_rules(2).await.unwrap(), [rule(3), rule(2)]);
+    catalog.touch_deny_rule(Uuid::from_u128(2), 77).await.unwrap();
+    assert!(catalog.delete_deny_rule(Uuid::from_u128(3)).await.unwrap());
+    assert!(!catalog.delete_deny_rule(Uuid::from_u128(3)).await.unwrap());
+    assert_eq!(catalog.deny_rules(10).await.unwrap()[0], DenyRuleRecord { last_hit: Some(77), ..rule(2) });
 }

@@ -1,18 +1,18 @@
-//! How large a column would be if nothing in it were shared: dictionaries, views and runs say a lot in few bytes, and
-//! casts write it all out.
+//! The size of a column with all shared values written out. Dictionaries, views and runs say much in few bytes, and casts
+//! write it out.
 
 use belvedere_core::arrow::array::{Array, AsArray, RecordBatch, make_array};
 use belvedere_core::arrow::datatypes::DataType;
 
-/// Bytes of a row that count even if it has none: a cast can make any number the widest.
-const ROW: u64 = 16;
+/// Bytes that each row counts at least: a cast can make any number the widest.
+const ROW_BYTES: u64 = 16;
 
-/// Bytes that a batch has at most when it is written out.
-pub(super) fn of_batch(batch: &RecordBatch) -> u64 {
-    batch.columns().iter().map(|column| of(column.as_ref())).fold(0, u64::saturating_add)
+/// Upper bound of a batch's size when it is written out.
+pub(super) fn batch_size(batch: &RecordBatch) -> u64 {
+    batch.columns().iter().map(|column| array_size(column.as_ref())).fold(0, u64::saturating_add)
 }
 
-fn of(array: &dyn Array) -> u64 {
+fn array_size(array: &dyn Array) -> u64 {
     let rows = array.len() as u64;
     let inner = match array.data_type() {
         DataType::Utf8 => array.as_string::<i32>().value_data().len() as u64,
@@ -22,25 +22,29 @@ fn of(array: &dyn Array) -> u64 {
         DataType::Utf8View => views(array.as_string_view().views()),
         DataType::BinaryView => views(array.as_binary_view().views()),
         DataType::FixedSizeBinary(width) => rows.saturating_mul(u64::try_from(*width).unwrap_or(0)),
-        DataType::List(_) => of(array.as_list::<i32>().values().as_ref()),
-        DataType::LargeList(_) => of(array.as_list::<i64>().values().as_ref()),
-        DataType::FixedSizeList(..) => of(array.as_fixed_size_list().values().as_ref()),
-        DataType::Map(..) => of(array.as_map().entries()),
-        DataType::Struct(_) => {
-            array.as_struct().columns().iter().map(|column| of(column.as_ref())).fold(0, u64::saturating_add)
-        }
+        DataType::List(_) => array_size(array.as_list::<i32>().values().as_ref()),
+        DataType::LargeList(_) => array_size(array.as_list::<i64>().values().as_ref()),
+        DataType::FixedSizeList(..) => array_size(array.as_fixed_size_list().values().as_ref()),
+        DataType::Map(..) => array_size(array.as_map().entries()),
+        DataType::Struct(_) => array
+            .as_struct()
+            .columns()
+            .iter()
+            .map(|column| array_size(column.as_ref()))
+            .fold(0, u64::saturating_add),
         DataType::Dictionary(..) => dictionary(array),
         _ => {
-            // runs, unions and views of lists: each row might have all that there is; others have no children
+            // runs, unions and list views: each row may have all of the children's values
             let data = array.to_data();
-            let children = data.child_data().iter().map(|child| of(make_array(child.clone()).as_ref()));
+            let children =
+                data.child_data().iter().map(|child| array_size(make_array(child.clone()).as_ref()));
             rows.saturating_mul(children.fold(0, u64::saturating_add))
         }
     };
-    inner.saturating_add(rows.saturating_mul(ROW))
+    inner.saturating_add(rows.saturating_mul(ROW_BYTES))
 }
 
-/// A view begins with its length.
+/// The first four bytes of a view are the length of its value.
 fn views(views: &[u128]) -> u64 {
     views.iter().map(|view| *view & u128::from(u32::MAX)).sum::<u128>().try_into().unwrap_or(u64::MAX)
 }
@@ -72,8 +76,8 @@ fn dictionary(array: &dyn Array) -> u64 {
             sum(&|key| bytes.value(key).len())
         }
         data_type if data_type.primitive_width().is_some() => 0,
-        // each row might have all that there is
-        _ => (array.len() as u64).saturating_mul(of(values.as_ref())),
+        // each row may have all of the values
+        _ => (array.len() as u64).saturating_mul(array_size(values.as_ref())),
     }
 }
 
@@ -90,12 +94,12 @@ mod tests {
         let text = "x".repeat(1000);
         let keys = Int32Array::from(vec![0; 500]);
         let shared = DictionaryArray::new(keys, Arc::new(StringArray::from(vec![text.as_str()])));
-        assert_eq!(of(&shared), 500 * (1000 + ROW));
-        assert_eq!(of(&StringViewArray::from(vec![text.as_str(); 500])), 500 * (1000 + ROW));
-        assert_eq!(of(&StringArray::from(vec!["ab", "c"])), 3 + 2 * ROW);
-        assert_eq!(of(&NullArray::new(7)), 7 * ROW);
+        assert_eq!(array_size(&shared), 500 * (1000 + ROW_BYTES));
+        assert_eq!(array_size(&StringViewArray::from(vec![text.as_str(); 500])), 500 * (1000 + ROW_BYTES));
+        assert_eq!(array_size(&StringArray::from(vec!["ab", "c"])), 3 + 2 * ROW_BYTES);
+        assert_eq!(array_size(&NullArray::new(7)), 7 * ROW_BYTES);
         let ends = Int32Array::from(vec![500]);
         let run = RunArray::try_new(&ends, &StringArray::from(vec![text.as_str()])).unwrap();
-        assert!(of(&run) >= 500 * 1000);
+        assert!(array_size(&run) >= 500 * 1000);
     }
 }

@@ -1,4 +1,4 @@
-//! Calls with one message.
+//! A deadline for the message of unary calls.
 
 use belvedere_lake::axum::BoxError;
 use belvedere_lake::axum::body::Body;
@@ -8,15 +8,15 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
 
-/// How long a message may take to come. It is small, and a client that goes away in the middle of it may never say so.
-const WHOLE: Duration = Duration::from_secs(30);
+/// How long a message may take to arrive. It is small, and a client that vanishes in the middle of it never says so.
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The request, which has to be there in time.
-pub(super) async fn in_time(request: Request) -> Request {
-    request.map(|body| until(body, Instant::now() + WHOLE))
+/// Puts a deadline on the body of a request.
+pub(super) async fn with_deadline(request: Request) -> Request {
+    request.map(|body| until(body, Instant::now() + MESSAGE_TIMEOUT))
 }
 
-/// The body until that instant: what of it comes later is an error.
+/// The body, which fails if it is not complete by then.
 fn until(body: Body, by: Instant) -> Body {
     let chunks = futures::stream::unfold(Some(body.into_data_stream()), move |chunks| async move {
         let mut chunks = chunks?;

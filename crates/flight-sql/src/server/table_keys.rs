@@ -1,5 +1,5 @@
-//! Keys of tables: none, in the schemas that the protocol has for lists of them. Tools that walk through a database ask
-//! for them and give up on an error.
+//! Primary and foreign keys: none, as empty batches of the protocol's schemas. Tools that explore a database ask for them,
+//! and give up on an error.
 
 use belvedere_core::arrow::array::RecordBatch;
 use belvedere_core::arrow::datatypes::{DataType, Field, Schema};

@@ -1,14 +1,14 @@
-//! What there is to be named in SQL: asked once, by SQL, so that it is the same for a lake and a server.
+//! Names for completion. They are queried once, by SQL, so that it works the same for a lake and a server.
 
 use super::super::source::Source;
 use anyhow::Result;
 use arrow::array::{Array, AsArray, RecordBatch};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Names that a person may want to type.
+/// Names of tables, columns and functions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Catalogue {
-    /// View sets with a table of everything.
+pub(super) struct Catalog {
+    /// View sets with a global instance.
     pub(super) tables: BTreeSet<String>,
     /// All view sets, and their columns in order.
     pub(super) view_sets: BTreeMap<String, Vec<String>>,
@@ -16,19 +16,19 @@ pub(super) struct Catalogue {
     pub(super) functions: BTreeSet<String>,
 }
 
-impl Catalogue {
-    /// Asks what there is.
+impl Catalog {
+    /// Queries the names.
     pub(super) async fn read(source: &Source) -> Result<Self> {
-        let mut catalogue = Self::default();
+        let mut catalog = Self::default();
         let sets = "SELECT view_set_name FROM list_view_sets() WHERE global_instance_available";
-        catalogue.tables.extend(texts(&source.collect(sets).await?, 0));
+        catalog.tables.extend(texts(&source.collect(sets).await?, 0));
         let columns = source.collect("SELECT view_set_name, column_name FROM list_columns()").await?;
         for (set, column) in texts(&columns, 0).zip(texts(&columns, 1)) {
-            catalogue.view_sets.entry(set).or_default().push(column);
+            catalog.view_sets.entry(set).or_default().push(column);
         }
         let functions = "SELECT DISTINCT routine_name FROM information_schema.routines";
-        catalogue.functions.extend(texts(&source.collect(functions).await?, 0));
-        Ok(catalogue)
+        catalog.functions.extend(texts(&source.collect(functions).await?, 0));
+        Ok(catalog)
     }
 }
 

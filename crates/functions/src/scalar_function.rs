@@ -1,6 +1,6 @@
-//! Scalar functions as a table says them: a name, what is taken, what comes out, and how.
+//! Scalar functions as plain values: name, parameters, type of the result, and the code.
 
-use crate::input::Input;
+use crate::arg_column::ArgColumn;
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use belvedere_core::query::functions::arguments::is_text;
@@ -11,13 +11,14 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 use std::hash::{Hash, Hasher};
 
-/// What a parameter takes: plain, as a view of the engine, or in a dictionary with keys of any width; NULL always.
+/// What a parameter accepts: a plain array, one of Arrow's view types, or a dictionary with keys of any width. NULL is
+/// always accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Properties are JSONB objects too, whatever shape they have.
+    /// JSONB; properties of any shape count as JSONB objects.
     Jsonb,
     Properties,
-    /// A dictionary, or properties that are in none.
+    /// A dictionary, or properties without one.
     PropertiesOrDictionary,
     Text,
     Number,
@@ -25,7 +26,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn takes(self, data_type: &DataType) -> bool {
+    pub(super) fn accepts(self, data_type: &DataType) -> bool {
         let (plain, is_dictionary) = match data_type {
             DataType::Dictionary(_, values) => (values.as_ref(), true),
             other => (other, false),
@@ -42,7 +43,7 @@ impl Kind {
             }
     }
 
-    fn wanted(self) -> &'static str {
+    fn description(self) -> &'static str {
         match self {
             Self::Jsonb => "JSONB (jsonb_parse converts text)",
             Self::Properties => "properties (JSONB, or a list of {key, value})",
@@ -60,52 +61,52 @@ fn is_pairs(data_type: &DataType) -> bool {
     let DataType::Struct(fields) = item.data_type() else { return false };
     ["key", "value"]
         .iter()
-        .all(|name| fields.iter().any(|field| field.name() == name && Kind::Text.takes(field.data_type())))
+        .all(|name| fields.iter().any(|field| field.name() == name && Kind::Text.accepts(field.data_type())))
 }
 
-/// A function whose rows come from the same rows of its arguments alone.
+/// A function that computes each row from the same row of its arguments.
 #[derive(Debug)]
-pub(super) struct Mapping {
+pub(super) struct ScalarFunction {
     pub(super) name: &'static str,
-    /// Names and kinds of the arguments.
+    /// Names and kinds of the parameters.
     pub(super) parameters: &'static [(&'static str, Kind)],
-    /// The type of the result, from those of the arguments.
+    /// Type of the result, given the types of the arguments.
     pub(super) result: fn(&[DataType]) -> DataType,
-    /// Computes as many rows as it is told.
-    pub(super) evaluate: fn(&[Input], usize) -> Result<ArrayRef>,
+    /// Computes that many rows.
+    pub(super) evaluate: fn(&[ArgColumn], usize) -> Result<ArrayRef>,
 }
 
-impl Mapping {
-    pub(super) fn function(self) -> ScalarUDF {
+impl ScalarFunction {
+    pub(super) fn into_udf(self) -> ScalarUDF {
         let signature = Signature::any(self.parameters.len(), Volatility::Immutable);
-        ScalarUDF::new_from_impl(Function { mapping: self, signature })
+        ScalarUDF::new_from_impl(Udf { function: self, signature })
     }
 }
 
 #[derive(Debug)]
-struct Function {
-    mapping: Mapping,
+struct Udf {
+    function: ScalarFunction,
     signature: Signature,
 }
 
-// functions of one name are the same function
-impl PartialEq for Function {
+// DataFusion compares functions when it compares expressions; names are unique
+impl PartialEq for Udf {
     fn eq(&self, other: &Self) -> bool {
-        self.mapping.name == other.mapping.name
+        self.function.name == other.function.name
     }
 }
 
-impl Eq for Function {}
+impl Eq for Udf {}
 
-impl Hash for Function {
+impl Hash for Udf {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.mapping.name.hash(state);
+        self.function.name.hash(state);
     }
 }
 
-impl ScalarUDFImpl for Function {
+impl ScalarUDFImpl for Udf {
     fn name(&self) -> &str {
-        self.mapping.name
+        self.function.name
     }
 
     fn signature(&self) -> &Signature {
@@ -113,7 +114,7 @@ impl ScalarUDFImpl for Function {
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        let Mapping { name, parameters, result, .. } = &self.mapping;
+        let ScalarFunction { name, parameters, result, .. } = &self.function;
         if arguments.len() != parameters.len() {
             return Err(DataFusionError::Plan(format!(
                 "{name} takes {} arguments, not {}",
@@ -122,8 +123,8 @@ impl ScalarUDFImpl for Function {
             )));
         }
         for ((parameter, kind), found) in parameters.iter().zip(arguments) {
-            if !kind.takes(found) {
-                let wanted = kind.wanted();
+            if !kind.accepts(found) {
+                let wanted = kind.description();
                 return Err(DataFusionError::Plan(match kind {
                     Kind::Properties | Kind::PropertiesOrDictionary => {
                         format!("{name} takes {wanted}, not {found}")
@@ -138,8 +139,8 @@ impl ScalarUDFImpl for Function {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let is_constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if is_constant { 1 } else { args.number_rows };
-        let inputs = args.args.iter().map(Input::new).collect::<Result<Vec<_>>>()?;
-        let result = (self.mapping.evaluate)(&inputs, rows)?;
+        let inputs = args.args.iter().map(ArgColumn::new).collect::<Result<Vec<_>>>()?;
+        let result = (self.function.evaluate)(&inputs, rows)?;
         Ok(if is_constant {
             ColumnarValue::Scalar(ScalarValue::try_from_array(&result, 0)?)
         } else {

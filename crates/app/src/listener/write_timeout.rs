@@ -1,7 +1,7 @@
-//! Bytes to somebody who takes none.
+//! A timeout for writes to a client that does not read.
 //!
-//! What is to be written is in memory until it is, and the operating system waits as long as it takes. Here it is the
-//! socket itself that is looked at, below TLS: there it is seen when anything moves.
+//! Data stays in memory until it is written, and TCP waits for a client without limit. The timeout is on the socket itself,
+//! below TLS, where any progress is visible: a slow client is fine, a client that reads nothing is not.
 
 use std::io;
 use std::pin::Pin;
@@ -10,17 +10,17 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// A connection that fails if the other end takes nothing of what is written.
-pub(super) struct Stalling<I> {
+/// A connection that fails if the other end reads nothing for the timeout.
+pub(super) struct WriteTimeout<I> {
     inner: I,
-    patience: Duration,
-    /// There as long as a write waits.
+    timeout: Duration,
+    /// Set while a write waits.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl<I> Stalling<I> {
-    pub(super) fn new(inner: I, patience: Duration) -> Self {
-        Self { inner, patience, deadline: None }
+impl<I> WriteTimeout<I> {
+    pub(super) fn new(inner: I, timeout: Duration) -> Self {
+        Self { inner, timeout, deadline: None }
     }
 
     fn bounded(
@@ -32,8 +32,8 @@ impl<I> Stalling<I> {
             self.deadline = None;
             return written;
         }
-        let patience = self.patience;
-        let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        let timeout = self.timeout;
+        let deadline = self.deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
         deadline
             .as_mut()
             .poll(context)
@@ -41,7 +41,7 @@ impl<I> Stalling<I> {
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Stalling<I> {
+impl<I: AsyncRead + Unpin> AsyncRead for WriteTimeout<I> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -51,7 +51,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Stalling<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Stalling<I> {
+impl<I: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<I> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.inner).poll_write(context, bytes);
@@ -89,9 +89,9 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(200);
 
     #[tokio::test]
-    async fn a_write_of_which_nothing_is_taken_fails() {
+    async fn a_write_of_which_nothing_is_read_fails() {
         let (ours, mut theirs) = tokio::io::duplex(8);
-        let mut ours = Stalling::new(ours, SHORT);
+        let mut ours = WriteTimeout::new(ours, SHORT);
         let failed = ours.write_all(&[7; 64]).await.unwrap_err();
         assert_eq!(failed.kind(), io::ErrorKind::TimedOut);
         drop(ours);
@@ -101,9 +101,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_takes_a_little_gets_more_time() {
+    async fn a_client_that_reads_a_little_gets_more_time() {
         let (ours, mut theirs) = tokio::io::duplex(8);
-        let mut ours = Stalling::new(ours, SHORT);
+        let mut ours = WriteTimeout::new(ours, SHORT);
         assert_eq!(ours.write(&[7; 64]).await.unwrap(), 8);
         let polled =
             std::future::poll_fn(|context| Poll::Ready(Pin::new(&mut ours).poll_write(context, &[7; 64])));

@@ -1,4 +1,4 @@
-//! Work that is done where queries run, and work on what clients sent, which may go wrong in ways that nobody foresaw.
+//! Where work runs, and how panics over hostile input are contained.
 
 use super::status;
 use std::any::Any;
@@ -7,9 +7,9 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tonic::Status;
 
-/// Does work in the runtime of queries: the thread of a connection has others to serve meanwhile. Work that nobody
-/// waits for any more is not begun.
-pub(super) async fn away<T: Send + 'static>(
+/// Runs work on the runtime of queries, since the thread of a connection has others to serve. If the caller is cancelled
+/// before the work begins, it does not begin.
+pub(super) async fn on_query_runtime<T: Send + 'static>(
     runtime: &Handle,
     work: impl FnOnce() -> Result<T, Status> + Send + 'static,
 ) -> Result<T, Status> {
@@ -22,14 +22,14 @@ pub(super) async fn away<T: Send + 'static>(
     }
 }
 
-/// Does work on bytes that a client sent. Arrow's readers and casts stop with a panic at some of what must not be:
-/// that is the client's fault and nobody else's. The caller throws away what the work may have left half done.
-pub(super) fn unharmed<T>(work: impl FnOnce() -> Result<T, Status>) -> Result<T, Status> {
+/// Runs work on bytes that a client sent, and turns a panic into an error for that client: Arrow's readers and casts panic
+/// at some invalid data. The caller must drop everything that the work may have left inconsistent.
+pub(super) fn catch_panic<T>(work: impl FnOnce() -> Result<T, Status>) -> Result<T, Status> {
     catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|panic| Err(status::unreadable_data(&words(panic.as_ref()))))
+        .unwrap_or_else(|panic| Err(status::unreadable_data(&panic_message(panic.as_ref()))))
 }
 
-fn words(panic: &(dyn Any + Send)) -> String {
+fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "it is not what it says it is".to_owned())
@@ -42,14 +42,14 @@ mod tests {
 
     #[test]
     fn a_panic_over_a_clients_bytes_is_told_to_the_client() {
-        let refused = unharmed::<()>(|| panic!("no such {}", "type")).unwrap_err();
+        let refused = catch_panic::<()>(|| panic!("no such {}", "type")).unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument);
         assert!(refused.message().contains("no such type"), "{}", refused.message());
     }
 
     #[tokio::test]
     async fn a_panic_elsewhere_is_the_servers_fault() {
-        let failed = away::<()>(&Handle::current(), || panic!("a bug")).await.unwrap_err();
+        let failed = on_query_runtime::<()>(&Handle::current(), || panic!("a bug")).await.unwrap_err();
         assert_eq!(failed.code(), Code::Internal);
     }
 }

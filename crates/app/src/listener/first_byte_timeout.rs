@@ -1,6 +1,7 @@
-//! The first bytes of a connection, which say what it speaks.
+//! A timeout for the first bytes of a connection.
 //!
-//! Whoever tells HTTP/2 from HTTP/1 waits for them as long as it takes. So they get a deadline here.
+//! hyper tells HTTP/2 from HTTP/1 by them, and waits for them without limit: its own timeouts begin when the version is
+//! known.
 
 use std::io;
 use std::pin::Pin;
@@ -9,30 +10,30 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// What HTTP/2 begins with.
+/// The first bytes of HTTP/2.
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// A connection that fails if its first bytes take too long.
-pub(super) struct Opening<I> {
+pub(super) struct FirstByteTimeout<I> {
     inner: I,
-    /// `None` when it is known what it speaks: there are other deadlines then.
+    /// `None` once the version is known: other timeouts apply then.
     waiting: Option<Waiting>,
 }
 
 struct Waiting {
     deadline: Pin<Box<Sleep>>,
-    /// Bytes of the preface that were there already.
+    /// Bytes of the preface that were received so far.
     matched: usize,
 }
 
-impl<I> Opening<I> {
-    pub(super) fn new(inner: I, patience: Duration) -> Self {
-        let deadline = Box::pin(tokio::time::sleep(patience));
+impl<I> FirstByteTimeout<I> {
+    pub(super) fn new(inner: I, timeout: Duration) -> Self {
+        let deadline = Box::pin(tokio::time::sleep(timeout));
         Self { inner, waiting: Some(Waiting { deadline, matched: 0 }) }
     }
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for Opening<I> {
+impl<I: AsyncRead + Unpin> AsyncRead for FirstByteTimeout<I> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -51,9 +52,10 @@ impl<I: AsyncRead + Unpin> AsyncRead for Opening<I> {
             Poll::Ready(read) => {
                 let new = buffer.filled().get(before..).unwrap_or_default();
                 let rest = PREFACE.get(waiting.matched..).unwrap_or_default();
-                match read.is_ok() && !new.is_empty() && new.len() < rest.len() && rest.starts_with(new) {
-                    true => waiting.matched += new.len(),
-                    false => this.waiting = None,
+                if read.is_ok() && !new.is_empty() && new.len() < rest.len() && rest.starts_with(new) {
+                    waiting.matched += new.len()
+                } else {
+                    this.waiting = None
                 }
                 Poll::Ready(read)
             }
@@ -61,7 +63,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Opening<I> {
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Opening<I> {
+impl<I: AsyncWrite + Unpin> AsyncWrite for FirstByteTimeout<I> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().inner).poll_write(context, bytes)
     }

@@ -1,4 +1,7 @@
-//! Arguments as scalar functions look at them: each shared value once, and which row has which.
+//! Arguments of scalar functions: the distinct values, and which row has which value.
+//!
+//! Columns of telemetry are mostly dictionaries of few values. A function that computes once for each value saves the work
+//! for all rows that share it.
 
 use crate::properties::lists_as_jsonb;
 use arrow::array::{
@@ -14,63 +17,63 @@ use std::sync::Arc;
 
 /// One argument of a call.
 #[derive(Debug)]
-pub(super) struct Input {
+pub(super) struct ArgColumn {
     /// Never a dictionary.
     values: ArrayRef,
-    places: Places,
+    rows: RowIndex,
 }
 
-/// Which value each row has.
+/// Maps a row to its value.
 #[derive(Debug)]
-enum Places {
-    /// Its own.
-    Own,
-    /// That of a dictionary's key.
+enum RowIndex {
+    /// Row i has value i.
+    Identity,
+    /// The row's dictionary key is the index.
     Keys(Int32Array),
-    /// The only one.
+    /// All rows have the only value.
     Constant,
 }
 
-impl Input {
+impl ArgColumn {
     pub(super) fn new(value: &ColumnarValue) -> Result<Self> {
         match value {
-            ColumnarValue::Array(array) => Self::of_array(array),
+            ColumnarValue::Array(array) => Self::from_array(array),
             ColumnarValue::Scalar(scalar) => {
-                Ok(Self { values: unpacked(&scalar.to_array()?)?, places: Places::Constant })
+                Ok(Self { values: without_dictionary(&scalar.to_array()?)?, rows: RowIndex::Constant })
             }
         }
     }
 
-    pub(super) fn of_array(array: &ArrayRef) -> Result<Self> {
+    pub(super) fn from_array(array: &ArrayRef) -> Result<Self> {
         match array.as_any_dictionary_opt() {
-            // a filter leaves the dictionary as large as it was
+            // a filter keeps the whole dictionary: if it has more values than rows, computing by row is cheaper
             Some(dictionary) if dictionary.values().len() <= array.len() => {
                 let keys = cast(dictionary.keys(), &DataType::Int32)?.as_primitive::<Int32Type>().clone();
-                Ok(Self { values: dictionary.values().clone(), places: Places::Keys(keys) })
+                Ok(Self { values: dictionary.values().clone(), rows: RowIndex::Keys(keys) })
             }
-            _ => Ok(Self { values: unpacked(array)?, places: Places::Own }),
+            _ => Ok(Self { values: without_dictionary(array)?, rows: RowIndex::Identity }),
         }
     }
 
-    /// The values that rows share.
+    /// The values, which several rows may share.
     pub(super) fn values(&self) -> &ArrayRef {
         &self.values
     }
 
-    /// Where among the values that of a row is.
-    pub(super) fn place(&self, row: usize) -> Option<usize> {
-        match &self.places {
-            Places::Own => Some(row),
-            Places::Keys(keys) => keys.is_valid(row).then(|| keys.value(row) as usize),
-            Places::Constant => Some(0),
+    /// Index of a row's value; `None` for a NULL key.
+    pub(super) fn value_index(&self, row: usize) -> Option<usize> {
+        match &self.rows {
+            RowIndex::Identity => Some(row),
+            RowIndex::Keys(keys) => keys.is_valid(row).then(|| keys.value(row) as usize),
+            RowIndex::Constant => Some(0),
         }
     }
 
-    /// What was computed for each value becomes that of each row.
-    pub(super) fn spread(&self, results: ArrayRef) -> Result<ArrayRef> {
-        match &self.places {
-            Places::Keys(keys) => Ok(take(&results, keys, None)?),
-            Places::Own | Places::Constant => Ok(results),
+    /// Turns results for each value into results for each row.
+    pub(super) fn scatter(&self, results: ArrayRef) -> Result<ArrayRef> {
+        match &self.rows {
+            RowIndex::Keys(keys) => Ok(take(&results, keys, None)?),
+            RowIndex::Identity | RowIndex::Constant => Ok(results),
         }
     }
 
@@ -83,7 +86,7 @@ impl Input {
         Ok(cast_with_options(&self.values, data_type, &options)?)
     }
 
-    /// The values as bytes: what is a list of properties as a JSONB object.
+    /// The values as bytes. Lists of properties become JSONB objects.
     pub(super) fn bytes(&self) -> Result<BinaryViewArray> {
         if matches!(self.values.data_type(), DataType::List(_)) {
             return lists_as_jsonb(self);
@@ -99,93 +102,96 @@ impl Input {
     /// The argument as a number for each row.
     pub(super) fn floats(&self) -> Result<impl Fn(usize) -> Option<f64>> {
         let values: Float64Array = self.values_as(&DataType::Float64)?.as_primitive::<Float64Type>().clone();
-        Ok(move |row| self.place(row).filter(|i| values.is_valid(*i)).map(|i| values.value(i)))
+        Ok(move |row| self.value_index(row).filter(|i| values.is_valid(*i)).map(|i| values.value(i)))
     }
 
     /// The argument as a whole number for each row.
     pub(super) fn integers(&self) -> Result<impl Fn(usize) -> Option<i64>> {
         let values: Int64Array = self.values_as(&DataType::Int64)?.as_primitive::<Int64Type>().clone();
-        Ok(move |row| self.place(row).filter(|i| values.is_valid(*i)).map(|i| values.value(i)))
+        Ok(move |row| self.value_index(row).filter(|i| values.is_valid(*i)).map(|i| values.value(i)))
     }
 }
 
-fn unpacked(array: &ArrayRef) -> Result<ArrayRef> {
+fn without_dictionary(array: &ArrayRef) -> Result<ArrayRef> {
     match array.as_any_dictionary_opt() {
         Some(dictionary) => Ok(take(dictionary.values(), dictionary.keys(), None)?),
         None => Ok(array.clone()),
     }
 }
 
-/// Calls `compute` for the values of two arguments that each row has: where one of them is constant, once for each
-/// value of the other. What comes out has to be spread.
-pub(super) fn of_two<'a>(
-    first: &'a Input,
-    second: &'a Input,
+/// Calls `compute` with the value indexes of two arguments: once for each row, or, if one argument is constant, once for
+/// each value of the other. The caller passes what it computed to [`Scatter::rows`].
+pub(super) fn for_each_pair<'a>(
+    first: &'a ArgColumn,
+    second: &'a ArgColumn,
     rows: usize,
     mut compute: impl FnMut(Option<(usize, usize)>),
-) -> Spread<'a> {
-    match (&first.places, &second.places) {
-        (_, Places::Constant) => {
+) -> Scatter<'a> {
+    match (&first.rows, &second.rows) {
+        (_, RowIndex::Constant) => {
             (0..first.values.len()).for_each(|i| compute(Some((i, 0))));
-            Spread(Some(first))
+            Scatter(Some(first))
         }
-        (Places::Constant, _) => {
+        (RowIndex::Constant, _) => {
             (0..second.values.len()).for_each(|i| compute(Some((0, i))));
-            Spread(Some(second))
+            Scatter(Some(second))
         }
         _ => {
-            (0..rows).for_each(|row| compute(first.place(row).zip(second.place(row))));
-            Spread(None)
+            (0..rows).for_each(|row| compute(first.value_index(row).zip(second.value_index(row))));
+            Scatter(None)
         }
     }
 }
 
-/// How results become those of rows.
+/// Turns what was computed by [`for_each_pair`] into results for each row.
 #[must_use]
-pub(super) struct Spread<'a>(Option<&'a Input>);
+pub(super) struct Scatter<'a>(Option<&'a ArgColumn>);
 
-impl Spread<'_> {
+impl Scatter<'_> {
     pub(super) fn rows(self, results: ArrayRef) -> Result<ArrayRef> {
         match self.0 {
-            Some(input) => input.spread(results),
+            Some(input) => input.scatter(results),
             None => Ok(results),
         }
     }
 }
 
 /// `Dictionary(Int32, …)`
-pub(super) fn dictionary_of(values: DataType) -> DataType {
+pub(super) fn dictionary_type(values: DataType) -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(values))
 }
 
-/// Texts of which each is kept once.
-pub(super) type Texts = StringDictionaryBuilder<Int32Type>;
+/// Builds a dictionary of distinct texts.
+pub(super) type TextDictionaryBuilder = StringDictionaryBuilder<Int32Type>;
 
-/// Byte strings of which each is kept once.
-pub(super) type Bytes = BinaryDictionaryBuilder<Int32Type>;
+/// Builds a dictionary of distinct byte strings.
+pub(super) type BytesDictionaryBuilder = BinaryDictionaryBuilder<Int32Type>;
 
-/// A text for each value of `input`, which are bytes.
-pub(super) fn texts_of_bytes(input: &Input, compute: impl Fn(&[u8]) -> Option<String>) -> Result<ArrayRef> {
-    let mut results = Texts::new();
+/// Computes a text from the bytes of each value.
+pub(super) fn texts_of_bytes(
+    input: &ArgColumn,
+    compute: impl Fn(&[u8]) -> Option<String>,
+) -> Result<ArrayRef> {
+    let mut results = TextDictionaryBuilder::new();
     input.bytes()?.iter().for_each(|value| results.append_option(value.and_then(&compute)));
-    input.spread(Arc::new(results.finish()))
+    input.scatter(Arc::new(results.finish()))
 }
 
-/// Keys of a dictionary under construction whose values are lists: each list is kept once.
+/// Assigns dictionary keys to lists, so that equal lists share a key. Arrow has no dictionary builder for lists.
 #[derive(Debug, Default)]
-pub(super) struct Lists {
+pub(super) struct DistinctLists {
     known: HashMap<Vec<u8>, i32>,
     keys: Vec<Option<i32>>,
     content: Vec<u8>,
 }
 
-impl Lists {
+impl DistinctLists {
     pub(super) fn push_null(&mut self) {
         self.keys.push(None);
     }
 
-    /// Whether a list of these texts is a new one, which has to become the next value of the dictionary.
-    pub(super) fn is_new<'a>(&mut self, texts: impl IntoIterator<Item = &'a str>) -> bool {
+    /// Appends the key of this list. True if the list is new: the caller appends it to the dictionary's values.
+    pub(super) fn push<'a>(&mut self, texts: impl IntoIterator<Item = &'a str>) -> bool {
         self.content.clear();
         for text in texts {
             self.content.extend_from_slice(&(text.len() as u64).to_le_bytes());
@@ -200,7 +206,7 @@ impl Lists {
         key.is_none()
     }
 
-    /// The dictionary with the values that were new.
+    /// The dictionary of the keys and these values.
     pub(super) fn finish(self, values: ArrayRef) -> Result<ArrayRef> {
         Ok(Arc::new(DictionaryArray::try_new(Int32Array::from(self.keys), values)?))
     }
@@ -216,12 +222,15 @@ mod tests {
         let words: ArrayRef = Arc::new(StringArray::from(vec!["a", "b"]));
         let keys = UInt8Array::from(vec![Some(1), None, Some(0), Some(1)]);
         let array: ArrayRef = Arc::new(DictionaryArray::try_new(keys, words).unwrap());
-        let input = Input::of_array(&array).unwrap();
+        let input = ArgColumn::from_array(&array).unwrap();
         assert_eq!(input.values().len(), 2);
-        assert_eq!((0..4).map(|row| input.place(row)).collect::<Vec<_>>(), [Some(1), None, Some(0), Some(1)]);
-        let spread = input.spread(Arc::new(Int32Array::from(vec![10, 20]))).unwrap();
         assert_eq!(
-            spread.as_primitive::<Int32Type>(),
+            (0..4).map(|row| input.value_index(row)).collect::<Vec<_>>(),
+            [Some(1), None, Some(0), Some(1)]
+        );
+        let scattered = input.scatter(Arc::new(Int32Array::from(vec![10, 20]))).unwrap();
+        assert_eq!(
+            scattered.as_primitive::<Int32Type>(),
             &Int32Array::from(vec![Some(20), None, Some(10), Some(20)])
         );
     }
@@ -230,16 +239,16 @@ mod tests {
     fn a_dictionary_larger_than_its_rows_is_not_looked_through() {
         let words: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c"]));
         let array: ArrayRef = Arc::new(DictionaryArray::try_new(UInt8Array::from(vec![2]), words).unwrap());
-        let input = Input::of_array(&array).unwrap();
+        let input = ArgColumn::from_array(&array).unwrap();
         assert_eq!(input.texts().unwrap().iter().collect::<Vec<_>>(), [Some("c")]);
     }
 
     #[test]
     fn equal_lists_are_one_value_and_texts_do_not_run_together() {
-        let mut lists = Lists::default();
-        assert!(lists.is_new(["ab", "c"]));
-        assert!(lists.is_new(["a", "bc"]));
-        assert!(!lists.is_new(["ab", "c"]));
-        assert!(lists.is_new([]));
+        let mut lists = DistinctLists::default();
+        assert!(lists.push(["ab", "c"]));
+        assert!(lists.push(["a", "bc"]));
+        assert!(!lists.push(["ab", "c"]));
+        assert!(lists.push([]));
     }
 }
