@@ -137,10 +137,40 @@ fuzz_target!(|input: Input| {
         format: belvedere_model::TRANSIT_FORMAT.to_owned(),
         ..StreamParts::default()
     };
-    let record = record(stream, input.frequency, input.end_ticks, i32::MAX);
-    let parts = PayloadParts {
-        dependencies: compress(&input.dependencies).into(),
-        objects: compress(&input.objects).into(),
+    let payload = block.payload();
+    let record = BlockRecord {
+        seq: 1, info: block.info, stream: Arc::new(stream.into()), process: Arc::new(process),
+        object_key: String::new(), payload_offset: 0,
+    };
+    let decode = |projection: &[usize]| {
+        let schema = view_set.engine_schema().project(projection).expect("columns exist");
+        let payload = payload.clone();
+        let limits = DecodeLimits { block_bytes: 1 << 20 };
+        let schema = Arc::new(schema);
+        match ASSEMBLY.sources(set)[0].decoder {
+            Decoder::Block(decoder) => {
+                decode_block(view_set, decoder, &record, payload, projection, schema, limits)
+                    .map(|decoded| decoded.rows.num_rows())
+            }
+            Decoder::Chain(_) => {
+                let projection = projection.to_vec();
+                let sources = ASSEMBLY.sources(set).into();
+                let target = ChainTarget { view_set, sources, projection, schema, limits };
+                let mut walk = ChainWalk::new(target, record.process.clone(), record.stream.clone(), None)
+                    .expect("there is no state to read")
+                    .expect("such blocks have a decoder");
+                // the same block over and over: what it leaves open meets what it ends
+                let mut rows = 0;
+                for _ in 0..3 {
+                    let (decoded, error) = walk.step(&record, Ok(payload.clone()));
+                    rows += decoded.iter().map(|d| d.rows.num_rows()).sum::<usize>();
+                    if let Some(error) = error {
+                        return Err(error);
+                    }
+                }
+                Ok(rows + walk.open()?.num_rows())
+            }
+        }
     };
     let block = encode_block(record.info.clone(), &parts);
     rows(view_set, &record, &block.body.slice(block.payload));

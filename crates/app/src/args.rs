@@ -36,22 +36,22 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 #[allow(clippy::large_enum_variant, reason = "there is one in a process")]
 pub(crate) enum Command {
-    /// Run a server: ingest data into a lake, answer queries, and maintain partitions.
+    /// Receive what instrumented processes send, store it in a lake, and answer queries.
     Serve(ServeArgs),
-    /// Run a server and a small instrumented program, and show queries on its data.
+    /// Start a server and a small instrumented program, and show what arrives.
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
     /// The instrumented program of the demo.
     #[cfg(feature = "demo")]
     #[command(hide = true)]
     DemoProgram(DemoProgramArgs),
-    /// Materialize and merge partitions, and delete data past its retention.
+    /// Create and merge partitions, and delete what has expired.
     Maintain(MaintainArgs),
-    /// Check the catalog of a lake against its files, and a sample of their contents.
+    /// Compare the catalog of a lake with its files, and check a sample of their contents.
     Fsck(FsckArgs),
     /// Run one SQL query.
     Query(QueryArgs),
-    /// Start an interactive SQL prompt.
+    /// Run SQL queries interactively.
     #[cfg(feature = "prompt")]
     Sql(SqlArgs),
     /// Write a Perfetto trace of a process: threads, tasks, network, logs, measures.
@@ -62,7 +62,7 @@ pub(crate) enum Command {
     Flame(FlameArgs),
     /// List the view sets of this binary, or of a server.
     Views(ViewsArgs),
-    /// Show which partitions of a lake this binary would rebuild, without rebuilding them.
+    /// Show which partitions of a lake this program would rebuild, before it does.
     Plan(PlanArgs),
     /// Print the documentation of view sets and SQL functions. Needs no lake.
     Schema(SchemaArgs),
@@ -77,19 +77,19 @@ pub(crate) struct ServeArgs {
     /// Address for HTTP: ingestion, queries, /health, /ready, /metrics; port 0 picks a free port
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
     pub(crate) http: SocketAddr,
-    /// Address for FlightSQL, or 'off' [default: 127.0.0.1:50051 if the port is free]
+    /// Address for FlightSQL, or 'off' [default: 127.0.0.1:50051 if it is free]
     #[arg(long, value_name = "ADDR")]
     pub(crate) flight_sql: Option<ListenAt>,
-    /// Address for OTLP over HTTP, or 'off' [default: 127.0.0.1:4318 if the port is free]
+    /// Address for OTLP over HTTP, or 'off' [default: 127.0.0.1:4318 if it is free]
     #[arg(long, value_name = "ADDR")]
     pub(crate) otlp_http: Option<ListenAt>,
-    /// Address for OTLP over gRPC, or 'off' [default: 127.0.0.1:4317 if the port is free]
+    /// Address for OTLP over gRPC, or 'off' [default: 127.0.0.1:4317 if it is free]
     #[arg(long, value_name = "ADDR")]
     pub(crate) otlp_grpc: Option<ListenAt>,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
-    /// What this process does: ingest (receives data), query (answers SQL), maintain (materializes partitions and
-    /// applies retention)
+    /// Roles of this process: ingest (receives data), query (answers SQL), maintain (creates partitions, deletes what
+    /// expired)
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Role::Ingest, Role::Query, Role::Maintain])]
     pub(crate) roles: Vec<Role>,
     #[command(flatten)]
@@ -99,24 +99,24 @@ pub(crate) struct ServeArgs {
     /// Maximum size of a request body, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_body: u64,
-    /// Maximum size of all request bodies in memory, in MiB; further requests wait
+    /// Size of all request bodies in memory, in MiB; more wait
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_pending: u64,
 }
 
-/// Limits for queries from clients.
+/// Limits on queries of clients.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct QueryLimitArgs {
-    /// Maximum number of queries that run at the same time; others wait in a queue, fairly by caller [default: 4 per core]
+    /// Queries that run at the same time; others wait, and callers take turns [default: 4 for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_queries: Option<u64>,
-    /// Maximum number of queries in the queue; further ones are refused
+    /// Queries that wait in the queue; more are refused
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) max_waiting: usize,
     /// Maximum memory per query, in MiB; beyond it, a query spills to disk or fails [default: a quarter of --memory]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) query_memory: Option<u64>,
-    /// Maximum time per query, including the time that it waits for a slow reader: 10m, 30s
+    /// How long a query may take, until its last row is read
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = age)]
     pub(crate) query_time: Duration,
 }
@@ -159,33 +159,33 @@ impl std::str::FromStr for ListenAt {
 /// Role of a server process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Role {
-    /// Receive data from instrumented processes
+    /// Receive what instrumented processes send
     Ingest,
     /// Answer SQL
     Query,
-    /// Materialize partitions and apply retention in the background
+    /// Create partitions in the background
     Maintain,
 }
 
-/// Retention. By default, everything is kept.
+/// Retention. By default everything is kept.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct KeepArgs {
-    /// Keep blocks for this long after they were received: 90d, 36h, 30m
+    /// Keep blocks for this long after their reception: 90d, 36h, 30m
     #[arg(long, value_name = "AGE", value_parser = age, env = "BELVEDERE_KEEP_BLOCKS")]
     pub(crate) keep_blocks: Option<Duration>,
-    /// Keep at most this many bytes of blocks, the most recent ones: 500GB, 20GiB
+    /// Keep at most this many bytes of blocks, the latest ones: 500GB, 20GiB
     #[arg(long, value_name = "SIZE", value_parser = size, env = "BELVEDERE_KEEP_BLOCKS_BYTES")]
     pub(crate) keep_blocks_bytes: Option<u64>,
-    /// Keep partitions of every view set for this long; their rows remain when the blocks are deleted
+    /// Keep partitions of every view set for this long; their rows stay when the blocks are deleted
     #[arg(long, value_name = "AGE", value_parser = age, env = "BELVEDERE_KEEP_VIEWS")]
     pub(crate) keep_views: Option<Duration>,
     /// Keep at most this many bytes of partitions of every view set
     #[arg(long, value_name = "SIZE", value_parser = size, env = "BELVEDERE_KEEP_VIEWS_BYTES")]
     pub(crate) keep_views_bytes: Option<u64>,
-    /// Keep partitions of this view set for this long instead; can be repeated
+    /// Keep partitions of this view set for this long instead
     #[arg(long, value_name = "VIEW_SET=AGE", value_parser = named_age)]
     pub(crate) keep_view: Vec<(String, Duration)>,
-    /// Keep at most this many bytes of partitions of this view set instead; can be repeated
+    /// Keep at most this many bytes of partitions of this view set instead
     #[arg(long, value_name = "VIEW_SET=SIZE", value_parser = named_size)]
     pub(crate) keep_view_bytes: Vec<(String, u64)>,
 }
@@ -258,7 +258,7 @@ pub(crate) struct MaintainArgs {
     /// Bring everything up to date and exit, instead of running until Ctrl-C
     #[arg(long)]
     pub(crate) once: bool,
-    /// Only print what the --keep-… flags would delete
+    /// Only show what the --keep-… flags would delete
     #[arg(long)]
     pub(crate) dry_run: bool,
     #[command(flatten)]
@@ -269,10 +269,10 @@ pub(crate) struct MaintainArgs {
 pub(crate) struct FsckArgs {
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
-    /// Delete wrong partitions, which are then rebuilt, and files that nothing refers to
+    /// Delete partitions that are wrong, which are then rebuilt, and files that nothing refers to
     #[arg(long)]
     pub(crate) repair: bool,
-    /// Number of partitions and of blocks whose contents are checked
+    /// Number of partitions and blocks whose contents are checked
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) sample: usize,
 }
@@ -299,7 +299,7 @@ pub(crate) struct QueryArgs {
     /// Output format [default: by the extension of --output, else table]
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
-    /// File to write to instead of standard output; it is replaced once the result is complete
+    /// File to write to instead of standard output; replaced when the answer is complete
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
@@ -322,7 +322,7 @@ pub(crate) struct TraceArgs {
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) range: RangeArgs,
-    /// File to write to, for ui.perfetto.dev; it is replaced once the trace is complete
+    /// File to write to, for ui.perfetto.dev; replaced when the trace is complete
     #[arg(long, short, value_name = "FILE", default_value = "trace.pftrace")]
     pub(crate) output: PathBuf,
 }
@@ -337,7 +337,7 @@ pub(crate) struct FlameArgs {
     pub(crate) lake: LakeArgs,
     #[command(flatten)]
     pub(crate) range: RangeArgs,
-    /// SVG file to write to; it is replaced once the graph is complete
+    /// File to write to, for a browser; replaced when the picture is complete
     #[arg(long, short, value_name = "FILE", default_value = "flame.svg")]
     pub(crate) output: PathBuf,
 }
@@ -364,7 +364,7 @@ pub(crate) struct SchemaArgs {
     /// Output format
     #[arg(long, value_enum, default_value_t = SchemaFormat::Md)]
     pub(crate) format: SchemaFormat,
-    /// Write all documentation to a directory: index.md, one page per view set, schema.json
+    /// Write the documentation of everything into a directory: index.md, a page for each view set, schema.json
     #[arg(long, value_name = "DIR", conflicts_with_all = ["view_set", "format"])]
     pub(crate) output: Option<PathBuf>,
 }
@@ -385,7 +385,7 @@ pub(crate) struct DemoArgs {
     /// Loopback address to listen on [default: 127.0.0.1:9000, or a free port if that is taken]
     #[arg(long, value_name = "ADDR")]
     pub(crate) http: Option<SocketAddr>,
-    /// Exit after the first queries, instead of running until Ctrl-C
+    /// Exit after the first queries instead of running until Ctrl-C
     #[arg(long)]
     pub(crate) once: bool,
 }

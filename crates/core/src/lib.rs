@@ -33,6 +33,7 @@ pub mod assembly;
 #[cfg(test)]
 mod fixture;
 pub mod lake;
+mod metrics;
 pub mod partitions;
 pub mod query;
 mod registry;

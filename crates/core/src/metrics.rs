@@ -93,42 +93,50 @@ impl MetricGroup for QueryMetrics {
             maintenance_failures: Family::default(),
         };
         let m = &metrics;
-        registry.register("queries", "Queries begun", m.queries.clone());
+        registry.register("queries", "Queries started", m.queries.clone());
         registry.register(
             "queries_ended",
-            "Queries of callers that came to an end: ok, error, or incomplete when the client went away",
+            "Finished queries of callers, by outcome: ok, error, or incomplete if the client disconnected",
             m.queries_ended.clone(),
         );
         registry.register(
             "query_seconds",
-            "Seconds from the arrival of a caller's query to its end",
+            "Time from the arrival of a caller's query to its end, in seconds",
             m.query_seconds.clone(),
         );
-        registry.register("blocks_decoded", "Blocks read for queries, by view set", m.blocks_decoded.clone());
+        registry.register(
+            "blocks_decoded",
+            "Blocks decoded for queries, by view set",
+            m.blocks_decoded.clone(),
+        );
         registry.register(
             "blocks_unreadable",
-            "Attempts to read a block that failed, by view set; see SELECT * FROM block_faults()",
+            "Failed attempts to read a block, by view set; see SELECT * FROM block_faults()",
             m.blocks_unreadable.clone(),
         );
         registry.register(
             "events_ignored",
-            "Events that gave no row although they should, each time they are decoded, by view set and reason",
+            "Events that produced no row although they should have, counted at each decoding, by view set and reason",
             m.events_ignored.clone(),
         );
         registry.register(
             "partitions_made",
-            "Partitions made of blocks, of SQL or of smaller ones, by view set",
+            "Partitions published, including merged ones, by view set",
             m.partitions_made.clone(),
         );
-        registry.register("partition_rows", "Rows in partitions made, by view set", m.partition_rows.clone());
+        registry.register(
+            "partition_rows",
+            "Rows in published partitions, by view set",
+            m.partition_rows.clone(),
+        );
         registry.register(
             "partition_bytes_read",
-            "Bytes of partitions fetched from the object store, caches not counted",
+            "Bytes of partitions read from the object store, excluding cache hits",
             m.partition_bytes_read.clone(),
         );
         registry.register(
             "maintenance_failures",
-            "Pieces of background work that failed and will be tried again, by view set",
+            "Background tasks that failed and will be retried, by view set",
             m.maintenance_failures.clone(),
         );
         metrics

@@ -61,15 +61,15 @@ fn clamped(value: f64) -> f64 {
     if value.is_nan() { 0.0 } else { value.clamp(0.0, 1.0) }
 }
 
-/// A channel of a color, halves rounded up.
-fn rounded(value: f64) -> u8 {
+/// Rounds to a channel of a color, halves up.
+fn to_channel(value: f64) -> u8 {
     (value + 0.5).floor() as u8
 }
 
 fn color(value: i64) -> Result<u32> {
     u32::try_from(value).map_err(|_| {
         DataFusionError::Execution(format!(
-            "lerp_color takes colors 0xRRGGBBAA, from 0 to 4294967295, not {value}"
+            "lerp_color takes colors 0xRRGGBBAA, which are from 0 to 4294967295, not {value}"
         ))
     })
 }
@@ -84,7 +84,7 @@ fn mix(first: u32, second: u32, t: f64) -> u32 {
 }
 
 /// The color without alpha.
-fn of_scale(stops: &Stops, t: f64) -> u32 {
+fn color_at(stops: &Stops, t: f64) -> u32 {
     let position = t * (stops.len() - 1) as f64;
     let below = (position as usize).min(stops.len() - 2);
     mix(stops[below] << 8, stops[below + 1] << 8, position - below as f64)
@@ -95,7 +95,7 @@ fn scales(names: &StringViewArray) -> Result<Vec<Option<&'static Stops>>> {
     let scale = |name: &str| match SCALES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
         Some((_, stops)) => Ok(stops),
         None => Err(DataFusionError::Execution(format!(
-            "unknown color scale '{name}'; available: {}",
+            "there is no color scale '{name}'; there are {}",
             SCALES.map(|(known, _)| known).join(", ")
         ))),
     };
@@ -108,17 +108,16 @@ belvedere_core::register_functions! {
             FunctionDoc {
                 name: "color_scale",
                 signature: "color_scale(name, t, alpha)",
-                about: "The color 0xRRGGBBAA at t (0 to 1) of the scale viridis, magma, plasma, inferno, cividis or \
-                        turbo. The name is not case-sensitive. Values outside of the range are clamped.", needs: Right::Read },
+                about: "The color 0xRRGGBBAA at t from 0 to 1 of viridis, magma, plasma, inferno, cividis or turbo, in any \
+                        case. Values beyond are taken as 0 or 1.", needs: Right::Read },
             FunctionDoc {
                 name: "lerp_color",
                 signature: "lerp_color(c1, c2, t)",
-                about: "The color 0xRRGGBBAA between c1 (t = 0) and c2 (t = 1), interpolated per channel.", needs: Right::Read },
+                about: "The color 0xRRGGBBAA between c1 (t = 0) and c2 (t = 1), each channel by itself.", needs: Right::Read },
             FunctionDoc {
                 name: "rgba",
                 signature: "rgba(r, g, b, a)",
-                about: "The color 0xRRGGBBAA with these channels, each from 0 to 1. Values outside of the range are \
-                        clamped.", needs: Right::Read },
+                about: "The color 0xRRGGBBAA of four channels from 0 to 1. Values beyond are taken as 0 or 1.", needs: Right::Read },
         ],
         make: |_| FunctionSet {
             scalars: [COLOR_SCALE, LERP_COLOR, RGBA].map(ScalarFunction::into_udf).into(),

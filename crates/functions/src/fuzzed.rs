@@ -1,7 +1,7 @@
 //! What functions do with values that anybody can send, for fuzz targets: nothing of it may stop the process.
 
-use crate::input::Input;
-use crate::mapping::Mapping;
+use crate::arg_column::ArgColumn;
+use crate::scalar_function::ScalarFunction;
 use crate::{jsonb, properties};
 use arrow::array::{ArrayRef, BinaryArray, StringArray};
 use datafusion::error::Result;
@@ -28,11 +28,11 @@ pub fn find(path: &str, json: &str) -> Option<String> {
     arrow::util::display::array_value_to_string(&json, 0).ok()
 }
 
-fn call(mapping: &Mapping, value: &ArrayRef, text: &ArrayRef) -> Result<ArrayRef> {
+fn call(mapping: &ScalarFunction, value: &ArrayRef, text: &ArrayRef) -> Result<ArrayRef> {
     // those on texts take the text where the value is none
-    let takes_value = mapping.parameters.first().is_some_and(|(_, kind)| kind.takes(value.data_type()));
+    let takes_value = mapping.parameters.first().is_some_and(|(_, kind)| kind.accepts(value.data_type()));
     let inputs = (0..mapping.parameters.len())
-        .map(|i| Input::of_array(if i == 0 && takes_value { value } else { text }))
+        .map(|i| ArgColumn::from_array(if i == 0 && takes_value { value } else { text }))
         .collect::<Result<Vec<_>>>()?;
     (mapping.evaluate)(&inputs, 1)
 }

@@ -7,7 +7,6 @@ pub mod color;
 mod color_scales;
 #[doc(hidden)]
 pub mod fuzzed;
-mod input;
 pub mod interpolate;
 pub mod jsonb;
 pub mod properties;

@@ -107,7 +107,7 @@ impl BodyStream {
         // dropping the rows ends the query now, not when the client is gone
         self.rows = futures::stream::empty().boxed();
         tracing::warn!(query_id = %self.query_id, "a response was aborted: {error}");
-        let error = HttpError::from(error).of(self.query_id);
+        let error = HttpError::from(error).with_query_id(self.query_id);
         if self.format == Format::Ndjson {
             self.ready = Some(format!("{}\n", error.to_json()).into());
         }

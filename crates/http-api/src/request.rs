@@ -80,8 +80,8 @@ impl QueryString {
 impl QueryBody {
     pub(super) async fn read(headers: &HeaderMap, query: QueryString, body: Body) -> Result<Self, HttpError> {
         match media_type(headers).as_deref() {
-            Some("application/json") if query.says_what_is_asked() => Err(HttpError::bad_request(
-                "a request in JSON has 'begin', 'end' and 'limit' in the body, not in the URL",
+            Some("application/json") if query.has_query_options() => Err(HttpError::bad_request(
+                "a JSON body has 'begin', 'end' and 'limit' itself, not in the address",
             )),
             Some("application/json") => Self::from_json(&read_body(headers, body).await?),
             Some("text/plain") => Self::from_text(&read_body(headers, body).await?, &query),

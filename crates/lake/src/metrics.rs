@@ -48,89 +48,29 @@ impl Default for Metrics {
         let blocks_repeated = Counter::default();
         let commit_seconds = Histogram::new(exponential_buckets(0.000_5, 2.0, 16));
         let mut registry = Registry::with_prefix("belvedere");
-        let metrics = Self {
-            requests: Family::default(),
-            request_bytes: Counter::default(),
-            blocks_added: Counter::default(),
-            blocks_repeated: Counter::default(),
-            commit_seconds: Histogram::new(exponential_buckets(0.000_5, 2.0, 16)),
-            queries: Counter::default(),
-            queries_ended: Family::default(),
-            query_seconds: Histogram::new(exponential_buckets(0.001, 2.0, 20)),
-            blocks_decoded: Family::default(),
-            blocks_unreadable: Family::default(),
-            events_ignored: Family::default(),
-            partitions_made: Family::default(),
-            partition_rows: Family::default(),
-            partition_bytes_read: Counter::default(),
-            maintenance_failures: Family::default(),
-            registry: Registry::default(),
-        };
-        let m = &metrics;
-        registry.register("requests", "Ingestion requests, by route and HTTP status", m.requests.clone());
+        registry.register(
+            "requests",
+            "Ingestion requests, by route and HTTP status",
+            Family::clone(&requests),
+        );
         registry.register(
             "request_bytes",
             "Size of ingestion request bodies in bytes",
-            m.request_bytes.clone(),
+            request_bytes.clone(),
         );
-        registry.register("blocks_added", "New blocks stored", m.blocks_added.clone());
+        registry.register("blocks_added", "New blocks stored", blocks_added.clone());
         registry.register(
             "blocks_repeated",
             "Blocks that were already stored when they were sent",
-            m.blocks_repeated.clone(),
+            blocks_repeated.clone(),
         );
         registry.register(
             "commit_seconds",
             "Time from the first request of a commit group to its responses, in seconds",
-            m.commit_seconds.clone(),
+            commit_seconds.clone(),
         );
-        registry.register("queries", "Queries started", m.queries.clone());
-        registry.register(
-            "queries_ended",
-            "Finished queries of callers, by outcome: ok, error, or incomplete if the client disconnected",
-            m.queries_ended.clone(),
-        );
-        registry.register(
-            "query_seconds",
-            "Time from the arrival of a caller's query to its end, in seconds",
-            m.query_seconds.clone(),
-        );
-        registry.register(
-            "blocks_decoded",
-            "Blocks decoded for queries, by view set",
-            m.blocks_decoded.clone(),
-        );
-        registry.register(
-            "blocks_unreadable",
-            "Failed attempts to read a block, by view set; see SELECT * FROM block_faults()",
-            m.blocks_unreadable.clone(),
-        );
-        registry.register(
-            "events_ignored",
-            "Events that produced no row although they should have, counted at each decoding, by view set and reason",
-            m.events_ignored.clone(),
-        );
-        registry.register(
-            "partitions_made",
-            "Partitions published, including merged ones, by view set",
-            m.partitions_made.clone(),
-        );
-        registry.register(
-            "partition_rows",
-            "Rows in published partitions, by view set",
-            m.partition_rows.clone(),
-        );
-        registry.register(
-            "partition_bytes_read",
-            "Bytes of partitions read from the object store, excluding cache hits",
-            m.partition_bytes_read.clone(),
-        );
-        registry.register(
-            "maintenance_failures",
-            "Background tasks that failed and will be retried, by view set",
-            m.maintenance_failures.clone(),
-        );
-        Self { registry, ..metrics }
+        let inner = Mutex::new(Inner { registry, groups: HashMap::new() });
+        Self { inner, requests, request_bytes, blocks_added, blocks_repeated, commit_seconds }
     }
 }
 

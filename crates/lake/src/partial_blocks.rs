@@ -65,7 +65,8 @@ impl LakeConnection {
         ) else {
             return Ok(());
         };
-        let damaged = |e: WireError| LakeError::Corrupt(format!("partial block {block_id}: {e}"));
+        let damaged =
+            |e: WireError| LakeError::Corrupt(Cause::new(format!("part of block {block_id}: {e}"), e));
         let info = wire::decode_block(announcement).map_err(damaged)?.info;
         let parts = wire::split_payload(&payload).map_err(damaged)?;
         self.insert_block(wire::encode_block(info, &parts)).await?;

@@ -192,7 +192,7 @@ fn failure(signal: Signal, form: Form, refusal: Refusal) -> Response {
         }
         Refusal::Ingest(IngestError::Unavailable(text)) => {
             tracing::warn!(signal = name, "temporarily refused: {text}");
-            let mut response = status(StatusCode::SERVICE_UNAVAILABLE, form, UNAVAILABLE, &text);
+            let mut response = status(StatusCode::SERVICE_UNAVAILABLE, form, UNAVAILABLE, text.as_str());
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
             response
         }

@@ -72,9 +72,10 @@ pub(crate) async fn gate(
     }
     let keys = Keys::new(connection.clone());
     if !args.has_provider() && !keys.is_any_live().await? {
-        let why = match is_reachable(addresses) {
-            true => "other machines can reach this server",
-            false => "this server requires keys",
+        let why = if is_reachable(addresses) {
+            "other machines can reach this server"
+        } else {
+            "this server requires keys"
         };
         bail!(
             "{why}, and the lake has no valid key: create one with \
@@ -97,8 +98,7 @@ pub(crate) async fn gate(
 
 /// A warning if the server is reachable from other machines and does not encrypt connections.
 pub(crate) fn warning(security: &Security, addresses: &[SocketAddr]) -> Option<&'static str> {
-    (is_reachable(addresses) && security.gate.is_asking() && security.tls.is_none()).then_some(
-        "warning: keys are sent in clear text: start with --tls-cert and --tls-key, or put a TLS proxy in front of this \
-         server",
+    (is_reachable(addresses) && security.gate.is_authenticated() && security.tls.is_none()).then_some(
+        "warning: keys are sent in clear text: start with --tls-cert and --tls-key, or put a TLS proxy in front of this server",
     )
 }

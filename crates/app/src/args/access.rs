@@ -8,13 +8,13 @@ use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Authentication and TLS. By default, callers on loopback are not authenticated.
+/// Authentication. By default none on loopback.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AccessArgs {
-    /// Require no keys, even if other machines can reach the server, and accept any host name
+    /// Require no keys although other machines reach the server, under any host name
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// Require keys on loopback too; off loopback they are always required unless --insecure is set
+    /// Require keys on loopback too; off loopback they are required anyway
     #[arg(long, conflicts_with = "insecure")]
     pub(crate) require_keys: bool,
     /// PEM file with the TLS certificate for all addresses, the server's own first
@@ -25,19 +25,19 @@ pub(crate) struct AccessArgs {
     #[cfg(feature = "tls")]
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
-    /// OpenID Connect provider whose tokens are accepted besides keys: its URL, as in the claim `iss` of its tokens
+    /// Identity provider (OpenID Connect) whose tokens are accepted beside keys: its URL, as in the `iss` of its tokens
     #[cfg(feature = "oidc")]
     #[arg(long, value_name = "URL", requires = "oidc_audience", conflicts_with = "insecure")]
     pub(crate) oidc_issuer: Option<String>,
-    /// Audience that its tokens must have, in the claim `aud`
+    /// Audience that its tokens must have in `aud`
     #[cfg(feature = "oidc")]
     #[arg(long, value_name = "AUDIENCE", requires = "oidc_issuer")]
     pub(crate) oidc_audience: Option<String>,
-    /// Administrator: a subject, or an email address that the provider has verified; can be repeated
+    /// Administrator: a subject, or an email address that the provider has verified; may be repeated
     #[cfg(feature = "oidc")]
     #[arg(long, value_name = "SUBJECT|EMAIL", requires = "oidc_issuer")]
     pub(crate) oidc_admin: Vec<String>,
-    /// Rights of every caller with a token
+    /// Rights of everybody with a token
     #[cfg(feature = "oidc")]
     #[arg(long, value_name = "RIGHTS", default_value = "read")]
     pub(crate) oidc_rights: Rights,
@@ -62,9 +62,9 @@ pub(crate) struct KeysArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum KeysAction {
-    /// Create a key. It is printed to standard output once and not stored anywhere.
+    /// Create a key. It is written to standard output, once, and stored nowhere.
     Create(CreateKeyArgs),
-    /// List all keys, including revoked and expired ones, without their secrets.
+    /// List all keys, revoked ones too, without their secrets.
     List(ListKeysArgs),
     /// Revoke a key.
     Revoke(RevokeKeyArgs),
@@ -72,14 +72,14 @@ pub(crate) enum KeysAction {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct CreateKeyArgs {
-    /// Name of the key; no two valid keys can have the same name
+    /// Name of the key: no two valid keys have the same name
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
-    /// Rights of the key: send (data), read (SQL), admin (changing the lake; includes read)
+    /// Rights: send (blocks), read (SQL), admin (changing the lake; includes read)
     #[arg(long, default_value = "read")]
     pub(crate) rights: Rights,
-    /// How long the key is valid: 90d, 36h [default: until it is revoked]
+    /// How long it is valid: 90d, 36h [default: until it is revoked]
     #[arg(long, value_name = "AGE", value_parser = age)]
     pub(crate) expires: Option<Duration>,
 }

@@ -5,7 +5,7 @@ use clap::{ArgMatches, Args, FromArgMatches};
 #[cfg(feature = "cli-client")]
 use std::path::PathBuf;
 
-/// What a command reads: a lake in this process, or a server.
+/// The source of answers: a lake in this process, or a server.
 #[derive(Debug, Clone)]
 pub(crate) struct SourceArgs {
     pub(crate) lake: LakeArgs,
@@ -17,8 +17,8 @@ pub(crate) struct SourceArgs {
 #[cfg(feature = "cli-client")]
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServerArgs {
-    /// Query a server over FlightSQL instead of opening the lake: grpc://host:50051, or grpc+tls://… with TLS. The flag --lake
-    /// overrides the variable.
+    /// Query a server by FlightSQL instead of opening the lake: grpc://host:50051, or grpc+tls://… if it has a certificate.
+    /// An explicit --lake takes precedence over the variable.
     #[arg(long, value_name = "URL", env = "BELVEDERE_URL")]
     pub(crate) url: Option<String>,
     /// API key for the server, or token from an identity provider

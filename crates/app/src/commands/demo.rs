@@ -120,8 +120,10 @@ async fn first_rows(lake: &Lake, program: &mut Program, since: i64) -> Result<Uu
             return Ok(blocks[0].info.process_id);
         }
         program.check()?;
-        if began.elapsed() > PATIENCE {
-            bail!("the demo program sent nothing for {PATIENCE:?}; set BELVEDERE_LOG=debug to find out more");
+        if began.elapsed() > START_TIMEOUT {
+            bail!(
+                "the demo's program sent nothing for {START_TIMEOUT:?}; run with BELVEDERE_LOG=debug to see more"
+            );
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

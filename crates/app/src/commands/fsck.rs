@@ -44,9 +44,10 @@ pub(crate) async fn fsck(args: FsckArgs) -> Result<()> {
         writeln!(std::io::stdout(), "clean")?;
         return Ok(());
     }
-    let hint = match report.findings.iter().any(|f| f.can_be_repaired && !f.is_repaired) {
-        true => "; --repair fixes those that can be rebuilt",
-        false => "",
+    let hint = if report.findings.iter().any(|f| f.can_be_repaired && !f.is_repaired) {
+        "; --repair fixes those that can be rebuilt"
+    } else {
+        ""
     };
     bail!("{open} problems found{hint}")
 }

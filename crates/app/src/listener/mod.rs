@@ -253,8 +253,8 @@ impl Server {
                     tracing::debug!(%peer, "a connection ended: {e}");
                 }
             }
-            // all of it, since nobody can take back what waits for a window of HTTP/2
-            () = answers.stalled(self.limits.answer) => {
+            // the whole connection is dropped: hyper has no way to drop what waits for one stream's window
+            () = watch.stalled(self.limits.answer) => {
                 tracing::debug!(%peer, "closed a connection: the client read nothing of a response for too long");
             }
         }

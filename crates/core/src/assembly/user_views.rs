@@ -19,7 +19,7 @@ use crate::query::{QueryContext, Tables, ViewFactory, check_sql_source};
 use crate::registry::{Assembly, tables_of};
 use anyhow::{Context, Result, bail};
 use arrow::datatypes::{DataType, Field, TimeUnit};
-use belvedere_lake::LakeConnection;
+use belvedere_lake::{LakeConnection, with_causes};
 use belvedere_model::SeqRange;
 use belvedere_view::{
     API_VERSION, Column, ColumnType, EventTime, Instances, Item, Registration, Source, SqlSource, ViewSet,
@@ -112,7 +112,8 @@ impl UserViews {
         self.lock().looked = Instant::now();
         if let Err(e) = self.load().await {
             tracing::warn!(
-                "the folder '{FOLDER}' of the lake can't be read, its views stay unchanged: {e:#}"
+                "the folder '{FOLDER}' of the lake can't be read, its views stay unchanged: {}",
+                with_causes(&*e)
             );
         }
     }

@@ -5,6 +5,7 @@
 //! tried again later, each time after a longer while, and costs the others nothing.
 
 use super::Lake;
+use crate::metrics::metrics;
 use crate::partitions::{BuildStats, Expired, PartitionBuilder, Retention};
 use crate::scan::Instance;
 use anyhow::Result;
@@ -164,7 +165,7 @@ impl Lake {
             loop {
                 tokio::time::sleep(config.every).await;
                 if let Err(e) = worker.round(config, &mut done).await {
-                    tracing::warn!("background work was interrupted and will continue: {e:#}");
+                    tracing::warn!("background work was interrupted and will continue: {}", with_causes(&*e));
                 }
             }
         };
@@ -269,7 +270,7 @@ impl MaintenanceWorker<'_> {
             let mut is_wide = false;
             for gap in all.without(existing.iter().map(|p| p.content.seqs)) {
                 let summary = builder.catalog().summary(&instance.blocks_in(gap)).await?;
-                open = open.and(summary);
+                open = open.merge(summary);
                 is_wide |= gap.end - gap.begin >= 1000;
             }
             let is_due = due.is_none_or(|config| {
@@ -355,10 +356,10 @@ impl MaintenanceWorker<'_> {
     ) -> bool {
         self.failures.note(instance, outcome.is_err());
         let Err(e) = outcome else { return true };
-        tracing::error!(instance, "partitions can't be materialized, will retry: {e:#}");
-        let metrics = builder.scan.connection().metrics();
-        metrics.maintenance_failures.get_or_create(&[("view_set", view_set.to_owned())]).inc();
-        (self.listener)(Progress::Failed { instance: instance.to_owned(), reason: format!("{e:#}") });
+        let reason = with_causes(&*e);
+        tracing::error!(instance, "partitions can't be materialized, will retry: {reason}");
+        metrics(builder.scan.connection()).maintenance_failed(view_set);
+        (self.listener)(Progress::Failed { instance: instance.to_owned(), reason });
         false
     }
 }

@@ -9,6 +9,7 @@ pub use maintenance::{MaintenanceConfig, Progress};
 pub use plan::{Kept, Open, PlannedSet};
 
 use crate::assembly::{Assembly, UserViews};
+use crate::metrics::metrics;
 use crate::partitions::{
     CheckReport, Expired, InstancePartitions, MaintenanceLimits, PartitionBuilder, Retention,
 };
@@ -75,7 +76,7 @@ impl Lake {
         let store = RangeCache::new(
             connection.store().clone(),
             config.content_cache_bytes,
-            connection.metrics().partition_bytes_read.clone(),
+            metrics(&connection).partition_bytes_read.clone(),
         );
         runtime.register_object_store(ObjectStoreUrl::parse(STORE)?.as_ref(), Arc::new(store));
         let scan = ScanResources {

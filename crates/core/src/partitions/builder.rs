@@ -6,6 +6,7 @@
 use super::file::{RowSink, new_key, write_file};
 use super::order::in_time_order;
 use super::view_rows::ViewRows;
+use crate::metrics::metrics;
 use crate::scan::{Instance, RowSource, ScanContext, note_fault};
 use anyhow::{Context, Result};
 use arrow::array::RecordBatch;

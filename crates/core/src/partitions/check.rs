@@ -6,7 +6,7 @@ use anyhow::Result;
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::row::{RowConverter, SortField};
-use belvedere_lake::{BlockFilter, PartitionRecord};
+use belvedere_lake::{BlockFilter, PartitionRecord, with_causes};
 use belvedere_model::SeqRange;
 use belvedere_model::wire::split_payload;
 use datafusion::execution::SendableRecordBatchStream;
@@ -156,7 +156,11 @@ impl Check<'_> {
                 Ok(Some(wrong)) => self.partition_is_wrong(&partition, &wrong).await?,
                 Ok(None) => {}
                 Err(e) => {
-                    self.partition_is_wrong(&partition, &format!("its rows can't be read: {e:#}")).await?
+                    self.partition_is_wrong(
+                        &partition,
+                        &format!("its rows can't be read: {}", with_causes(&*e)),
+                    )
+                    .await?
                 }
             }
         }

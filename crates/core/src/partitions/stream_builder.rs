@@ -3,6 +3,7 @@
 use super::builder::{BuildStats, Lease, PartitionBuilder, RowsMade};
 use super::file::{RowSink, new_key, write_file};
 use super::order::in_time_order;
+use crate::metrics::metrics;
 use crate::scan::{Instance, RowSource, StreamPiece, StreamPlan, note_fault, plan_streams, stream_blocks};
 use anyhow::{Context, Result, ensure};
 use arrow::array::RecordBatch;

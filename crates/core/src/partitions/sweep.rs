@@ -40,7 +40,7 @@ impl PartitionBuilder {
         self.scan.connection().delete(&orphans).await?;
         deleted += orphans.len() as u64;
         deleted += self.scan.connection().delete_unfinished(FOLDER, ago(YOUNG)).await?;
-        deleted += self.scan.connection().delete_halves(ago(WAITS)).await?;
+        deleted += self.scan.connection().delete_partial_blocks(ago(WAITS)).await?;
         Ok(deleted)
     }
 

@@ -53,7 +53,7 @@ struct Rule {
 impl DenyRules {
     /// An error if a rule forbids this query.
     pub(crate) async fn check(&self, lake: &LakeConnection, query: &RunningQuery) -> Result<(), QueryError> {
-        let rules = self.rules(|| lake.catalog().denials(MOST_RULES)).await;
+        let rules = self.rules(|| lake.catalog().deny_rules(MOST_RULES)).await;
         if rules.is_empty() || query.is_urgent() {
             return Ok(());
         }
@@ -61,8 +61,8 @@ impl DenyRules {
         let Some(rule) = rules.iter().find(|rule| rule.is_met(&row)) else {
             return Ok(());
         };
-        let DenialRecord { rule_id, reason, .. } = &rule.denial;
-        if let Err(e) = lake.catalog().touch_denial(*rule_id, now()).await {
+        let DenyRuleRecord { rule_id, reason, .. } = &rule.denial;
+        if let Err(e) = lake.catalog().touch_deny_rule(*rule_id, now()).await {
             tracing::warn!("can't record that rule {rule_id} denied a query: {e}");
         }
         Err(QueryError::Denied(format!(
@@ -133,7 +133,7 @@ impl DenyRules {
 
 impl Rule {
     /// `None` if it can't be used.
-    fn compile(denial: DenialRecord) -> Option<Self> {
+    fn compile(denial: DenyRuleRecord) -> Option<Self> {
         match condition(&denial.match_expr) {
             Ok(condition) => Some(Self { denial, condition }),
             Err(e) => {

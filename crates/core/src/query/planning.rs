@@ -6,6 +6,7 @@ use super::{
     AnswerTypes, Description, QueryContext, QueryError, QueryRequest, documented, information_schema,
     statement_limits,
 };
+use crate::metrics::metrics;
 use crate::scan::{QueryReport, ScanPlan};
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -137,7 +138,7 @@ impl QueryContext {
         statement: Statement,
         held: H,
     ) -> Result<(QueryResult, H), QueryError> {
-        self.connection().metrics().queries.inc();
+        metrics(self.connection()).queries.inc();
         let report = self.report().clone();
         let types = statement.types;
         let context = self.clone();

@@ -3,6 +3,7 @@
 use super::block_queue::{BlockList, BlockQueue};
 use super::leaf_exec::LeafScan;
 use super::{Fault, Instance, ScanContext};
+use crate::metrics::metrics;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use belvedere_lake::{BlockSummary, LakeConnection, LakeError};
@@ -181,8 +182,8 @@ impl Reader {
             Err(e) => return Err(DataFusionError::External(Box::new(e))),
         };
         self.context.report.add_block(payload.len() as u64);
-        let metrics = self.context.connection().metrics();
-        metrics.blocks_decoded.get_or_create(&[("view_set", name.to_owned())]).inc();
+        let metrics = metrics(self.context.connection());
+        metrics.blocks_decoded(name, 1);
 
         let (target, options, decoders) =
             (self.target.clone(), self.context.lake.decode.clone(), self.context.lake.decoders.clone());
@@ -217,7 +218,7 @@ impl Reader {
             .await
             .map_err(|e| DataFusionError::Internal(format!("decoding for {name} ended early: {e}")))??;
         let rows = rows.map(|DecodedBlock { rows, ignored }| {
-            metrics.add_ignored(name, &ignored);
+            metrics.events_ignored(name, &ignored);
             self.context.report.add_ignored(ignored.iter().map(|(_, events)| events).sum());
             rows
         });

@@ -4,6 +4,7 @@
 use super::block_scan::{note_fault, report_fault};
 use super::leaf_exec::LeafScan;
 use super::{Instance, ScanContext, StreamPiece};
+use crate::metrics::metrics;
 use arrow::array::RecordBatch;
 use belvedere_lake::{BlockFilter, BlockSummary, LakeConnection, LakeError};
 use belvedere_model::{BlockRecord, ChainKey};
@@ -201,7 +202,7 @@ impl Reader {
 
     async fn hand_on(&self, decoded: Decoded) -> Result<bool> {
         let Decoded { rows, ignored } = decoded;
-        self.context.connection().metrics().add_ignored(self.target.view_set.name, &ignored);
+        metrics(self.context.connection()).events_ignored(self.target.view_set.name, &ignored);
         self.context.report.add_ignored(ignored.iter().map(|(_, events)| events).sum());
         let memory = self.memory.new_empty();
         memory.try_grow(get_record_batch_memory_size(&rows))?;

@@ -13,6 +13,7 @@ mod record;
 mod tests;
 
 use crate::Lake;
+use crate::metrics::metrics;
 use crate::query::{
     ClientInfo, Description, QueryContext, QueryError, QueryMemory, QueryRequest, RunningQuery, Statement,
     check_length,

@@ -72,6 +72,7 @@ impl From<Status> for ClientError {
         // an error of the transport has a source, one of the server has none
         let message = match (said.is_empty(), status.source()) {
             (_, Some(cause)) => format!("the connection was lost: {}", with_causes(cause)),
+            // tonic has no type for an answer that is not gRPC: only this text
             (false, None) if said.starts_with("grpc-status header missing") => {
                 "the server there does not speak FlightSQL: 'belvedere serve' prints the address, 'listening \
                  flight-sql …'"

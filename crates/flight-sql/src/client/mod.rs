@@ -95,7 +95,7 @@ impl Client {
         let client_type = header(options.client_type.clone(), "the kind of client")?;
         let endpoint = Endpoint::from_shared(address.endpoint())
             .map_err(|e| wrong(format!("'{url}' is not a server address: {e}")))?
-            .connect_timeout(PATIENCE)
+            .connect_timeout(CONNECT_TIMEOUT)
             .tcp_keepalive(Some(KEEP_ALIVE))
             .http2_keep_alive_interval(KEEP_ALIVE)
             .initial_stream_window_size(WINDOW)
@@ -122,14 +122,13 @@ impl Client {
             }
         };
         let channel = endpoint.connect().await.map_err(|e| {
-            let hint = match address.is_encrypted {
-                true => "",
-                false => " (if the server uses TLS, write grpc+tls://)",
-            };
+            let hint = if address.is_encrypted { "" } else { " (if the server uses TLS, write grpc+tls://)" };
             let causes = error::with_causes(&e);
-            let hint = match causes.contains("CaUsedAsEndEntity") {
-                true => " (its certificate is a CA certificate, CA:TRUE: servers need one with CA:FALSE)",
-                false => hint,
+            // rustls wraps this error of webpki so that it has no type here: only its name
+            let hint = if causes.contains("CaUsedAsEndEntity") {
+                " (its certificate is a CA certificate, CA:TRUE: servers need one with CA:FALSE)"
+            } else {
+                hint
             };
             let text = format!(
                 "can't connect to {url}: {causes}; is 'belvedere serve' listening there for FlightSQL?{hint}"

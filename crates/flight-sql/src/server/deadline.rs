@@ -23,7 +23,7 @@ fn until(body: Body, by: Instant) -> Body {
         match timeout_at(by, chunks.next()).await {
             Ok(chunk) => Some((chunk?.map_err(BoxError::from), Some(chunks))),
             Err(_) => {
-                let late = format!("the request did not arrive completely within {WHOLE:?}");
+                let late = format!("the request did not come within {MESSAGE_TIMEOUT:?}: send it whole");
                 Some((Err(BoxError::from(Status::deadline_exceeded(late))), None))
             }
         }

@@ -70,7 +70,7 @@ impl Incoming {
             if now >= rows_by {
                 return Err(Status::deadline_exceeded(format!(
                     "no rows arrived within {:?}: send rows, or end the stream",
-                    self.pace.rows
+                    self.limits.rows_timeout
                 )));
             }
             let by = rows_by.min(now + self.limits.message_timeout);
@@ -80,7 +80,7 @@ impl Incoming {
             if self.taken > self.limits.max_bytes {
                 return Err(Status::resource_exhausted(format!(
                     "more than {} bytes were sent, which is the limit here: shorten the values",
-                    self.pace.bytes
+                    self.limits.max_bytes
                 )));
             }
             let mut decoder = std::mem::take(&mut self.decoder);

@@ -201,7 +201,7 @@ fn properties(batch: &RecordBatch, name: &str) -> Result<Vec<Properties>, Status
     let objects = column(batch, name, &DataType::Binary)?;
     let rows = objects.as_binary::<i32>().iter().map(|bytes| match bytes {
         None | Some(&[]) => Ok(Properties::new()),
-        Some(bytes) => of_jsonb(bytes).ok_or_else(|| {
+        Some(bytes) => properties_from_jsonb(bytes).ok_or_else(|| {
             Status::invalid_argument(format!("the column '{name}' has bytes that are not a JSONB object"))
         }),
     });

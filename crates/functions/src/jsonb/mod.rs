@@ -6,14 +6,14 @@ mod scalars;
 mod tables;
 mod text;
 
-use crate::mapping::Mapping;
+use crate::scalar_function::ScalarFunction;
 use belvedere_core::assembly::{FunctionDoc, FunctionSet, Functions};
 use belvedere_lake::access::Right;
 use std::sync::Arc;
 use tables::Members;
 
 /// One value a row.
-pub(crate) const SCALARS: [Mapping; 10] = [
+pub(crate) const SCALARS: [ScalarFunction; 10] = [
     scalars::ARRAY_LENGTH,
     scalars::AS_F64,
     scalars::AS_I64,
@@ -88,7 +88,20 @@ belvedere_core::register_functions! {
                 about: "The first match of a JSONPath, as JSONB; NULL if there is none.", needs: Right::Read },
         ],
         make: |_| FunctionSet {
-            scalars: SCALARS.map(Mapping::function).into(),
+            scalars: [
+                scalars::ARRAY_LENGTH,
+                scalars::AS_F64,
+                scalars::AS_I64,
+                scalars::AS_STRING,
+                text::FORMAT_JSON,
+                scalars::GET,
+                scalars::OBJECT_KEYS,
+                text::PARSE,
+                path::QUERY,
+                path::QUERY_FIRST,
+            ]
+            .map(|function| function.into_udf())
+            .into(),
             aggregates: Vec::new(),
             tables: vec![
                 ("jsonb_array_elements", Arc::new(Members::OfArrays)),

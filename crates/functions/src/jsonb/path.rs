@@ -201,10 +201,7 @@ fn check_step(step: &Path, is_behind_range: bool) -> Result<(), &'static str> {
 fn check_index(index: &Index) -> Result<(), &'static str> {
     match index {
         // the crate adds to it without looking
-        Index::LastIndex(i) if *i > 0 || *i < -0x1000_0000 => {
-            Err("there is no such position before the last \
-                                                                   one")
-        }
+        Index::LastIndex(i) if *i > 0 || *i < -0x1000_0000 => Err("there is no such index from the last one"),
         _ => Ok(()),
     }
 }
@@ -212,10 +209,10 @@ fn check_index(index: &Index) -> Result<(), &'static str> {
 fn check_expression(expression: &Expr, is_behind_range: bool) -> Result<(), &'static str> {
     match expression {
         Expr::Paths(paths) | Expr::ExistsFunc(paths) => paths.iter().try_for_each(|step| match step {
-            Path::ArrayIndices(places) if places.iter().any(is_range) => {
-                Err("a condition can't contain a range of positions; list them, as in [0,1]")
+            Path::ArrayIndices(indexes) if indexes.iter().any(is_range) => {
+                Err("a range of indexes can't stand in a condition; name the indexes, as in [0,1]")
             }
-            Path::Root if is_behind_range => Err("a condition after a range of positions can't begin at $"),
+            Path::Root if is_behind_range => Err("a condition behind a range of indexes can't begin at $"),
             Path::Expr(_) => Err("a path can't contain an expression"),
             other => check_step(other, is_behind_range),
         }),

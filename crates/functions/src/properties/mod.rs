@@ -6,12 +6,12 @@ mod shapes;
 
 pub(super) use convert::lists_as_jsonb;
 
-use crate::mapping::Mapping;
+use crate::scalar_function::ScalarFunction;
 use belvedere_core::assembly::{FunctionDoc, FunctionSet, Functions};
 use belvedere_lake::access::Right;
 
 /// One value a row.
-pub(crate) const SCALARS: [Mapping; 5] =
+pub(crate) const SCALARS: [ScalarFunction; 5] =
     [convert::LENGTH, convert::TO_ARRAY, convert::TO_DICT, convert::TO_JSONB, get::GET];
 
 belvedere_core::register_functions! {
@@ -43,7 +43,9 @@ belvedere_core::register_functions! {
                         case. Accepts every representation of properties in the lake.", needs: Right::Read },
         ],
         make: |_| FunctionSet {
-            scalars: SCALARS.map(Mapping::function).into(),
+            scalars: [convert::LENGTH, convert::TO_ARRAY, convert::TO_DICT, convert::TO_JSONB, get::GET]
+                .map(|function| function.into_udf())
+                .into(),
             ..FunctionSet::default()
         },
     }

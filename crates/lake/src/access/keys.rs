@@ -97,21 +97,23 @@ impl ApiKey {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum KeyError {
-    /// The name is none.
-    #[error("'{0}' can't be the name of a key: use 1 to {LONGEST_NAME} printable characters, and not an id")]
+    /// The name is not valid.
+    #[error(
+        "'{0}' can't be the name of a key: 1 to {MAX_NAME_LENGTH} printable characters are needed, and not an id"
+    )]
     Name(String),
-    /// A live key has the name.
+    /// A live key has the name already.
     #[error("a key '{0}' already exists: choose another name, or revoke it with 'belvedere keys revoke'")]
     Taken(String),
-    /// A key that allows nothing.
+    /// The key would give no right.
     #[error("a key needs at least one right: send, read or admin")]
     NoRight,
-    /// It would have expired when it is made.
+    /// The key would be expired from the beginning.
     #[error("a key must expire in the future")]
     Expired,
     /// The operating system gave no random numbers.
     #[error("the operating system provides no random numbers: {0}")]
-    Random(String),
+    Random(#[source] getrandom::Error),
     /// The lake failed.
     #[error(transparent)]
     Lake(#[from] LakeError),
@@ -242,7 +244,7 @@ impl Keys {
         }
         match tokio::time::timeout(LOOKUP_TIMEOUT, self.look_up(&hash)).await {
             Ok(answer) => answer,
-            Err(_) => Err(LakeError::Database("it does not respond".to_owned())),
+            Err(_) => Err(LakeError::Database("it does not respond".into())),
         }
     }
 

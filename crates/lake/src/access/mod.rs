@@ -144,8 +144,7 @@ impl Caller {
 
 /// A caller lacks a right.
 #[derive(Debug, Error, Clone, PartialEq, Eq, Hash)]
-#[error("'{name}' lacks the right '{}': an administrator can create a key that has it with 'belvedere keys \
-         create'", right.name())]
+#[error("'{name}' lacks the right '{}': an administrator can create a key that has it with 'belvedere keys create'", right.name())]
 pub struct Refused {
     name: String,
     right: Right,

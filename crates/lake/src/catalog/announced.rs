@@ -108,8 +108,9 @@ impl TryFrom<StreamRow> for StreamInfo {
 }
 
 fn from_json<T: serde::de::DeserializeOwned>(text: &str, what: &str, id: Uuid) -> Result<T, LakeError> {
-    serde_json::from_str(text)
-        .map_err(|e| LakeError::Corrupt(format!("the catalog row of {what} {id} can't be read: {e}")))
+    serde_json::from_str(text).map_err(|e| {
+        LakeError::Corrupt(Cause::new(format!("the catalog row of {what} {id} can't be read: {e}"), e))
+    })
 }
 
 /// The cached values of these ids, and the ids that are not cached.

@@ -150,7 +150,7 @@ impl Catalog {
         };
         let streams = self.streams_by_id(&self.readers, &distinct(|r| r.stream_id)).await?;
         let processes = self.processes_by_id(&self.readers, &distinct(|r| r.process_id)).await?;
-        let missing = |what: &str, id: Uuid| LakeError::Corrupt(format!("{what} {id} was deleted"));
+        let missing = |what: &str, id: Uuid| LakeError::Corrupt(format!("{what} {id} was deleted").into());
         rows.into_iter()
             .map(|r| {
                 let stream = streams.get(&r.stream_id).ok_or_else(|| missing("stream", r.stream_id))?;

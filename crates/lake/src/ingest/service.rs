@@ -196,9 +196,8 @@ impl IngestionService {
     fn check_announcement(&self, body: &[u8]) -> Result<(), IngestError> {
         let (size, limit) = (body.len(), self.limits.announcement_bytes);
         if size > limit {
-            return Err(IngestError::TooLarge(format!(
-                "the request has {size} bytes, at most {limit} are allowed"
-            )));
+            let message = format!("the request has {size} bytes, at most {limit} are allowed");
+            return Err(IngestError::TooLarge(message.into()));
         }
         Ok(())
     }

@@ -81,7 +81,7 @@ impl LocalObjects {
             let mut file = match File::open(&path) {
                 Ok(file) => file,
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                    return Err(LakeError::Corrupt(format!("{} is missing", path.display())));
+                    return Err(LakeError::Corrupt(format!("{} is missing", path.display()).into()));
                 }
                 Err(e) => return Err(failed("opening", &path)(e)),
             };

@@ -28,8 +28,9 @@ impl RemoteObjects {
             .filter(|(_, value)| !value.is_empty())
             .map(|(key, value)| (key.to_ascii_lowercase(), value))
             .filter(|(key, _)| ["aws_", "google_", "azure_"].iter().any(|p| key.starts_with(p)));
-        let (store, prefix) = object_store::parse_url_opts(url, options)
-            .map_err(|e| LakeError::Address(format!("'{url}' is not usable as an object store: {e}")))?;
+        let (store, prefix) = object_store::parse_url_opts(url, options).map_err(|e| {
+            LakeError::Address(Cause::new(format!("'{url}' is not usable as an object store: {e}"), e))
+        })?;
         Ok(Self { store: store.into(), prefix })
     }
 

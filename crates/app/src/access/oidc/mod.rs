@@ -119,8 +119,9 @@ impl Oidc {
     fn new(config: OidcConfig, intervals: RefreshIntervals) -> Result<Self> {
         let discovery = format!("{}/.well-known/openid-configuration", config.issuer.trim_end_matches('/'));
         let discovery = checked_url(&discovery).context("--oidc-issuer is not valid")?;
-        let client =
-            reqwest::Client::builder().timeout(pace.answer).redirect(reqwest::redirect::Policy::none());
+        let client = reqwest::Client::builder()
+            .timeout(intervals.request_timeout)
+            .redirect(reqwest::redirect::Policy::none());
         // a provider on this machine is not behind a proxy
         let client = match discovery.scheme() {
             "https" => client.https_only(true),
@@ -259,8 +260,8 @@ impl Oidc {
         let mut response = self.client.get(url.clone()).send().await?.error_for_status()?;
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await? {
-            if body.len() + chunk.len() > LARGEST_ANSWER {
-                bail!("the response of {url} has more than {LARGEST_ANSWER} bytes");
+            if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
+                bail!("{url} answers with more than {MAX_RESPONSE_BYTES} bytes");
             }
             body.extend_from_slice(&chunk);
         }

@@ -57,7 +57,7 @@ impl Terminal {
     /// Waits for input.
     pub(super) async fn read(&mut self) -> Result<Typed> {
         let mut editor = self.editor.take().context("the terminal was closed")?;
-        // not on a thread of the runtime
+        // blocking input must not occupy a thread of the runtime
         let (editor, line) = tokio::task::spawn_blocking(move || {
             let line = editor.readline(PROMPT);
             (editor, line)

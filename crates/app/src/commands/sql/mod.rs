@@ -34,9 +34,9 @@ pub(crate) async fn sql(args: SqlArgs) -> Result<()> {
 }
 
 async fn prompt(source: &Source, mut session: Session<'_>) -> Result<()> {
-    let catalogue = Catalogue::read(source).await.unwrap_or_else(|e| {
-        note!("completion is not available, because names can't be listed: {e:#}");
-        Catalogue::default()
+    let catalog = Catalog::read(source).await.unwrap_or_else(|e| {
+        note!("Tab completes no names, since they can't be listed: {}", belvedere_lake::with_causes(&*e));
+        Catalog::default()
     });
     let mut terminal = Terminal::new(catalog)?;
     note!("{WELCOME}");

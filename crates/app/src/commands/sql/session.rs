@@ -92,9 +92,10 @@ impl<'a> Session<'a> {
     fn say_range(&self) {
         let bound = |word: &str, time: Option<i64>| time.map(|time| format!(" {word} {}", to_rfc3339(time)));
         let (from, to) = (bound("from", self.range.begin), bound("to", self.range.end));
-        match from.is_none() && to.is_none() {
-            true => note!("no time limits"),
-            false => note!("only events{}{}", from.unwrap_or_default(), to.unwrap_or_default()),
+        if from.is_none() && to.is_none() {
+            note!("events of all times")
+        } else {
+            note!("events{}{}", from.unwrap_or_default(), to.unwrap_or_default())
         }
     }
 

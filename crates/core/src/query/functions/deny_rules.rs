@@ -92,7 +92,7 @@ impl TableFunctionImpl for Deny {
             ));
         }
         let schema = progress_schema();
-        let denial = DenialRecord {
+        let denial = DenyRuleRecord {
             rule_id: Uuid::new_v4(),
             created: now(),
             created_by: self.0.caller().name.clone(),
@@ -244,7 +244,7 @@ impl Remove {
         let Ok(rule_id) = Uuid::try_parse(id) else {
             return Ok(format!("ERROR: '{id}' is not a valid rule id"));
         };
-        let removed = self.context.connection().catalog().delete_denial(rule_id).await;
+        let removed = self.context.connection().catalog().delete_deny_rule(rule_id).await;
         self.context.deny_rules().forget();
         Ok(if removed.map_err(external)? {
             format!("SUCCESS: removed rule {rule_id}")
