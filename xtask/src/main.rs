@@ -6,6 +6,7 @@ mod cargo;
 mod ci;
 mod features;
 mod new_view;
+mod public_api;
 mod schema_docs;
 mod scratch;
 mod server;
@@ -17,6 +18,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   new-view NAME [--no-snapshot]          begin a view crate in crates/NAME, and link it into the binary
   schema-docs [--check]                  write docs/schema from the registrations; with --check only compare
+  public-api [--bless]                   compare the surface of crates/view with its file, or write the file
   ci [quick]                             everything that must pass: .ci/run
   features [--profile P] [NAME...]       build the binary with each feature alone, none and all, and try it out
   sizes [--only NAME,...]                measure what features cost, and write the table in docs/slim.md
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.split_first() {
         Some((&"new-view", rest)) => new_view::run(rest),
         Some((&"schema-docs", rest)) => schema_docs::run(rest),
+        Some((&"public-api", rest)) => public_api::run(rest),
         Some((&"ci", rest)) => ci::run(rest),
         Some((&"features", rest)) => features::run(rest),
         Some((&"sizes", rest)) => sizes::run(rest),

@@ -81,8 +81,8 @@ fn decoding(path: &Path) {
             for (_, payload) in &tagged {
                 let parts = wire::split_payload(payload).unwrap();
                 for frame in [&parts.objects, &parts.dependencies] {
-                    check_frame(frame, options.block_bytes, "frame").unwrap();
-                    black_box(decompress(frame, options.block_bytes, "frame").unwrap());
+                    check_frame(frame, options.block_bytes(), "frame").unwrap();
+                    black_box(decompress(frame, options.block_bytes(), "frame").unwrap());
                 }
             }
         });
@@ -102,7 +102,7 @@ fn decoding(path: &Path) {
                         schema.clone(),
                         &options,
                     );
-                    rows += batch.unwrap().rows.num_rows();
+                    rows += batch.unwrap().rows().num_rows();
                 }
                 assert_eq!(rows as i64, events);
             });
@@ -164,7 +164,7 @@ async fn partitions(path: &Path) {
             .map(|(b, payload)| {
                 decode_block(view_set, decoder, b, payload.clone(), &projection, schema.clone(), &options)
                     .unwrap()
-                    .rows
+                    .into_rows()
             })
             .collect();
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();

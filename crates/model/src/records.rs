@@ -1,6 +1,6 @@
 //! Process, stream and block: the three things that producers announce and that the lake keeps.
 
-use crate::transit::{EventLayouts, StreamLayout};
+use crate::transit::{DecodeError, EventLayouts, StreamLayout};
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
 use uuid::Uuid;
@@ -61,7 +61,7 @@ pub struct StreamInfo {
     pub format: String,
     /// Server clock at reception, nanoseconds since the Unix epoch.
     pub insert_time: i64,
-    layout: OnceLock<Result<Arc<StreamLayout>, String>>,
+    layout: OnceLock<Result<Arc<StreamLayout>, DecodeError>>,
 }
 
 /// The parts of a stream's announcement, to make a [`StreamInfo`] of.
@@ -103,16 +103,15 @@ impl From<StreamParts> for StreamInfo {
 
 impl StreamInfo {
     /// The memory layout of the stream's events, resolved on first use and kept. All calls in one lake pass the same
-    /// `layouts`. An error is a text for people.
-    pub fn layout(&self, layouts: &EventLayouts) -> Result<&Arc<StreamLayout>, &str> {
+    /// `layouts`.
+    pub fn layout(&self, layouts: &EventLayouts) -> Result<&Arc<StreamLayout>, DecodeError> {
         self.layout
             .get_or_init(|| {
                 StreamLayout::parse(&self.dependencies_metadata, &self.objects_metadata, layouts)
                     .map(Arc::new)
-                    .map_err(|e| e.to_string())
             })
             .as_ref()
-            .map_err(String::as_str)
+            .map_err(Clone::clone)
     }
 }
 

@@ -202,8 +202,8 @@ impl Assembly {
                 Source::Blocks(_) => crate::views::block_view_maker(context),
                 Source::Sql(sql) => crate::views::sql_view_maker(context, sql),
                 Source::Query(sql) => crate::views::query_view_maker(context, sql),
-                // assembly has seen to it that there is one
-                Source::Maker => {
+                // `Source::Maker`: assembly has seen to it that there is one
+                _ => {
                     let maker = self.maker(view_set.name).context("it has no maker").with_context(failed)?;
                     (maker.make)(context).with_context(failed)?
                 }

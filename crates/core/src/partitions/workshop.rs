@@ -13,7 +13,7 @@ use belvedere_lake::{LakeError, NewPartition, PartitionRecord};
 use belvedere_model::BlockRecord;
 use belvedere_model::SeqRange;
 use belvedere_model::time::SECOND;
-use belvedere_view::decoder::{DecodeError, Decoded, Ignored, decode_block};
+use belvedere_view::decoder::{DecodeError, Ignored, decode_block};
 use belvedere_view::{BlockSource, SqlSource};
 use bytes::Bytes;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -293,7 +293,7 @@ impl Workshop {
                 after = block.seq;
                 let payload = match connection.payload(&block).await {
                     Ok(payload) => Ok(payload),
-                    Err(LakeError::Corrupt(reason)) => Err(DecodeError::Corrupt(reason)),
+                    Err(LakeError::Corrupt(reason)) => Err(DecodeError::corrupt(reason)),
                     Err(e) => return Err(e.into()),
                 };
                 if blocks.send((block, payload)).await.is_err() {
@@ -475,11 +475,12 @@ impl BlocksToRows {
                         &self.options,
                     )
                 }))
-                .unwrap_or_else(|_| Err(DecodeError::Decoder("it panicked".to_owned())))
+                .unwrap_or_else(|_| Err(DecodeError::mistake("it panicked")))
                 .map(Some)
             });
             let fault = match rows {
-                Ok(Some(Decoded { rows, ignored })) => {
+                Ok(Some(decoded)) => {
+                    let (rows, ignored) = decoded.into_parts();
                     bytes += get_record_batch_memory_size(&rows);
                     batches.push(rows);
                     made.ignored.extend(ignored);

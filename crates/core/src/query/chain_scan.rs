@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use belvedere_lake::{BlockFilter, BlockSummary, LakeConnection, LakeError};
 use belvedere_model::{BlockRecord, ChainKey};
 use belvedere_model::{ProcessInfo, StreamInfo};
-use belvedere_view::decoder::{ChainTarget, ChainWalk, DecodeError, Decoded};
+use belvedere_view::decoder::{DecodeError, Decoded, StreamDecoder, StreamTarget};
 use bytes::Bytes;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
@@ -41,7 +41,7 @@ pub(super) struct LivePiece {
 #[derive(Debug)]
 pub(super) struct ChainScanExec {
     instance: Instance,
-    target: ChainTarget,
+    target: StreamTarget,
     /// For each partition of the plan.
     pieces: Vec<Arc<[LivePiece]>>,
     live: BlockSummary,
@@ -52,7 +52,7 @@ pub(super) struct ChainScanExec {
 impl ChainScanExec {
     pub(super) fn new(
         instance: Instance,
-        target: ChainTarget,
+        target: StreamTarget,
         pieces: Vec<LivePiece>,
         live: BlockSummary,
         context: QueryContext,
@@ -64,7 +64,7 @@ impl ChainScanExec {
             hands[i % partitions].push(piece);
         }
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(target.schema.clone()),
+            EquivalenceProperties::new(target.schema().clone()),
             Partitioning::UnknownPartitioning(partitions),
             EmissionType::Incremental,
             Boundedness::Bounded,
@@ -82,7 +82,7 @@ impl ChainScanExec {
 
 impl DisplayAs for ChainScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns: Vec<&str> = self.target.schema.fields().iter().map(|c| c.name().as_str()).collect();
+        let columns: Vec<&str> = self.target.schema().fields().iter().map(|c| c.name().as_str()).collect();
         write!(
             f,
             "ChainScanExec: view={}, pieces={}, blocks={}, bytes={}, columns=[{}]",
@@ -134,7 +134,7 @@ impl ExecutionPlan for ChainScanExec {
         }
         let memory = MemoryConsumer::new(format!("ChainScan[{partition}] {}", self.instance.name()))
             .register(task.memory_pool());
-        let mut builder = RecordBatchReceiverStreamBuilder::new(self.target.schema.clone(), 2);
+        let mut builder = RecordBatchReceiverStreamBuilder::new(self.target.schema().clone(), 2);
         let reader = Reader {
             target: self.target.clone(),
             context: self.context.clone(),
@@ -157,7 +157,7 @@ impl ExecutionPlan for ChainScanExec {
 }
 
 struct Reader {
-    target: ChainTarget,
+    target: StreamTarget,
     context: QueryContext,
     memory: MemoryReservation,
     batch_size: usize,
@@ -173,7 +173,8 @@ impl Reader {
     async fn read(&self, live: &LivePiece) -> Result<bool> {
         let (process, stream) = (live.process.clone(), live.stream.clone());
         let state = live.piece.state.as_deref();
-        let Some(mut walk) = ChainWalk::new(self.target.clone(), process, stream, state).map_err(failed)?
+        let Some(mut walk) =
+            StreamDecoder::new(self.target.clone(), process, stream, state).map_err(failed)?
         else {
             return Ok(true);
         };
@@ -184,7 +185,7 @@ impl Reader {
             if let Ok(payload) = &payload {
                 self.context.report().add_block(payload.len() as u64);
             }
-            let name = self.target.view_set.name;
+            let name = self.target.view_set().name;
             let metrics = self.context.connection().metrics();
             metrics.blocks_decoded.get_or_create(&[("view_set", name.to_owned())]).inc();
             let (after, decoded, error) = self.step(walk, block, payload).await?;
@@ -200,7 +201,7 @@ impl Reader {
             }
         }
         let open = match live.piece.is_last {
-            true => Decoded { rows: walk.open().map_err(failed)?, ignored: Vec::new() },
+            true => Decoded::from(walk.open().map_err(failed)?),
             false => walk.interrupt().map_err(failed)?,
         };
         self.hand_on(open).await
@@ -210,10 +211,10 @@ impl Reader {
     #[allow(clippy::type_complexity, reason = "only said here")]
     async fn step(
         &self,
-        walk: ChainWalk,
+        walk: StreamDecoder,
         block: BlockRecord,
         payload: Result<Bytes, DecodeError>,
-    ) -> Result<(ChainWalk, Vec<Decoded>, Option<(BlockRecord, DecodeError)>)> {
+    ) -> Result<(StreamDecoder, Vec<Decoded>, Option<(BlockRecord, DecodeError)>)> {
         let closing = || DataFusionError::Execution("the lake is closing".to_owned());
         let permit = self.context.decoders.clone().acquire_owned().await.map_err(|_| closing())?;
         let before = walk.clone();
@@ -230,7 +231,7 @@ impl Reader {
                 // a mistake in the decoder costs the block
                 let mut walk = before;
                 let open = walk.interrupt().map_err(failed)?;
-                let error = DecodeError::Decoder("it panicked".to_owned());
+                let error = DecodeError::mistake("it panicked");
                 Ok((walk, vec![open], Some((block, error))))
             }
             Err(_) => Err(closing()),
@@ -238,8 +239,8 @@ impl Reader {
     }
 
     async fn hand_on(&self, decoded: Decoded) -> Result<bool> {
-        let Decoded { rows, ignored } = decoded;
-        self.context.connection().metrics().add_ignored(self.target.view_set.name, &ignored);
+        let (rows, ignored) = decoded.into_parts();
+        self.context.connection().metrics().add_ignored(self.target.view_set().name, &ignored);
         self.context.report().add_ignored(ignored.iter().map(|(_, events)| events).sum());
         let memory = self.memory.new_empty();
         memory.try_grow(get_record_batch_memory_size(&rows))?;
@@ -289,7 +290,7 @@ pub(crate) fn chain_feed(
                 let block = block?;
                 match connection.payload(&block).await {
                     Ok(payload) => Ok((block, Ok(payload))),
-                    Err(LakeError::Corrupt(reason)) => Ok((block, Err(DecodeError::Corrupt(reason)))),
+                    Err(LakeError::Corrupt(reason)) => Ok((block, Err(DecodeError::corrupt(reason)))),
                     Err(e) => Err(e),
                 }
             }

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use belvedere_lake::{BlockFilter, BlockSummary, LakeError, PartitionRecord};
 use belvedere_model::SeqRange;
 use belvedere_model::time::TimeRange;
-use belvedere_view::decoder::ChainTarget;
+use belvedere_view::decoder::StreamTarget;
 use belvedere_view::{BlockSource, Origin, ViewSet};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::ToDFSchema;
@@ -236,13 +236,13 @@ impl ViewTable {
         if pieces.is_empty() && !coverage.partitions.is_empty() {
             return Ok((coverage, None));
         }
-        let target = ChainTarget {
-            view_set: self.instance.view_set,
-            sources: self.sources.clone(),
-            schema: Arc::new(self.schema.project(read)?),
-            projection: read.to_vec(),
-            options: context.decode.clone(),
-        };
+        let target = StreamTarget::new(
+            self.instance.view_set,
+            self.sources.clone(),
+            read.to_vec(),
+            Arc::new(self.schema.project(read)?),
+            context.decode.clone(),
+        );
         let scan = ChainScanExec::new(self.instance.clone(), target, pieces, live, context.clone(), threads);
         Ok((coverage, Some(Arc::new(scan))))
     }

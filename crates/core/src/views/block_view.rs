@@ -32,7 +32,7 @@ impl ViewMaker for BlockViewMaker {
         let sources = &self.context.sources;
         let blocks = Instance::understood(sources);
         // assembly has seen to it that all are of one kind
-        let is_chain = sources.iter().any(|s| matches!(s.decoder, Decoder::Chain(_)));
+        let is_chain = sources.iter().any(|s| matches!(s.decoder, Decoder::Stateful(_)));
         let rows = match is_chain {
             true => RowSource::Chains(sources.clone()),
             false => RowSource::Blocks(sources.clone()),
