@@ -8,6 +8,7 @@ mod features;
 mod fuzz;
 mod laws;
 mod new_view;
+mod public_api;
 mod schema_docs;
 mod scratch;
 mod server;
@@ -19,6 +20,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
 
   new-view NAME [--no-snapshot]          create a view crate in crates/NAME, and link it into the binary
   schema-docs [--check]                  generate docs/schema from the registrations; with --check, only compare
+  public-api [--bless]                   compare the public API of crates/view with its file, or update the file
   ci [quick]                             run everything that must pass: .ci/run
   features [--check | --profile P] [NAME...]
                                          build the binary with each feature alone, none and all, and test it;
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.split_first() {
         Some((&"new-view", rest)) => new_view::run(rest),
         Some((&"schema-docs", rest)) => schema_docs::run(rest),
+        Some((&"public-api", rest)) => public_api::run(rest),
         Some((&"ci", rest)) => ci::run(rest),
         Some((&"features", rest)) => features::run(rest),
         Some((&"fuzz", rest)) => fuzz::run(rest),

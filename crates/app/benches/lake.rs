@@ -81,8 +81,8 @@ fn decoding(path: &Path) {
             for (_, payload) in &tagged {
                 let parts = wire::split_payload(payload).unwrap();
                 for frame in [&parts.objects, &parts.dependencies] {
-                    check_frame(frame, options.block_bytes, "frame").unwrap();
-                    black_box(decompress(frame, options.block_bytes, "frame").unwrap());
+                    check_frame(frame, options.block_bytes(), "frame").unwrap();
+                    black_box(decompress(frame, options.block_bytes(), "frame").unwrap());
                 }
             }
         });
@@ -102,7 +102,7 @@ fn decoding(path: &Path) {
                         schema.clone(),
                         &options,
                     );
-                    rows += batch.unwrap().rows.num_rows();
+                    rows += batch.unwrap().rows().num_rows();
                 }
                 assert_eq!(rows as i64, events);
             });
@@ -164,7 +164,7 @@ async fn partitions(path: &Path) {
             .map(|(b, payload)| {
                 decode_block(view_set, decoder, b, payload.clone(), &projection, schema.clone(), &options)
                     .unwrap()
-                    .rows
+                    .into_rows()
             })
             .collect();
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
@@ -216,7 +216,7 @@ async fn partitions(path: &Path) {
             plain_bytes as f64 / rows as f64
         );
         // queries are recorded in the background
-        lake.keep_what_was_wanted(|_| ()).await;
+        lake.build_requested(|_| ()).await;
         lake.sql(&sql(aggregates[0], &one)).await.unwrap();
         lake.build_requested(|_| ()).await;
         for (aggregate, live) in aggregates.into_iter().zip(live) {

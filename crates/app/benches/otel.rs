@@ -164,7 +164,7 @@ fn decoding(blocks: &[(BlockRecord, Bytes)]) {
                             projected.clone(),
                             &options,
                         );
-                        rows += black_box(decoded.unwrap()).rows.num_rows();
+                        rows += black_box(decoded.unwrap()).rows().num_rows();
                     }
                 });
                 let bytes: usize = blocks.iter().map(|(_, payload)| payload.len()).sum();

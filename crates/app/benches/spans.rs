@@ -17,7 +17,7 @@ use belvedere_model::BlockRecord;
 use belvedere_model::transit::{BlockWriter, check_frame, decompress};
 use belvedere_model::wire;
 use belvedere_model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
-use belvedere_view::decoder::{ChainTarget, ChainWalk, DecodeOptions};
+use belvedere_view::decoder::{DecodeOptions, Decoded, StreamDecoder, StreamTarget};
 use belvedere_view::linked_unsorted;
 use bytes::Bytes;
 use common::{best, blocks, cpu_of, feed, find};
@@ -65,7 +65,7 @@ fn events(blocks: &Stream) -> i64 {
     blocks.iter().map(|(b, _)| i64::from(b.info.nb_objects)).sum()
 }
 
-fn target(columns: Option<&[&str]>) -> ChainTarget {
+fn target(columns: Option<&[&str]>) -> StreamTarget {
     let assembly = Assembly::new(linked_unsorted()).unwrap();
     let view_set = assembly.view_sets().find(|s| s.name == "thread_spans").unwrap();
     let schema = view_set.engine_schema();
@@ -73,30 +73,30 @@ fn target(columns: Option<&[&str]>) -> ChainTarget {
         Some(names) => names.iter().map(|n| schema.index_of(n).unwrap()).collect(),
         None => (0..schema.fields().len()).collect(),
     };
-    ChainTarget {
+    StreamTarget::new(
         view_set,
-        sources: assembly.sources("thread_spans").into(),
-        schema: SchemaRef::new(schema.project(&projection).unwrap()),
-        projection,
-        options: DecodeOptions::default(),
-    }
+        assembly.sources("thread_spans").into(),
+        projection.clone(),
+        SchemaRef::new(schema.project(&projection).unwrap()),
+        DecodeOptions::default(),
+    )
 }
 
-fn decode(target: &ChainTarget, blocks: &Stream) -> Vec<RecordBatch> {
+fn decode(target: &StreamTarget, blocks: &Stream) -> Vec<RecordBatch> {
     let (first, _) = &blocks[0];
-    let walk = ChainWalk::new(target.clone(), first.process.clone(), first.stream.clone(), None);
+    let walk = StreamDecoder::new(target.clone(), first.process.clone(), first.stream.clone(), None);
     let mut walk = walk.unwrap().unwrap();
     let mut rows = Vec::with_capacity(blocks.len());
     for (block, payload) in blocks {
         let (decoded, error) = walk.step(block, Ok(payload.clone()));
         assert_eq!(error, None);
-        rows.extend(decoded.into_iter().map(|d| d.rows));
+        rows.extend(decoded.into_iter().map(Decoded::into_rows));
     }
     rows
 }
 
 fn decoding(streams: &BTreeMap<Uuid, Stream>, largest: &Stream) {
-    let limit = DecodeOptions::default().block_bytes;
+    let limit = DecodeOptions::default().block_bytes();
     let all: Vec<&Stream> = streams.values().collect();
     let count: i64 = all.iter().map(|blocks| events(blocks)).sum();
     let rate = |time: Duration| count as f64 / time.as_secs_f64() / 1e6;

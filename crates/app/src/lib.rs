@@ -15,21 +15,24 @@
 //! # async fn main() -> anyhow::Result<()> {
 //! use belvedere::Lake;
 //! use belvedere_testkit::FakeProcess;
-//! use belvedere_model::transit::BlockWriter;
+//! use belvedere_model::transit::{EventField, EventWriter};
 //!
-//! // what a client library would send: here two messages, made by hand
-//! let mut log = BlockWriter::new();
-//! let text = log.dependency_type(BlockWriter::type_record("StaticString", 0, vec![]));
-//! log.event_type(BlockWriter::reference_type("StaticStringRef"));
-//! let message = log.event_type(BlockWriter::type_record("LogStringInteropEventV3", 0, vec![]));
-//! let target: u64 = 1;
-//! log.dependency(text, &[&target.to_le_bytes()[..], b"shop"].concat());
-//! for (time, level, msg) in [(1_000_i64, 4, "open"), (2_000, 2, "the till is stuck")] {
-//!     let begin = [&time.to_le_bytes()[..], &[level], &target.to_le_bytes()].concat();
-//!     log.event(message, &[begin, BlockWriter::coded_text(msg)].concat());
-//! }
+//! // what a client library would send: here two messages
+//! let mut log = EventWriter::new();
+//! let message = log.event_type(
+//!     "LogStringInteropEventV3",
+//!     &[
+//!         EventField::i64("time"),
+//!         EventField::u8("level"),
+//!         EventField::embedded_reference("target", "StaticStringRef"),
+//!         EventField::text("msg"),
+//!     ],
+//! );
+//! let target = log.text("shop");
+//! log.event(message, (1_000, 4, target, "open"));
+//! log.event(message, (2_000, 2, target, "the till is stuck"));
 //! let mut program = FakeProcess::new("shop");
-//! program.stream("log", [(1_000, 2_000, &log)]);
+//! program.stream("log", [(1_000, 2_000, log)]);
 //!
 //! let lake = Lake::in_memory().await?;
 //! program.send_to(lake.connection()).await?;

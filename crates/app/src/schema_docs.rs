@@ -111,7 +111,10 @@ pub(crate) fn view_set(assembly: &Assembly, set: &ViewSet, crate_name: &str) -> 
     text
 }
 
-fn functions_of_crate<'a>(assembly: &'a Assembly, name: &'a str) -> impl Iterator<Item = &'static FunctionDoc> + 'a {
+fn functions_of_crate<'a>(
+    assembly: &'a Assembly,
+    name: &'a str,
+) -> impl Iterator<Item = &'static FunctionDoc> + 'a {
     assembly
         .extensions::<Functions>()
         .filter(move |(_, of)| *of == name)

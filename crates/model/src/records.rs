@@ -102,15 +102,16 @@ impl From<StreamParts> for StreamInfo {
 }
 
 impl StreamInfo {
-    /// The memory layout of the stream's events, resolved on first use and cached. All calls in one lake must pass the same
+    /// The memory layout of the stream's events, resolved on first use and kept. All calls in one lake pass the same
     /// `layouts`.
-    pub fn layout(&self, layouts: &EventLayouts) -> Result<&Arc<StreamLayout>, &DecodeError> {
+    pub fn layout(&self, layouts: &EventLayouts) -> Result<&Arc<StreamLayout>, DecodeError> {
         self.layout
             .get_or_init(|| {
                 StreamLayout::parse(&self.dependencies_metadata, &self.objects_metadata, layouts)
                     .map(Arc::new)
             })
             .as_ref()
+            .map_err(Clone::clone)
     }
 }
 

@@ -55,14 +55,15 @@ impl FakeProcess {
 
     /// Adds a native stream with these blocks, and returns its id: for each block the nanoseconds since the program's
     /// start of its first and its last event, and its events. All blocks have the types that the first announced.
-    pub fn stream<'a>(
+    pub fn stream<W: AsRef<BlockWriter>>(
         &mut self,
         tag: &str,
-        blocks: impl IntoIterator<Item = (i64, i64, &'a BlockWriter)>,
+        blocks: impl IntoIterator<Item = (i64, i64, W)>,
     ) -> Uuid {
         let mut parts = self.next_stream(tag, TRANSIT_FORMAT);
         let mut offset = 0;
         for (begin, end, writer) in blocks {
+            let writer = writer.as_ref();
             if offset == 0 {
                 (parts.dependencies_metadata, parts.objects_metadata) = writer.metadata();
             }

@@ -4,88 +4,76 @@ use belvedere_core::assembly::Assembly;
 use belvedere_core::{Lake, LakeConfig};
 use belvedere_lake::{LakeConnection, LakeError, LakeOptions};
 use belvedere_model::time::SECOND;
-use belvedere_model::transit::BlockWriter;
+use belvedere_model::transit::{BlockWriter, EventField, EventWriter};
 use belvedere_model::wire::{BlockRequest, encode_block};
 use belvedere_model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
-use belvedere_view::decoder::{BlockDecoder, BlockReader, DecodeError, Rows};
-use belvedere_view::{
-    API_VERSION, BlockSource, Column, Instances, Item, Registration, Source, SqlSource, ViewSet,
-};
+use belvedere_view::prelude::*;
+use belvedere_view::{Item, Registration};
 use uuid::Uuid;
 
+columns! {
+    COLUMNS:
+    PROCESS_ID = Column::process_id(),
+    TIME = Column::time("time", "when it ticked").event_time(),
+    NUMBER = Column::int64("number", "its number"),
+    INSERT_TIME = Column::insert_time(),
+}
+
 /// A third party's view set that is decoded from blocks.
-pub static TICKS: Registration = Registration {
-    crate_name: "third-party",
-    crate_version: "0.1.0",
-    api_version: API_VERSION,
-    item: Item::ViewSet(ViewSet {
-        name: "ticks",
-        about: "Numbered ticks",
-        columns: &[
-            Column::process_id(),
-            Column::time("time", "when it ticked").event_time(),
-            Column::int64("number", "its number"),
-            Column::insert_time(),
-        ],
-        instances: Instances::GlobalAndPerProcess,
-        depends_on: &["processes", "streams", "blocks"],
-        source: Source::Blocks(BlockSource::transit("tick", &TickDecoder)),
-        version: 1,
-        example: "SELECT count(*) FROM ticks",
-    }),
-};
+pub static TICKS: Registration = third_party(
+    ViewSet::new("ticks")
+        .about("Numbered ticks")
+        .columns(COLUMNS)
+        .instances(Instances::GlobalAndPerProcess)
+        .depends_on(&["processes", "streams", "blocks"])
+        .blocks(BlockSource::transit("tick", &TickDecoder))
+        .example("SELECT count(*) FROM ticks"),
+);
 
 /// A third party's view set that is SQL over another.
-pub static TICK_STATS: Registration = Registration {
-    crate_name: "third-party",
-    crate_version: "0.1.0",
-    api_version: API_VERSION,
-    item: Item::ViewSet(ViewSet {
-        name: "tick_stats",
-        about: "Ticks by ten seconds",
-        columns: &[
-            Column::time("bin", "beginning of the ten seconds").event_time(),
-            Column::label("process_id", "process that ticked"),
-            Column::int64("ticks", "how often"),
-            Column::int64("greatest", "the greatest number"),
-        ],
-        instances: Instances::Global,
-        depends_on: &["ticks"],
-        source: Source::Sql(SqlSource {
-            extract: "SELECT date_bin(INTERVAL '10 seconds', time) AS bin, process_id, count(*) AS ticks, \
-                      max(number) AS greatest FROM ticks GROUP BY 1, 2",
-            merge: "SELECT bin, process_id, sum(ticks) AS ticks, max(greatest) AS greatest \
-                    FROM partials GROUP BY bin, process_id",
-            sort: &["bin", "process_id"],
-        }),
-        version: 1,
-        example: "SELECT bin, sum(ticks) FROM tick_stats GROUP BY bin",
-    }),
-};
+pub static TICK_STATS: Registration = third_party(
+    ViewSet::new("tick_stats")
+        .about("Ticks by ten seconds")
+        .columns(
+            const {
+                &[
+                    Column::time("bin", "beginning of the ten seconds").event_time(),
+                    Column::label("process_id", "process that ticked"),
+                    Column::int64("ticks", "how often"),
+                    Column::int64("greatest", "the greatest number"),
+                ]
+            },
+        )
+        .depends_on(&["ticks"])
+        .sql(
+            SqlSource::new(
+                "SELECT date_bin(INTERVAL '10 seconds', time) AS bin, process_id, count(*) AS ticks, \
+                 max(number) AS greatest FROM ticks GROUP BY 1, 2",
+            )
+            .merge(
+                "SELECT bin, process_id, sum(ticks) AS ticks, max(greatest) AS greatest \
+                 FROM partials GROUP BY bin, process_id",
+            )
+            .sort(&["bin", "process_id"]),
+        )
+        .example("SELECT bin, sum(ticks) FROM tick_stats GROUP BY bin"),
+);
+
+const fn third_party(set: ViewSet) -> Registration {
+    Registration::new("third-party", "0.1.0", Item::ViewSet(set.complete()))
+}
 
 #[derive(Debug)]
 struct TickDecoder;
 
 impl BlockDecoder for TickDecoder {
-    fn columns(&self) -> &'static [&'static str] {
-        &["time", "number"]
-    }
-
     fn decode(&self, block: &BlockReader<'_>, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
-        let (clock, transit) = (block.clock()?, block.transit()?);
-        let Some(tick) = transit.event("Tick") else { return Ok(0) };
-        let (time, number) = (tick.i64("time")?, tick.i64("number")?);
-        let (mut times, mut numbers) = (Vec::new(), Vec::new());
-        for event in transit.events() {
-            let event = event?;
-            times.push(clock.time_of(time.get(&event)?));
-            numbers.push(number.get(&event)?);
-            assert_ne!(numbers.last(), Some(&-666), "a decoder with a mistake");
-        }
-        let count = times.len();
-        rows.put("time", times)?;
-        rows.put("number", numbers)?;
-        Ok(count)
+        let ticks = block.events("Tick")?;
+        let numbers = ticks.i64("number")?;
+        assert!(!numbers.contains(&-666), "a decoder with a mistake");
+        rows.put(&TIME, ticks.times("time")?)?;
+        rows.put(&NUMBER, numbers)?;
+        Ok(ticks.len())
     }
 }
 
@@ -115,12 +103,12 @@ pub fn block(
     ticks: &[(i64, i64)],
     frequency: i64,
 ) -> (StreamParts, BlockRequest) {
-    let mut writer = BlockWriter::new();
-    let members = vec![BlockWriter::member("time", "i64", 0, 8), BlockWriter::member("number", "i64", 8, 8)];
-    let tick = writer.event_type(BlockWriter::type_record("Tick", 16, members));
+    let mut events = EventWriter::new();
+    let tick = events.event_type("Tick", &[EventField::i64("time"), EventField::i64("number")]);
     for (time, number) in ticks {
-        writer.event(tick, &[(time + 77).to_le_bytes(), number.to_le_bytes()].concat());
+        events.event(tick, (time + 77, *number));
     }
+    let writer: &BlockWriter = events.as_ref();
     let (dependencies_metadata, objects_metadata) = writer.metadata();
     let (begin, end) = (
         ticks.iter().map(|t| t.0).min().unwrap_or_default(),

@@ -9,8 +9,20 @@ pub const DOCUMENTED_TYPE: &str = "belvedere.type";
 /// Field metadata of columns whose binary values are JSONB.
 pub const JSONB: &str = "belvedere.jsonb";
 
-/// One column of a view set's documented schema.
+/// One column of a view set's documented schema. It is a value with a name: the list of the view set's columns and the
+/// decoder that fills the column both refer to it.
+///
+/// ```
+/// use belvedere_view::prelude::*;
+///
+/// const TIME: Column = Column::time("time", "when it ticked").event_time();
+/// const NUMBER: Column = Column::int64("number", "how many ticks came before");
+/// const COLUMNS: &[Column] = &[Column::process_id(), TIME, NUMBER];
+///
+/// assert_eq!(COLUMNS[2].name, NUMBER.name);
+/// ```
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Column {
     /// Name in SQL.
     pub name: &'static str,
@@ -30,6 +42,7 @@ pub struct Column {
 
 /// The types that columns can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ColumnType {
     /// Text. `Utf8` outside, `Utf8View` inside of the engine.
     Utf8,
@@ -67,6 +80,7 @@ pub enum ColumnType {
 
 /// Who fills a column of a view set that is decoded from blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Origin {
     /// The decoder.
     Decoder,
@@ -90,6 +104,7 @@ pub enum Origin {
 
 /// What a time column says of the row's event: what a query's time range is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EventTime {
     /// Nothing.
     None,
@@ -122,14 +137,26 @@ macro_rules! block_columns {
 }
 
 impl Column {
-    /// A column of a type that is only known at run time.
-    pub const fn of_type(name: &'static str, about: &'static str, column_type: ColumnType) -> Self {
-        Self::new(name, about, column_type)
+    /// A column of any type.
+    ///
+    /// # Panics
+    /// If the name or the description is empty: at compile time, for a constant.
+    pub const fn new(name: &'static str, about: &'static str, column_type: ColumnType) -> Self {
+        assert!(!about.is_empty(), "a column needs a description");
+        Self::documented_elsewhere(name, about, column_type)
     }
 
-    const fn new(name: &'static str, about: &'static str, column_type: ColumnType) -> Self {
+    /// A column of another crate's view set, which documents it: for decoders that fill it from one more kind of blocks,
+    /// see [`BlockSourceRegistration`](crate::BlockSourceRegistration). The type must be the one that it has there.
+    ///
+    /// # Panics
+    /// If the name is empty: at compile time, for a constant.
+    pub const fn of_another_crate(name: &'static str, column_type: ColumnType) -> Self {
+        Self::documented_elsewhere(name, "", column_type)
+    }
+
+    const fn documented_elsewhere(name: &'static str, about: &'static str, column_type: ColumnType) -> Self {
         assert!(!name.is_empty(), "a column needs a name");
-        assert!(!about.is_empty(), "a column needs a description");
         Self {
             name,
             about,
@@ -217,7 +244,7 @@ impl Column {
 
     /// The same column, with Bloom filters in partitions: for ids that queries ask for one at a time.
     #[must_use]
-    pub const fn with_bloom_filter(mut self) -> Self {
+    pub const fn bloom_filter(mut self) -> Self {
         self.has_bloom_filter = true;
         self
     }
@@ -244,11 +271,13 @@ impl Column {
     }
 
     /// The column as clients and files see it.
+    #[doc(hidden)]
     pub fn documented_field(&self) -> Field {
         Field::new(self.name, self.column_type.documented(), self.nullable)
     }
 
     /// The column as the engine has it.
+    #[doc(hidden)]
     pub fn engine_field(&self) -> Field {
         let (documented, engine) = (self.column_type.documented(), self.column_type.engine());
         let mut metadata = std::collections::HashMap::new();
@@ -285,6 +314,7 @@ impl ColumnType {
     }
 
     /// The Arrow type inside of the engine.
+    #[doc(hidden)]
     pub fn engine(self) -> DataType {
         match self {
             Self::Utf8 => DataType::Utf8View,
@@ -294,6 +324,7 @@ impl ColumnType {
     }
 
     /// The column type that values of an Arrow type become; `None` if there is none.
+    #[doc(hidden)]
     pub fn of_engine(data_type: &DataType) -> Option<Self> {
         Some(match data_type {
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Self::Utf8,

@@ -24,13 +24,18 @@ mod text;
 mod view_set;
 
 pub use block_parser::{BlockParserRegistration, ParseBlock};
-pub use block_source::{BlockSource, BlockSourceRegistration, Decoder};
-pub use column::{Column, ColumnType, DOCUMENTED_TYPE, EventTime, JSONB, Origin};
-#[doc(hidden)]
-pub use registration::Submitted;
-pub use registration::{API_VERSION, Extension, Item, Registration, linked_unsorted};
+pub use block_source::{BlockSource, BlockSourceRegistration};
+pub use column::{Column, ColumnType, EventTime, Origin};
+pub use registration::{API_VERSION, Extension, Item, Registration};
+// the engine's own
 pub use text::{PropertyDictionary, TextColumn, TextDictionary};
 pub use view_set::{Instances, Source, SqlSource, ViewSet};
+#[doc(hidden)]
+pub use {
+    block_source::Decoder,
+    column::{DOCUMENTED_TYPE, JSONB},
+    registration::{Submitted, linked_unsorted},
+};
 
 pub use belvedere_model as model;
 #[doc(no_inline)]
@@ -57,15 +62,19 @@ pub mod arrow {
     }
 }
 
-/// What a view crate needs.
+/// What a view crate needs: `use belvedere_view::prelude::*;`.
 pub mod prelude {
-    pub use crate::decoder::{BlockDecoder, BlockReader, ChainDecoder, DecodeError, ParsedObjects, Rows};
-    pub use crate::{
-        BlockParserRegistration, BlockSource, BlockSourceRegistration, Column, EventField, EventLayout,
-        Instances, PropertyDictionary, Source, SqlSource, TextColumn, TextDictionary, ViewSet,
+    pub use crate::arrow::array::ArrayRef;
+    pub use crate::decoder::{
+        BlockDecoder, BlockReader, DecodeError, Events, ParsedObjects, Rows, StatefulDecoder, Values,
     };
     pub use crate::{
-        register_block_parser, register_block_source, register_event_layouts, register_view_set,
+        BlockParserRegistration, BlockSource, BlockSourceRegistration, Column, ColumnType, EventField,
+        EventLayout, Instances, PropertyDictionary, Registration, SqlSource, TextColumn, TextDictionary,
+        ViewSet,
+    };
+    pub use crate::{
+        columns, register_block_parser, register_block_source, register_event_layouts, register_view_set,
     };
     pub use belvedere_model::transit::{
         BytesField, Dependencies, Dependency, Event, EventType, F64Field, I64Field, ReferenceField, Text,

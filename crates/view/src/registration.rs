@@ -8,10 +8,11 @@ use std::any::Any;
 use std::fmt::Debug;
 
 /// Version of the extension surface. A crate that was built for another one is refused.
-pub const API_VERSION: u32 = 2;
+pub const API_VERSION: u32 = 3;
 
-/// One thing that a crate registers, and who does so.
+/// One thing that a crate registers, and who does so. The `register_…!` macros make it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Registration {
     /// Crate that registers.
     pub crate_name: &'static str,
@@ -23,8 +24,24 @@ pub struct Registration {
     pub item: Item,
 }
 
+impl Registration {
+    /// What the crate of that name and version registers.
+    #[doc(hidden)]
+    pub const fn new(crate_name: &'static str, crate_version: &'static str, item: Item) -> Self {
+        Self { crate_name, crate_version, api_version: API_VERSION, item }
+    }
+
+    /// The same as if it had been built with another version of the surface.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn with_api_version(mut self, api_version: u32) -> Self {
+        self.api_version = api_version;
+        self
+    }
+}
+
 /// What can be registered.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Item {
     /// A table definition.
@@ -67,15 +84,47 @@ pub struct Submitted(pub &'static [Registration]);
 inventory::collect!(Submitted);
 
 /// All registrations of the crates that are linked into this program, in no particular order.
+#[doc(hidden)]
 pub fn linked_unsorted() -> impl Iterator<Item = &'static Registration> {
     inventory::iter::<Submitted>.into_iter().flat_map(|s| s.0)
 }
 
-/// Registers a [`ViewSet`], and keeps it as the static `REGISTRATION` of the module.
+/// Defines columns as constants, and the list of all of them in their order: what a view set documents and what its
+/// decoder fills is then the same value, and a column's name stands once.
+///
+/// ```
+/// use belvedere_view::prelude::*;
+///
+/// columns! {
+///     pub(crate) COLUMNS:
+///     PROCESS_ID = Column::process_id(),
+///     TIME = Column::time("time", "when it ticked").event_time(),
+///     NUMBER = Column::int64("number", "how many ticks came before"),
+/// }
+///
+/// assert_eq!(COLUMNS.len(), 3);
+/// assert_eq!(COLUMNS[2].name, NUMBER.name);
+/// ```
+#[macro_export]
+macro_rules! columns {
+    ($visibility:vis $all:ident: $($name:ident = $column:expr),+ $(,)?) => {
+        $(
+            #[doc = concat!("See [`", stringify!($all), "`].")]
+            #[allow(dead_code, reason = "core fills some of them, and no decoder names those")]
+            $visibility const $name: $crate::Column = $column;
+        )+
+
+        /// The columns, in their order.
+        $visibility const $all: &[$crate::Column] = &[$($name),+];
+    };
+}
+
+/// Registers a [`ViewSet`], and keeps it as the static `REGISTRATION` of the module. One that lacks its description, its
+/// columns or an example does not compile.
 #[macro_export]
 macro_rules! register_view_set {
     ($view_set:expr) => {
-        $crate::__register!(REGISTRATION, $crate::Item::ViewSet($view_set));
+        $crate::__register!(REGISTRATION, $crate::Item::ViewSet($view_set.complete()));
     };
 }
 
@@ -125,12 +174,7 @@ macro_rules! register_extension {
 #[macro_export]
 macro_rules! __registration {
     ($item:expr) => {
-        $crate::Registration {
-            crate_name: env!("CARGO_PKG_NAME"),
-            crate_version: env!("CARGO_PKG_VERSION"),
-            api_version: $crate::API_VERSION,
-            item: $item,
-        }
+        $crate::Registration::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), $item)
     };
 }
 

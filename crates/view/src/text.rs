@@ -237,7 +237,7 @@ fn property_texts(dependencies: &Dependencies, set: Dependency) -> Result<BTreeM
 fn dictionary(keys: Vec<i32>, values: ArrayRef) -> Result<ArrayRef, DecodeError> {
     DictionaryArray::try_new(Int32Array::from(keys), values)
         .map(|array| Arc::new(array) as ArrayRef)
-        .map_err(|e| DecodeError::Decoder(e.to_string()))
+        .map_err(DecodeError::mistake)
 }
 
 #[cfg(test)]

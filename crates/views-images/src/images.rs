@@ -1,26 +1,41 @@
-//! `images`: one row for each picture.
+//! `images`: one row for each image.
 
-use crate::decoder::ImageDecoder;
 use belvedere_view::prelude::*;
 
+columns! {
+    pub(crate) COLUMNS:
+    PROCESS_ID = Column::process_id(),
+    STREAM_ID = Column::stream_id(),
+    BLOCK_ID = Column::block_id(),
+    TIME = Column::time("time", "when it was taken").event_time(),
+    NAME = Column::utf8("name", "name given by the sender"),
+    FORMAT = Column::utf8("format", "how the picture is encoded: png, jpg"),
+    SIZE = Column::int64("size", "bytes of the encoded picture"),
+    DATA = Column::binary("data", "the encoded picture"),
+}
+
 register_view_set! {
-    ViewSet {
-        name: "images",
-        about: "Pictures that a process sent, screenshots mostly",
-        columns: &[
-            Column::process_id(),
-            Column::stream_id(),
-            Column::block_id(),
-            Column::time("time", "when it was taken").event_time(),
-            Column::utf8("name", "name given by the sender"),
-            Column::utf8("format", "how the picture is encoded: png, jpg"),
-            Column::int64("size", "bytes of the encoded picture"),
-            Column::binary("data", "the encoded picture"),
-        ],
-        instances: Instances::PerProcess,
-        depends_on: &["processes", "streams", "blocks"],
-        source: Source::Blocks(BlockSource::transit("image", &ImageDecoder)),
-        version: 1,
-        example: "SELECT time, name, image_size(data) AS size FROM view_instance('images', '<process id>') ORDER BY time",
+    ViewSet::new("images")
+        .about("Pictures that a process sent, screenshots mostly")
+        .columns(COLUMNS)
+        .instances(Instances::PerProcess)
+        .depends_on(&["processes", "streams", "blocks"])
+        .blocks(BlockSource::transit("image", &ImageDecoder))
+        .version(1)
+        .example("SELECT time, name, image_size(data) AS size FROM view_instance('images', '<process id>') ORDER BY time")
+}
+
+#[derive(Debug)]
+struct ImageDecoder;
+
+impl BlockDecoder for ImageDecoder {
+    fn decode(&self, block: &BlockReader<'_>, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
+        let images = block.events("ImageEvent")?;
+        rows.put(&TIME, images.times("time")?)?;
+        rows.put(&NAME, images.texts("name")?)?;
+        rows.put(&FORMAT, images.texts("format")?)?;
+        rows.put(&SIZE, images.map(|t| t.bytes("data"), |data, image| Ok(data.get(image)?.len() as i64))?)?;
+        rows.put_with(&DATA, || images.blobs("data"))?;
+        Ok(images.len())
     }
 }

@@ -3,7 +3,6 @@
 //!
 //! Linked in by `use belvedere_views_images as _;`.
 
-mod decoder;
 #[cfg(feature = "functions")]
 pub mod image_size;
 pub mod images;

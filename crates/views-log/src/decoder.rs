@@ -3,6 +3,7 @@
 //! Two families: events of the client's own macros refer to a call site (`desc`) that has level, target and
 //! text; events that come through a logging bridge carry level and target themselves.
 
+use crate::log_entries;
 use crate::template::render;
 use belvedere_view::prelude::*;
 
@@ -148,10 +149,6 @@ fn level(word: &str) -> Option<i32> {
 }
 
 impl BlockDecoder for LogDecoder {
-    fn columns(&self) -> &'static [&'static str] {
-        &["time", "target", "level", "msg", "properties"]
-    }
-
     fn decode(&self, block: &BlockReader<'_>, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
         let (clock, transit) = (block.clock()?, block.transit()?);
         let dependencies = transit.dependencies();
@@ -227,17 +224,11 @@ impl BlockDecoder for LogDecoder {
         }
 
         let count = times.len();
-        rows.put("time", times)?;
-        rows.put("level", levels)?;
-        if rows.wants("target") {
-            rows.put("target", resolved.targets.finish(targets)?)?;
-        }
-        if rows.wants("msg") {
-            rows.put("msg", messages.finish()?)?;
-        }
-        if rows.wants("properties") {
-            rows.put("properties", sets.finish(properties)?)?;
-        }
+        rows.put(&log_entries::TIME, times)?;
+        rows.put(&log_entries::LEVEL, levels)?;
+        rows.put_with(&log_entries::TARGET, || resolved.targets.finish(targets))?;
+        rows.put_with(&log_entries::MSG, || messages.finish())?;
+        rows.put_with(&log_entries::PROPERTIES, || sets.finish(properties))?;
         Ok(count)
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails should stop")]
 
-use belvedere_model::transit::BlockWriter;
+use belvedere_model::transit::{EventField, EventWriter};
 use belvedere_testkit::FakeProcess;
 
 belvedere_testkit::conformance! {
@@ -12,47 +12,31 @@ belvedere_testkit::conformance! {
 
 /// Messages through a logging bridge, each with a target of its own; every third with properties.
 fn logs(count: usize) -> FakeProcess {
-    let blocks: Vec<(i64, i64, BlockWriter)> = (0..2)
-        .map(|block| {
-            let of_block = count / 2 * block..if block == 0 { count / 2 } else { count };
-            let time = |i: usize| 50_000_000 * i as i64;
-            let (begin, end) = (time(of_block.start), time(of_block.end));
-            (begin, end, messages(of_block.map(|i| (time(i), i))))
-        })
-        .collect();
+    let blocks = [0..count / 2, count / 2..count].map(|numbers| {
+        let time = |i: usize| 50_000_000 * i as i64;
+        (time(numbers.start), time(numbers.end), messages(numbers.map(|i| (time(i), i))))
+    });
     let mut program = FakeProcess::new("talker");
     program.process.properties = vec![("shift".to_owned(), "night".to_owned())];
-    program.stream("log", blocks.iter().map(|(begin, end, writer)| (*begin, *end, writer)));
+    program.stream("log", blocks);
     program
 }
 
-fn messages(of: impl Iterator<Item = (i64, usize)>) -> BlockWriter {
-    let mut writer = BlockWriter::new();
-    let text = writer.dependency_type(BlockWriter::type_record("StaticString", 0, vec![]));
-    let set = writer.dependency_type(BlockWriter::type_record("PropertySetDependency", 0, vec![]));
-    let pair = vec![BlockWriter::reference("name", 0), BlockWriter::reference("value", 8)];
-    writer.dependency_type(BlockWriter::type_record("Property", 16, pair));
-    writer.event_type(BlockWriter::reference_type("StaticStringRef"));
-    let plain = writer.event_type(BlockWriter::type_record("LogStringInteropEventV3", 0, vec![]));
-    let tagged = writer.event_type(BlockWriter::type_record("TaggedLogInteropEvent", 0, vec![]));
-    let mut name =
-        |id: u64, value: &str| writer.dependency(text, &[&id.to_le_bytes(), value.as_bytes()].concat());
-    name(1, "user");
-    name(2, "Ada");
-    // id 3: one pair, of 1 and 2
-    writer.dependency(
-        set,
-        &[&3_u64.to_le_bytes()[..], &1_u32.to_le_bytes(), &[1_u64, 2].map(u64::to_le_bytes).concat()]
-            .concat(),
-    );
+fn messages(of: impl Iterator<Item = (i64, usize)>) -> EventWriter {
+    let (time, level, msg) = (EventField::i64("time"), EventField::u8("level"), EventField::text("msg"));
+    let target = EventField::embedded_reference("target", "StaticStringRef");
+    let properties = EventField::reference("properties");
+    let mut writer = EventWriter::new();
+    let plain = writer.event_type("LogStringInteropEventV3", &[time, level, target, msg]);
+    let tagged = writer.event_type("TaggedLogInteropEvent", &[time, level, target, properties, msg]);
+    let user = writer.properties(&[("user", "Ada")]);
     for (time, i) in of {
-        let target = 10 + i as u64;
-        writer.dependency(text, &[&target.to_le_bytes()[..], format!("shop::aisle_{i}").as_bytes()].concat());
-        let begin = [&time.to_le_bytes()[..], &[1 + (i % 6) as u8], &target.to_le_bytes()].concat();
-        let message = BlockWriter::coded_text(&format!("message {i}"));
-        match i % 3 {
-            0 => writer.event(tagged, &[&begin[..], &3_u64.to_le_bytes(), &message].concat()),
-            _ => writer.event(plain, &[begin, message].concat()),
+        let (level, target) = (1 + i % 6, writer.text(&format!("shop::aisle_{i}")));
+        let message = format!("message {i}");
+        if i % 3 == 0 {
+            writer.event(tagged, (time, level, target, user, &message));
+        } else {
+            writer.event(plain, (time, level, target, &message));
         }
     }
     writer

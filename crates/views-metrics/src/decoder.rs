@@ -1,5 +1,6 @@
 //! Metric blocks of native clients.
 
+use crate::measures;
 use belvedere_view::prelude::*;
 
 /// Decodes metric blocks.
@@ -140,10 +141,6 @@ impl Resolved<'_> {
 }
 
 impl BlockDecoder for MeasureDecoder {
-    fn columns(&self) -> &'static [&'static str] {
-        &["time", "target", "name", "unit", "value", "properties"]
-    }
-
     fn decode(&self, block: &BlockReader<'_>, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
         let (clock, transit) = (block.clock()?, block.transit()?);
         let dependencies = transit.dependencies();
@@ -200,20 +197,12 @@ impl BlockDecoder for MeasureDecoder {
         }
 
         let count = times.len();
-        rows.put("time", times)?;
-        rows.put("value", values)?;
-        if rows.wants("target") {
-            rows.put("target", resolved.targets.finish(targets)?)?;
-        }
-        if rows.wants("name") {
-            rows.put("name", resolved.names.finish(names)?)?;
-        }
-        if rows.wants("unit") {
-            rows.put("unit", resolved.units.finish(units)?)?;
-        }
-        if rows.wants("properties") {
-            rows.put("properties", sets.finish(properties)?)?;
-        }
+        rows.put(&measures::TIME, times)?;
+        rows.put(&measures::VALUE, values)?;
+        rows.put_with(&measures::TARGET, || resolved.targets.finish(targets))?;
+        rows.put_with(&measures::NAME, || resolved.names.finish(names))?;
+        rows.put_with(&measures::UNIT, || resolved.units.finish(units))?;
+        rows.put_with(&measures::PROPERTIES, || sets.finish(properties))?;
         Ok(count)
     }
 }

@@ -1,6 +1,6 @@
 //! The promises of all view sets, for this one.
 
-use belvedere_model::transit::BlockWriter;
+use belvedere_model::transit::{EventField, EventWriter};
 use belvedere_testkit::FakeProcess;
 use std::ops::Range;
 
@@ -8,13 +8,9 @@ belvedere_testkit::conformance! {
     measures: Subject { view_set: "measures", registrations: crate::registrations, sample: super::sample },
 }
 
-/// Types of events, in turn, and of their values.
-const TYPES: [(&str, &str); 4] = [
-    ("IntegerMetricEvent", "u64"),
-    ("FloatMetricEvent", "f64"),
-    ("TaggedIntegerMetricEvent", "u64"),
-    ("TaggedFloatMetricEvent", "f64"),
-];
+/// Types of events, in turn.
+const TYPES: [&str; 4] =
+    ["IntegerMetricEvent", "FloatMetricEvent", "TaggedIntegerMetricEvent", "TaggedFloatMetricEvent"];
 
 /// Numbers of a game, each of a metric of its own, half of them with properties.
 fn sample(count: usize) -> FakeProcess {
@@ -24,47 +20,37 @@ fn sample(count: usize) -> FakeProcess {
     });
     let mut program = FakeProcess::new("game");
     program.process.properties = vec![("build".to_owned(), "7".to_owned())];
-    program.stream("metrics", blocks.iter().map(|(begin, end, writer)| (*begin, *end, writer)));
+    program.stream("metrics", blocks);
     program
 }
 
-fn block(numbers: Range<usize>) -> BlockWriter {
-    let mut writer = BlockWriter::new();
-    let (member, reference) = (BlockWriter::member, BlockWriter::reference);
-    let text = writer.dependency_type(BlockWriter::type_record("StaticString", 0, vec![]));
-    let set = writer.dependency_type(BlockWriter::type_record("PropertySetDependency", 0, vec![]));
-    let pair = vec![reference("name", 0), reference("value", 8)];
-    writer.dependency_type(BlockWriter::type_record("Property", 16, pair));
-    let members =
-        vec![member("id", "u64", 0, 8), reference("target", 8), reference("name", 16), reference("unit", 24)];
-    let metric = writer.dependency_type(BlockWriter::type_record("MetricMetadataDependency", 32, members));
-    for (name, value) in TYPES {
-        let members = vec![
-            reference("desc", 0),
-            reference("properties", 8),
-            member("value", value, 16, 8),
-            member("time", "i64", 24, 8),
-        ];
-        writer.event_type(BlockWriter::type_record(name, 32, members));
-    }
-    for (id, value) in [(1_u64, "game"), (2, "count"), (3, "ticks"), (4, "unit"), (5, "level"), (6, "cave")] {
-        writer.dependency(text, &[&id.to_le_bytes()[..], value.as_bytes()].concat());
-    }
-    // 7 says in which level it was, 8 that the unit is ticks after all
-    for (id, name, value) in [(7_u64, 5_u64, 6_u64), (8, 4, 3)] {
-        let pair = [name, value].map(u64::to_le_bytes).concat();
-        writer.dependency(set, &[&id.to_le_bytes()[..], &1_u32.to_le_bytes()[..], &pair[..]].concat());
-    }
+fn block(numbers: Range<usize>) -> EventWriter {
+    let [desc, properties, target, name, unit] =
+        ["desc", "properties", "target", "name", "unit"].map(EventField::reference);
+    let (integer, float, time) =
+        (EventField::i64("value"), EventField::f64("value"), EventField::i64("time"));
+    let mut writer = EventWriter::new();
+    let metric = writer.record_type("MetricMetadataDependency", &[target, name, unit]);
+    let types = TYPES.map(|name| {
+        let value = if name.contains("Integer") { integer } else { float };
+        let (plain, tagged) = ([desc, value, time], [desc, properties, value, time]);
+        writer.event_type(name, if name.starts_with("Tagged") { &tagged[..] } else { &plain[..] })
+    });
+    let game = writer.text("game");
+    // in which level it was; that the unit is ticks after all
+    let sets = [writer.properties(&[("level", "cave")]), writer.properties(&[("unit", "ticks")])];
     for i in numbers {
-        let (type_, number) = (i % TYPES.len(), i as u64);
-        let (name, desc) = (100 + 2 * number, 101 + 2 * number);
-        let unit = if i % 3 == 0 { 3 } else { 2 };
-        writer.dependency(text, &[&name.to_le_bytes()[..], format!("metric {i}").as_bytes()].concat());
-        writer.dependency(metric, &[desc, 1, name, unit].map(u64::to_le_bytes).concat());
-        let value = if TYPES[type_].1 == "u64" { 3 * number } else { (i as f64 / 4.0).to_bits() };
-        let properties = if i % 8 < 4 { 7 } else { 8 };
-        let words = [desc, properties, value, 1000 * number];
-        writer.event(type_ as u8, &words.map(u64::to_le_bytes).concat());
+        let name = writer.text(&format!("metric {i}"));
+        let unit = writer.text(if i % 3 == 0 { "ticks" } else { "count" });
+        let desc = writer.record(metric, (game, name, unit));
+        let (kind, set, time) = (types[i % TYPES.len()], sets[i % 8 / 4], 1000 * i);
+        let (integer, float) = (3 * i, i as f64 / 4.0);
+        match i % TYPES.len() {
+            0 => writer.event(kind, (desc, integer, time)),
+            1 => writer.event(kind, (desc, float, time)),
+            2 => writer.event(kind, (desc, set, integer, time)),
+            _ => writer.event(kind, (desc, set, float, time)),
+        }
     }
     writer
 }

@@ -1,6 +1,6 @@
 //! The promises of all view sets, for this one.
 
-use belvedere_model::transit::BlockWriter;
+use belvedere_model::transit::{EventField, EventKind, EventWriter};
 use belvedere_testkit::FakeProcess;
 use std::ops::Range;
 
@@ -8,18 +8,36 @@ belvedere_testkit::conformance! {
     net_spans: Subject { view_set: "net_spans", registrations: crate::registrations, sample: super::sample },
 }
 
-const TYPES: [&str; 7] = [
-    "NetConnectionBeginEvent",
-    "NetObjectBeginEvent",
-    "NetPropertyEvent",
-    "NetObjectEndEvent",
-    "NetRPCBeginEvent",
-    "NetRPCEndEvent",
-    "NetConnectionEndEvent",
-];
+/// What is sent over a connection: an object with four properties, and a call with three. Ten spans.
+const CONNECTION: [Part; 13] = {
+    use Part::{Begin, BeginCall, BeginObject, End, EndCall, EndObject, Property};
+    [
+        Begin,
+        BeginObject,
+        Property,
+        Property,
+        Property,
+        Property,
+        EndObject,
+        BeginCall,
+        Property,
+        Property,
+        Property,
+        EndCall,
+        End,
+    ]
+};
 
-/// What is sent over a connection, by its types: an object with four properties, and a call with three. Ten spans.
-const CONNECTION: [usize; 13] = [0, 1, 2, 2, 2, 2, 3, 4, 2, 2, 2, 5, 6];
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Begin,
+    BeginObject,
+    Property,
+    EndObject,
+    BeginCall,
+    EndCall,
+    End,
+}
 
 /// Connections one after the other, in three blocks that begin and end within one. Each span has a name of its own.
 fn sample(count: usize) -> FakeProcess {
@@ -33,36 +51,69 @@ fn sample(count: usize) -> FakeProcess {
         })
         .collect();
     let mut program = FakeProcess::new("game");
-    program.stream("net", blocks.iter().map(|(begin, end, writer)| (*begin, *end, writer)));
+    program.stream("net", blocks);
     program
 }
 
-fn block(events: Range<usize>) -> BlockWriter {
-    let mut writer = BlockWriter::new();
-    let (member, reference) = (BlockWriter::member, BlockWriter::reference);
-    let text = writer.dependency_type(BlockWriter::type_record("StaticString", 0, vec![]));
-    for name in TYPES {
-        let members = vec![
-            member("time", "i64", 0, 8),
-            reference("connection_name", 8),
-            reference("object_name", 8),
-            reference("function_name", 8),
-            reference("property_name", 8),
-            member("bit_size", "u32", 16, 4),
-            member("is_outgoing", "u8", 20, 1),
-        ];
-        writer.event_type(BlockWriter::type_record(name, 24, members));
-    }
-    for i in events {
-        let (type_, number) = (CONNECTION[i % CONNECTION.len()], i as u64);
-        let id = 1 + number;
-        if !TYPES[type_].ends_with("EndEvent") {
-            writer.dependency(text, &[&id.to_le_bytes()[..], format!("part {i}").as_bytes()].concat());
+/// The types of net events.
+pub(crate) struct Types {
+    pub(crate) connection: [EventKind; 2],
+    pub(crate) object: [EventKind; 2],
+    pub(crate) call: [EventKind; 2],
+    pub(crate) property: EventKind,
+}
+
+impl Types {
+    pub(crate) fn declare(writer: &mut EventWriter) -> Self {
+        let (time, bits) = (EventField::i64("time"), EventField::u32("bit_size"));
+        let is_outgoing = EventField::u8("is_outgoing");
+        let [connection, object, call, property] =
+            ["connection_name", "object_name", "function_name", "property_name"].map(EventField::reference);
+        Self {
+            connection: [
+                writer.event_type("NetConnectionBeginEvent", &[time, connection, is_outgoing]),
+                writer.event_type("NetConnectionEndEvent", &[time, bits]),
+            ],
+            object: [
+                writer.event_type("NetObjectBeginEvent", &[time, object]),
+                writer.event_type("NetObjectEndEvent", &[time, bits]),
+            ],
+            call: [
+                writer.event_type("NetRPCBeginEvent", &[time, call]),
+                writer.event_type("NetRPCEndEvent", &[time, bits]),
+            ],
+            property: writer.event_type("NetPropertyEvent", &[time, property, bits]),
         }
-        let bits = [0, 0, 1 + number % 32, 200, 0, 200, 500][type_];
-        let is_outgoing = number / CONNECTION.len() as u64 % 2;
-        let words = [1000 * number, id, bits | is_outgoing << 32];
-        writer.event(type_ as u8, &words.map(u64::to_le_bytes).concat());
+    }
+}
+
+fn block(events: Range<usize>) -> EventWriter {
+    let mut writer = EventWriter::new();
+    let types = Types::declare(&mut writer);
+    for i in events {
+        let time = 1000 * i;
+        let mut name = || writer.text(&format!("part {i}"));
+        match CONNECTION[i % CONNECTION.len()] {
+            Part::Begin => {
+                let name = name();
+                writer.event(types.connection[0], (time, name, i / CONNECTION.len() % 2));
+            }
+            Part::BeginObject => {
+                let name = name();
+                writer.event(types.object[0], (time, name));
+            }
+            Part::BeginCall => {
+                let name = name();
+                writer.event(types.call[0], (time, name));
+            }
+            Part::Property => {
+                let name = name();
+                writer.event(types.property, (time, name, 1 + i % 32));
+            }
+            Part::EndObject => writer.event(types.object[1], (time, 200)),
+            Part::EndCall => writer.event(types.call[1], (time, 200)),
+            Part::End => writer.event(types.connection[1], (time, 500)),
+        }
     }
     writer
 }

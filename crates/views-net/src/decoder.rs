@@ -5,6 +5,7 @@
 //! An end that belongs to an outer span closes that one, and connections are never part of one another: what is within
 //! has lost its end.
 
+use crate::net_spans;
 use belvedere_view::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -159,41 +160,24 @@ impl Spans {
 
     fn put(self, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
         let count = self.ids.len();
-        rows.put("span_id", self.ids)?;
-        rows.put("parent_span_id", self.parents)?;
-        rows.put("depth", self.depths)?;
-        rows.put("is_outgoing", self.are_outgoing)?;
-        rows.put("begin_bits", self.begin_bits)?;
-        rows.put("end_bits", self.end_bits)?;
-        rows.put("bit_size", self.sizes)?;
-        rows.put("begin_time", self.begins)?;
-        rows.put("end_time", self.ends)?;
-        rows.put_labels("kind", self.kinds, KINDS)?;
-        rows.put_labels("name", self.names.keys, &self.names.texts)?;
-        rows.put_labels("connection_name", self.connections.keys, &self.connections.texts)?;
+        rows.put(&net_spans::SPAN_ID, self.ids)?;
+        rows.put(&net_spans::PARENT_SPAN_ID, self.parents)?;
+        rows.put(&net_spans::DEPTH, self.depths)?;
+        rows.put(&net_spans::IS_OUTGOING, self.are_outgoing)?;
+        rows.put(&net_spans::BEGIN_BITS, self.begin_bits)?;
+        rows.put(&net_spans::END_BITS, self.end_bits)?;
+        rows.put(&net_spans::BIT_SIZE, self.sizes)?;
+        rows.put(&net_spans::BEGIN_TIME, self.begins)?;
+        rows.put(&net_spans::END_TIME, self.ends)?;
+        rows.put_labels(&net_spans::KIND, self.kinds, KINDS)?;
+        rows.put_labels(&net_spans::NAME, self.names.keys, &self.names.texts)?;
+        rows.put_labels(&net_spans::CONNECTION_NAME, self.connections.keys, &self.connections.texts)?;
         Ok(count)
     }
 }
 
-impl ChainDecoder for NetDecoder {
+impl StatefulDecoder for NetDecoder {
     type State = NetState;
-
-    fn columns(&self) -> &'static [&'static str] {
-        &[
-            "span_id",
-            "parent_span_id",
-            "depth",
-            "kind",
-            "name",
-            "connection_name",
-            "is_outgoing",
-            "begin_bits",
-            "end_bits",
-            "bit_size",
-            "begin_time",
-            "end_time",
-        ]
-    }
 
     fn decode(
         &self,

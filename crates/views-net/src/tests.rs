@@ -2,45 +2,33 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails should stop")]
 
+use crate::conformance::Types;
 use belvedere_core::arrow::util::pretty::pretty_format_batches;
 use belvedere_core::assembly::Assembly;
 use belvedere_core::{Lake, LakeConfig};
 use belvedere_lake::LakeOptions;
-use belvedere_model::transit::BlockWriter;
+use belvedere_model::transit::{BlockWriter, EventWriter};
 use belvedere_model::wire::encode_block;
 use belvedere_model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
 use belvedere_testkit::conformance::rows_do_not_depend_on_partitions;
 use uuid::Uuid;
 
-const TYPES: [&str; 5] = [
-    "NetConnectionBeginEvent",
-    "NetConnectionEndEvent",
-    "NetObjectBeginEvent",
-    "NetObjectEndEvent",
-    "NetPropertyEvent",
-];
-
-/// Events by the first letters of their types and by their bits: what SQL shows of them.
+/// Events by what they are and by their bits: what SQL shows of them.
 async fn shown(events: &[(&str, u64)]) -> String {
-    let mut writer = BlockWriter::new();
-    let (member, reference) = (BlockWriter::member, BlockWriter::reference);
-    let text = writer.dependency_type(BlockWriter::type_record("StaticString", 0, vec![]));
-    writer.dependency(text, &[&7_u64.to_le_bytes()[..], b"thing"].concat());
-    for name in TYPES {
-        let members = vec![
-            member("time", "u64", 0, 8),
-            reference("connection_name", 8),
-            reference("object_name", 8),
-            reference("property_name", 8),
-            member("bit_size", "u32", 16, 4),
-            member("is_outgoing", "u8", 20, 1),
-        ];
-        writer.event_type(BlockWriter::type_record(name, 24, members));
+    let mut writer = EventWriter::new();
+    let types = Types::declare(&mut writer);
+    let name = writer.text("thing");
+    for (i, (event, bits)) in events.iter().enumerate() {
+        let time = i * 10;
+        match *event {
+            "ConnectionBegin" => writer.event(types.connection[0], (time, name, 0)),
+            "ConnectionEnd" => writer.event(types.connection[1], (time, *bits)),
+            "ObjectBegin" => writer.event(types.object[0], (time, name)),
+            "ObjectEnd" => writer.event(types.object[1], (time, *bits)),
+            _ => writer.event(types.property, (time, name, *bits)),
+        }
     }
-    for (i, (name, bits)) in events.iter().enumerate() {
-        let type_ = TYPES.iter().position(|t| t.starts_with(&format!("Net{name}"))).unwrap() as u8;
-        writer.event(type_, &[i as u64 * 10, 7, *bits].map(u64::to_le_bytes).concat());
-    }
+    let writer: &BlockWriter = writer.as_ref();
     let (process_id, stream_id) = (Uuid::new_v4(), Uuid::new_v4());
     let process = ProcessInfo { process_id, tsc_frequency: 1_000_000_000, ..ProcessInfo::default() };
     let (dependencies_metadata, objects_metadata) = writer.metadata();

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 /// What a message says is wrong with it.
 pub(crate) fn corrupt(error: ProtoError) -> DecodeError {
-    DecodeError::corrupt(error.to_string())
+    DecodeError::corrupt(error)
 }
 
 /// Records of one instrumentation scope (`ScopeSpans`, `ScopeLogs`, `ScopeMetrics`).
@@ -218,7 +218,7 @@ impl<'a> AttributeSets<'a> {
     pub(crate) fn finish(self, keys: Vec<i32>) -> Result<ArrayRef, DecodeError> {
         DictionaryArray::try_new(Int32Array::from(keys), self.values.finish()?)
             .map(|array| Arc::new(array) as ArrayRef)
-            .map_err(|e| DecodeError::Decoder(e.to_string()))
+            .map_err(DecodeError::mistake)
     }
 }
 
@@ -259,7 +259,7 @@ impl BinaryColumn {
         let offsets = OffsetBuffer::new(ScalarBuffer::from(self.offsets));
         BinaryArray::try_new(offsets, Buffer::from_vec(self.bytes), None)
             .map(|array| Arc::new(array) as ArrayRef)
-            .map_err(|e| DecodeError::Decoder(e.to_string()))
+            .map_err(DecodeError::mistake)
     }
 }
 

@@ -6,17 +6,21 @@ use crate::request::message_of;
 use crate::signal::{LOGS_FORMAT, LOGS_TAG, Signal};
 use crate::values::{AnyValue, utf8};
 use arrow::array::{ArrayRef, StringViewBuilder};
-use belvedere_view::Decoder;
 use belvedere_view::arrow;
 use belvedere_view::prelude::*;
 use std::sync::Arc;
 
+columns! {
+    COLUMNS:
+    TIME = Column::of_another_crate("time", ColumnType::Time),
+    TARGET = Column::of_another_crate("target", ColumnType::Label),
+    LEVEL = Column::of_another_crate("level", ColumnType::Int32),
+    MSG = Column::of_another_crate("msg", ColumnType::Utf8),
+    PROPERTIES = Column::of_another_crate("properties", ColumnType::Jsonb),
+}
+
 register_block_source! {
-    BlockSourceRegistration {
-        view_set: "log_entries",
-        is_optional: true,
-        source: BlockSource { tag: LOGS_TAG, format: LOGS_FORMAT, decoder: Decoder::Block(&LogDecoder) },
-    }
+    BlockSourceRegistration::new("log_entries", COLUMNS, BlockSource::new(LOGS_FORMAT, LOGS_TAG, &LogDecoder)).optional()
 }
 
 /// Decodes blocks of log records.
@@ -93,10 +97,6 @@ fn level(severity: u64) -> i32 {
 }
 
 impl BlockDecoder for LogDecoder {
-    fn columns(&self) -> &'static [&'static str] {
-        &["time", "target", "level", "msg", "properties"]
-    }
-
     fn decode(&self, block: &BlockReader<'_>, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
         let objects = block.objects()?;
         let message = message_of(Signal::Logs, &objects).map_err(DecodeError::corrupt)?;
@@ -105,7 +105,7 @@ impl BlockDecoder for LogDecoder {
         let limit = rows.text_limit();
         let scopes = scopes(&message, changed_bytes, limit)?;
         let records: usize = scopes.iter().map(|scope| scope.records.len()).sum();
-        let (wants_messages, wants_properties) = (rows.wants("msg"), rows.wants("properties"));
+        let (wants_messages, wants_properties) = (rows.wants(&MSG), rows.wants(&PROPERTIES));
 
         let mut attributes = AttributeList::default();
         let (mut times, mut levels) = (Vec::with_capacity(records), Vec::with_capacity(records));
@@ -155,14 +155,14 @@ impl BlockDecoder for LogDecoder {
         }
 
         let count = times.len();
-        rows.put("time", times)?;
-        rows.put_labels("target", target_keys, targets.texts())?;
-        rows.put("level", levels)?;
+        rows.put(&TIME, times)?;
+        rows.put_labels(&TARGET, target_keys, targets.texts())?;
+        rows.put(&LEVEL, levels)?;
         if wants_messages {
-            rows.put("msg", Arc::new(messages.finish()) as ArrayRef)?;
+            rows.put(&MSG, Arc::new(messages.finish()) as ArrayRef)?;
         }
         if wants_properties {
-            rows.put("properties", sets.finish(set_keys)?)?;
+            rows.put(&PROPERTIES, sets.finish(set_keys)?)?;
         }
         Ok(count)
     }

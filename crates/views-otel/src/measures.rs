@@ -5,17 +5,22 @@ use crate::points::{EXPONENTIAL, GAUGE, HISTOGRAM, NO_VALUE, Point, SUM, SUMMARY
 use crate::request::message_of;
 use crate::signal::{METRICS_FORMAT, METRICS_TAG, Signal};
 use crate::values::AnyValue;
-use belvedere_view::Decoder;
 use belvedere_view::prelude::*;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+columns! {
+    COLUMNS:
+    TIME = Column::of_another_crate("time", ColumnType::Time),
+    TARGET = Column::of_another_crate("target", ColumnType::Label),
+    NAME = Column::of_another_crate("name", ColumnType::Label),
+    UNIT = Column::of_another_crate("unit", ColumnType::Label),
+    VALUE = Column::of_another_crate("value", ColumnType::Float64),
+    PROPERTIES = Column::of_another_crate("properties", ColumnType::Jsonb),
+}
+
 register_block_source! {
-    BlockSourceRegistration {
-        view_set: "measures",
-        is_optional: true,
-        source: BlockSource { tag: METRICS_TAG, format: METRICS_FORMAT, decoder: Decoder::Block(&MeasureDecoder) },
-    }
+    BlockSourceRegistration::new("measures", COLUMNS, BlockSource::new(METRICS_FORMAT, METRICS_TAG, &MeasureDecoder)).optional()
 }
 
 /// Decodes blocks of metrics.
@@ -53,10 +58,6 @@ fn summary_rows(point: &Point<'_>) -> impl Iterator<Item = (&'static str, f64)> 
 }
 
 impl BlockDecoder for MeasureDecoder {
-    fn columns(&self) -> &'static [&'static str] {
-        &["time", "target", "name", "unit", "value", "properties"]
-    }
-
     fn decode(&self, block: &BlockReader<'_>, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
         let objects = block.objects()?;
         let message = message_of(Signal::Metrics, &objects).map_err(DecodeError::corrupt)?;
@@ -68,7 +69,7 @@ impl BlockDecoder for MeasureDecoder {
             // measures have the scope as their target; its attributes are in `otel_metrics`
             scope.extras.clear();
         }
-        let wants_properties = rows.wants("properties");
+        let wants_properties = rows.wants(&PROPERTIES);
         let mut attributes = AttributeList::default();
         let (mut times, mut values) = (Vec::new(), Vec::new());
         let (mut targets, mut target_keys) = (Labels::default(), Vec::new());
@@ -145,13 +146,13 @@ impl BlockDecoder for MeasureDecoder {
         rows.ignore("a data point without a time", without_time);
 
         let count = times.len();
-        rows.put("time", times)?;
-        rows.put_labels("target", target_keys, targets.texts())?;
-        rows.put_labels("name", name_keys, names.texts)?;
-        rows.put_labels("unit", unit_keys, units.texts())?;
-        rows.put("value", values)?;
+        rows.put(&TIME, times)?;
+        rows.put_labels(&TARGET, target_keys, targets.texts())?;
+        rows.put_labels(&NAME, name_keys, names.texts)?;
+        rows.put_labels(&UNIT, unit_keys, units.texts())?;
+        rows.put(&VALUE, values)?;
         if wants_properties {
-            rows.put("properties", sets.finish(set_keys)?)?;
+            rows.put(&PROPERTIES, sets.finish(set_keys)?)?;
         }
         Ok(count)
     }

@@ -21,10 +21,7 @@ pub mod traces {
     use belvedere_view::prelude::*;
 
     register_block_parser! {
-        BlockParserRegistration {
-            format: TRACES_FORMAT,
-            parse: |block, objects| super::parse(Signal::Traces, block, objects),
-        }
+        BlockParserRegistration::new(TRACES_FORMAT, |block, objects| super::parse(Signal::Traces, block, objects))
     }
 }
 
@@ -34,10 +31,7 @@ pub mod logs {
     use belvedere_view::prelude::*;
 
     register_block_parser! {
-        BlockParserRegistration {
-            format: LOGS_FORMAT,
-            parse: |block, objects| super::parse(Signal::Logs, block, objects),
-        }
+        BlockParserRegistration::new(LOGS_FORMAT, |block, objects| super::parse(Signal::Logs, block, objects))
     }
 }
 
@@ -47,10 +41,7 @@ pub mod metrics {
     use belvedere_view::prelude::*;
 
     register_block_parser! {
-        BlockParserRegistration {
-            format: METRICS_FORMAT,
-            parse: |block, objects| super::parse(Signal::Metrics, block, objects),
-        }
+        BlockParserRegistration::new(METRICS_FORMAT, |block, objects| super::parse(Signal::Metrics, block, objects))
     }
 }
 
@@ -105,7 +96,7 @@ fn parse(
 fn inner(definition: &'static Message, number: u32) -> Result<&'static Message, DecodeError> {
     match definition.field(number).map(|field| field.kind) {
         Some(Kind::Message(inner)) => Ok(inner),
-        _ => Err(DecodeError::Decoder(format!("field {number} is no message"))),
+        _ => Err(DecodeError::mistake(format!("field {number} is no message"))),
     }
 }
 

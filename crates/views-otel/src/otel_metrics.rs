@@ -1,7 +1,8 @@
 //! `otel_metrics`: one row for each data point, with all that was sent of it.
 
 use crate::attributes::{AttributeList, AttributeSets, BinaryColumn, Labels, corrupt, scopes};
-use crate::points::{EXPONENTIAL, Exemplar, KINDS, Metric, Number, Point, SUM, exemplar, metric, point};
+use crate::points;
+use crate::points::{EXPONENTIAL, Exemplar, KINDS, Metric, Number, Point, exemplar, metric, point};
 use crate::request::message_of;
 use crate::signal::{METRICS_FORMAT, METRICS_TAG, Signal};
 use crate::spans::{Objects, resource_column};
@@ -11,82 +12,75 @@ use arrow::array::{
     TimestampNanosecondArray,
 };
 use belvedere_model::jsonb::{array, float, integer, text};
-use belvedere_view::Decoder;
 use belvedere_view::arrow;
 use belvedere_view::prelude::*;
 use std::sync::Arc;
 
+columns! {
+    pub(crate) COLUMNS:
+    PROCESS_ID = Column::process_id().as_dictionary(),
+    STREAM_ID = Column::stream_id().as_dictionary(),
+    BLOCK_ID = Column::block_id().as_dictionary(),
+    INSERT_TIME = Column::insert_time(),
+    EXE = Column::exe(),
+    USERNAME = Column::username(),
+    COMPUTER = Column::computer(),
+    PROCESS_PROPERTIES = Column::process_properties(),
+    TIME = Column::time("time", "when the value was measured").event_time(),
+    START_TIME = Column::time("start_time", "start of the time that the value covers; NULL if it was not sent").nullable(),
+    SCOPE_NAME = Column::label("scope_name", "library that reported the metric; empty if it has no name"),
+    NAME = Column::label("name", "name of the metric"),
+    DESCRIPTION = Column::label("description", "description of the metric"),
+    UNIT = Column::label("unit", "unit of the values, as sent"),
+    KIND = Column::label("kind", "gauge, sum, histogram, exponential_histogram or summary").as_dictionary(),
+    TEMPORALITY = Column::label(
+        "temporality",
+        "of sums and histograms: delta (since the previous point), cumulative (since start_time), or empty",
+    )
+    .as_dictionary(),
+    IS_MONOTONIC = Column::boolean("is_monotonic", "of sums: whether the value never decreases; NULL for other kinds").nullable(),
+    VALUE = Column::float64("value", "value of gauges and sums; NULL for other kinds, or if there is no value").nullable(),
+    INT_VALUE = Column::int64("int_value", "exact value of gauges and sums that was sent as an integer; else NULL").nullable(),
+    COUNT = Column::int64("count", "of histograms and summaries: number of values").nullable(),
+    SUM = Column::float64("sum", "of histograms and summaries: sum of the values; NULL if it was not sent").nullable(),
+    MIN = Column::float64("min", "of histograms: smallest value; NULL if it was not sent").nullable(),
+    MAX = Column::float64("max", "of histograms: largest value; NULL if it was not sent").nullable(),
+    BOUNDS = Column::float64_list("bounds", "of histograms: inclusive upper bounds of all buckets except the last")
+        .nullable(),
+    BUCKET_COUNTS = Column::int64_list("bucket_counts", "of histograms: number of values in each bucket").nullable(),
+    SCALE = Column::int32("scale", "of exponential histograms: bucket i covers base^i to base^(i+1), with base = 2^(2^-scale)")
+        .nullable(),
+    ZERO_COUNT = Column::int64("zero_count", "of exponential histograms: number of values in the zero bucket").nullable(),
+    ZERO_THRESHOLD = Column::float64("zero_threshold", "of exponential histograms: largest absolute value in the zero bucket").nullable(),
+    POSITIVE_OFFSET = Column::int32("positive_offset", "of exponential histograms: index of the first positive bucket").nullable(),
+    POSITIVE_COUNTS = Column::int64_list("positive_counts", "of exponential histograms: number of values in each").nullable(),
+    NEGATIVE_OFFSET = Column::int32("negative_offset", "of exponential histograms: index of the first negative bucket").nullable(),
+    NEGATIVE_COUNTS = Column::int64_list("negative_counts", "of exponential histograms: number of values in each").nullable(),
+    QUANTILES = Column::float64_list("quantiles", "of summaries: quantiles, from 0 (minimum) to 1 (maximum)").nullable(),
+    QUANTILE_VALUES = Column::float64_list("quantile_values", "of summaries: the values at the quantiles").nullable(),
+    EXEMPLARS = Column::binary(
+        "exemplars",
+        "exemplars: JSONB array of {attributes, time, value, span_id, trace_id}, single values with the span in which they were measured",
+    ),
+    FLAGS = Column::uint32("flags", "1 if the point has no recorded value"),
+    PROPERTIES = Column::jsonb(
+        "properties",
+        "attributes of the point, and otel.scope.… of its scope, a JSONB object; read one with \
+         property_get(properties, 'name')",
+    ),
+    RESOURCE = Column::jsonb("resource", "attributes of the resource as sent with this record, a JSONB object"),
+}
+
 register_view_set! {
-    ViewSet {
-        name: "otel_metrics",
-        about: "Data points of OpenTelemetry metrics of every kind, including histograms, of all processes or of \
-                one process",
-        columns: &[
-            Column::process_id().as_dictionary(),
-            Column::stream_id().as_dictionary(),
-            Column::block_id().as_dictionary(),
-            Column::insert_time(),
-            Column::exe(),
-            Column::username(),
-            Column::computer(),
-            Column::process_properties(),
-            Column::time("time", "when the value was measured").event_time(),
-            Column::time("start_time", "start of the time that the value covers; NULL if it was not sent").nullable(),
-            Column::label("scope_name", "library that reported the metric; empty if it has no name"),
-            Column::label("name", "name of the metric"),
-            Column::label("description", "description of the metric"),
-            Column::label("unit", "unit of the values, as sent"),
-            Column::label("kind", "gauge, sum, histogram, exponential_histogram or summary").as_dictionary(),
-            Column::label(
-                "temporality",
-                "of sums and histograms: delta (since the previous point), cumulative (since start_time), or empty",
-            )
-            .as_dictionary(),
-            Column::boolean("is_monotonic", "of sums: whether the value never decreases; NULL for other kinds").nullable(),
-            Column::float64("value", "value of gauges and sums; NULL for other kinds, or if there is no value").nullable(),
-            Column::int64("int_value", "exact value of gauges and sums that was sent as an integer; else NULL").nullable(),
-            Column::int64("count", "of histograms and summaries: number of values").nullable(),
-            Column::float64("sum", "of histograms and summaries: sum of the values; NULL if it was not sent").nullable(),
-            Column::float64("min", "of histograms: smallest value; NULL if it was not sent").nullable(),
-            Column::float64("max", "of histograms: largest value; NULL if it was not sent").nullable(),
-            Column::float64_list("bounds", "of histograms: inclusive upper bounds of all buckets except the last")
-                .nullable(),
-            Column::int64_list("bucket_counts", "of histograms: number of values in each bucket").nullable(),
-            Column::int32("scale", "of exponential histograms: bucket i covers base^i to base^(i+1), with base = \
-                                    2^(2^-scale)")
-                .nullable(),
-            Column::int64("zero_count", "of exponential histograms: number of values in the zero bucket").nullable(),
-            Column::float64("zero_threshold", "of exponential histograms: largest absolute value in the zero bucket").nullable(),
-            Column::int32("positive_offset", "of exponential histograms: index of the first positive bucket").nullable(),
-            Column::int64_list("positive_counts", "of exponential histograms: number of values in each").nullable(),
-            Column::int32("negative_offset", "of exponential histograms: index of the first negative bucket").nullable(),
-            Column::int64_list("negative_counts", "of exponential histograms: number of values in each").nullable(),
-            Column::float64_list("quantiles", "of summaries: quantiles, from 0 (minimum) to 1 (maximum)").nullable(),
-            Column::float64_list("quantile_values", "of summaries: the values at the quantiles").nullable(),
-            Column::binary(
-                "exemplars",
-                "exemplars: JSONB array of {attributes, time, value, span_id, trace_id}, single values with the \
-                 span in which they were measured",
-            ),
-            Column::uint32("flags", "1 if the point has no recorded value"),
-            Column::jsonb(
-                "properties",
-                "attributes of the point, and of its scope as otel.scope.…, a JSONB object; read one with \
-                 property_get(properties, 'name')",
-            ),
-            Column::jsonb("resource", "attributes of the resource as sent with this record, a JSONB object"),
-        ],
-        instances: Instances::GlobalAndPerProcess,
-        depends_on: &["processes", "streams", "blocks"],
-        source: Source::Blocks(BlockSource {
-            tag: METRICS_TAG,
-            format: METRICS_FORMAT,
-            decoder: Decoder::Block(&PointDecoder),
-        }),
-        version: 1,
-        example: "SELECT name, unit, sum(count) AS count, sum(sum) / sum(count) AS mean \
-                  FROM otel_metrics WHERE kind = 'histogram' AND temporality = 'delta' GROUP BY name, unit ORDER BY name",
-    }
+    ViewSet::new("otel_metrics")
+        .about("Data points of OpenTelemetry metrics of every kind, including histograms, of all processes or of one process")
+        .columns(COLUMNS)
+        .instances(Instances::GlobalAndPerProcess)
+        .depends_on(&["processes", "streams", "blocks"])
+        .blocks(BlockSource::new(METRICS_FORMAT, METRICS_TAG, &PointDecoder))
+        .version(1)
+        .example("SELECT name, unit, sum(count) AS count, sum(sum) / sum(count) AS mean \
+                  FROM otel_metrics WHERE kind = 'histogram' AND temporality = 'delta' GROUP BY name, unit ORDER BY name")
 }
 
 /// Decodes blocks of metrics.
@@ -141,7 +135,7 @@ impl Numbers {
     fn push(&mut self, metric: &Metric<'_>, point: &Point<'_>) {
         self.times.push(point.time as i64);
         self.start_times.push((point.start_time != 0).then_some(point.start_time as i64));
-        self.is_monotonic.push((metric.kind == SUM).then_some(metric.is_monotonic));
+        self.is_monotonic.push((metric.kind == points::SUM).then_some(metric.is_monotonic));
         self.values.push(point.value.map(Number::as_f64));
         self.int_values.push(match point.value {
             Some(Number::Int(value)) => Some(value),
@@ -175,75 +169,40 @@ impl Numbers {
         fn integers(values: Vec<Option<i64>>) -> ArrayRef {
             Arc::new(Int64Array::from(values))
         }
-        rows.put("time", self.times)?;
+        rows.put(&TIME, self.times)?;
         let start_times = TimestampNanosecondArray::from(self.start_times).with_timezone("+00:00");
-        rows.put("start_time", Arc::new(start_times) as ArrayRef)?;
-        rows.put("is_monotonic", Arc::new(BooleanArray::from(self.is_monotonic)) as ArrayRef)?;
-        rows.put("value", doubles(self.values))?;
-        rows.put("int_value", integers(self.int_values))?;
-        rows.put("count", integers(self.counts))?;
-        rows.put("sum", doubles(self.sums))?;
-        rows.put("min", doubles(self.mins))?;
-        rows.put("max", doubles(self.maxs))?;
-        rows.put("bounds", Arc::new(self.bounds.finish()) as ArrayRef)?;
-        rows.put("bucket_counts", Arc::new(self.bucket_counts.finish()) as ArrayRef)?;
-        rows.put("scale", Arc::new(Int32Array::from(self.scales)) as ArrayRef)?;
-        rows.put("zero_count", integers(self.zero_counts))?;
-        rows.put("zero_threshold", doubles(self.zero_thresholds))?;
-        let names = [("positive_offset", "positive_counts"), ("negative_offset", "negative_counts")];
-        for (i, (offset, counts)) in names.into_iter().enumerate() {
+        rows.put(&START_TIME, Arc::new(start_times) as ArrayRef)?;
+        rows.put(&IS_MONOTONIC, Arc::new(BooleanArray::from(self.is_monotonic)) as ArrayRef)?;
+        rows.put(&VALUE, doubles(self.values))?;
+        rows.put(&INT_VALUE, integers(self.int_values))?;
+        rows.put(&COUNT, integers(self.counts))?;
+        rows.put(&SUM, doubles(self.sums))?;
+        rows.put(&MIN, doubles(self.mins))?;
+        rows.put(&MAX, doubles(self.maxs))?;
+        rows.put(&BOUNDS, Arc::new(self.bounds.finish()) as ArrayRef)?;
+        rows.put(&BUCKET_COUNTS, Arc::new(self.bucket_counts.finish()) as ArrayRef)?;
+        rows.put(&SCALE, Arc::new(Int32Array::from(self.scales)) as ArrayRef)?;
+        rows.put(&ZERO_COUNT, integers(self.zero_counts))?;
+        rows.put(&ZERO_THRESHOLD, doubles(self.zero_thresholds))?;
+        let sides = [(&POSITIVE_OFFSET, &POSITIVE_COUNTS), (&NEGATIVE_OFFSET, &NEGATIVE_COUNTS)];
+        for (i, (offset, counts)) in sides.into_iter().enumerate() {
             let offsets = std::mem::take(&mut self.offsets[i]);
             rows.put(offset, Arc::new(Int32Array::from(offsets)) as ArrayRef)?;
             rows.put(counts, Arc::new(self.side_counts[i].finish()) as ArrayRef)?;
         }
-        rows.put("quantiles", Arc::new(self.quantiles.finish()) as ArrayRef)?;
-        rows.put("quantile_values", Arc::new(self.quantile_values.finish()) as ArrayRef)?;
-        rows.put("flags", self.flags)
+        rows.put(&QUANTILES, Arc::new(self.quantiles.finish()) as ArrayRef)?;
+        rows.put(&QUANTILE_VALUES, Arc::new(self.quantile_values.finish()) as ArrayRef)?;
+        rows.put(&FLAGS, self.flags)
     }
 }
 
 impl BlockDecoder for PointDecoder {
-    fn columns(&self) -> &'static [&'static str] {
-        &[
-            "time",
-            "start_time",
-            "scope_name",
-            "name",
-            "description",
-            "unit",
-            "kind",
-            "temporality",
-            "is_monotonic",
-            "value",
-            "int_value",
-            "count",
-            "sum",
-            "min",
-            "max",
-            "bounds",
-            "bucket_counts",
-            "scale",
-            "zero_count",
-            "zero_threshold",
-            "positive_offset",
-            "positive_counts",
-            "negative_offset",
-            "negative_counts",
-            "quantiles",
-            "quantile_values",
-            "exemplars",
-            "flags",
-            "properties",
-            "resource",
-        ]
-    }
-
     fn decode(&self, block: &BlockReader<'_>, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
         let objects = block.objects()?;
         let message = message_of(Signal::Metrics, &objects).map_err(DecodeError::corrupt)?;
         let limit = rows.text_limit();
         let scopes = scopes(&message, 0, limit)?;
-        let (wants_properties, wants_exemplars) = (rows.wants("properties"), rows.wants("exemplars"));
+        let (wants_properties, wants_exemplars) = (rows.wants(&PROPERTIES), rows.wants(&EXEMPLARS));
         let mut attributes = AttributeList::default();
         let mut numbers = Numbers::default();
         let (mut scope_names, mut scope_keys) = (Labels::default(), Vec::new());
@@ -292,21 +251,19 @@ impl BlockDecoder for PointDecoder {
 
         let count = kinds.len();
         numbers.finish(rows)?;
-        rows.put_labels("scope_name", scope_keys, scope_names.texts())?;
-        rows.put_labels("name", name_keys, names.texts())?;
-        rows.put_labels("description", description_keys, descriptions.texts())?;
-        rows.put_labels("unit", unit_keys, units.texts())?;
-        rows.put_labels("kind", kinds, KINDS)?;
-        rows.put_labels("temporality", temporalities, TEMPORALITIES)?;
+        rows.put_labels(&SCOPE_NAME, scope_keys, scope_names.texts())?;
+        rows.put_labels(&NAME, name_keys, names.texts())?;
+        rows.put_labels(&DESCRIPTION, description_keys, descriptions.texts())?;
+        rows.put_labels(&UNIT, unit_keys, units.texts())?;
+        rows.put_labels(&KIND, kinds, KINDS)?;
+        rows.put_labels(&TEMPORALITY, temporalities, TEMPORALITIES)?;
         if wants_properties {
-            rows.put("properties", sets.finish(set_keys)?)?;
+            rows.put(&PROPERTIES, sets.finish(set_keys)?)?;
         }
         if wants_exemplars {
-            rows.put("exemplars", exemplars.finish()?)?;
+            rows.put(&EXEMPLARS, exemplars.finish()?)?;
         }
-        if rows.wants("resource") {
-            rows.put("resource", resource_column(&message, count)?)?;
-        }
+        rows.put_with(&RESOURCE, || resource_column(&message, count))?;
         Ok(count)
     }
 }

@@ -3,6 +3,7 @@
 use crate::attributes::{
     AttributeList, AttributeSets, BinaryColumn, Labels, corrupt, resource_object, scopes,
 };
+use crate::otel_spans;
 use crate::proto::{Fields, ProtoError, Value};
 use crate::request::message_of;
 use crate::signal::Signal;
@@ -90,31 +91,6 @@ fn read<'a>(record: &'a [u8], lists: &mut Lists<'a>) -> Result<Span<'a>, ProtoEr
 }
 
 impl BlockDecoder for SpanDecoder {
-    fn columns(&self) -> &'static [&'static str] {
-        &[
-            "trace_id",
-            "span_id",
-            "parent_span_id",
-            "start_time",
-            "end_time",
-            "duration",
-            "name",
-            "kind",
-            "status",
-            "status_message",
-            "properties",
-            "events",
-            "links",
-            "scope_name",
-            "resource",
-            "trace_state",
-            "flags",
-            "dropped_attributes_count",
-            "dropped_events_count",
-            "dropped_links_count",
-        ]
-    }
-
     fn decode(&self, block: &BlockReader<'_>, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
         let objects = block.objects()?;
         let message = message_of(Signal::Traces, &objects).map_err(DecodeError::corrupt)?;
@@ -188,37 +164,35 @@ impl BlockDecoder for SpanDecoder {
         rows.ignore("a span without ids or times", ignored);
 
         let count = starts.len();
-        rows.put("trace_id", fixed(16, trace_ids, None)?)?;
-        rows.put("span_id", fixed(8, span_ids, None)?)?;
-        rows.put("parent_span_id", fixed(8, parents, Some(NullBuffer::from(has_parent)))?)?;
-        rows.put("start_time", starts)?;
-        rows.put("end_time", ends)?;
-        rows.put("duration", durations)?;
-        rows.put_labels("name", name_keys, names.texts())?;
-        rows.put_labels("kind", kinds, KINDS)?;
-        rows.put_labels("status", statuses, STATUSES)?;
+        rows.put(&otel_spans::TRACE_ID, fixed(16, trace_ids, None)?)?;
+        rows.put(&otel_spans::SPAN_ID, fixed(8, span_ids, None)?)?;
+        rows.put(&otel_spans::PARENT_SPAN_ID, fixed(8, parents, Some(NullBuffer::from(has_parent)))?)?;
+        rows.put(&otel_spans::START_TIME, starts)?;
+        rows.put(&otel_spans::END_TIME, ends)?;
+        rows.put(&otel_spans::DURATION, durations)?;
+        rows.put_labels(&otel_spans::NAME, name_keys, names.texts())?;
+        rows.put_labels(&otel_spans::KIND, kinds, KINDS)?;
+        rows.put_labels(&otel_spans::STATUS, statuses, STATUSES)?;
         if wants.texts {
-            rows.put("status_message", Arc::new(messages.finish()) as ArrayRef)?;
-            rows.put("trace_state", Arc::new(states.finish()) as ArrayRef)?;
+            rows.put(&otel_spans::STATUS_MESSAGE, Arc::new(messages.finish()) as ArrayRef)?;
+            rows.put(&otel_spans::TRACE_STATE, Arc::new(states.finish()) as ArrayRef)?;
         }
         if wants.properties {
-            rows.put("properties", sets.finish(set_keys)?)?;
+            rows.put(&otel_spans::PROPERTIES, sets.finish(set_keys)?)?;
         }
         if wants.events {
-            rows.put("events", events.finish()?)?;
+            rows.put(&otel_spans::EVENTS, events.finish()?)?;
         }
         if wants.links {
-            rows.put("links", links.finish()?)?;
+            rows.put(&otel_spans::LINKS, links.finish()?)?;
         }
-        rows.put_labels("scope_name", scope_keys, scope_names.texts())?;
-        if rows.wants("resource") {
-            rows.put("resource", resource_column(&message, count)?)?;
-        }
-        rows.put("flags", flags)?;
+        rows.put_labels(&otel_spans::SCOPE_NAME, scope_keys, scope_names.texts())?;
+        rows.put_with(&otel_spans::RESOURCE, || resource_column(&message, count))?;
+        rows.put(&otel_spans::FLAGS, flags)?;
         let [attributes, events, links] = dropped;
-        rows.put("dropped_attributes_count", attributes)?;
-        rows.put("dropped_events_count", events)?;
-        rows.put("dropped_links_count", links)?;
+        rows.put(&otel_spans::DROPPED_ATTRIBUTES_COUNT, attributes)?;
+        rows.put(&otel_spans::DROPPED_EVENTS_COUNT, events)?;
+        rows.put(&otel_spans::DROPPED_LINKS_COUNT, links)?;
         Ok(count)
     }
 }
@@ -234,10 +208,10 @@ struct Wants {
 impl Wants {
     fn of(rows: &Rows<'_>) -> Self {
         Self {
-            texts: rows.wants("status_message") || rows.wants("trace_state"),
-            properties: rows.wants("properties"),
-            events: rows.wants("events"),
-            links: rows.wants("links"),
+            texts: rows.wants(&otel_spans::STATUS_MESSAGE) || rows.wants(&otel_spans::TRACE_STATE),
+            properties: rows.wants(&otel_spans::PROPERTIES),
+            events: rows.wants(&otel_spans::EVENTS),
+            links: rows.wants(&otel_spans::LINKS),
         }
     }
 }
@@ -253,7 +227,7 @@ fn append(column: &mut StringViewBuilder, text: &str) {
 fn fixed(size: i32, bytes: Vec<u8>, nulls: Option<NullBuffer>) -> Result<ArrayRef, DecodeError> {
     FixedSizeBinaryArray::try_new(size, Buffer::from_vec(bytes), nulls)
         .map(|array| Arc::new(array) as ArrayRef)
-        .map_err(|e| DecodeError::Decoder(e.to_string()))
+        .map_err(DecodeError::mistake)
 }
 
 /// The same resource in each row.
@@ -261,7 +235,7 @@ pub(crate) fn resource_column(message: &[u8], count: usize) -> Result<ArrayRef, 
     let resource = BinaryArray::from(vec![resource_object(message)?.as_slice()]);
     DictionaryArray::try_new(Int32Array::from(vec![0; count]), Arc::new(resource) as ArrayRef)
         .map(|array| Arc::new(array) as ArrayRef)
-        .map_err(|e| DecodeError::Decoder(e.to_string()))
+        .map_err(DecodeError::mistake)
 }
 
 /// Objects under construction, used again and again.

@@ -54,7 +54,7 @@ fn decode(signal: Signal, part: &Part, wants_all: bool) -> usize {
         let projected = Arc::new(schema.project(&projection).unwrap());
         let options = DecodeOptions::default();
         let decoded = decode_block(set, decoder, &record, payload.clone(), &projection, projected, &options);
-        counts.push(decoded.unwrap().rows.num_rows());
+        counts.push(decoded.unwrap().rows().num_rows());
     }
     if wants_all {
         let mut shown = 0;
@@ -81,52 +81,24 @@ fn parser(signal: Signal) -> ParseBlock {
 }
 
 fn view_sets(signal: Signal) -> Vec<&'static ViewSet> {
-    use belvedere_view::{BlockSource, Column, Instances};
     let registered = |registration: &'static belvedere_view::Registration| match &registration.item {
         Item::ViewSet(set) => set,
         _ => panic!("no view set"),
     };
-    let stand_in =
-        |name: &'static str, columns: &'static [Column], source: BlockSource| -> &'static ViewSet {
-            Box::leak(Box::new(ViewSet {
-                name,
-                about: "stands in",
-                columns,
-                instances: Instances::Global,
-                depends_on: &[],
-                source: Source::Blocks(source),
-                version: 1,
-                example: "SELECT 1",
-            }))
-        };
-    let source = |registration: &'static belvedere_view::Registration| match &registration.item {
-        Item::BlockSource(source) => source.source,
+    // stands in for the view set of another crate that gets the rows
+    let stand_in = |registration: &'static belvedere_view::Registration| match &registration.item {
+        Item::BlockSource(source) => {
+            let set = ViewSet::new(source.view_set).columns(source.columns).blocks(source.source);
+            &*Box::leak(Box::new(set))
+        }
         _ => panic!("no block source"),
     };
-    const LOG_COLUMNS: &[Column] = &[
-        Column::time("time", "t").event_time(),
-        Column::label("target", "t"),
-        Column::int32("level", "l"),
-        Column::utf8("msg", "m"),
-        Column::jsonb("properties", "p"),
-    ];
-    const MEASURE_COLUMNS: &[Column] = &[
-        Column::time("time", "t").event_time(),
-        Column::label("target", "t"),
-        Column::label("name", "n"),
-        Column::label("unit", "u"),
-        Column::float64("value", "v"),
-        Column::jsonb("properties", "p"),
-    ];
     match signal {
         Signal::Traces => vec![registered(&crate::otel_spans::REGISTRATION)],
-        Signal::Logs => {
-            vec![stand_in("log_entries", LOG_COLUMNS, source(&crate::log_entries::REGISTRATION))]
+        Signal::Logs => vec![stand_in(&crate::log_entries::REGISTRATION)],
+        Signal::Metrics => {
+            vec![registered(&crate::otel_metrics::REGISTRATION), stand_in(&crate::measures::REGISTRATION)]
         }
-        Signal::Metrics => vec![
-            registered(&crate::otel_metrics::REGISTRATION),
-            stand_in("measures", MEASURE_COLUMNS, source(&crate::measures::REGISTRATION)),
-        ],
     }
 }
 

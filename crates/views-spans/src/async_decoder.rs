@@ -1,6 +1,7 @@
 //! Asynchronous spans of native clients, out of the blocks of thread streams.
 
-use crate::call_site::Sites;
+use crate::async_events;
+use crate::call_site::{Site, Sites};
 use belvedere_view::prelude::*;
 
 /// Decodes the asynchronous events of thread blocks.
@@ -52,22 +53,6 @@ impl Shape {
 }
 
 impl BlockDecoder for AsyncDecoder {
-    fn columns(&self) -> &'static [&'static str] {
-        &[
-            "time",
-            "event_type",
-            "span_id",
-            "parent_span_id",
-            "name",
-            "filename",
-            "target",
-            "line",
-            "depth",
-            "hash",
-            "properties",
-        ]
-    }
-
     fn decode(&self, block: &BlockReader<'_>, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
         let (clock, transit) = (block.clock()?, block.transit()?);
         let dependencies = transit.dependencies();
@@ -97,31 +82,48 @@ impl BlockDecoder for AsyncDecoder {
             });
         }
         let count = times.len();
-        rows.put("time", times)?;
-        rows.put("span_id", ids)?;
-        rows.put("parent_span_id", parents)?;
-        rows.put("depth", depths)?;
-        rows.put_labels("event_type", kinds, ["begin", "end"])?;
-        put_sites(rows, &sites, dependencies, &places)?;
-        if rows.wants("properties") {
-            rows.put("properties", sets.finish(properties)?)?;
-        }
+        rows.put(&async_events::TIME, times)?;
+        rows.put(&async_events::SPAN_ID, ids)?;
+        rows.put(&async_events::PARENT_SPAN_ID, parents)?;
+        rows.put(&async_events::DEPTH, depths)?;
+        rows.put_labels(&async_events::EVENT_TYPE, kinds, ["begin", "end"])?;
+        put_sites(rows, &SITE, &sites, dependencies, &places)?;
+        rows.put_with(&async_events::PROPERTIES, || sets.finish(properties))?;
         Ok(count)
     }
 }
 
+/// The columns that follow from the place in the code, of one of the view sets.
+#[derive(Debug)]
+pub(crate) struct SiteColumns {
+    pub(crate) name: Column,
+    pub(crate) target: Column,
+    pub(crate) filename: Column,
+    pub(crate) line: Column,
+    pub(crate) hash: Column,
+}
+
+const SITE: SiteColumns = SiteColumns {
+    name: async_events::NAME,
+    target: async_events::TARGET,
+    filename: async_events::FILENAME,
+    line: async_events::LINE,
+    hash: async_events::HASH,
+};
+
 /// Puts the columns that follow from the place in the code; `places` has its number for each row.
 pub(crate) fn put_sites(
     rows: &mut Rows<'_>,
+    columns: &SiteColumns,
     sites: &Sites<'_>,
-    dependencies: &belvedere_model::transit::Dependencies,
+    dependencies: &Dependencies,
     places: &[u32],
 ) -> Result<(), DecodeError> {
-    type Part = for<'s> fn(&crate::call_site::Site<'s>) -> &'s str;
-    let parts: [(&str, Part); 3] =
-        [("name", |s| s.name), ("target", |s| s.target), ("filename", |s| s.filename)];
+    type Part = for<'s> fn(&Site<'s>) -> &'s str;
+    let parts: [(&Column, Part); 3] =
+        [(&columns.name, |s| s.name), (&columns.target, |s| s.target), (&columns.filename, |s| s.filename)];
     for (column, part) in parts {
-        if rows.wants(column) {
+        rows.put_with(column, || {
             let mut texts = TextDictionary::new(dependencies);
             // only what is there: states carry places that no row of this block is of
             let mut keys = vec![-1; sites.all().len()];
@@ -133,14 +135,12 @@ pub(crate) fn put_sites(
                 *key
             });
             let of_rows = of_rows.collect();
-            rows.put(column, texts.finish(of_rows)?)?;
-        }
+            texts.finish(of_rows)
+        })?;
     }
-    if rows.wants("hash") {
-        rows.put("hash", places.iter().map(|p| sites.get(*p).hash).collect::<Vec<_>>())?;
-    }
-    if rows.wants("line") {
-        rows.put("line", places.iter().map(|p| sites.get(*p).line).collect::<Vec<_>>())?;
-    }
-    Ok(())
+    let numbers = |part: fn(&Site<'_>) -> u32| -> Result<Vec<u32>, DecodeError> {
+        Ok(places.iter().map(|place| part(sites.get(*place))).collect())
+    };
+    rows.put_with(&columns.hash, || numbers(|site| site.hash))?;
+    rows.put_with(&columns.line, || numbers(|site| site.line))
 }

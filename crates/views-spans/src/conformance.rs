@@ -1,6 +1,6 @@
 //! The promises of all view sets, for these.
 
-use belvedere_model::transit::BlockWriter;
+use belvedere_model::transit::{EventField, EventWriter};
 use belvedere_testkit::FakeProcess;
 use std::ops::Range;
 
@@ -38,7 +38,7 @@ fn sample(count: usize) -> FakeProcess {
         })
         .collect();
     let mut program = FakeProcess::new("game");
-    program.stream("cpu", blocks.iter().map(|(begin, end, writer)| (*begin, *end, writer)));
+    program.stream("cpu", blocks);
     for stream in program.streams_mut() {
         stream.properties = [("thread-name", "main"), ("thread-id", "7")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -47,60 +47,43 @@ fn sample(count: usize) -> FakeProcess {
     program
 }
 
-fn block(events: Range<usize>) -> BlockWriter {
-    let mut writer = BlockWriter::new();
-    let (member, reference) = (BlockWriter::member, BlockWriter::reference);
-    let text = writer.dependency_type(BlockWriter::type_record("StaticStringDependency", 0, vec![]));
-    let set = writer.dependency_type(BlockWriter::type_record("PropertySetDependency", 0, vec![]));
-    let pair = vec![reference("name", 0), reference("value", 8)];
-    writer.dependency_type(BlockWriter::type_record("Property", 16, pair));
-    let mut members = vec![
-        member("id", "u64", 0, 8),
-        reference("target", 8),
-        reference("file", 16),
-        member("line", "u32", 24, 4),
+fn block(events: Range<usize>) -> EventWriter {
+    let [target, file, name, properties] =
+        ["target", "file", "name", "properties"].map(EventField::reference);
+    let [time, span_id, parent, depth] = [
+        EventField::i64("time"),
+        EventField::i64("span_id"),
+        EventField::i64("parent_span_id"),
+        EventField::u32("depth"),
     ];
-    let location =
-        writer.dependency_type(BlockWriter::type_record("SpanLocationRecord", 32, members.clone()));
-    members.push(reference("name", 32));
-    let place = writer.dependency_type(BlockWriter::type_record("SpanRecord", 40, members));
-    for (name, _) in EVENTS {
-        let members = vec![
-            reference("thread_span_desc", 0),
-            reference("thread_span_location", 0),
-            reference("span_desc", 0),
-            reference("span_location", 0),
-            reference("name", 8),
-            reference("properties", 16),
-            member("time", "i64", 24, 8),
-            member("span_id", "u64", 32, 8),
-            member("parent_span_id", "u64", 40, 8),
-            member("depth", "u32", 48, 4),
-        ];
-        writer.event_type(BlockWriter::type_record(name, 56, members));
-    }
-    let named = |id: u64, name: &str| [&id.to_le_bytes()[..], &BlockWriter::coded_text(name)[..]].concat();
-    for (id, name) in [(1, "game"), (2, "src/game.rs"), (3, "level")] {
-        writer.dependency(text, &named(id, name));
-    }
-    writer.dependency(location, &[4_u64, 1, 2, 40].map(u64::to_le_bytes).concat());
-    // of each name in turns that the block has a part of: the text, a place with that name, a property with that value
-    let id_of = |name: u64| 10 + 3 * name;
-    let turns = events.start / EVENTS.len()..events.end.div_ceil(EVENTS.len());
-    for name in 4 * turns.start as u64..4 * turns.end as u64 {
-        let id = id_of(name);
-        writer.dependency(text, &named(id, &format!("call {name}")));
-        writer.dependency(place, &[id + 1, 1, 2, name, id].map(u64::to_le_bytes).concat());
-        let pair = [3, id].map(u64::to_le_bytes).concat();
-        writer.dependency(set, &[&(id + 2).to_le_bytes()[..], &1_u32.to_le_bytes()[..], &pair[..]].concat());
-    }
+    let mut writer = EventWriter::new();
+    let location = writer.record_type("SpanLocationRecord", &[target, file, EventField::u32("line")]);
+    let place = writer.record_type("SpanRecord", &[target, file, EventField::u32("line"), name]);
+    let types = EVENTS.map(|(event, _)| {
+        let place = match (event.contains("Async"), event.contains("Named")) {
+            (false, false) => "thread_span_desc",
+            (false, true) => "thread_span_location",
+            (true, false) => "span_desc",
+            (true, true) => "span_location",
+        };
+        // more members than the event has do no harm: they are found by their names
+        let members = [EventField::reference(place), name, properties, time, span_id, parent, depth];
+        writer.event_type(event, &members)
+    });
+    let (game, source, level) = (writer.text("game"), writer.text("src/game.rs"), "level");
+    let shared = writer.record(location, (game, source, 40));
     for i in events {
-        let (turn, type_) = ((i / EVENTS.len()) as u64, i % EVENTS.len());
-        let name = 4 * turn + EVENTS[type_].1;
-        let id = id_of(name);
-        let place = if EVENTS[type_].0.contains("Named") { 4 } else { id + 1 };
-        let words = [place, id, id + 2, 1000 * i as u64, name + 1, 4 * turn, name % 3];
-        writer.event(type_ as u8, &words.map(u64::to_le_bytes).concat());
+        let (turn, event) = (i / EVENTS.len(), i % EVENTS.len());
+        let number = 4 * turn as u64 + EVENTS[event].1;
+        let called = format!("call {number}");
+        let name = writer.text(&called);
+        let place = if EVENTS[event].0.contains("Named") {
+            shared
+        } else {
+            writer.record(place, (game, source, number, name))
+        };
+        let set = writer.properties(&[(level, called.as_str())]);
+        writer.event(types[event], (place, name, set, 1000 * i, number + 1, 4 * turn, number % 3));
     }
     writer
 }

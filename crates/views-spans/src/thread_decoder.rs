@@ -7,8 +7,9 @@
 //! The thread itself is a row too, for each run of blocks that follow each other: so a missing block shows as a time
 //! that no such row covers.
 
-use crate::async_decoder::put_sites;
+use crate::async_decoder::{SiteColumns, put_sites};
 use crate::call_site::{Site, Sites, StoredSite, hash};
+use crate::thread_spans;
 use belvedere_model::StreamInfo;
 use belvedere_view::prelude::*;
 use foldhash::{HashMap, HashMapExt};
@@ -32,6 +33,14 @@ const ENDS_WITHOUT_BEGIN: &str = "end of a span that did not begin";
 const BEGINS_WITHOUT_END: &str = "begin of a span that did not end";
 const UNKNOWN_TYPES: &str = "unknown type";
 const TOO_DEEP: &str = "too many spans open at once";
+
+const SITE: SiteColumns = SiteColumns {
+    name: thread_spans::NAME,
+    target: thread_spans::TARGET,
+    filename: thread_spans::FILENAME,
+    line: thread_spans::LINE,
+    hash: thread_spans::HASH,
+};
 
 /// What is open between blocks.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -181,24 +190,22 @@ impl Spans {
         sets: PropertyDictionary<'_>,
     ) -> Result<usize, DecodeError> {
         let count = self.ids.len();
-        if rows.wants("duration") {
+        if rows.wants(&thread_spans::DURATION) {
             let durations = self.ends.iter().zip(&self.begins).map(|(end, begin)| end.wrapping_sub(*begin));
-            rows.put("duration", durations.collect::<Vec<_>>())?;
+            rows.put(&thread_spans::DURATION, durations.collect::<Vec<_>>())?;
         }
-        rows.put("id", self.ids)?;
-        rows.put("parent", self.parents)?;
-        rows.put("depth", self.depths)?;
-        rows.put("begin", self.begins)?;
-        rows.put("end", self.ends)?;
-        if rows.wants("is_complete") {
+        rows.put(&thread_spans::ID, self.ids)?;
+        rows.put(&thread_spans::PARENT, self.parents)?;
+        rows.put(&thread_spans::DEPTH, self.depths)?;
+        rows.put(&thread_spans::BEGIN, self.begins)?;
+        rows.put(&thread_spans::END, self.ends)?;
+        if rows.wants(&thread_spans::IS_COMPLETE) {
             let mut is_complete = vec![true; count];
             self.cut.iter().for_each(|row| is_complete[*row as usize] = false);
-            rows.put("is_complete", is_complete)?;
+            rows.put(&thread_spans::IS_COMPLETE, is_complete)?;
         }
-        put_sites(rows, sites, block.dependencies(), &self.sites)?;
-        if rows.wants("properties") {
-            rows.put("properties", sets.finish(self.properties)?)?;
-        }
+        put_sites(rows, &SITE, sites, block.dependencies(), &self.sites)?;
+        rows.put_with(&thread_spans::PROPERTIES, || sets.finish(self.properties))?;
         Ok(count)
     }
 }
@@ -262,26 +269,8 @@ impl Stack {
     }
 }
 
-impl ChainDecoder for ThreadDecoder {
+impl StatefulDecoder for ThreadDecoder {
     type State = ThreadState;
-
-    fn columns(&self) -> &'static [&'static str] {
-        &[
-            "id",
-            "parent",
-            "depth",
-            "hash",
-            "begin",
-            "end",
-            "duration",
-            "name",
-            "target",
-            "filename",
-            "line",
-            "is_complete",
-            "properties",
-        ]
-    }
 
     fn decode(
         &self,

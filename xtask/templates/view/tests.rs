@@ -5,7 +5,7 @@
 use belvedere_core::Lake;
 use belvedere_core::arrow::util::pretty::pretty_format_batches;
 use belvedere_testkit::FakeProcess;
-use belvedere_model::transit::BlockWriter;
+use belvedere_model::transit::{EventField, EventWriter};
 use std::ops::Range;
 
 // what every view set promises, damaged and reordered blocks included: each promise a test
@@ -35,8 +35,8 @@ async fn each_event_is_a_row() {
 /// each event, and for the same program whenever it is the same number.
 fn program(count: usize) -> FakeProcess {
     let mut program = FakeProcess::new("sender of {{set}}");
-    let blocks = [0..count / 2, count / 2..count].map(|events| (events.clone(), block(events)));
-    let sent = blocks.iter().map(|(events, block)| (time(events.start), time(events.end), block));
+    let blocks = [0..count / 2, count / 2..count];
+    let sent = blocks.map(|events| (time(events.start), time(events.end), block(events)));
     program.stream("{{set}}", sent);
     program
 }
@@ -46,22 +46,14 @@ fn time(event: usize) -> i64 {
     1_000_000 * event as i64
 }
 
-/// A block as a native client lays it out: the structs of its events as they are in memory.
-fn block(events: Range<usize>) -> BlockWriter {
-    let mut writer = BlockWriter::new();
-    let text = writer.dependency_type(BlockWriter::type_record("StaticString", 0, vec![]));
-    let members = vec![
-        BlockWriter::member("time", "i64", 0, 8),
-        BlockWriter::member("number", "i64", 8, 8),
-        BlockWriter::reference("label", 16),
-    ];
-    let kind = writer.event_type(BlockWriter::type_record("{{Set}}Event", 24, members));
+/// A block as a native client lays it out, which declares the members of its events.
+fn block(events: Range<usize>) -> EventWriter {
+    let mut writer = EventWriter::new();
+    let members = [EventField::i64("time"), EventField::i64("number"), EventField::reference("label")];
+    let kind = writer.event_type("{{Set}}Event", &members);
     for i in events {
-        // any number that no other text of the block has: clients take the text's address
-        let id = i as u64;
-        writer.dependency(text, &[&id.to_le_bytes()[..], format!("label {i}").as_bytes()].concat());
-        let (time, number) = (time(i) as u64, 10 * i as u64);
-        writer.event(kind, &[time, number, id].map(u64::to_le_bytes).concat());
+        let label = writer.text(&format!("label {i}"));
+        writer.event(kind, (time(i), 10 * i, label));
     }
     writer
 }

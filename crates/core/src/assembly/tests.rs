@@ -2,19 +2,15 @@ use super::*;
 use belvedere_lake::Routes;
 use belvedere_view::decoder::{BlockReader, DecodeError, Rows};
 use belvedere_view::{
-    API_VERSION, BlockParserRegistration, BlockSource, BlockSourceRegistration, Column, Decoder, Instances,
-    Item, Registration, Source, SqlSource, ViewSet,
+    BlockParserRegistration, BlockSource, BlockSourceRegistration, Column, ColumnType, EventField,
+    EventLayout, Instances, Item, Registration, SqlSource, ViewSet,
 };
 use proptest::prelude::*;
 
 #[derive(Debug)]
-struct Nothing(&'static [&'static str]);
+struct Nothing;
 
 impl belvedere_view::decoder::BlockDecoder for Nothing {
-    fn columns(&self) -> &'static [&'static str] {
-        self.0
-    }
-
     fn decode(&self, _: &BlockReader<'_>, _: &mut Rows<'_>) -> Result<usize, DecodeError> {
         Ok(0)
     }
@@ -22,10 +18,11 @@ impl belvedere_view::decoder::BlockDecoder for Nothing {
 
 static ROUTES: Routes<()> = Routes::new("x", |_| belvedere_lake::axum::Router::new());
 
-const COLUMNS: &[Column] = &[Column::process_id(), Column::time("time", "when").event_time()];
+const TIME: Column = Column::time("time", "when").event_time();
+const COLUMNS: &[Column] = &[Column::process_id(), TIME];
 
 fn registration(crate_name: &'static str, item: Item) -> &'static Registration {
-    Box::leak(Box::new(Registration { crate_name, crate_version: "1.2.3", api_version: API_VERSION, item }))
+    Box::leak(Box::new(Registration::new(crate_name, "1.2.3", item)))
 }
 
 fn view_set(
@@ -33,7 +30,7 @@ fn view_set(
     name: &'static str,
     depends_on: &'static [&'static str],
 ) -> &'static Registration {
-    view_set_of(crate_name, name, depends_on, COLUMNS, &["time"])
+    view_set_of(crate_name, name, depends_on, COLUMNS)
 }
 
 fn view_set_of(
@@ -41,49 +38,48 @@ fn view_set_of(
     name: &'static str,
     depends_on: &'static [&'static str],
     columns: &'static [Column],
-    filled: &'static [&'static str],
 ) -> &'static Registration {
-    let decoder: &'static Nothing = Box::leak(Box::new(Nothing(filled)));
-    let set = ViewSet {
-        name,
-        about: "a test",
-        columns,
-        instances: Instances::GlobalAndPerProcess,
-        depends_on,
-        source: Source::Blocks(BlockSource::transit("test", decoder)),
-        version: 1,
-        example: "SELECT 1",
-    };
+    let set = ViewSet::new(name)
+        .about("a test")
+        .columns(columns)
+        .instances(Instances::GlobalAndPerProcess)
+        .depends_on(depends_on)
+        .blocks(BlockSource::transit("test", &Nothing))
+        .example("SELECT 1");
     registration(crate_name, Item::ViewSet(set))
+}
+
+/// A source of blocks of a format of its own.
+fn source(
+    crate_name: &'static str,
+    view_set: &'static str,
+    columns: &'static [Column],
+    format: &'static str,
+) -> &'static Registration {
+    let source = BlockSource::new(format, "test", &Nothing);
+    registration(crate_name, Item::BlockSource(BlockSourceRegistration::new(view_set, columns, source)))
 }
 
 /// A query over `b`.
 fn query(instances: Instances, depends_on: &'static [&'static str]) -> &'static Registration {
-    let set = ViewSet {
-        name: "a",
-        about: "a test",
-        columns: COLUMNS,
-        instances,
-        depends_on,
-        source: Source::Query("SELECT * FROM b"),
-        version: 1,
-        example: "SELECT 1",
-    };
+    let set = ViewSet::new("a")
+        .about("a test")
+        .columns(COLUMNS)
+        .instances(instances)
+        .depends_on(depends_on)
+        .query("SELECT * FROM b")
+        .example("SELECT 1");
     registration("zoo", Item::ViewSet(set))
 }
 
 /// `b`, which has tables of streams.
 fn of_streams() -> &'static Registration {
-    let set = ViewSet {
-        name: "b",
-        about: "a test",
-        columns: COLUMNS,
-        instances: Instances::PerStream,
-        depends_on: &[],
-        source: Source::Blocks(BlockSource::transit("test", &Nothing(&["time"]))),
-        version: 1,
-        example: "SELECT 1",
-    };
+    let set = ViewSet::new("b")
+        .about("a test")
+        .columns(COLUMNS)
+        .instances(Instances::PerStream)
+        .blocks(BlockSource::transit("test", &Nothing))
+        .example("SELECT 1");
     registration("farm", Item::ViewSet(set))
 }
 
@@ -117,14 +113,8 @@ proptest! {
         let mut all = crate::registrations();
         all.push(view_set("third", "images", &["processes", "blocks"]));
         all.push(view_set("third", "frames", &["images"]));
-        all.push(registration("fourth", Item::BlockSource(BlockSourceRegistration {
-            view_set: "images", is_optional: false,
-            source: BlockSource { tag: "test", format: "other", decoder: Decoder::Block(&Nothing(&["time"])) },
-        })));
-        all.push(registration("fifth", Item::BlockSource(BlockSourceRegistration {
-            view_set: "images", is_optional: false,
-            source: BlockSource { tag: "test", format: "another", decoder: Decoder::Block(&Nothing(&["time"])) },
-        })));
+        all.push(source("fourth", "images", const { &[TIME] }, "other"));
+        all.push(source("fifth", "images", const { &[TIME] }, "another"));
         let describe = |assembly: &Assembly| {
             let formats = |set| assembly.sources(set).iter().map(|s| s.format).collect::<Vec<_>>();
             format!("{:?} {:?} {:?}", names(assembly), formats("images"), assembly.crates())
@@ -166,6 +156,7 @@ fn registrations_that_do_not_fit_together_say_who_has_to_change_what() {
         all.extend(more);
         error(&all)
     };
+    let filled = |columns| with(&[view_set("zoo", "a", &[]), source("farm", "a", columns, "farm/v1")]);
     let messages = [
         ("duplicate", with(&[view_set("zoo", "blocks", &[])])),
         ("twice in one crate", with(&[view_set("zoo", "images", &[]), view_set("zoo", "images", &[])])),
@@ -181,35 +172,10 @@ fn registrations_that_do_not_fit_together_say_who_has_to_change_what() {
             ]),
         ),
         ("itself", with(&[view_set("zoo", "a", &["a"])])),
-        (
-            "source without view set",
-            with(&[registration(
-                "zoo",
-                Item::BlockSource(BlockSourceRegistration {
-                    view_set: "log_entries",
-                    is_optional: false,
-                    source: BlockSource {
-                        tag: "log",
-                        format: "zoo/v1",
-                        decoder: Decoder::Block(&Nothing(&[])),
-                    },
-                }),
-            )]),
-        ),
+        ("source without view set", with(&[source("zoo", "log_entries", &[], "zoo/v1")])),
         (
             "source for a view set that is not made from blocks",
-            with(&[registration(
-                "zoo",
-                Item::BlockSource(BlockSourceRegistration {
-                    view_set: "streams",
-                    is_optional: false,
-                    source: BlockSource {
-                        tag: "log",
-                        format: "zoo/v1",
-                        decoder: Decoder::Block(&Nothing(&[])),
-                    },
-                }),
-            )]),
+            with(&[source("zoo", "streams", &[], "zoo/v1")]),
         ),
         ("query over tables of another kind", with(&[query(Instances::PerProcess, &["b"]), of_streams()])),
         ("query of a kind that nothing has", with(&[query(Instances::PerStream, &["blocks"])])),
@@ -221,27 +187,26 @@ fn registrations_that_do_not_fit_together_say_who_has_to_change_what() {
                 of_streams(),
                 registration(
                     "zoo",
-                    Item::ViewSet(ViewSet {
-                        name: "c",
-                        about: "a test",
-                        columns: COLUMNS,
-                        instances: Instances::Global,
-                        depends_on: &["a"],
-                        source: Source::Sql(SqlSource {
-                            extract: "SELECT * FROM a",
-                            merge: "SELECT * FROM partials",
-                            sort: &["time"],
-                        }),
-                        version: 1,
-                        example: "SELECT 1",
-                    }),
+                    Item::ViewSet(
+                        ViewSet::new("c")
+                            .about("a test")
+                            .columns(COLUMNS)
+                            .depends_on(&["a"])
+                            .sql(
+                                SqlSource::new("SELECT * FROM a")
+                                    .merge("SELECT * FROM partials")
+                                    .sort(&["time"]),
+                            )
+                            .example("SELECT 1"),
+                    ),
                 ),
             ]),
         ),
         ("name of the engine's", with(&[view_set("zoo", "partials", &[])])),
-        ("unknown column", with(&[view_set_of("zoo", "a", &[], COLUMNS, &["time", "size"])])),
-        ("column of core", with(&[view_set_of("zoo", "a", &[], COLUMNS, &["time", "process_id"])])),
-        ("forgotten column", with(&[view_set_of("zoo", "a", &[], COLUMNS, &[])])),
+        ("unknown column", filled(const { &[TIME, Column::int64("size", "how much")] })),
+        ("column of core", filled(const { &[TIME, Column::process_id()] })),
+        ("forgotten column", filled(&[])),
+        ("column of another type", filled(const { &[Column::of_another_crate("time", ColumnType::Int64)] })),
         (
             "column twice",
             with(&[view_set_of(
@@ -249,7 +214,6 @@ fn registrations_that_do_not_fit_together_say_who_has_to_change_what() {
                 "a",
                 &[],
                 const { &[Column::int32("a", "one"), Column::int64("a", "two")] },
-                &["a"],
             )]),
         ),
         (
@@ -269,12 +233,10 @@ fn registrations_that_do_not_fit_together_say_who_has_to_change_what() {
         ),
         (
             "another version",
-            error(&[Box::leak(Box::new(Registration {
-                crate_name: "zoo",
-                crate_version: "0.0.1",
-                api_version: API_VERSION + 1,
-                item: Item::Extension(&ROUTES),
-            }))]),
+            error(&[Box::leak(Box::new(
+                // a number that no release has
+                Registration::new("zoo", "0.0.1", Item::Extension(&ROUTES)).with_api_version(1_000_000),
+            ))]),
         ),
         (
             "nothing registered",
@@ -296,7 +258,7 @@ fn a_schema_hash_follows_columns_and_version_only() {
     assert_eq!(a, hash(view_set("b", "images", &["blocks"])));
     assert_ne!(a, hash(view_set("a", "pictures", &[])));
     const OTHER: &[Column] = &[Column::process_id(), Column::time("time", "when").event_time().nullable()];
-    assert_ne!(a, hash(view_set_of("a", "images", &[], OTHER, &["time"])));
+    assert_ne!(a, hash(view_set_of("a", "images", &[], OTHER)));
 }
 
 #[tokio::test]
@@ -321,15 +283,28 @@ async fn a_factory_makes_instances_and_names_what_is_near() {
 #[test]
 fn a_format_has_one_parser() {
     let parser = |crate_name| {
-        registration(
-            crate_name,
-            Item::BlockParser(BlockParserRegistration { format: "tape", parse: |_, _| Ok(()) }),
-        )
+        registration(crate_name, Item::BlockParser(BlockParserRegistration::new("tape", |_, _| Ok(()))))
     };
     let assembly = Assembly::new([parser("a")]).unwrap();
     assert!(assembly.parser("tape").is_some() && assembly.parser("disc").is_none());
     let error = error(&[parser("b"), parser("a")]);
     assert!(error.contains("the parser of blocks 'tape' is registered by a and by b"), "{error}");
+}
+
+#[test]
+fn a_type_of_events_has_one_layout_whoever_registers_it() {
+    const LAYOUT: EventLayout = EventLayout::new("TickEvent", &[EventField::text("msg")]);
+    const OTHER: EventLayout = EventLayout::new("TockEvent", &[EventField::blob("data")]);
+    let layout = |crate_name, layout| registration(crate_name, Item::EventLayout(layout));
+    let assembly = Assembly::new([layout("a", LAYOUT), layout("b", OTHER)]).unwrap();
+    assert_eq!(assembly.layouts().get("TickEvent"), Some(&LAYOUT));
+    assert!(assembly.layouts().get("ClickEvent").is_none());
+    for second in ["a", "b"] {
+        // the same fields too: who takes a crate out must not take the layout of another with it
+        let error = error(&[layout(second, LAYOUT), layout("a", LAYOUT)]);
+        let expected = format!("the layout of events 'TickEvent' is registered by a and by {second}");
+        assert!(error.contains(&expected), "{error}");
+    }
 }
 
 #[tokio::test]

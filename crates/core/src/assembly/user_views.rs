@@ -22,7 +22,7 @@ use arrow::datatypes::{DataType, Field, TimeUnit};
 use belvedere_lake::{LakeConnection, with_causes};
 use belvedere_model::SeqRange;
 use belvedere_view::{
-    API_VERSION, Column, ColumnType, EventTime, Instances, Item, Registration, Source, SqlSource, ViewSet,
+    Column, ColumnType, EventTime, Instances, Item, Registration, Source, SqlSource, ViewSet,
 };
 use datafusion::execution::runtime_env::RuntimeEnv;
 use futures::TryStreamExt;
@@ -289,11 +289,8 @@ impl Definition {
         if !depends_on.iter().any(follows_blocks) {
             bail!("its SQL must read a view set whose rows come with blocks, such as 'blocks' itself");
         }
-        let sql = SqlSource {
-            extract: leak(&self.extract),
-            merge: leak(&self.merge),
-            sort: Box::leak(self.group.iter().map(|c| leak(c)).collect::<Vec<_>>().into_boxed_slice()),
-        };
+        let sort = Box::leak(self.group.iter().map(|c| leak(c)).collect::<Vec<_>>().into_boxed_slice());
+        let sql = SqlSource::new(leak(&self.extract)).merge(leak(&self.merge)).sort(sort);
         let schema = check_sql_source(session, &sql).await?;
         let mut columns = Vec::new();
         for field in schema.fields() {
@@ -303,21 +300,15 @@ impl Definition {
         if let Some(missing) = self.group.iter().find(|g| columns.iter().all(|c| c.name != **g)) {
             bail!("its SQL has no column '{missing}' to group by");
         }
-        Ok(Box::leak(Box::new(Registration {
-            crate_name: "the lake's folder 'views'",
-            crate_version: "",
-            api_version: API_VERSION,
-            item: Item::ViewSet(ViewSet {
-                name: leak(&self.name),
-                about: leak(&self.description),
-                columns: Box::leak(columns.into_boxed_slice()),
-                instances: Instances::Global,
-                depends_on: Box::leak(depends_on.into_boxed_slice()),
-                source: Source::Sql(sql),
-                version: 1,
-                example: leak(&format!("SELECT * FROM {} LIMIT 10", self.name)),
-            }),
-        })))
+        let set = ViewSet::new(leak(&self.name))
+            .about(leak(&self.description))
+            .columns(Box::leak(columns.into_boxed_slice()))
+            .instances(Instances::Global)
+            .depends_on(Box::leak(depends_on.into_boxed_slice()))
+            .sql(sql)
+            .example(leak(&format!("SELECT * FROM {} LIMIT 10", self.name)));
+        let registration = Registration::new("the lake's folder 'views'", "", Item::ViewSet(set));
+        Ok(Box::leak(Box::new(registration)))
     }
 
     /// The first instant that rows are grouped by is their time.
@@ -330,11 +321,13 @@ impl Definition {
                 field.data_type()
             );
         };
-        let mut column = Column::of_type(name, leak(&format!("column {name} of {}", self.name)), column_type);
-        column.nullable = field.is_nullable();
+        let mut column = Column::new(name, leak(&format!("column {name} of {}", self.name)), column_type);
+        if field.is_nullable() {
+            column = column.nullable();
+        }
         let is_time = matches!(field.data_type(), DataType::Timestamp(TimeUnit::Nanosecond, _));
         if is_time && may_be_time && self.group.iter().any(|g| g == name) {
-            column.event_time = EventTime::Instant;
+            column = column.event_time();
         }
         Ok(column)
     }

@@ -38,9 +38,9 @@ pub fn view_factory(
             Source::Blocks(_) => block_view_maker(context),
             Source::Sql(sql) => sql_view_maker(context, sql),
             Source::Query(sql) => query_view_maker(context, sql),
-            Source::Maker => {
+            // `Source::Maker`: the assembly has seen to it that there is one
+            _ => {
                 let mut makers = assembly.extensions::<Maker>().map(|(maker, _)| maker);
-                // the assembly has seen to it that there is one
                 let maker = makers.find(|maker| maker.view_set == view_set.name);
                 let maker = maker.context("it has no maker").with_context(failed)?;
                 maker.make(context).with_context(failed)?

@@ -34,7 +34,7 @@ impl Default for LakeConfig {
             memory_bytes: 2 << 30,
             spill_bytes: 10 << 30,
             spill_directory: None,
-            block_bytes: DecodeOptions::default().block_bytes,
+            block_bytes: DecodeOptions::default().block_bytes(),
             threads,
             // queries and senders come first
             background_threads: (threads / 2).max(1),

@@ -147,19 +147,13 @@ mod tests {
     use crate::fixture::{TICK_STATS, TICKS, block, insert, process};
     use crate::partitions::Retention;
     use belvedere_lake::LakeOptions;
-    use belvedere_view::{API_VERSION, Item, Registration, ViewSet};
+    use belvedere_view::{Item, Registration};
     use uuid::Uuid;
 
     /// The ticks of a later release.
     fn next_ticks() -> &'static Registration {
         let Item::ViewSet(set) = &TICKS.item else { unreachable!("ticks are a view set") };
-        let ViewSet { name, about, columns, instances, depends_on, example, .. } = *set;
-        let Source::Blocks(source) = set.source else { unreachable!("ticks are made of blocks") };
-        let source = Source::Blocks(source);
-        let set = ViewSet { name, about, columns, instances, depends_on, source, version: 2, example };
-        let (crate_name, crate_version) = ("third-party", "0.2.0");
-        let registration =
-            Registration { crate_name, crate_version, api_version: API_VERSION, item: Item::ViewSet(set) };
+        let registration = Registration::new("third-party", "0.2.0", Item::ViewSet(set.version(2)));
         Box::leak(Box::new(registration))
     }
 

@@ -14,7 +14,7 @@ use belvedere_lake::{LakeError, NewPartition, PartitionRecord};
 use belvedere_model::BlockRecord;
 use belvedere_model::SeqRange;
 use belvedere_model::time::SECOND;
-use belvedere_view::decoder::{DecodeError, Decoded, Ignored, decode_block};
+use belvedere_view::decoder::{DecodeError, Ignored, decode_block};
 use belvedere_view::{BlockSource, SqlSource};
 use bytes::Bytes;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -477,11 +477,12 @@ impl BlocksToRows {
                         &self.options,
                     )
                 }))
-                .unwrap_or_else(|_| Err(DecodeError::Decoder("it panicked".to_owned())))
+                .unwrap_or_else(|_| Err(DecodeError::mistake("it panicked")))
                 .map(Some)
             });
             let fault = match rows {
-                Ok(Some(Decoded { rows, ignored })) => {
+                Ok(Some(decoded)) => {
+                    let (rows, ignored) = decoded.into_parts();
                     bytes += get_record_batch_memory_size(&rows);
                     batches.push(rows);
                     made.ignored.extend(ignored);

@@ -11,7 +11,7 @@ use belvedere_lake::{ChainSection, NewPartition, PartitionRecord};
 use belvedere_model::BlockRecord;
 use belvedere_model::SeqRange;
 use belvedere_view::BlockSource;
-use belvedere_view::decoder::{ChainTarget, ChainWalk, DecodeError, Decoded};
+use belvedere_view::decoder::{DecodeError, Decoded, StreamDecoder, StreamTarget};
 use bytes::Bytes;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::physical_plan::spill::get_record_batch_memory_size;
@@ -157,15 +157,15 @@ impl PartitionBuilder {
         sources: &Arc<[BlockSource]>,
         chain: &StreamPlan,
         state: Option<&[u8]>,
-    ) -> Result<ChainWalk> {
-        let target = ChainTarget {
-            view_set: instance.view_set,
-            sources: sources.clone(),
-            projection: (0..instance.view_set.columns.len()).collect(),
-            schema: instance.view_set.engine_schema(),
-            options: self.scan.lake.decode.clone(),
-        };
-        ChainWalk::new(target, chain.process.clone(), chain.stream.clone(), state)?
+    ) -> Result<StreamDecoder> {
+        let target = StreamTarget::new(
+            instance.view_set,
+            sources.clone(),
+            (0..instance.view_set.columns.len()).collect(),
+            instance.view_set.engine_schema(),
+            self.scan.lake.decode.clone(),
+        );
+        StreamDecoder::new(target, chain.process.clone(), chain.stream.clone(), state)?
             .context("nothing decodes the blocks of the stream")
     }
 
@@ -231,7 +231,7 @@ impl PartitionBuilder {
             });
             let (after, decoded) = task.await?;
             walk = after;
-            decoded.into_iter().try_for_each(|d| take(d.rows))?;
+            decoded.into_iter().try_for_each(|d| take(d.into_rows()))?;
         }
         Ok(true)
     }
@@ -247,7 +247,7 @@ struct ChainMade {
 /// Plain code: from blocks of a stream to the rows of a file, on one thread.
 struct ChainToRows {
     instance: Instance,
-    walk: ChainWalk,
+    walk: StreamDecoder,
     budget: usize,
     memory: MemoryReservation,
 }
@@ -272,10 +272,10 @@ impl ChainToRows {
                 Err(_) => {
                     self.walk = before;
                     let open = self.walk.interrupt()?;
-                    (vec![open], Some(DecodeError::Decoder("it panicked".to_owned())))
+                    (vec![open], Some(DecodeError::mistake("it panicked")))
                 }
             };
-            for Decoded { rows, ignored } in decoded {
+            for (rows, ignored) in decoded.into_iter().map(Decoded::into_parts) {
                 bytes += get_record_batch_memory_size(&rows);
                 batches.push(rows);
                 made.ignored.extend(ignored);

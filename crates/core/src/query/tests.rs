@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Int64Type};
 use belvedere_lake::LakeOptions;
 use belvedere_lake::access::{Caller, Identity, Right};
 use belvedere_model::time::{SECOND, TimeRange};
-use belvedere_view::{API_VERSION, Item, Registration};
+use belvedere_view::{Item, Registration};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Volatility, create_udaf};
 use futures::{StreamExt, TryStreamExt};
@@ -224,11 +224,10 @@ async fn a_catalog_that_fails_is_a_failure_of_the_lake_whatever_was_asked() {
 }
 
 /// A third party's aggregate that not everybody may use.
-static ERASE: Registration = Registration {
-    crate_name: "zoo",
-    crate_version: "1.0.0",
-    api_version: API_VERSION,
-    item: Item::Extension(&Functions {
+static ERASE: Registration = Registration::new(
+    "zoo",
+    "1.0.0",
+    Item::Extension(&Functions {
         docs: &[FunctionDoc {
             name: "erase",
             signature: "erase(n)",
@@ -247,7 +246,7 @@ static ERASE: Registration = Registration {
             ..FunctionSet::default()
         },
     }),
-};
+);
 
 #[tokio::test]
 async fn an_aggregate_is_refused_to_those_who_lack_the_right_that_it_needs() {

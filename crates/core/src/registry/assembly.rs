@@ -92,10 +92,11 @@ impl Assembly {
         assembly.view_sets = in_order(&view_sets)?;
         for (set, crate_name) in assembly.view_sets.clone() {
             match &set.source {
-                Source::Blocks(source) => assembly.add_source(set, *source, crate_name)?,
+                Source::Blocks(source) => assembly.add_source(set, *source, None, crate_name)?,
                 Source::Query(sql) => check_query(set, sql, crate_name, &view_sets)?,
                 Source::Sql(_) => check_kept(set, crate_name, &view_sets)?,
-                Source::Maker => {}
+                // what makers make has been looked at
+                _ => {}
             }
         }
         for (registration, crate_name) in others {
@@ -110,7 +111,7 @@ impl Assembly {
                     hint: nearest(registration.view_set, view_sets.keys().copied()),
                 });
             };
-            assembly.add_source(set, registration.source, crate_name)?;
+            assembly.add_source(set, registration.source, Some(registration.columns), crate_name)?;
         }
         Ok(assembly)
     }
@@ -220,10 +221,13 @@ impl Assembly {
         }
     }
 
+    /// Adds a source that fills these columns; `None`: all that core does not fill, since the view set's own source is
+    /// written for just these.
     fn add_source(
         &mut self,
         set: &'static ViewSet,
         source: BlockSource,
+        columns: Option<&'static [Column]>,
         crate_name: &'static str,
     ) -> Result<(), AssemblyError> {
         let what =
@@ -236,24 +240,10 @@ impl Assembly {
         if !matches!(set.source, Source::Blocks(_)) {
             return Err(invalid("the view set does not come from blocks".to_owned()));
         }
-        let filled: BTreeSet<&str> = source.decoder.columns().iter().copied().collect();
-        for name in &filled {
-            match set.columns.iter().find(|c| c.name == *name) {
-                None => return Err(invalid(format!("the view set has no column '{name}'"))),
-                Some(c) if c.origin != Origin::Decoder => {
-                    return Err(invalid(format!("the column '{name}' is filled by core")));
-                }
-                Some(_) => {}
-            }
+        if let Some(columns) = columns {
+            check_filled(set, columns).map_err(&invalid)?;
         }
-        let forgotten = set
-            .columns
-            .iter()
-            .find(|c| c.origin == Origin::Decoder && !c.nullable && !filled.contains(c.name));
-        if let Some(column) = forgotten {
-            return Err(invalid(format!("no value for the column '{}', which is not nullable", column.name)));
-        }
-        if let Decoder::Chain(_) = source.decoder {
+        if let Decoder::Stateful(_) = source.decoder {
             if set.instances.has_global() {
                 return Err(invalid(
                     "a stateful decoder supports only instances of processes or streams".to_owned(),
@@ -282,6 +272,31 @@ impl Assembly {
         }
         sources.push(source);
         Ok(())
+    }
+}
+
+/// A source from another crate must know the view set's columns as they are.
+fn check_filled(set: &ViewSet, filled: &[Column]) -> Result<(), String> {
+    for column in filled {
+        let name = column.name;
+        match set.columns.iter().find(|c| c.name == name) {
+            None => return Err(format!("there is no column '{name}'")),
+            Some(c) if c.origin != Origin::Decoder => {
+                return Err(format!("the column '{name}' is filled by core"));
+            }
+            Some(c) if c.column_type.engine() != column.column_type.engine() => {
+                let (is, filled) = (c.column_type.to_text(), column.column_type.to_text());
+                return Err(format!("the column '{name}' is {is}, the source has it as {filled}"));
+            }
+            Some(_) => {}
+        }
+    }
+    let is_forgotten = |c: &&Column| {
+        c.origin == Origin::Decoder && !c.nullable && filled.iter().all(|filled| filled.name != c.name)
+    };
+    match set.columns.iter().find(is_forgotten) {
+        Some(column) => Err(format!("nothing fills the column '{}', which has no NULLs", column.name)),
+        None => Ok(()),
     }
 }
 

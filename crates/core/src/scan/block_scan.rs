@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 use belvedere_lake::{BlockSummary, LakeConnection, LakeError};
 use belvedere_model::BlockRecord;
 use belvedere_view::BlockSource;
-use belvedere_view::decoder::{DecodeError, Decoded as DecodedBlock, decode_block};
+use belvedere_view::decoder::{DecodeError, decode_block};
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -210,14 +210,15 @@ impl Reader {
             };
             match tokio::task::spawn_blocking(decode).await {
                 Ok(rows) => Ok(rows),
-                Err(e) if e.is_panic() => Ok(Err(DecodeError::Decoder("it panicked".to_owned()))),
+                Err(e) if e.is_panic() => Ok(Err(DecodeError::mistake("it panicked"))),
                 Err(_) => Err(DataFusionError::Execution("the lake is closing".to_owned())),
             }
         });
         let rows = task
             .await
             .map_err(|e| DataFusionError::Internal(format!("decoding for {name} ended early: {e}")))??;
-        let rows = rows.map(|DecodedBlock { rows, ignored }| {
+        let rows = rows.map(|decoded| {
+            let (rows, ignored) = decoded.into_parts();
             metrics.events_ignored(name, &ignored);
             self.context.report.add_ignored(ignored.iter().map(|(_, events)| events).sum());
             rows

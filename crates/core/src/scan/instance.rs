@@ -41,6 +41,7 @@ impl Scope {
             }
             (Instances::PerStream, _) => Self::Stream(id()?),
             (Instances::PerProcess | Instances::GlobalAndPerProcess, _) => Self::Process(id()?),
+            (unknown, _) => bail!("{} has instances of an unknown kind: {unknown:?}", set.name),
         })
     }
 

@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use belvedere_lake::{BlockFilter, BlockSummary, LakeConnection, LakeError};
 use belvedere_model::{BlockRecord, ChainKey};
 use belvedere_model::{ProcessInfo, StreamInfo};
-use belvedere_view::decoder::{ChainTarget, ChainWalk, DecodeError, Decoded};
+use belvedere_view::decoder::{DecodeError, Decoded, StreamDecoder, StreamTarget};
 use bytes::Bytes;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -39,7 +39,7 @@ pub(super) struct LivePiece {
 #[derive(Debug)]
 pub(super) struct StreamScan {
     instance: Instance,
-    target: ChainTarget,
+    target: StreamTarget,
     /// For each partition of the plan.
     pieces: Vec<Arc<[LivePiece]>>,
     live: BlockSummary,
@@ -49,7 +49,7 @@ pub(super) struct StreamScan {
 impl StreamScan {
     pub(super) fn new(
         instance: Instance,
-        target: ChainTarget,
+        target: StreamTarget,
         pieces: Vec<LivePiece>,
         live: BlockSummary,
         context: ScanContext,
@@ -73,7 +73,7 @@ impl LeafScan for StreamScan {
     const NAME: &'static str = "StreamScanExec";
 
     fn describe(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns: Vec<&str> = self.target.schema.fields().iter().map(|c| c.name().as_str()).collect();
+        let columns: Vec<&str> = self.target.schema().fields().iter().map(|c| c.name().as_str()).collect();
         write!(
             f,
             "view={}, pieces={}, blocks={}, bytes={}, columns=[{}]",
@@ -97,7 +97,7 @@ impl LeafScan for StreamScan {
         }
         let memory = MemoryConsumer::new(format!("StreamScan[{partition}] {}", self.instance.name()))
             .register(task.memory_pool());
-        let mut builder = RecordBatchReceiverStreamBuilder::new(self.target.schema.clone(), 2);
+        let mut builder = RecordBatchReceiverStreamBuilder::new(self.target.schema().clone(), 2);
         let reader = Reader {
             target: self.target.clone(),
             context: self.context.clone(),
@@ -120,7 +120,7 @@ impl LeafScan for StreamScan {
 }
 
 struct Reader {
-    target: ChainTarget,
+    target: StreamTarget,
     context: ScanContext,
     memory: MemoryReservation,
     batch_size: usize,
@@ -136,7 +136,8 @@ impl Reader {
     async fn read(&self, live: &LivePiece) -> Result<bool> {
         let (process, stream) = (live.process.clone(), live.stream.clone());
         let state = live.piece.state.as_deref();
-        let Some(mut walk) = ChainWalk::new(self.target.clone(), process, stream, state).map_err(failed)?
+        let Some(mut walk) =
+            StreamDecoder::new(self.target.clone(), process, stream, state).map_err(failed)?
         else {
             return Ok(true);
         };
@@ -147,7 +148,7 @@ impl Reader {
             if let Ok(payload) = &payload {
                 self.context.report.add_block(payload.len() as u64);
             }
-            let name = self.target.view_set.name;
+            let name = self.target.view_set().name;
             metrics(self.context.connection()).blocks_decoded(name, 1);
             let (after, decoded, error) = self.step(walk, block, payload).await?;
             walk = after;
@@ -162,7 +163,7 @@ impl Reader {
             }
         }
         let open = if live.piece.is_last {
-            Decoded { rows: walk.open().map_err(failed)?, ignored: Vec::new() }
+            Decoded::from(walk.open().map_err(failed)?)
         } else {
             walk.interrupt().map_err(failed)?
         };
@@ -173,10 +174,10 @@ impl Reader {
     #[allow(clippy::type_complexity, reason = "only said here")]
     async fn step(
         &self,
-        walk: ChainWalk,
+        walk: StreamDecoder,
         block: BlockRecord,
         payload: Result<Bytes, DecodeError>,
-    ) -> Result<(ChainWalk, Vec<Decoded>, Option<(BlockRecord, DecodeError)>)> {
+    ) -> Result<(StreamDecoder, Vec<Decoded>, Option<(BlockRecord, DecodeError)>)> {
         let closing = || DataFusionError::Execution("the lake is closing".to_owned());
         let permit = self.context.lake.decoders.clone().acquire_owned().await.map_err(|_| closing())?;
         let before = walk.clone();
@@ -193,7 +194,7 @@ impl Reader {
                 // a mistake in the decoder costs the block
                 let mut walk = before;
                 let open = walk.interrupt().map_err(failed)?;
-                let error = DecodeError::Decoder("it panicked".to_owned());
+                let error = DecodeError::mistake("it panicked");
                 Ok((walk, vec![open], Some((block, error))))
             }
             Err(_) => Err(closing()),
@@ -201,8 +202,8 @@ impl Reader {
     }
 
     async fn hand_on(&self, decoded: Decoded) -> Result<bool> {
-        let Decoded { rows, ignored } = decoded;
-        metrics(self.context.connection()).events_ignored(self.target.view_set.name, &ignored);
+        let (rows, ignored) = decoded.into_parts();
+        metrics(self.context.connection()).events_ignored(self.target.view_set().name, &ignored);
         self.context.report.add_ignored(ignored.iter().map(|(_, events)| events).sum());
         let memory = self.memory.new_empty();
         memory.try_grow(get_record_batch_memory_size(&rows))?;

@@ -12,7 +12,7 @@ use super::{
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use belvedere_lake::{BlockFilter, BlockSummary};
-use belvedere_view::decoder::ChainTarget;
+use belvedere_view::decoder::StreamTarget;
 use belvedere_view::{BlockSource, Origin};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::ToDFSchema;
@@ -143,14 +143,14 @@ impl ViewTable {
         if pieces.is_empty() && !coverage.partitions.is_empty() {
             return Ok((coverage, None));
         }
-        let target = ChainTarget {
-            view_set: self.instance.view_set,
-            sources: self.sources.clone(),
-            schema: Arc::new(self.schema.project(read)?),
-            projection: read.to_vec(),
-            options: context.lake.decode.clone(),
-        };
-        let schema = target.schema.clone();
+        let target = StreamTarget::new(
+            self.instance.view_set,
+            self.sources.clone(),
+            read.to_vec(),
+            Arc::new(self.schema.project(read)?),
+            context.lake.decode.clone(),
+        );
+        let schema = target.schema().clone();
         let scan = StreamScan::new(self.instance.clone(), target, pieces, live, context.clone(), threads);
         let partitions = scan.partitions();
         Ok((coverage, Some(Arc::new(LeafExec::new(scan, schema, partitions)))))

@@ -26,7 +26,7 @@ impl BlockView {
         let sources = self.sources.clone();
         let blocks = Instance::understood(&sources);
         // assembly has seen to it that all are of one kind
-        let along_streams = sources.iter().any(|s| matches!(s.decoder, Decoder::Chain(_)));
+        let along_streams = sources.iter().any(|s| matches!(s.decoder, Decoder::Stateful(_)));
         let rows = if along_streams { RowSource::Streams(sources) } else { RowSource::Blocks(sources) };
         Instance::new(self.view_set, rows, scope, blocks)
     }

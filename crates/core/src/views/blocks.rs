@@ -13,15 +13,14 @@ use async_trait::async_trait;
 use belvedere_lake::BlockFilter;
 use belvedere_model::BlockRecord;
 use belvedere_view::properties::to_list;
-use belvedere_view::{Column, Instances, Source, ViewSet};
+use belvedere_view::{Column, Instances, ViewSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
 belvedere_view::register_view_set! {
-    ViewSet {
-        name: "blocks",
-        about: "Blocks: batches of consecutive events of one stream, with their stream and their process",
-        columns: &[
+    ViewSet::new("blocks")
+        .about("Blocks: batches of consecutive events of one stream, with their stream and their process")
+        .columns(&[
             Column::utf8("block_id", "id of the block, chosen by its sender"),
             Column::utf8("stream_id", "stream that the block belongs to"),
             Column::utf8("process_id", "process that the block comes from"),
@@ -52,14 +51,11 @@ belvedere_view::register_view_set! {
             Column::time("processes.insert_time", "when the server received the process"),
             Column::utf8("processes.parent_process_id", "parent process; empty if unknown"),
             Column::property_list("processes.properties", "properties of the process"),
-        ],
-        instances: Instances::Global,
-        depends_on: &[],
-        source: Source::Maker,
-        version: 1,
-        example: "SELECT stream_id, count(*) AS blocks, sum(payload_size) AS bytes \
-                  FROM blocks GROUP BY stream_id ORDER BY bytes DESC",
-    }
+        ])
+        .instances(Instances::Global)
+        .made_by_maker()
+        .example("SELECT stream_id, count(*) AS blocks, sum(payload_size) AS bytes \
+                  FROM blocks GROUP BY stream_id ORDER BY bytes DESC")
 }
 
 crate::register_maker! {

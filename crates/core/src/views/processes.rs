@@ -11,15 +11,14 @@ use async_trait::async_trait;
 use belvedere_lake::{ProcessActivity, ProcessFilter};
 use belvedere_model::ProcessInfo;
 use belvedere_view::properties::to_list;
-use belvedere_view::{Column, Instances, Source, ViewSet};
+use belvedere_view::{Column, Instances, ViewSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
 belvedere_view::register_view_set! {
-    ViewSet {
-        name: "processes",
-        about: "Processes: runs of instrumented programs",
-        columns: &[
+    ViewSet::new("processes")
+        .about("Processes: runs of instrumented programs")
+        .columns(&[
             Column::utf8("process_id", "id of the process, chosen by the process"),
             Column::utf8("exe", "executable, with its path if the client knows it"),
             Column::utf8("username", "login name of the user who ran the process"),
@@ -43,13 +42,11 @@ belvedere_view::register_view_set! {
             Column::time("last_block_end_time", "end of the last block; NULL without blocks")
                 .nullable()
                 .event_end(),
-        ],
-        instances: Instances::Global,
-        depends_on: &["blocks"],
-        source: Source::Maker,
-        version: 1,
-        example: "SELECT exe, computer, start_time, last_block_end_time FROM processes ORDER BY start_time DESC",
-    }
+        ])
+        .instances(Instances::Global)
+        .depends_on(&["blocks"])
+        .made_by_maker()
+        .example("SELECT exe, computer, start_time, last_block_end_time FROM processes ORDER BY start_time DESC")
 }
 
 crate::register_maker! {

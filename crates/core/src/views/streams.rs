@@ -11,15 +11,14 @@ use async_trait::async_trait;
 use belvedere_lake::StreamFilter;
 use belvedere_model::StreamInfo;
 use belvedere_view::properties::to_list;
-use belvedere_view::{Column, Instances, Source, ViewSet};
+use belvedere_view::{Column, Instances, ViewSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
 belvedere_view::register_view_set! {
-    ViewSet {
-        name: "streams",
-        about: "Streams: ordered flows of events out of a process",
-        columns: &[
+    ViewSet::new("streams")
+        .about("Streams: ordered flows of events out of a process")
+        .columns(&[
             Column::utf8("stream_id", "id of the stream, chosen by its process"),
             Column::utf8("process_id", "process that the stream comes from"),
             Column::binary("dependencies_metadata", "CBOR descriptions of the types in the dependencies"),
@@ -31,14 +30,12 @@ belvedere_view::register_view_set! {
             Column::utf8("format", "encoding of payloads: micromegas-transit for native clients"),
             Column::time("last_update_time", "when the server received the latest block; NULL without blocks")
                 .nullable(),
-        ],
-        instances: Instances::Global,
-        depends_on: &["blocks"],
-        source: Source::Maker,
-        version: 1,
-        example: "SELECT stream_id, property_get(properties, 'thread-name') AS thread \
-                  FROM streams WHERE format = 'micromegas-transit'",
-    }
+        ])
+        .instances(Instances::Global)
+        .depends_on(&["blocks"])
+        .made_by_maker()
+        .example("SELECT stream_id, property_get(properties, 'thread-name') AS thread \
+                  FROM streams WHERE format = 'micromegas-transit'")
 }
 
 crate::register_maker! {

@@ -44,7 +44,7 @@ pub(super) enum FieldKind {
 }
 
 impl FieldKind {
-    const fn is_fixed(self) -> bool {
+    pub(super) const fn is_fixed(self) -> bool {
         !matches!(self, Self::Text | Self::BareText | Self::Blob)
     }
 }

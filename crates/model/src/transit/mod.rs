@@ -14,8 +14,10 @@
 //! Invariant: this module knows bytes; it knows no view set and no column.
 
 mod block;
+mod cause;
 mod dependencies;
 mod event_layout;
+mod event_writer;
 mod fields;
 mod frame;
 mod layout;
@@ -24,8 +26,10 @@ mod text;
 mod writer;
 
 pub use block::{Event, TransitBlock};
+pub use cause::Cause;
 pub use dependencies::{Dependencies, Dependency, DependencyRecord};
 pub use event_layout::{EventField, EventLayout, EventLayouts};
+pub use event_writer::{EventKind, EventValue, EventValues, EventWriter, RecordKind, Reference};
 pub use fields::{BytesField, F64Field, I64Field, ReferenceField, TextField, U32Field};
 pub use frame::{check_frame, compress, decompress};
 pub use layout::{EventType, StreamLayout};
@@ -35,15 +39,17 @@ pub use writer::BlockWriter;
 #[cfg(test)]
 mod tests;
 
+use std::error::Error as StdError;
 use thiserror::Error;
 
 /// Why a block can't be read. It costs the block's rows and nothing else.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum DecodeError {
     /// The payload or the stream's description of its types is malformed.
-    #[error("{0}")]
-    Corrupt(String),
-    /// A record continues after the end of its buffer.
+    #[error(transparent)]
+    Corrupt(Cause),
+    /// A record goes on behind the end of its buffer.
     #[error("a record at byte {offset} of the {buffer} is cut off")]
     Truncated {
         /// Which buffer.
@@ -90,12 +96,17 @@ pub enum DecodeError {
     Clock(#[from] crate::time::ClockError),
     /// The decoder and the schema of its view set disagree: a bug in a view crate.
     #[error("mistake in the decoder: {0}")]
-    Decoder(String),
+    Decoder(Cause),
 }
 
 impl DecodeError {
-    /// Shorthand for [`DecodeError::Corrupt`].
-    pub fn corrupt(what: impl Into<String>) -> Self {
-        Self::Corrupt(what.into())
+    /// [`DecodeError::Corrupt`], with a text or an error that says what is wrong.
+    pub fn corrupt(what: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Corrupt(Cause::new(what))
+    }
+
+    /// [`DecodeError::Decoder`], with a text or an error that says what is wrong.
+    pub fn mistake(what: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::Decoder(Cause::new(what))
     }
 }

@@ -1,4 +1,4 @@
-//! Writes transit blocks, for tests, benchmarks and programs that feed a lake without a client library.
+//! Writes transit blocks byte by byte: for tests of damaged ones, and what [`super::EventWriter`] writes to.
 
 use super::compress;
 use crate::wire::{MemberRecord, PayloadParts, TypeRecord, encode_types};
@@ -94,6 +94,12 @@ impl BlockWriter {
     /// A type; size 0 means variable.
     pub fn type_record(name: &str, size: u64, members: Vec<MemberRecord>) -> TypeRecord {
         TypeRecord { name: name.to_owned(), size, members, is_reference: false }
+    }
+}
+
+impl AsRef<Self> for BlockWriter {
+    fn as_ref(&self) -> &Self {
+        self
     }
 }
 

@@ -207,7 +207,7 @@ impl Subject {
                 Source::Sql(_) | Source::Query(_) => {
                     names.extend(set.depends_on);
                 }
-                Source::Maker => {}
+                _ => {}
             }
         }
         Ok(false)
@@ -241,7 +241,7 @@ fn instances(view_set: &ViewSet, subject: &Subject, program: &FakeProcess) -> Ve
 /// Whether the rows of a view set are decoded along streams.
 fn is_along_streams(subject: &Subject) -> Result<bool> {
     let sources = subject.assembly()?.sources(subject.view_set);
-    Ok(sources.iter().any(|s| matches!(s.decoder, Decoder::Chain(_))))
+    Ok(sources.iter().any(|s| matches!(s.decoder, Decoder::Stateful(_))))
 }
 
 impl Table {

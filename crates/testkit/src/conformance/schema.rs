@@ -87,7 +87,7 @@ impl Snapshot {
                 let _ = writeln!(schema, "query: {sql}");
             }
             Source::Blocks(_) if is_along_streams(subject)? => schema.push_str("decoded along streams\n"),
-            Source::Blocks(_) | Source::Maker => {}
+            _ => {}
         }
         // rows follow from these; other ones say nothing about the view set
         let assembly = subject.assembly()?;

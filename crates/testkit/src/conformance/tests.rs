@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::ticks::{TICK_STATS, TICKS};
-use belvedere_model::transit::BlockWriter;
-use belvedere_view::decoder::{BlockDecoder, BlockReader, DecodeError, Rows};
-use belvedere_view::{API_VERSION, Column, Instances, Item, Source};
+use belvedere_model::transit::{EventField, EventWriter};
+use belvedere_view::Item;
+use belvedere_view::prelude::{
+    BlockDecoder, BlockReader, Column, DecodeError, Instances, TextDictionary, columns,
+};
 
 fn third_party() -> Vec<&'static Registration> {
     vec![&TICKS, &TICK_STATS, &NAMED, &LATEST]
@@ -24,83 +26,72 @@ fn ticks(count: usize) -> FakeProcess {
     program.process.properties = vec![("color".to_owned(), "green".to_owned())];
     for stream in 0..2_usize {
         let of_block = |block: usize| (0..count).filter(move |i| i % 2 == stream && i * 3 / count == block);
-        let blocks: Vec<(i64, i64, BlockWriter)> = (0..3)
-            .map(|block| {
-                let mut writer = BlockWriter::new();
-                let text = writer.dependency_type(BlockWriter::type_record("StaticString", 0, vec![]));
-                let members = vec![
-                    BlockWriter::member("time", "i64", 0, 8),
-                    BlockWriter::member("number", "i64", 8, 8),
-                    BlockWriter::reference("name", 16),
-                ];
-                let tick = writer.event_type(BlockWriter::type_record("Tick", 24, members));
-                for i in of_block(block) {
-                    let id = i as u64 + 1;
-                    writer.dependency(text, &[&id.to_le_bytes(), format!("tick {i}").as_bytes()].concat());
-                    let time = 1000 * i as i64;
-                    writer.event(
-                        tick,
-                        &[time.to_le_bytes(), (i as i64).to_le_bytes(), id.to_le_bytes()].concat(),
-                    );
-                }
-                let last = of_block(block).next_back().unwrap_or_default();
-                (1000 * of_block(block).next().unwrap_or_default() as i64, 1000 * last as i64, writer)
-            })
-            .collect();
-        program.stream("tick", blocks.iter().map(|(begin, end, writer)| (*begin, *end, writer)));
+        let blocks = (0..3).map(|block| {
+            let last = of_block(block).next_back().unwrap_or_default();
+            let first = of_block(block).next().unwrap_or_default();
+            (1000 * first as i64, 1000 * last as i64, named_ticks(of_block(block)))
+        });
+        program.stream("tick", blocks);
     }
     program
+}
+
+/// A block of ticks with these numbers.
+fn named_ticks(numbers: impl Iterator<Item = usize>) -> EventWriter {
+    let mut writer = EventWriter::new();
+    let members = [EventField::i64("time"), EventField::i64("number"), EventField::reference("name")];
+    let tick = writer.event_type("Tick", &members);
+    for i in numbers {
+        let name = writer.text(&format!("tick {i}"));
+        writer.event(tick, (1000 * i, i, name));
+    }
+    writer
 }
 
 /// Of each process, by blocks.
 static NAMED: Registration = named("named_ticks", 1, &NamedDecoder { mistake: Mistake::None });
 
 /// A query over the ticks of one process.
-static LATEST: Registration = Registration {
-    crate_name: "third-party",
-    crate_version: "0.1.0",
-    api_version: API_VERSION,
-    item: Item::ViewSet(ViewSet {
-        name: "latest_ticks",
-        about: "What ticked, and how long after the tick before",
-        columns: &[
-            Column::time("time", "when it ticked").event_time(),
-            Column::utf8("name", "its name"),
-            Column::int64("behind", "number of the tick before; NULL for the first").nullable(),
-        ],
-        instances: Instances::PerProcess,
-        depends_on: &["named_ticks"],
-        source: Source::Query(
-            "SELECT time, name, lag(number) OVER (ORDER BY time) AS behind FROM named_ticks",
-        ),
-        version: 1,
-        example: "SELECT * FROM view_instance('latest_ticks', '<process id>')",
-    }),
-};
+static LATEST: Registration = Registration::new(
+    "third-party",
+    "0.1.0",
+    Item::ViewSet(
+        ViewSet::new("latest_ticks")
+            .about("What ticked, and how long after the tick before")
+            .columns(
+                const {
+                    &[
+                        Column::time("time", "when it ticked").event_time(),
+                        Column::utf8("name", "its name"),
+                        Column::int64("behind", "number of the tick before; NULL for the first").nullable(),
+                    ]
+                },
+            )
+            .instances(Instances::PerProcess)
+            .depends_on(&["named_ticks"])
+            .query("SELECT time, name, lag(number) OVER (ORDER BY time) AS behind FROM named_ticks")
+            .example("SELECT * FROM view_instance('latest_ticks', '<process id>')"),
+    ),
+);
+
+columns! {
+    COLUMNS:
+    TIME = Column::time("time", "when it ticked").event_time(),
+    NUMBER = Column::int64("number", "its number"),
+    NAME = Column::label("name", "its name"),
+    STREAM_ID = Column::stream_id(),
+}
 
 const fn named(name: &'static str, version: u32, decoder: &'static NamedDecoder) -> Registration {
-    Registration {
-        crate_name: "third-party",
-        crate_version: "0.1.0",
-        api_version: API_VERSION,
-        item: Item::ViewSet(ViewSet {
-            name,
-            about: "Ticks with names",
-            columns: const {
-                &[
-                    Column::time("time", "when it ticked").event_time(),
-                    Column::int64("number", "its number"),
-                    Column::label("name", "its name"),
-                    Column::stream_id(),
-                ]
-            },
-            instances: Instances::PerProcess,
-            depends_on: &["processes", "streams", "blocks"],
-            source: Source::Blocks(BlockSource::transit("tick", decoder)),
-            version,
-            example: "SELECT 'named_ticks'",
-        }),
-    }
+    let set = ViewSet::new(name)
+        .about("Ticks with names")
+        .columns(COLUMNS)
+        .instances(Instances::PerProcess)
+        .depends_on(&["processes", "streams", "blocks"])
+        .blocks(BlockSource::transit("tick", decoder))
+        .version(version)
+        .example("SELECT 'named_ticks'");
+    Registration::new("third-party", "0.1.0", Item::ViewSet(set))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,15 +111,15 @@ struct NamedDecoder {
 }
 
 impl BlockDecoder for NamedDecoder {
-    fn columns(&self) -> &'static [&'static str] {
-        &["time", "number", "name"]
-    }
-
-    fn decode(&self, block: &BlockReader<'_>, rows: &mut Rows<'_>) -> Result<usize, DecodeError> {
+    fn decode(
+        &self,
+        block: &BlockReader<'_>,
+        rows: &mut belvedere_view::decoder::Rows<'_>,
+    ) -> Result<usize, DecodeError> {
         let (clock, transit) = (block.clock()?, block.transit()?);
         let Some(tick) = transit.event("Tick") else { return Ok(0) };
         let (time, number, name) = (tick.i64("time")?, tick.i64("number")?, tick.reference("name")?);
-        let mut texts = belvedere_view::TextDictionary::new(transit.dependencies());
+        let mut texts = TextDictionary::new(transit.dependencies());
         let (mut times, mut numbers, mut names) = (Vec::new(), Vec::new(), Vec::new());
         for event in transit.events() {
             let event = match event {
@@ -139,7 +130,7 @@ impl BlockDecoder for NamedDecoder {
                 }
             };
             times.push(clock.time_of(time.get(&event)?));
-            let wanted = self.mistake != Mistake::OfProjection || rows.wants("time");
+            let wanted = self.mistake != Mistake::OfProjection || rows.wants(&TIME);
             numbers.push(if wanted { number.get(&event)? } else { 0 });
             names.push(texts.key(transit.dependencies().find(name.get(&event)?)?)?);
         }
@@ -149,9 +140,9 @@ impl BlockDecoder for NamedDecoder {
             names.push(texts.literal("nothing"));
         }
         let count = times.len();
-        rows.put("time", times)?;
-        rows.put("number", numbers)?;
-        rows.put("name", texts.finish(names)?)?;
+        rows.put(&TIME, times)?;
+        rows.put(&NUMBER, numbers)?;
+        rows.put(&NAME, texts.finish(names)?)?;
         Ok(count)
     }
 }
@@ -214,14 +205,7 @@ async fn a_changed_view_set_with_an_unchanged_version_is_found() {
 
 fn with_an_empty_block(count: usize) -> FakeProcess {
     let mut program = ticks(count);
-    let mut writer = BlockWriter::new();
-    let members = vec![
-        BlockWriter::member("time", "i64", 0, 8),
-        BlockWriter::member("number", "i64", 8, 8),
-        BlockWriter::reference("name", 16),
-    ];
-    writer.event_type(BlockWriter::type_record("Tick", 24, members));
-    program.stream("tick", [(0, 0, &writer)]);
+    program.stream("tick", [(0, 0, named_ticks(std::iter::empty()))]);
     program
 }
 

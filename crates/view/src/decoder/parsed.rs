@@ -82,11 +82,10 @@ impl<'s> ParsedObjects<'s> {
             Arc::new(self.types.finish()),
             Arc::new(self.values.finish()),
         ];
-        let batch = RecordBatch::try_new(parsed_schema(), columns)
-            .map_err(|e| DecodeError::Decoder(e.to_string()))?;
+        let batch = RecordBatch::try_new(parsed_schema(), columns).map_err(DecodeError::mistake)?;
         match (self.hand_on)(batch) {
             true => Ok(()),
-            false => Err(DecodeError::Decoder("nobody wants the rest of the block".to_owned())),
+            false => Err(DecodeError::mistake("nobody wants the rest of the block")),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One block in a decoder's hands.
 
-use super::{DecodeError, DecodeOptions};
+use super::{DecodeError, DecodeOptions, Events};
 use belvedere_model::BlockRecord;
 use belvedere_model::time::Clock;
 use belvedere_model::transit::{TransitBlock, decompress};
@@ -20,6 +20,7 @@ pub struct BlockReader<'a> {
 
 impl<'a> BlockReader<'a> {
     /// A block as it is stored.
+    #[doc(hidden)]
     pub fn new(record: &'a BlockRecord, payload: Bytes, options: &'a DecodeOptions) -> Self {
         Self { record, payload, options, transit: OnceCell::new() }
     }
@@ -66,7 +67,7 @@ impl<'a> BlockReader<'a> {
 
     /// The two buffers of the payload as they were sent.
     pub fn payload(&self) -> Result<PayloadParts<'_>, DecodeError> {
-        split_payload(&self.payload).map_err(|e| DecodeError::corrupt(e.to_string()))
+        split_payload(&self.payload).map_err(DecodeError::corrupt)
     }
 
     /// The payload's second buffer, decompressed: what protocols store that are not the native one.
@@ -74,12 +75,18 @@ impl<'a> BlockReader<'a> {
         decompress(&self.payload()?.objects, self.options.block_bytes, "objects")
     }
 
+    /// The events of one type in the payload of a native client, to be read column by column. There are none if the
+    /// stream did not announce the type.
+    pub fn events(&self, type_name: &str) -> Result<Events<'_>, DecodeError> {
+        Events::new(self, type_name)
+    }
+
     /// The payload of a native client, decompressed and indexed.
     pub fn transit(&self) -> Result<&TransitBlock, DecodeError> {
         if let Some(block) = self.transit.get() {
             return Ok(block);
         }
-        let layout = self.stream().layout(&self.options.layouts).map_err(Clone::clone)?.clone();
+        let layout = self.stream().layout(&self.options.layouts)?.clone();
         let block = TransitBlock::new(layout, &self.payload()?, self.options.block_bytes)?;
         Ok(self.transit.get_or_init(|| block))
     }

@@ -13,8 +13,9 @@ use belvedere_model::properties::to_jsonb;
 use belvedere_model::{BlockInfo, ProcessInfo, StreamInfo};
 use std::sync::Arc;
 
-/// Values of a column.
+/// Values of a column. [`Rows::put`] makes them of vectors and of arrays.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Values {
     /// Integers, or times in nanoseconds since the Unix epoch.
     Int64(Vec<i64>),
@@ -49,6 +50,13 @@ values_from! {
     ArrayRef => Array,
 }
 
+impl From<Vec<Vec<u8>>> for Values {
+    /// Bytes, or JSONB.
+    fn from(values: Vec<Vec<u8>>) -> Self {
+        Self::Array(Arc::new(BinaryArray::from_iter_values(values)))
+    }
+}
+
 impl From<Vec<String>> for Values {
     fn from(values: Vec<String>) -> Self {
         Self::Array(Arc::new(StringArray::from(values)))
@@ -61,10 +69,32 @@ pub type Ignored = Vec<(&'static str, u64)>;
 /// Rows, and what could not become one.
 #[derive(Debug, Clone)]
 pub struct Decoded {
+    rows: RecordBatch,
+    ignored: Ignored,
+}
+
+impl Decoded {
     /// The rows.
-    pub rows: RecordBatch,
-    /// The events that gave none.
-    pub ignored: Ignored,
+    pub fn rows(&self) -> &RecordBatch {
+        &self.rows
+    }
+
+    /// The rows alone.
+    pub fn into_rows(self) -> RecordBatch {
+        self.rows
+    }
+
+    /// The rows, and the events that gave none.
+    pub fn into_parts(self) -> (RecordBatch, Ignored) {
+        (self.rows, self.ignored)
+    }
+}
+
+impl From<RecordBatch> for Decoded {
+    /// Rows of events of which none was ignored.
+    fn from(rows: RecordBatch) -> Self {
+        Self { rows, ignored: Ignored::new() }
+    }
 }
 
 /// Where rows come from.
@@ -98,8 +128,8 @@ impl<'a> Rows<'a> {
     }
 
     /// Whether the query wants that column.
-    pub fn wants(&self, name: &str) -> bool {
-        self.projection.iter().any(|i| self.columns[*i].name == name)
+    pub fn wants(&self, column: &Column) -> bool {
+        self.projection.iter().any(|i| self.columns[*i].name == column.name)
     }
 
     /// Bytes of text that the rows may be made of.
@@ -119,9 +149,9 @@ impl<'a> Rows<'a> {
     }
 
     /// Puts a column: one value for each row.
-    pub fn put(&mut self, name: &str, values: impl Into<Values>) -> Result<(), DecodeError> {
-        let Some(i) = self.columns.iter().position(|c| c.name == name) else {
-            return Err(DecodeError::Decoder(format!("there is no column '{name}'")));
+    pub fn put(&mut self, column: &Column, values: impl Into<Values>) -> Result<(), DecodeError> {
+        let Some(i) = self.columns.iter().position(|c| c.name == column.name) else {
+            return Err(DecodeError::mistake(format!("there is no column '{}'", column.name)));
         };
         if self.projection.contains(&i) {
             self.arrays[i] = Some(to_array(&self.columns[i], values.into())?);
@@ -129,20 +159,29 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
+    /// Puts a column whose values are made only if the query wants it. What reads events, and can find them damaged,
+    /// belongs before.
+    pub fn put_with<V: Into<Values>>(
+        &mut self,
+        column: &Column,
+        values: impl FnOnce() -> Result<V, DecodeError>,
+    ) -> Result<(), DecodeError> {
+        if self.wants(column) { self.put(column, values()?) } else { Ok(()) }
+    }
+
     /// Puts a column of few distinct texts: for each row the position of its text.
     pub fn put_labels<T: AsRef<str>>(
         &mut self,
-        name: &str,
+        column: &Column,
         keys: Vec<i32>,
         texts: impl IntoIterator<Item = T>,
     ) -> Result<(), DecodeError> {
-        if !self.wants(name) {
-            return Ok(());
-        }
-        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
-        let labels = DictionaryArray::try_new(Int32Array::from(keys), texts)
-            .map_err(|e| DecodeError::Decoder(e.to_string()))?;
-        self.put(name, Arc::new(labels) as ArrayRef)
+        self.put_with(column, || {
+            let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
+            let labels =
+                DictionaryArray::try_new(Int32Array::from(keys), texts).map_err(DecodeError::mistake)?;
+            Ok(Arc::new(labels) as ArrayRef)
+        })
     }
 
     pub(super) fn finish(
@@ -164,7 +203,7 @@ impl<'a> Rows<'a> {
                         new_null_array(&column.column_type.engine(), count)
                     }
                     None => {
-                        return Err(DecodeError::Decoder(format!(
+                        return Err(DecodeError::mistake(format!(
                             "the column '{}' was not filled",
                             column.name
                         )));
@@ -173,7 +212,7 @@ impl<'a> Rows<'a> {
                 origin => constant(origin, of, &zeros)?,
             };
             if array.len() != count {
-                return Err(DecodeError::Decoder(format!(
+                return Err(DecodeError::mistake(format!(
                     "the column '{}' has {} values for {count} rows",
                     column.name,
                     array.len()
@@ -182,8 +221,8 @@ impl<'a> Rows<'a> {
             arrays.push(array);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(count));
-        let rows = RecordBatch::try_new_with_options(schema, arrays, &options)
-            .map_err(|e| DecodeError::Decoder(e.to_string()))?;
+        let rows =
+            RecordBatch::try_new_with_options(schema, arrays, &options).map_err(DecodeError::mistake)?;
         Ok(Decoded { rows, ignored: self.ignored })
     }
 }
@@ -204,10 +243,14 @@ fn to_array(column: &Column, values: Values) -> Result<ArrayRef, DecodeError> {
     if *array.data_type() == wanted {
         return Ok(array);
     }
-    if *array.data_type() == column.column_type.documented() {
-        return cast(&array, &wanted).map_err(|e| DecodeError::Decoder(e.to_string()));
+    let is_value_of = |dictionary: &DataType| match dictionary {
+        DataType::Dictionary(_, value) => **value == *array.data_type(),
+        _ => false,
+    };
+    if *array.data_type() == column.column_type.documented() || is_value_of(&wanted) {
+        return cast(&array, &wanted).map_err(DecodeError::mistake);
     }
-    Err(DecodeError::Decoder(format!(
+    Err(DecodeError::mistake(format!(
         "the column '{}' is {wanted}, its values are {}",
         column.name,
         array.data_type()
@@ -217,7 +260,7 @@ fn to_array(column: &Column, values: Values) -> Result<ArrayRef, DecodeError> {
 /// A column that follows from the block alone.
 fn constant(origin: Origin, of: RowsOf<'_>, zeros: &Int32Array) -> Result<ArrayRef, DecodeError> {
     let process = of.process;
-    let block = || of.block.ok_or_else(|| DecodeError::Decoder("the rows are not of one block".to_owned()));
+    let block = || of.block.ok_or_else(|| DecodeError::mistake("the rows are not of one block"));
     let text = |text: &str| -> ArrayRef { Arc::new(StringArray::from(vec![text])) };
     let value: ArrayRef = match origin {
         Origin::ProcessId => text(&process.process_id.to_string()),
@@ -235,10 +278,10 @@ fn constant(origin: Origin, of: RowsOf<'_>, zeros: &Int32Array) -> Result<ArrayR
             return Ok(Arc::new(TimestampNanosecondArray::from(times).with_timezone("+00:00")));
         }
         Origin::Decoder => {
-            return Err(DecodeError::Decoder("a decoder's column has no constant".to_owned()));
+            return Err(DecodeError::mistake("a decoder's column has no constant"));
         }
     };
     DictionaryArray::try_new(zeros.clone(), value)
         .map(|array| Arc::new(array) as ArrayRef)
-        .map_err(|e| DecodeError::Decoder(e.to_string()))
+        .map_err(DecodeError::mistake)
 }

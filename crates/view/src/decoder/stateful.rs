@@ -1,9 +1,9 @@
 //! From a stream's blocks, one after the other, to rows: for what begins in one block and ends in another.
 //!
-//! The blocks of a stream, in the order of their events, are a *chain*. A chain decoder reads them in that order and
-//! carries a state from each to the next; core keeps the state with the partitions that it makes, so that it can go on
-//! behind them. Where a block is missing or can't be read, the chain is interrupted: what is open there will never be
-//! complete, and what follows begins anew.
+//! A stateful decoder reads the blocks of a stream in the order of their events and carries a state from each to the
+//! next. Core keeps the state with the partitions that it makes, so that decoding can go on behind them. Where a block is
+//! missing or can't be read, decoding is interrupted: what is open there will never be complete, and what follows begins
+//! anew.
 
 use super::{BlockReader, DecodeError, DecodeOptions, Decoded, Rows, RowsOf};
 use crate::block_source::{BlockSource, Decoder};
@@ -20,12 +20,9 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 /// Turns the blocks of a stream, in the order of their events, into rows of one view set.
-pub trait ChainDecoder: Debug + Send + Sync {
+pub trait StatefulDecoder: Debug + Send + Sync {
     /// What is carried from one block to the next. Small: it is copied at each block, and stored with partitions.
     type State: Default + Clone + Debug + Send + Serialize + DeserializeOwned + 'static;
-
-    /// Names of the columns that are filled; see [`super::BlockDecoder::columns`].
-    fn columns(&self) -> &'static [&'static str];
 
     /// Reads all events of the next block, and puts the columns of the rows that it completes into `rows`. Returns
     /// the number of rows. After an error the state is what it was before.
@@ -42,18 +39,18 @@ pub trait ChainDecoder: Debug + Send + Sync {
 }
 
 /// A state whose type only its decoder knows.
-pub trait ChainState: Debug + Send {
+pub trait DecoderState: Debug + Send {
     #[doc(hidden)]
     fn as_any(&self) -> &dyn Any;
     #[doc(hidden)]
     fn as_any_mut(&mut self) -> &mut dyn Any;
     #[doc(hidden)]
-    fn copy(&self) -> Box<dyn ChainState>;
+    fn copy(&self) -> Box<dyn DecoderState>;
     #[doc(hidden)]
     fn to_json(&self) -> Result<serde_json::Value, serde_json::Error>;
 }
 
-impl<T: Clone + Debug + Send + Serialize + 'static> ChainState for T {
+impl<T: Clone + Debug + Send + Serialize + 'static> DecoderState for T {
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -62,7 +59,7 @@ impl<T: Clone + Debug + Send + Serialize + 'static> ChainState for T {
         self
     }
 
-    fn copy(&self) -> Box<dyn ChainState> {
+    fn copy(&self) -> Box<dyn DecoderState> {
         Box::new(self.clone())
     }
 
@@ -71,34 +68,32 @@ impl<T: Clone + Debug + Send + Serialize + 'static> ChainState for T {
     }
 }
 
-/// A [`ChainDecoder`] of any state: what registrations carry. Implemented for all of them.
-pub trait AnyChainDecoder: Debug + Send + Sync {
+/// A [`StatefulDecoder`] of any state: what registrations carry. Implemented for all of them.
+pub trait AnyStatefulDecoder: Debug + Send + Sync {
     #[doc(hidden)]
-    fn columns(&self) -> &'static [&'static str];
-    #[doc(hidden)]
-    fn state(&self, saved: Option<serde_json::Value>) -> Result<Box<dyn ChainState>, serde_json::Error>;
+    fn state(&self, saved: Option<serde_json::Value>) -> Result<Box<dyn DecoderState>, serde_json::Error>;
     #[doc(hidden)]
     fn decode(
         &self,
         block: &BlockReader<'_>,
-        state: &mut dyn ChainState,
+        state: &mut dyn DecoderState,
         rows: &mut Rows<'_>,
     ) -> Result<usize, DecodeError>;
     #[doc(hidden)]
-    fn open(&self, state: &dyn ChainState, is_final: bool, rows: &mut Rows<'_>)
-    -> Result<usize, DecodeError>;
+    fn open(
+        &self,
+        state: &dyn DecoderState,
+        is_final: bool,
+        rows: &mut Rows<'_>,
+    ) -> Result<usize, DecodeError>;
 }
 
 fn not_ours() -> DecodeError {
-    DecodeError::Decoder("the state is not that of the decoder".to_owned())
+    DecodeError::mistake("the state is not that of the decoder")
 }
 
-impl<T: ChainDecoder> AnyChainDecoder for T {
-    fn columns(&self) -> &'static [&'static str] {
-        ChainDecoder::columns(self)
-    }
-
-    fn state(&self, saved: Option<serde_json::Value>) -> Result<Box<dyn ChainState>, serde_json::Error> {
+impl<T: StatefulDecoder> AnyStatefulDecoder for T {
+    fn state(&self, saved: Option<serde_json::Value>) -> Result<Box<dyn DecoderState>, serde_json::Error> {
         Ok(match saved {
             Some(saved) => Box::new(serde_json::from_value::<T::State>(saved)?),
             None => Box::<T::State>::default(),
@@ -108,25 +103,25 @@ impl<T: ChainDecoder> AnyChainDecoder for T {
     fn decode(
         &self,
         block: &BlockReader<'_>,
-        state: &mut dyn ChainState,
+        state: &mut dyn DecoderState,
         rows: &mut Rows<'_>,
     ) -> Result<usize, DecodeError> {
         let state = state.as_any_mut().downcast_mut().ok_or_else(not_ours)?;
-        ChainDecoder::decode(self, block, state, rows)
+        StatefulDecoder::decode(self, block, state, rows)
     }
 
     fn open(
         &self,
-        state: &dyn ChainState,
+        state: &dyn DecoderState,
         is_final: bool,
         rows: &mut Rows<'_>,
     ) -> Result<usize, DecodeError> {
         let state = state.as_any().downcast_ref().ok_or_else(not_ours)?;
-        ChainDecoder::open(self, state, is_final, rows)
+        StatefulDecoder::open(self, state, is_final, rows)
     }
 }
 
-/// What is stored of a walk.
+/// What is stored of a decoder that is under way. Lakes keep it: its JSON is an on-disk format.
 #[derive(Serialize, Deserialize)]
 struct Saved {
     /// Number of the event that the next block begins with, if it is to follow.
@@ -134,33 +129,56 @@ struct Saved {
     state: serde_json::Value,
 }
 
-/// A walk along the blocks of one stream. Plain code: it runs on a thread that may be busy.
+/// Decodes the blocks of one stream, one after the other. Plain code: it runs on a thread that may be busy.
 #[derive(Debug)]
-pub struct ChainWalk {
-    target: ChainTarget,
-    decoder: &'static dyn AnyChainDecoder,
+pub struct StreamDecoder {
+    target: StreamTarget,
+    decoder: &'static dyn AnyStatefulDecoder,
     process: Arc<ProcessInfo>,
     stream: Arc<StreamInfo>,
-    state: Box<dyn ChainState>,
+    state: Box<dyn DecoderState>,
     next: Option<i64>,
 }
 
-/// What the blocks of a chain are decoded into.
+/// What the blocks of streams are decoded into.
 #[derive(Debug, Clone)]
-pub struct ChainTarget {
-    /// View set of the rows.
-    pub view_set: &'static ViewSet,
-    /// Where they come from.
-    pub sources: Arc<[BlockSource]>,
-    /// Positions of the wanted columns in the view set's schema.
-    pub projection: Vec<usize>,
-    /// The columns of the projection.
-    pub schema: SchemaRef,
-    /// Limits and layouts of native events.
-    pub options: DecodeOptions,
+pub struct StreamTarget {
+    view_set: &'static ViewSet,
+    sources: Arc<[BlockSource]>,
+    projection: Vec<usize>,
+    schema: SchemaRef,
+    options: DecodeOptions,
 }
 
-impl Clone for ChainWalk {
+impl StreamTarget {
+    /// Rows of a view set out of blocks that one of `sources` understands: the columns `projection`, positions in the
+    /// view set's columns, which `schema` has in the engine's types.
+    pub fn new(
+        view_set: &'static ViewSet,
+        sources: Arc<[BlockSource]>,
+        projection: Vec<usize>,
+        schema: SchemaRef,
+        options: DecodeOptions,
+    ) -> Self {
+        Self { view_set, sources, projection, schema, options }
+    }
+
+    /// View set of the rows.
+    pub fn view_set(&self) -> &'static ViewSet {
+        self.view_set
+    }
+
+    /// The wanted columns, in the engine's types.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn rows(&self) -> Rows<'_> {
+        Rows::new(self.view_set.columns, &self.projection, self.options.block_bytes())
+    }
+}
+
+impl Clone for StreamDecoder {
     fn clone(&self) -> Self {
         Self {
             target: self.target.clone(),
@@ -173,18 +191,19 @@ impl Clone for ChainWalk {
     }
 }
 
-impl ChainWalk {
-    /// A walk from the beginning of a stream, or from where one was saved. `None` if nothing decodes such streams.
+impl StreamDecoder {
+    /// A decoder at the beginning of a stream, or where one was saved. `None` if nothing decodes such streams along
+    /// their blocks.
     pub fn new(
-        target: ChainTarget,
+        target: StreamTarget,
         process: Arc<ProcessInfo>,
         stream: Arc<StreamInfo>,
         saved: Option<&[u8]>,
     ) -> Result<Option<Self>, DecodeError> {
         let Some(source) = BlockSource::for_stream(&target.sources, &stream) else { return Ok(None) };
-        let Decoder::Chain(decoder) = source.decoder else { return Ok(None) };
+        let Decoder::Stateful(decoder) = source.decoder else { return Ok(None) };
         let unreadable =
-            |e: serde_json::Error| DecodeError::Decoder(format!("a saved state can't be read: {e}"));
+            |e: serde_json::Error| DecodeError::mistake(format!("a saved state can't be read: {e}"));
         let (next, state) = match saved {
             Some(saved) => {
                 let saved: Saved = serde_json::from_slice(saved).map_err(unreadable)?;
@@ -197,7 +216,7 @@ impl ChainWalk {
 
     /// What is needed to go on from here.
     pub fn save(&self) -> Result<Vec<u8>, DecodeError> {
-        let failed = |e: serde_json::Error| DecodeError::Decoder(format!("the state can't be saved: {e}"));
+        let failed = |e: serde_json::Error| DecodeError::mistake(format!("the state can't be saved: {e}"));
         let saved = Saved { next: self.next, state: self.state.to_json().map_err(failed)? };
         serde_json::to_vec(&saved).map_err(failed)
     }
@@ -238,31 +257,29 @@ impl ChainWalk {
 
     fn read(&mut self, record: &BlockRecord, payload: Bytes) -> Result<Decoded, DecodeError> {
         let reader = BlockReader::new(record, payload, &self.target.options);
-        let mut rows =
-            Rows::new(self.target.view_set.columns, &self.target.projection, self.target.options.block_bytes);
+        let mut rows = self.target.rows();
         let count = self.decoder.decode(&reader, self.state.as_mut(), &mut rows)?;
         self.finish(rows, Some(&record.info), count)
     }
 
-    /// What is open will never be complete: its rows. The walk begins anew.
+    /// What is open will never be complete: its rows. Decoding begins anew.
     pub fn interrupt(&mut self) -> Result<Decoded, DecodeError> {
         let rows = self.rows_of_open(true);
         self.next = None;
         self.state = self
             .decoder
             .state(None)
-            .map_err(|e| DecodeError::Decoder(format!("a state can't be begun: {e}")))?;
+            .map_err(|e| DecodeError::mistake(format!("a state can't be begun: {e}")))?;
         rows
     }
 
     /// The rows of what is still open.
     pub fn open(&self) -> Result<RecordBatch, DecodeError> {
-        self.rows_of_open(false).map(|decoded| decoded.rows)
+        self.rows_of_open(false).map(Decoded::into_rows)
     }
 
     fn rows_of_open(&self, is_final: bool) -> Result<Decoded, DecodeError> {
-        let mut rows =
-            Rows::new(self.target.view_set.columns, &self.target.projection, self.target.options.block_bytes);
+        let mut rows = self.target.rows();
         let count = self.decoder.open(self.state.as_ref(), is_final, &mut rows)?;
         self.finish(rows, None, count)
     }

@@ -192,7 +192,7 @@ fn reel() -> Vec<Request> {
         let dependencies =
             belvedere_model::transit::decompress(&payload.dependencies, 1 << 24, "dependencies");
         payload.dependencies = Cow::Owned(uncompressed_frame(&dependencies.unwrap()));
-        requests.push(request("block", encode_block(info, &payload).body.to_vec()));
+        requests.push(request("block", encode_block(info, &payload).body().to_vec()));
     }
     requests
 }

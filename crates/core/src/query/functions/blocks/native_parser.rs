@@ -5,7 +5,7 @@ use belvedere_view::BlockParserRegistration;
 use belvedere_view::decoder::{BlockReader, DecodeError, ParsedObjects};
 
 belvedere_view::register_block_parser! {
-    BlockParserRegistration { format: TRANSIT_FORMAT, parse }
+    BlockParserRegistration::new(TRANSIT_FORMAT, parse)
 }
 
 fn parse(block: &BlockReader<'_>, objects: &mut ParsedObjects<'_>) -> Result<(), DecodeError> {
