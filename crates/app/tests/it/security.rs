@@ -209,7 +209,7 @@ fn keys_are_shown_once_listed_without_their_text_and_revoked_by_name_or_id() {
     let key = make_key(&place, "one", "read,send");
     let output = keys(&place, &["create", "one"]);
     assert!(!output.status.success() && output.stdout.is_empty());
-    assert!(text(&output.stderr).contains("there is a key 'one' already"));
+    assert!(text(&output.stderr).contains("a key 'one' already exists"));
     assert!(keys(&place, &["create", "two", "--expires", "90d"]).status.success());
     assert!(!keys(&place, &["create", "three", "--rights", "write"]).status.success());
     let list = || -> Vec<serde_json::Value> {

@@ -132,5 +132,5 @@ async fn a_partition_is_retired_by_its_file_or_by_its_times() {
     let found = columns(&lake, "SELECT retire_partition_by_file(NULL)").await;
     assert!(found[0].is_null(0));
     let text = error(&lake, "SELECT retire_partition_by_metadata('ticks', 'global', 1, 2)").await;
-    assert!(text.contains("argument 3 must be an RFC 3339 text or a timestamp in UTC"), "{text}");
+    assert!(text.contains("argument 3 must be an RFC 3339 string or a timestamp in UTC"), "{text}");
 }

@@ -75,7 +75,7 @@ async fn what_would_be_too_much_is_refused_before_it_is_made() {
         }
         let error = lake.sql(sql).await.unwrap_err();
         let QueryError::Resources(text) = &error else { panic!("{sql}: {error:?}") };
-        assert!(text.contains(&format!("{name} could make")) && text.contains("64 MiB"), "{sql}: {text}");
+        assert!(text.contains(&format!("{name} could produce")) && text.contains("64 MiB"), "{sql}: {text}");
     }
 }
 
