@@ -1,5 +1,6 @@
 //! `laws`: what holds between crates and rooms, where the compiler does not hold it.
 
+mod files;
 mod manifests;
 mod names;
 mod rooms;
@@ -16,6 +17,7 @@ const LAWS: &[Law] = &[
     ("decoders are built without the engine", weight::check),
     ("no crate below the plug-ins knows a view set by name", names::check),
     ("no circle between the rooms of a crate", rooms::check),
+    ("every source file is compiled", files::check),
 ];
 
 /// Looks at all laws, and fails at the end.
