@@ -6,6 +6,7 @@ use belvedere_model::transit::BlockWriter;
 use belvedere_model::wire::{encode_block, encode_process, encode_stream};
 use belvedere_model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -41,8 +42,8 @@ pub(super) fn keep(binary: Option<PathBuf>, directory: &Path) {
     fs::create_dir_all(&answers).unwrap();
     place.flags = vec!["--lake".to_owned(), lake.display().to_string()];
 
-    let net = requests("net-small");
-    let sent = [requests("native-small"), requests("otlp-small")[..9].to_vec(), net[..10].to_vec(), reel()];
+    let otlp = requests("otlp-small");
+    let sent = [requests("native-small"), otlp[..9].to_vec(), requests("net-small")[..10].to_vec(), reel()];
     send(&place, &sent.concat());
     fs::create_dir_all(lake.join("views")).unwrap();
     fs::write(lake.join("views/log_levels.sql"), VIEW).unwrap();
@@ -58,7 +59,7 @@ pub(super) fn keep(binary: Option<PathBuf>, directory: &Path) {
     let kept = "SELECT count(*) AS n FROM list_partitions() WHERE view_set_name = 'thread_spans'";
     assert_eq!(place.number(kept), 1, "thread_spans are not kept");
     // and what came later is in no partition yet
-    send(&place, &net[10..13]);
+    send(&place, &otlp[9..12]);
 
     for (name, sql) in queries(&place) {
         let answer = said(place.command("query").args([&sql, "--format", "ndjson"]));
@@ -116,14 +117,13 @@ fn queries(place: &Place) -> Vec<(String, String)> {
     ] {
         queries.push((name.to_owned(), format!("SELECT * FROM view_instance('{set}', '{instance}')")));
     }
-    let threads = format!(
-        "SELECT stream_id FROM streams WHERE process_id = '{FORGED}' AND array_has(tags, 'cpu') ORDER BY 1 LIMIT 2"
+    let thread = format!(
+        "SELECT stream_id FROM streams WHERE process_id = '{FORGED}' AND array_has(tags, 'cpu') ORDER BY 1 LIMIT 1"
     );
-    for (i, stream) in place.query(&threads).iter().enumerate() {
-        let stream = stream["stream_id"].as_str().unwrap();
-        let sql = format!("SELECT * FROM view_instance('thread_spans', '{stream}')");
-        queries.push((format!("thread_spans_{i}"), sql));
-    }
+    let rows = place.query(&thread);
+    let sql =
+        format!("SELECT * FROM view_instance('thread_spans', '{}')", rows[0]["stream_id"].as_str().unwrap());
+    queries.push(("thread_spans_of_a_client".to_owned(), sql));
     let payloads = "SELECT block_id, get_payload(process_id, stream_id, block_id) AS payload FROM blocks \
                     WHERE array_has(\"streams.tags\", 'image')";
     queries.push(("payloads_of_images".to_owned(), payloads.to_owned()));
@@ -219,11 +219,14 @@ fn spans(events: &[(bool, &str, u64)]) -> BlockWriter {
         writer.dependency(text, &[&id.to_le_bytes()[..], &coded[..]].concat());
     };
     spell(&mut writer, 1, &"x".repeat(600 << 10));
+    let mut known = HashSet::new();
     for (is_begin, name, tick) in events {
         // the same name is the same place, in every block
         let id = (Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).as_u64_pair().0 << 1) | 2;
-        spell(&mut writer, id, name);
-        writer.dependency(place, &[id + 1, id, id, id, 7].map(u64::to_le_bytes).concat());
+        if known.insert(name) {
+            spell(&mut writer, id, name);
+            writer.dependency(place, &[id + 1, id, id, id, 7].map(u64::to_le_bytes).concat());
+        }
         writer.event(if *is_begin { begin } else { end }, &[id + 1, *tick].map(u64::to_le_bytes).concat());
     }
     writer
