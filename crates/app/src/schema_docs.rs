@@ -1,6 +1,6 @@
 //! Documentation that is generated from the registrations.
 
-use belvedere_core::assembly::{Assembly, FunctionDoc, Functions};
+use belvedere_core::assembly::{Assembly, Functions, SqlFunction};
 use belvedere_view::{EventTime, Source, ViewSet};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -101,11 +101,11 @@ pub(crate) fn view_set(assembly: &Assembly, set: &ViewSet, crate_name: &str) -> 
     if let Source::Query(sql) = &set.source {
         let _ = writeln!(text, "\nThe view is this query:\n\n```sql\n{sql}\n```");
     }
-    let own: Vec<&FunctionDoc> = functions_of_crate(assembly, crate_name).collect();
+    let own: Vec<&SqlFunction> = functions_of_crate(assembly, crate_name).collect();
     if !own.is_empty() {
         let _ = writeln!(text, "\nFunctions of {crate_name}:\n\n| function | description |\n| --- | --- |");
         for f in own {
-            let _ = writeln!(text, "| `{}` | {} |", cell(f.signature), cell(&f.about_with_right()));
+            let _ = writeln!(text, "| `{}` | {} |", cell(f.signature()), cell(&f.description_with_right()));
         }
     }
     text
@@ -114,11 +114,11 @@ pub(crate) fn view_set(assembly: &Assembly, set: &ViewSet, crate_name: &str) -> 
 fn functions_of_crate<'a>(
     assembly: &'a Assembly,
     name: &'a str,
-) -> impl Iterator<Item = &'static FunctionDoc> + 'a {
+) -> impl Iterator<Item = &'static SqlFunction> + 'a {
     assembly
         .extensions::<Functions>()
         .filter(move |(_, of)| *of == name)
-        .flat_map(|(functions, _)| functions.docs)
+        .flat_map(|(functions, _)| functions.all())
 }
 
 /// The page of all functions.
@@ -127,12 +127,12 @@ pub(crate) fn functions(assembly: &Assembly) -> String {
          | function | description | crate |\n| --- | --- | --- |\n"
         .to_owned();
     for (functions, crate_name) in assembly.extensions::<Functions>() {
-        for f in functions.docs {
+        for f in functions.all() {
             let _ = writeln!(
                 text,
                 "| `{}` | {} | {crate_name} |",
-                cell(f.signature),
-                cell(&f.about_with_right())
+                cell(f.signature()),
+                cell(&f.description_with_right())
             );
         }
     }
@@ -177,13 +177,13 @@ pub(crate) fn as_json(assembly: &Assembly, only: Option<&str>) -> String {
         .collect();
     let functions: Vec<Value> = assembly
         .extensions::<Functions>()
-        .flat_map(|(functions, crate_name)| functions.docs.iter().map(move |f| (f, crate_name)))
+        .flat_map(|(functions, crate_name)| functions.all().iter().map(move |f| (f, crate_name)))
         .map(|(f, crate_name)| {
             json!({
-                "name": f.name,
-                "signature": f.signature,
-                "description": f.about,
-                "needs": f.needs.name(),
+                "name": f.name(),
+                "signature": f.signature(),
+                "description": f.description(),
+                "needs": f.right().name(),
                 "crate": crate_name,
             })
         })

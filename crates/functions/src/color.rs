@@ -4,8 +4,7 @@ use crate::color_scales::{SCALES, Stops};
 use crate::scalar_function::{Kind, ScalarFunction};
 use arrow::array::{StringViewArray, UInt32Array};
 use arrow::datatypes::DataType;
-use belvedere_core::assembly::{FunctionDoc, FunctionSet, Functions};
-use belvedere_lake::access::Right;
+use belvedere_core::assembly::SqlFunction;
 use datafusion::error::{DataFusionError, Result};
 use std::sync::Arc;
 
@@ -103,27 +102,15 @@ fn scales(names: &StringViewArray) -> Result<Vec<Option<&'static Stops>>> {
 }
 
 belvedere_core::register_functions! {
-    Functions {
-        docs: &[
-            FunctionDoc {
-                name: "color_scale",
-                signature: "color_scale(name, t, alpha)",
-                about: "The color 0xRRGGBBAA at t from 0 to 1 of viridis, magma, plasma, inferno, cividis or turbo, in any \
-                        case. Values beyond are taken as 0 or 1.", needs: Right::Read },
-            FunctionDoc {
-                name: "lerp_color",
-                signature: "lerp_color(c1, c2, t)",
-                about: "The color 0xRRGGBBAA between c1 (t = 0) and c2 (t = 1), each channel by itself.", needs: Right::Read },
-            FunctionDoc {
-                name: "rgba",
-                signature: "rgba(r, g, b, a)",
-                about: "The color 0xRRGGBBAA of four channels from 0 to 1. Values beyond are taken as 0 or 1.", needs: Right::Read },
-        ],
-        make: |_| FunctionSet {
-            scalars: [COLOR_SCALE, LERP_COLOR, RGBA].map(ScalarFunction::into_udf).into(),
-            ..FunctionSet::default()
-        },
-    }
+    SqlFunction::scalar("color_scale(name, t, alpha)", |_| COLOR_SCALE.into_udf())
+        .about(
+            "The color 0xRRGGBBAA at t from 0 to 1 of viridis, magma, plasma, inferno, cividis or turbo, in any \
+             case. Values beyond are taken as 0 or 1.",
+        ),
+    SqlFunction::scalar("lerp_color(c1, c2, t)", |_| LERP_COLOR.into_udf())
+        .about("The color 0xRRGGBBAA between c1 (t = 0) and c2 (t = 1), each channel by itself."),
+    SqlFunction::scalar("rgba(r, g, b, a)", |_| RGBA.into_udf())
+        .about("The color 0xRRGGBBAA of four channels from 0 to 1. Values beyond are taken as 0 or 1."),
 }
 
 #[cfg(test)]

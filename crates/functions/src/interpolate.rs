@@ -4,8 +4,7 @@ use crate::arg_column::ArgColumn;
 use crate::scalar_function::{Kind, ScalarFunction};
 use arrow::array::{ArrayRef, Float64Array};
 use arrow::datatypes::DataType;
-use belvedere_core::assembly::{FunctionDoc, FunctionSet, Functions};
-use belvedere_lake::access::Right;
+use belvedere_core::assembly::SqlFunction;
 use datafusion::error::Result;
 use std::sync::Arc;
 
@@ -44,26 +43,16 @@ fn map_three(inputs: &[ArgColumn], rows: usize, compute: impl Fn(f64, f64, f64) 
 }
 
 belvedere_core::register_functions! {
-    Functions {
-        docs: &[
-            FunctionDoc {
-                name: "bin_center",
-                signature: "bin_center(x, cell)",
-                about: "The center of the bin that contains x. Bins have the width cell and are centered on \
-                        multiples of cell: floor((x + cell/2) / cell) * cell. NaN if cell is 0.", needs: Right::Read },
-            FunctionDoc {
-                name: "lerp",
-                signature: "lerp(a, b, t)",
-                about: "Linear interpolation between a (t = 0) and b (t = 1); extrapolates outside of that range.", needs: Right::Read },
-            FunctionDoc {
-                name: "unlerp",
-                signature: "unlerp(a, b, x)",
-                about: "The inverse of lerp: the position of x between a (0) and b (1), or outside of them. NaN or \
-                        infinite if a equals b.", needs: Right::Read },
-        ],
-        make: |_| FunctionSet {
-            scalars: [BIN_CENTER, LERP, UNLERP].map(ScalarFunction::into_udf).into(),
-            ..FunctionSet::default()
-        },
-    }
+    SqlFunction::scalar("bin_center(x, cell)", |_| BIN_CENTER.into_udf())
+        .about(
+            "The center of the bin that contains x. Bins have the width cell and are centered on \
+             multiples of cell: floor((x + cell/2) / cell) * cell. NaN if cell is 0.",
+        ),
+    SqlFunction::scalar("lerp(a, b, t)", |_| LERP.into_udf())
+        .about("Linear interpolation between a (t = 0) and b (t = 1); extrapolates outside of that range."),
+    SqlFunction::scalar("unlerp(a, b, x)", |_| UNLERP.into_udf())
+        .about(
+            "The inverse of lerp: the position of x between a (0) and b (1), or outside of them. NaN or \
+             infinite if a equals b.",
+        ),
 }

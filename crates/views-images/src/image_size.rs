@@ -3,31 +3,17 @@
 use belvedere_core::arrow::array::{ArrayRef, AsArray, StringBuilder};
 use belvedere_core::arrow::compute::cast;
 use belvedere_core::arrow::datatypes::DataType;
-use belvedere_core::assembly::{FunctionDoc, FunctionSet, Functions};
+use belvedere_core::assembly::SqlFunction;
 use belvedere_core::datafusion::error::Result;
 use belvedere_core::datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
-use belvedere_lake::access::Right;
 use std::sync::Arc;
 
 belvedere_core::register_functions! {
-    Functions {
-        docs: &[FunctionDoc {
-            name: "image_size",
-            signature: "image_size(data)",
-            about: "Width and height of an encoded picture in pixels, as '640x480'; NULL if it is no PNG.",
-            needs: Right::Read,
-        }],
-        make: |_| FunctionSet {
-            scalars: vec![create_udf(
-                "image_size",
-                vec![DataType::Binary],
-                DataType::Utf8,
-                Volatility::Immutable,
-                Arc::new(image_size),
-            )],
-            ..FunctionSet::default()
-        },
-    }
+    SqlFunction::scalar("image_size(data)", |_| {
+        let implementation = Arc::new(image_size);
+        create_udf("image_size", vec![DataType::Binary], DataType::Utf8, Volatility::Immutable, implementation)
+    })
+        .about("Width and height of an encoded picture in pixels, as '640x480'; NULL if it is no PNG."),
 }
 
 fn image_size(arguments: &[ColumnarValue]) -> Result<ColumnarValue> {

@@ -3,9 +3,7 @@
 mod user_views;
 mod view_factory;
 
-pub use crate::query::{
-    FunctionDoc, FunctionSet, Functions, Maker, MakerContext, View, ViewFactory, ViewMaker,
-};
+pub use crate::query::{Functions, Maker, MakerContext, SqlFunction, View, ViewFactory, ViewMaker};
 pub use crate::registry::{Assembly, AssemblyError};
 pub(crate) use user_views::UserViews;
 pub use view_factory::{default_view_factory, view_factory};
@@ -13,11 +11,15 @@ pub use view_factory::{default_view_factory, view_factory};
 #[cfg(test)]
 mod tests;
 
-/// Registers [`Functions`], and keeps them as the static `REGISTRATION` of the module.
+/// Registers [`SqlFunction`]s, and keeps them as the static `REGISTRATION` of the module.
 #[macro_export]
 macro_rules! register_functions {
-    ($functions:expr) => {
-        $crate::__view::register_extension!(REGISTRATION, $crate::query::Functions, $functions);
+    ($($function:expr),+ $(,)?) => {
+        $crate::__view::register_extension!(
+            REGISTRATION,
+            $crate::query::Functions,
+            $crate::query::Functions::new(&[$($function),+])
+        );
     };
 }
 

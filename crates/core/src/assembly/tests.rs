@@ -220,15 +220,9 @@ fn registrations_that_do_not_fit_together_say_who_has_to_change_what() {
             "function twice",
             with(&[registration(
                 "zoo",
-                Item::Extension(&Functions {
-                    docs: &[FunctionDoc {
-                        name: "view_instance",
-                        signature: "",
-                        about: "",
-                        needs: belvedere_lake::access::Right::Read,
-                    }],
-                    make: |_| FunctionSet::default(),
-                }),
+                Item::Extension(&Functions::new(&[SqlFunction::table("view_instance()", |_| {
+                    unreachable!("nothing is made for an assembly")
+                })])),
             )]),
         ),
         (
@@ -308,48 +302,38 @@ fn a_type_of_events_has_one_layout_whoever_registers_it() {
 }
 
 #[tokio::test]
-async fn every_function_is_documented_and_what_is_documented_is_there() {
+async fn a_function_without_description_or_with_another_name_is_refused() {
     use datafusion::arrow::datatypes::DataType;
-    use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
-    const fn doc(name: &'static str) -> FunctionDoc {
-        FunctionDoc { name, signature: "", about: "", needs: belvedere_lake::access::Right::Administer }
-    }
-    const DOCS: &[FunctionDoc] = &[doc("erase")];
-    fn scalar(name: &str) -> FunctionSet {
+    use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
+    fn erase(_: &crate::query::QueryContext) -> ScalarUDF {
         let nothing = std::sync::Arc::new(|_: &[ColumnarValue]| {
             Ok(ColumnarValue::Scalar(datafusion::scalar::ScalarValue::Null))
         });
-        let scalar = create_udf(name, vec![], DataType::Null, Volatility::Volatile, nothing);
-        FunctionSet { scalars: vec![scalar], ..FunctionSet::default() }
+        create_udf("erase", vec![], DataType::Null, Volatility::Volatile, nothing)
     }
-    let mut error = Vec::new();
-    let sets: [fn(&crate::query::QueryContext) -> FunctionSet; 5] = [
-        |_| scalar("erase"),
-        |_| scalar("earse"),
-        |_| FunctionSet::default(),
-        |_| FunctionSet {
-            aggregates: vec![(*datafusion::functions_aggregate::sum::sum_udaf()).clone()],
-            ..scalar("erase")
-        },
-        |_| FunctionSet {
-            tables: datafusion::functions_table::all_default_table_functions()
-                .into_iter()
-                .take(1)
-                .map(|table| ("erase_all", table.function().clone()))
-                .collect(),
-            ..scalar("erase")
-        },
+    const SUM: fn(&crate::query::QueryContext) -> datafusion::logical_expr::AggregateUDF =
+        |_| (*datafusion::functions_aggregate::sum::sum_udaf()).clone();
+    let cases: [(&'static [SqlFunction], &str); 4] = [
+        (const { &[SqlFunction::scalar("erase()", erase).about("a test")] }, ""),
+        (
+            const { &[SqlFunction::scalar("erase()", erase)] },
+            "'erase' of zoo is not usable: it has no description",
+        ),
+        (
+            const { &[SqlFunction::scalar("earse()", erase).about("a test")] },
+            "its implementation is called 'erase'",
+        ),
+        (
+            const { &[SqlFunction::aggregate("total(n)", SUM).about("a test")] },
+            "its implementation is called 'sum'",
+        ),
     ];
-    for make in sets {
-        let functions =
-            registration("zoo", Item::Extension(Box::leak(Box::new(Functions { docs: DOCS, make }))));
+    for (functions, expected) in cases {
+        let functions = registration("zoo", Item::Extension(Box::leak(Box::new(Functions::new(functions)))));
         let assembly = Assembly::new(crate::registrations().into_iter().chain([functions])).unwrap();
         let options = belvedere_lake::LakeOptions::in_memory();
         let made = crate::Lake::assemble(&options, assembly, crate::LakeConfig::default()).await;
-        error.push(made.err().map(|e| format!("{e:#}")).unwrap_or_default());
-    }
-    assert_eq!(error[0], "");
-    for (error, name) in error[1..].iter().zip(["'earse'", "'erase'", "'sum'", "'erase_all'"]) {
-        assert!(error.contains(name) && error.contains("of zoo is not usable"), "{name}: {error}");
+        let error = made.err().map(|e| format!("{e:#}")).unwrap_or_default();
+        assert!(if expected.is_empty() { error.is_empty() } else { error.contains(expected) }, "{error}");
     }
 }

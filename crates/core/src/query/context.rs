@@ -5,7 +5,7 @@ use super::error::engine_error;
 use super::refused::{RefusedTable, refused_scalar};
 use super::running::{RunningQueries, RunningQuery};
 use super::view::ViewFactory;
-use super::{Functions, engine, information_schema};
+use super::{Functions, Make, SqlFunction, engine, information_schema};
 use crate::partitions::{MaintenanceLimits, PartitionBuilder};
 use crate::registry::Assembly;
 use crate::scan::{QueryReport, ScanContext, ScanResources};
@@ -188,41 +188,24 @@ impl QueryContext {
             session.register_table(view.get_view_set_name(), view.table(self).map_err(engine_error)?)?;
         }
         for (functions, _) in self.assembly().extensions::<Functions>() {
-            self.register(functions, &session);
+            for function in functions.all() {
+                self.register(function, &session);
+            }
         }
         information_schema::register(&session, &self.tables.assembly)?;
         Ok(session)
     }
 
-    /// The functions of one crate; in place of those that the caller may not use, some that say so. One that is not
-    /// documented needs nobody knows which right, and is left out; the making of a view factory refuses it before.
-    fn register(&self, functions: &Functions, session: &SessionContext) {
-        let check = |name: &str| {
-            let doc = functions.docs.iter().find(|doc| doc.name == name)?;
-            Some(self.caller.check(doc.needs))
-        };
-        let set = (functions.make)(self);
-        for scalar in set.scalars {
-            match check(scalar.name()) {
-                Some(Err(refused)) => session.register_udf(refused_scalar(scalar.name(), refused)),
-                Some(Ok(())) => session.register_udf(scalar),
-                None => (),
-            }
-        }
-        for aggregate in set.aggregates {
-            match check(aggregate.name()) {
-                // a function of one value is looked for first: so that one is enough
-                Some(Err(refused)) => session.register_udf(refused_scalar(aggregate.name(), refused)),
-                Some(Ok(())) => session.register_udaf(aggregate),
-                None => (),
-            }
-        }
-        for (name, table) in set.tables {
-            match check(name) {
-                Some(Err(refused)) => session.register_udtf(name, Arc::new(RefusedTable(refused))),
-                Some(Ok(())) => session.register_udtf(name, table),
-                None => (),
-            }
+    /// A function, or, if the caller may not use it, one in its place that says so.
+    fn register(&self, function: &SqlFunction, session: &SessionContext) {
+        let name = function.name();
+        match (self.caller.check(function.right()), function.maker()) {
+            (Ok(()), Make::Scalar(make)) => session.register_udf(make(self)),
+            (Ok(()), Make::Aggregate(make)) => session.register_udaf(make(self)),
+            (Ok(()), Make::Table(make)) => session.register_udtf(name, make(self)),
+            (Err(refused), Make::Table(_)) => session.register_udtf(name, Arc::new(RefusedTable(refused))),
+            // a scalar function is looked up first, so it can also stand in for an aggregate
+            (Err(refused), _) => session.register_udf(refused_scalar(name, refused)),
         }
     }
 }

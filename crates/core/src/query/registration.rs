@@ -1,4 +1,4 @@
-//! SQL functions that crates bring along.
+//! SQL functions that crates bring along: what is documented of one and what makes it are one value.
 
 use super::QueryContext;
 use crate::registry::AssemblyError;
@@ -8,77 +8,141 @@ use datafusion::catalog::TableFunctionImpl;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use std::sync::Arc;
 
-/// SQL functions of one crate.
+/// SQL functions of one crate. Their names are unique in a program.
 #[derive(Debug)]
 pub struct Functions {
-    /// What is documented of them: all of them, and nothing else. Assembly checks that names are unique, the making of a
-    /// lake's tables that none is missing.
-    pub docs: &'static [FunctionDoc],
-    /// Makes them for one query.
-    pub make: fn(&QueryContext) -> FunctionSet,
+    functions: &'static [SqlFunction],
 }
 
-/// Documentation of one SQL function.
+/// One SQL function: its documentation, the right that a caller needs, and what makes it for a query.
 #[derive(Debug, Clone, Copy)]
-pub struct FunctionDoc {
-    /// Name in SQL.
-    pub name: &'static str,
-    /// How it is called: `property_get(properties, name)`.
-    pub signature: &'static str,
-    /// What it gives, and when NULL.
-    pub about: &'static str,
-    /// What a caller must be allowed to do: to read, or to administer if it changes the lake.
-    pub needs: Right,
+pub struct SqlFunction {
+    name: &'static str,
+    signature: &'static str,
+    about: &'static str,
+    right: Right,
+    make: Make,
 }
 
-impl FunctionDoc {
-    /// What it gives, and which right it needs if reading is not enough.
-    pub fn about_with_right(&self) -> String {
-        match self.needs {
+/// Makes a function for one query.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Make {
+    /// One value a row.
+    Scalar(fn(&QueryContext) -> ScalarUDF),
+    /// One value a group.
+    Aggregate(fn(&QueryContext) -> AggregateUDF),
+    /// A function in FROM.
+    Table(fn(&QueryContext) -> Arc<dyn TableFunctionImpl>),
+}
+
+impl SqlFunction {
+    /// A function of one value a row. The signature says how it is called, and by that its name:
+    /// `property_get(properties, name)`. What `make` returns has the same name.
+    pub const fn scalar(signature: &'static str, make: fn(&QueryContext) -> ScalarUDF) -> Self {
+        Self::new(signature, Make::Scalar(make))
+    }
+
+    /// A function of one value a group. See [`SqlFunction::scalar`].
+    pub const fn aggregate(signature: &'static str, make: fn(&QueryContext) -> AggregateUDF) -> Self {
+        Self::new(signature, Make::Aggregate(make))
+    }
+
+    /// A function in FROM. See [`SqlFunction::scalar`].
+    pub const fn table(
+        signature: &'static str,
+        make: fn(&QueryContext) -> Arc<dyn TableFunctionImpl>,
+    ) -> Self {
+        Self::new(signature, Make::Table(make))
+    }
+
+    const fn new(signature: &'static str, make: Make) -> Self {
+        let bytes = signature.as_bytes();
+        let mut end = 0;
+        while end < bytes.len() && bytes[end] != b'(' {
+            end += 1;
+        }
+        assert!(end > 0 && end < bytes.len(), "a signature is a name with its parameters in parentheses");
+        Self { name: signature.split_at(end).0, signature, about: "", right: Right::Read, make }
+    }
+
+    /// The same with a description: what it returns, and when NULL.
+    #[must_use]
+    pub const fn about(self, about: &'static str) -> Self {
+        Self { about, ..self }
+    }
+
+    /// The same for callers with that right. Without this, the right to read is enough.
+    #[must_use]
+    pub const fn needs(self, right: Right) -> Self {
+        Self { right, ..self }
+    }
+
+    /// Name in SQL.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// How it is called: `property_get(properties, name)`.
+    pub const fn signature(&self) -> &'static str {
+        self.signature
+    }
+
+    /// What it returns, and when NULL.
+    pub const fn description(&self) -> &'static str {
+        self.about
+    }
+
+    /// The right that a caller needs.
+    pub const fn right(&self) -> Right {
+        self.right
+    }
+
+    /// What it returns, and which right it needs if reading is not enough.
+    pub fn description_with_right(&self) -> String {
+        match self.right {
             Right::Read => self.about.to_owned(),
             right => format!("{} Needs the right {}.", self.about, right.name()),
         }
     }
-}
 
-/// The functions themselves.
-#[derive(Debug, Default)]
-pub struct FunctionSet {
-    /// One value a row.
-    pub scalars: Vec<ScalarUDF>,
-    /// One value a group.
-    pub aggregates: Vec<AggregateUDF>,
-    /// Functions in FROM, by name.
-    pub tables: Vec<(&'static str, Arc<dyn TableFunctionImpl>)>,
+    pub(crate) const fn maker(&self) -> Make {
+        self.make
+    }
 }
 
 impl Functions {
-    /// An error if one of them is not documented, or if something is documented that is none of them: their rights are
-    /// looked up by name, so that a slip of the pen would take a right away from whoever has it, or give it to all.
+    /// These functions.
+    pub const fn new(functions: &'static [SqlFunction]) -> Self {
+        Self { functions }
+    }
+
+    /// The functions, in the order in which the crate lists them.
+    pub const fn all(&self) -> &'static [SqlFunction] {
+        self.functions
+    }
+
+    /// An error if one of them has no description, or if what makes it gives it another name: the right that a caller
+    /// needs goes by the name in the signature, so that a typo would open or close a function.
     pub(crate) fn check(&self, context: &QueryContext, crate_name: &str) -> Result<(), AssemblyError> {
-        let set = (self.make)(context);
-        let scalars = set.scalars.iter().map(ScalarUDF::name);
-        let aggregates = set.aggregates.iter().map(AggregateUDF::name);
-        let made: Vec<&str> =
-            scalars.chain(aggregates).chain(set.tables.iter().map(|(name, _)| *name)).collect();
-        let invalid = |name: &str, reason: &str| AssemblyError::Invalid {
-            what: format!("the function '{name}'"),
-            crate_name: crate_name.to_owned(),
-            reason: reason.to_owned(),
-        };
-        let documented = |name: &str| self.docs.iter().any(|doc| doc.name == name);
-        if let Some(name) = made.iter().find(|name| !documented(name)) {
-            return Err(invalid(
-                name,
-                "it has no documentation and no required right: give it a FunctionDoc",
-            ));
-        }
-        match self.docs.iter().find(|doc| !made.contains(&doc.name)) {
-            Some(doc) => {
-                Err(invalid(doc.name, "it has a FunctionDoc but no implementation: correct the name"))
+        for function in self.functions {
+            let invalid = |reason: String| AssemblyError::Invalid {
+                what: format!("the function '{}'", function.name),
+                crate_name: crate_name.to_owned(),
+                reason,
+            };
+            if function.about.is_empty() {
+                return Err(invalid("it has no description: add one with about(…)".to_owned()));
             }
-            None => Ok(()),
+            let made = match function.make {
+                Make::Scalar(make) => make(context).name().to_owned(),
+                Make::Aggregate(make) => make(context).name().to_owned(),
+                Make::Table(_) => continue,
+            };
+            if made != function.name {
+                return Err(invalid(format!("its implementation is called '{made}': make the names equal")));
+            }
         }
+        Ok(())
     }
 }
 
@@ -88,6 +152,6 @@ impl Extension for Functions {
     }
 
     fn names(&self) -> Vec<&'static str> {
-        self.docs.iter().map(|doc| doc.name).collect()
+        self.functions.iter().map(|function| function.name).collect()
     }
 }

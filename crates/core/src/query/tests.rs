@@ -1,7 +1,7 @@
 //! A third party's view set, registered by value, over blocks made by hand.
 
 use super::{QueryContext, QueryError};
-use crate::assembly::{Assembly, FunctionDoc, FunctionSet, Functions};
+use crate::assembly::{Assembly, Functions, SqlFunction};
 use crate::fixture::{block, insert, lake, lake_at, lake_with, number, process};
 use crate::{Lake, LakeConfig};
 use arrow::array::AsArray;
@@ -227,25 +227,18 @@ async fn a_catalog_that_fails_is_a_failure_of_the_lake_whatever_was_asked() {
 static ERASE: Registration = Registration::new(
     "zoo",
     "1.0.0",
-    Item::Extension(&Functions {
-        docs: &[FunctionDoc {
-            name: "erase",
-            signature: "erase(n)",
-            about: "a test",
-            needs: Right::Administer,
-        }],
-        make: |_| FunctionSet {
-            aggregates: vec![create_udaf(
-                "erase",
-                vec![DataType::Int64],
-                Arc::new(DataType::Int64),
-                Volatility::Volatile,
-                Arc::new(|_| Err(DataFusionError::Plan("it ran".to_owned()))),
-                Arc::new(vec![DataType::Int64]),
-            )],
-            ..FunctionSet::default()
-        },
-    }),
+    Item::Extension(&Functions::new(&[SqlFunction::aggregate("erase(n)", |_| {
+        create_udaf(
+            "erase",
+            vec![DataType::Int64],
+            Arc::new(DataType::Int64),
+            Volatility::Volatile,
+            Arc::new(|_| Err(DataFusionError::Plan("it ran".to_owned()))),
+            Arc::new(vec![DataType::Int64]),
+        )
+    })
+    .about("a test")
+    .needs(Right::Administer)])),
 );
 
 #[tokio::test]

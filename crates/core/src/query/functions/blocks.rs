@@ -4,10 +4,9 @@ mod get_payload;
 pub(crate) mod native_parser;
 mod parse_block;
 
-use crate::query::{FunctionDoc, FunctionSet, Functions};
+use crate::query::SqlFunction;
 use crate::query::{QueryContext, QueryError};
 use belvedere_lake::LakeError;
-use belvedere_lake::access::Right;
 use belvedere_model::BlockRecord;
 use bytes::Bytes;
 use datafusion::error::DataFusionError;
@@ -15,31 +14,18 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 crate::register_functions! {
-    Functions {
-        docs: &[
-            FunctionDoc {
-                name: "get_payload",
-                signature: "get_payload(process_id, stream_id, block_id)",
-                about: "The payload of a block as it was sent: CBOR with the byte strings dependencies and objects, \
-                        which are compressed for native clients and not for other protocols. NULL if an id is NULL; \
-                        an error if the block does not exist.",
-                needs: Right::Read,
-            },
-            FunctionDoc {
-                name: "parse_block",
-                signature: "parse_block('block')",
-                about: "Table: the objects of a block, which must be in the query's time range: object_index \
-                        (number in the stream), type_name, and value (a JSONB object with all fields, and the type \
-                        as __type).",
-                needs: Right::Read,
-            },
-        ],
-        make: |context| FunctionSet {
-            scalars: vec![get_payload::get_payload(context.clone())],
-            aggregates: Vec::new(),
-            tables: vec![("parse_block", Arc::new(parse_block::ParseBlockFunction::new(context.clone())))],
-        },
-    }
+    SqlFunction::scalar("get_payload(process_id, stream_id, block_id)", |context| get_payload::get_payload(context.clone()))
+        .about(
+            "The payload of a block as it was sent: CBOR with the byte strings dependencies and objects, \
+             which are compressed for native clients and not for other protocols. NULL if an id is NULL; \
+             an error if the block does not exist.",
+        ),
+    SqlFunction::table("parse_block('block')", |context| Arc::new(parse_block::ParseBlockFunction::new(context.clone())))
+        .about(
+            "Table: the objects of a block, which must be in the query's time range: object_index \
+             (number in the stream), type_name, and value (a JSONB object with all fields, and the type \
+             as __type).",
+        ),
 }
 
 /// The lake can't do what is asked of it.

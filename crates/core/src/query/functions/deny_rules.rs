@@ -3,8 +3,8 @@
 use super::arguments::text;
 use super::progress_table::{progress_row, progress_schema};
 use crate::query::QueryContext;
+use crate::query::SqlFunction;
 use crate::query::deny_rules::{MOST_RULES, condition};
-use crate::query::{FunctionDoc, FunctionSet, Functions};
 use crate::scan::external;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -25,45 +25,26 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 crate::register_functions! {
-    Functions {
-        docs: &[
-            FunctionDoc {
-                name: "deny_queries",
-                signature: "deny_queries('condition', 'reason')",
-                about: "Table: adds a deny rule: queries that match the condition are refused with that reason, on \
-                        other servers within 10 seconds. msg is the id of the rule. The condition is SQL over \
-                        user_id, email, service_account, client, agent, entrypoint, session, notebook, cell, \
-                        client_ip, sql and sql_hash, all of them strings.",
-                needs: Right::Administer,
-            },
-            FunctionDoc {
-                name: "list_query_denials",
-                signature: "list_query_denials()",
-                about: "Table: the deny rules, oldest first, with the last time that each refused a query.",
-                needs: Right::Administer,
-            },
-            FunctionDoc {
-                name: "remove_query_denial",
-                signature: "remove_query_denial(rule_id)",
-                about: "Removes a deny rule. Returns a message that starts with SUCCESS or ERROR.",
-                needs: Right::Administer,
-            },
-        ],
-        make: |context| FunctionSet {
-            scalars: vec![
-                AsyncScalarUDF::new(Arc::new(Remove {
-                    context: context.clone(),
-                    signature: Signature::uniform(1, vec![DataType::Utf8], Volatility::Volatile),
-                }))
-                .into_scalar_udf(),
-            ],
-            aggregates: Vec::new(),
-            tables: vec![
-                ("deny_queries", Arc::new(Deny(context.clone()))),
-                ("list_query_denials", Arc::new(List(context.clone()))),
-            ],
-        },
-    }
+    SqlFunction::table("deny_queries('condition', 'reason')", |context| Arc::new(Deny(context.clone())))
+        .about(
+            "Table: adds a deny rule: queries that match the condition are refused with that reason, on \
+             other servers within 10 seconds. msg is the id of the rule. The condition is SQL over \
+             user_id, email, service_account, client, agent, entrypoint, session, notebook, cell, \
+             client_ip, sql and sql_hash, all of them strings.",
+        )
+        .needs(Right::Administer),
+    SqlFunction::table("list_query_denials()", |context| Arc::new(List(context.clone())))
+        .about("Table: the deny rules, oldest first, with the last time that each refused a query.")
+        .needs(Right::Administer),
+    SqlFunction::scalar("remove_query_denial(rule_id)", |context| {
+        AsyncScalarUDF::new(Arc::new(Remove {
+            context: context.clone(),
+            signature: Signature::uniform(1, vec![DataType::Utf8], Volatility::Volatile),
+        }))
+        .into_scalar_udf()
+    })
+        .about("Removes a deny rule. Returns a message that starts with SUCCESS or ERROR.")
+        .needs(Right::Administer),
 }
 
 fn time_type() -> DataType {

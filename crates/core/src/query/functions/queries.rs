@@ -1,13 +1,12 @@
 //! `list_queries()` and `cancel_query(query_id)`
 
 use crate::query::QueryContext;
+use crate::query::SqlFunction;
 use crate::query::running::RunningQuery;
-use crate::query::{FunctionDoc, FunctionSet, Functions};
 use arrow::array::{
     ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use belvedere_lake::access::Right;
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::datasource::MemTable;
 use datafusion::error::Result;
@@ -20,33 +19,22 @@ use std::sync::atomic::Ordering;
 use uuid::Uuid;
 
 crate::register_functions! {
-    Functions {
-        docs: &[
-            FunctionDoc {
-                name: "cancel_query",
-                signature: "cancel_query(query_id)",
-                about: "Cancels a query on this server: one of the caller's own, or any query for administrators. \
-                        Returns a message that starts with SUCCESS or ERROR.",
-                needs: Right::Read,
-            },
-            FunctionDoc {
-                name: "list_queries",
-                signature: "list_queries()",
-                about: "Table: the queued and running queries on this server, oldest first, with caller, start, \
-                        rows returned, blocks decoded, bytes of blocks read and memory. Lists the caller's own \
-                        queries, and all queries for administrators.",
-                needs: Right::Read,
-            },
-        ],
-        make: |context| FunctionSet {
-            scalars: vec![ScalarUDF::new_from_impl(CancelQuery {
-                context: context.clone(),
-                signature: Signature::uniform(1, vec![DataType::Utf8], Volatility::Volatile),
-            })],
-            aggregates: Vec::new(),
-            tables: vec![("list_queries", Arc::new(ListQueries(context.clone())))],
-        },
-    }
+    SqlFunction::scalar("cancel_query(query_id)", |context| {
+        ScalarUDF::new_from_impl(CancelQuery {
+            context: context.clone(),
+            signature: Signature::uniform(1, vec![DataType::Utf8], Volatility::Volatile),
+        })
+    })
+        .about(
+            "Cancels a query on this server: one of the caller's own, or any query for administrators. \
+             Returns a message that starts with SUCCESS or ERROR.",
+        ),
+    SqlFunction::table("list_queries()", |context| Arc::new(ListQueries(context.clone())))
+        .about(
+            "Table: the queued and running queries on this server, oldest first, with caller, start, \
+             rows returned, blocks decoded, bytes of blocks read and memory. Lists the caller's own \
+             queries, and all queries for administrators.",
+        ),
 }
 
 #[derive(Debug)]

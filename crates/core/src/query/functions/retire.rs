@@ -4,7 +4,7 @@
 
 use super::arguments::{is_text, texts};
 use crate::query::QueryContext;
-use crate::query::{FunctionDoc, FunctionSet, Functions};
+use crate::query::SqlFunction;
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, TimeUnit, TimestampNanosecondType};
@@ -21,29 +21,19 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 crate::register_functions! {
-    Functions {
-        docs: &[
-            FunctionDoc {
-                name: "retire_partition_by_file",
-                signature: "retire_partition_by_file(path)",
-                about: "Removes the partition with that file (file_path of list_partitions()). Queries then decode \
-                        its rows from the blocks. Returns a message that starts with SUCCESS or ERROR.",
-                needs: Right::Administer,
-            },
-            FunctionDoc {
-                name: "retire_partition_by_metadata",
-                signature: "retire_partition_by_metadata(view_set, instance, begin, end[, schema_hash])",
-                about: "Removes the partition of that view instance with exactly these insert times, as in \
-                        list_partitions(): timestamps, or RFC 3339 strings. With a schema hash, only if the \
-                        partition has that schema.",
-                needs: Right::Administer,
-            },
-        ],
-        make: |context| FunctionSet {
-            scalars: vec![retire(By::File, context), retire(By::Metadata, context)],
-            ..FunctionSet::default()
-        },
-    }
+    SqlFunction::scalar("retire_partition_by_file(path)", |context| retire(By::File, context))
+        .about(
+            "Removes the partition with that file (file_path of list_partitions()). Queries then decode \
+             its rows from the blocks. Returns a message that starts with SUCCESS or ERROR.",
+        )
+        .needs(Right::Administer),
+    SqlFunction::scalar("retire_partition_by_metadata(view_set, instance, begin, end[, schema_hash])", |context| retire(By::Metadata, context))
+        .about(
+            "Removes the partition of that view instance with exactly these insert times, as in \
+             list_partitions(): timestamps, or RFC 3339 strings. With a schema hash, only if the \
+             partition has that schema.",
+        )
+        .needs(Right::Administer),
 }
 
 /// How partitions are named.
