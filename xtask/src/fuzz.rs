@@ -11,8 +11,8 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Mutex;
 
-/// The compiler's path, set for cargo, which then calls this program in its place. A `RUSTC_WRAPPER` would be the usual
-/// way, but build scripts that compile C look at that variable, and cargo would build what depends on them again.
+/// The compiler's path, set for cargo, which then calls this program in its place: so a `RUSTC_WRAPPER` that somebody has,
+/// `sccache` say, still works.
 const COMPILER: &str = "BELVEDERE_XTASK_COMPILER";
 
 /// What makes libFuzzer see which branches an input takes, and what it is compared with.
