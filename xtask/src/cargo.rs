@@ -12,11 +12,23 @@ pub(crate) fn root() -> PathBuf {
     own.parent().unwrap_or(&own).to_owned()
 }
 
-/// The cargo that runs this program, in the root of the repository.
+/// The cargo that runs this program, in the root of the repository, without the variables that describe this package: build
+/// scripts (that of ring, for one) run again when such a variable changes, and everything that depends on them is rebuilt.
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        if is_about_us(&name.to_string_lossy()) {
+            cargo.env_remove(name);
+        }
+    }
     cargo
+}
+
+/// Variables that cargo sets for a program that it runs, by the program's package.
+fn is_about_us(name: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|beginning| name.starts_with(beginning))
+        || ["CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"].contains(&name)
 }
 
 /// Where cargo puts what it builds.
@@ -54,4 +66,21 @@ pub(crate) fn write(path: &Path, text: &str) -> Outcome {
     let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
     made.and_then(|()| std::fs::write(path, text))
         .map_err(|e| format!("{} can't be written: {e}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cargo_that_we_run_does_not_hear_of_our_package() {
+        let removed: Vec<String> = cargo()
+            .get_envs()
+            .filter(|(_, value)| value.is_none())
+            .map(|(name, _)| name.to_string_lossy().into_owned())
+            .collect();
+        // cargo runs this test, and sets it for that
+        assert!(removed.iter().any(|name| name == "CARGO_MANIFEST_DIR"), "{removed:?}");
+        assert!(!is_about_us("CARGO_TARGET_DIR") && !is_about_us("CARGO_HOME"));
+    }
 }

@@ -11,8 +11,9 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Mutex;
 
-/// Set for cargo, which then calls this program in place of the compiler.
-const IS_COMPILER: &str = "BELVEDERE_XTASK_IS_COMPILER";
+/// The compiler's path, set for cargo, which then calls this program in its place: so a `RUSTC_WRAPPER` that somebody has,
+/// `sccache` say, still works.
+const COMPILER: &str = "BELVEDERE_XTASK_COMPILER";
 
 /// What makes libFuzzer see which branches an input takes, and what it is compared with.
 const INSTRUMENTED: &[&str] = &[
@@ -94,7 +95,8 @@ fn build(targets: &[String]) -> Outcome {
     for target in targets {
         command.args(["--bin", target]);
     }
-    command.env("RUSTC_WRAPPER", this).env(IS_COMPILER, "1");
+    let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    command.env("RUSTC", this).env(COMPILER, compiler);
     run_to_end(command)
 }
 
@@ -131,11 +133,10 @@ fn runs(said: &str) -> Option<&str> {
     said.lines().rev().find(|line| line.starts_with("Done ") && line.contains(" runs"))
 }
 
-/// Compiles for cargo, if it is cargo that called: the first argument is then the compiler's path.
+/// Compiles for cargo, if it is cargo that called.
 pub(crate) fn compile() -> Option<ExitCode> {
-    std::env::var_os(IS_COMPILER)?;
-    let mut arguments = std::env::args_os().skip(1);
-    let mut command = Command::new(arguments.next()?);
+    let mut command = Command::new(std::env::var_os(COMPILER)?);
+    let arguments = std::env::args_os().skip(1);
     let arguments: Vec<String> = arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
     command.args(&arguments).args(if is_instrumented(&arguments) { INSTRUMENTED } else { &[] });
     let is_ok = command.status().is_ok_and(|status| status.success());

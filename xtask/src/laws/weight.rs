@@ -13,23 +13,16 @@ const FORBIDDEN: &[&str] = &["datafusion", "sqlx", "object_store", "axum", "toki
 const DECODERS: &[&str] =
     &["crates/model", "crates/view", "crates/views-images", "crates/views-log", "crates/views-net"];
 
-/// Of these it does not hold yet. This list only shrinks.
-const NOT_YET: &[&str] = &["examples/views-images"];
-
 /// Counts what each of them is built of.
 pub(super) fn check() -> Result<String, Vec<String>> {
     let (mut said, mut faults) = (Vec::new(), Vec::new());
     let decoders = decoders().map_err(|e| vec![e])?;
     for name in &decoders {
-        match (tree(name).and_then(|tree| weigh(&tree)), NOT_YET.contains(&name.as_str())) {
-            (Ok(count), false) => said.push(format!("{name} {count}")),
-            (Err(fault), false) => faults.push(format!("{name}: {fault}")),
-            (Err(_), true) => said.push(format!("{name} not yet")),
-            (Ok(_), true) => faults.push(format!("{name} is light now: take it out of NOT_YET")),
+        match tree(name).and_then(|tree| weigh(&tree)) {
+            Ok(count) => said.push(format!("{name} {count}")),
+            Err(fault) => faults.push(format!("{name}: {fault}")),
         }
     }
-    let gone = NOT_YET.iter().filter(|name| !decoders.iter().any(|decoder| decoder == *name));
-    faults.extend(gone.map(|name| format!("{name} is not there: take it out of NOT_YET")));
     if faults.is_empty() { Ok(said.join(", ")) } else { Err(faults) }
 }
 

@@ -31,6 +31,8 @@ mod order;
 mod retention;
 mod stream_builder;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod view_rows;
 
 pub(crate) use builder::{BuildStats, MaintenanceLimits, PartitionBuilder};
