@@ -68,7 +68,7 @@ fn to_channel(value: f64) -> u8 {
 fn color(value: i64) -> Result<u32> {
     u32::try_from(value).map_err(|_| {
         DataFusionError::Execution(format!(
-            "lerp_color takes colors 0xRRGGBBAA, which are from 0 to 4294967295, not {value}"
+            "lerp_color takes colors 0xRRGGBBAA, from 0 to 4294967295, not {value}"
         ))
     })
 }
