@@ -293,7 +293,7 @@ mod tests {
         assert!(condition("client = 'grafana' AND sql LIKE '%measures%'").is_ok());
         for (text, why) in [
             ("1 = 1", "uses no column"),
-            ("client", "of type Utf8"),
+            ("client", "its type is Utf8"),
             ("nobody = 'x'", "nobody"),
             ("client = ", "is not valid"),
         ] {
