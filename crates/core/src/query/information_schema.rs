@@ -79,20 +79,20 @@ impl ColumnList {
         let columns = session
             .table_function("list_columns")?
             .create_table_provider_with_args(TableFunctionArgs::new(&[], &state))?;
-        let mut answer = vec![
+        let mut answer = Vec::new();
+        if self.names_table {
+            answer.extend([
+                lit(CATALOG).alias("table_catalog"),
+                lit(SCHEMA).alias("table_schema"),
+                col("view_set_name").alias("table_name"),
+            ]);
+        }
+        answer.extend([
             col("column_name"),
             col("data_type"),
             when(col("is_nullable"), lit("YES")).otherwise(lit("NO"))?.alias("is_nullable"),
             col("description"),
-        ];
-        if self.names_table {
-            let table = [
-                lit(CATALOG).alias("table_catalog"),
-                lit(SCHEMA).alias("table_schema"),
-                col("view_set_name").alias("table_name"),
-            ];
-            answer.splice(0..0, table);
-        }
+        ]);
         session
             .read_table(columns)?
             .filter(col("view_set_name").eq(lit(self.set)))?

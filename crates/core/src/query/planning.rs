@@ -60,7 +60,8 @@ struct Planned {
 }
 
 /// Stack of a thread that plans: the engine's recursion takes kilobytes for each level, and
-/// [`statement_limits`](super::statement_limits) lets some thousands of levels through.
+/// [`statement_limits`](super::statement_limits) lets some thousands of levels through. Measurements, and why other means are
+/// not enough, are there.
 const PLANNING_STACK: usize = 64 << 20;
 
 /// Plans, where there is room for it: planning takes a deep stack, may take seconds without a pause, and must not keep
