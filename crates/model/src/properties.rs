@@ -1,6 +1,13 @@
 //! Property sets as JSONB objects of texts, and reading JSONB that may be invalid.
 //!
 //! JSONB is the binary layout of the `jsonb` crate (as Databend has it); the keys of an object are sorted.
+//!
+//! The crate is made for bytes that it wrote itself, and queries hand it any bytes. Version 0.5.6 answers many wrong lengths
+//! with an error (pull requests 46, 53 and 67 of databendlabs/jsonb: "fix: handle invalid jsonb value to avoid panic in
+//! functions", "fix: fix jsonpath selector unwrap panic", "fix: panic when facing corrupted jsonb"), but takes texts for
+//! UTF-8 without looking, which is undefined behavior if they are not, and follows nested values to any depth. So
+//! [`checked`] looks at every byte first. No issue upstream is known to us (November 2026). It goes when the crate has a
+//! check of its own that covers lengths, UTF-8 and depth.
 
 use jsonb::{RawJsonb, Value};
 use std::borrow::Cow;

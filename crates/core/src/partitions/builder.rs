@@ -2,6 +2,10 @@
 //!
 //! One partition after the other, each bounded in memory: as soon as the decoded rows reach a limit, the partition
 //! is closed at the block that was read last and the next one begins behind it.
+//!
+//! Nothing here is locked. Several builders may work on the same blocks, in one process or in many; what keeps their rows
+//! from being doubled is [`PartitionBuilder::publish`] alone. A [`Lease`] only saves them the work: it expires, clocks
+//! differ, and no answer may depend on it.
 
 use super::file::{RowSink, new_key, write_file};
 use super::order::in_time_order;
@@ -197,6 +201,12 @@ impl PartitionBuilder {
     }
 
     /// Makes a partition visible in the place of others, or throws its file away if somebody else was first.
+    ///
+    /// The file is complete and synced before, so the catalog never names one that is not there. The catalog's one
+    /// transaction inserts the record if no other partition covers any of its blocks, except those that are replaced and are
+    /// all still there. It reads nothing first: what was read could be outdated by the time of the write. A crash before it
+    /// leaves a file that nothing refers to, which the sweep finds; after it, nothing is left to do. Files of partitions
+    /// that were replaced stay for a grace period, for queries that have already listed them.
     pub(crate) async fn publish(&self, new: &NewPartition, replaced: &[i64]) -> Result<bool> {
         let connection = self.scan.connection();
         if self.catalog().publish(new, replaced, self.expiry()).await? {
@@ -218,7 +228,9 @@ impl PartitionBuilder {
         Ok(false)
     }
 
-    /// Notes that the instance has no block in a range.
+    /// Notes that the instance has no block in a range. Without a note the range would be a gap, and each query and each round
+    /// of maintenance would look for blocks in it again. The partition before it is extended if there is one, so that an
+    /// instance with few blocks does not collect a record for each round.
     async fn cover_nothing(&self, instance: &Instance, range: SeqRange) -> Result<bool> {
         let before = range.begin.saturating_sub(1);
         if let Some(last) = self.partitions(instance).await?.iter().find(|p| p.content.seqs.end == before) {
@@ -274,7 +286,8 @@ impl PartitionBuilder {
             file_size: written.size,
             process_ids: (rows.processes.len() <= NOTED_PROCESSES)
                 .then(|| rows.processes.into_iter().collect()),
-            // all blocks of the range were read, or those up to the last one
+            // All blocks of the range were read, or those up to the last one. It covers the numbers before the first block
+            // and behind the last one too: these belong to other instances, and would be gaps for ever.
             ..instance.empty_partition(SeqRange::new(
                 range.begin,
                 if rows.is_full { rows.last_seq } else { range.end },

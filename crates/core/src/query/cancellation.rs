@@ -1,5 +1,13 @@
 //! Queries that end when they are told to. A task is only taken off its thread where it waits; joins look for partners
 //! in long loops, and a loop that finds none waits for nothing.
+//!
+//! This is issue 19358 of apache/datafusion, "Join operators don't yield to tokio runtime, preventing query cancellation".
+//! Its pull request 19360 made the streams of joins cooperative, as `CooperativeExec` does here, and was closed. That alone
+//! is not enough: it gives way between the batches that come out of a join, and a join whose condition never holds puts out
+//! none. But such a loop evaluates the condition all the time, so the condition is what stops it.
+//!
+//! When all joins of the engine give way within their loops, this module goes; the test is
+//! `a_query_that_never_looks_up_from_its_work_ends_and_gives_its_thread_back`.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, FieldRef, Schema};

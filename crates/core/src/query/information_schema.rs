@@ -2,7 +2,9 @@
 //! types that clients see, and descriptions.
 //!
 //! The engine's own schema can't be added to while it is switched on: it goes before one of that name in the catalog.
-//! So it is off, and ours hands on what the engine's gives.
+//! So it is off, and ours hands on what the engine's gives. DataFusion's pull request 17734, "add column descriptions to
+//! info schemas", would have had descriptions in the metadata of fields, but was closed. This can go when the engine's
+//! tables, DESCRIBE and SHOW COLUMNS give descriptions, and types as clients see them.
 
 use crate::registry::Assembly;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
@@ -11,18 +13,17 @@ use async_trait::async_trait;
 use belvedere_view::{Column, ViewSet};
 use datafusion::catalog::information_schema::{INFORMATION_SCHEMA, InformationSchemaProvider};
 use datafusion::catalog::{
-    CatalogProviderList, MemTable, SchemaProvider, Session, TableFunction, TableProvider,
+    CatalogProviderList, MemTable, SchemaProvider, Session, TableFunction, TableFunctionArgs, TableProvider,
 };
 use datafusion::datasource::TableType;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, col, lit, when};
 use datafusion::physical_plan::{ExecutionPlan, collect};
-use datafusion::prelude::SessionContext;
-use datafusion::sql::parser::{DFParser, Statement as EngineStatement};
+use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::sql::parser::Statement as EngineStatement;
 use datafusion::sql::sqlparser::ast::{
     DescribeAlias, ObjectName, ObjectNamePart, ShowStatementOptions, Statement,
 };
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
@@ -45,47 +46,59 @@ pub(super) fn register(session: &SessionContext, assembly: &Arc<Assembly>) -> Re
     Ok(())
 }
 
-/// A statement that asks for the columns of a view set, as one that also gives their descriptions. Others stay as they
-/// are.
-pub(super) fn with_descriptions<'a>(sql: &'a str, assembly: &Assembly) -> Cow<'a, str> {
-    match rewritten(sql, assembly) {
-        Some(sql) => Cow::Owned(sql),
-        None => Cow::Borrowed(sql),
-    }
+/// A statement that asks for the columns of a view set. The engine would answer it too, but with its own types, and
+/// without descriptions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ColumnList {
+    set: &'static str,
+    /// `SHOW COLUMNS` also names the table in each row.
+    names_table: bool,
 }
 
-fn rewritten(sql: &str, assembly: &Assembly) -> Option<String> {
-    // most texts are queries, and those are parsed but once
-    let sql = sql.trim_start();
-    let begins = |word: &str| sql.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
-    if !["desc", "show", "--", "/*"].into_iter().any(begins) {
-        return None;
+impl ColumnList {
+    /// `None` if the statement is anything else, also if it describes what is no view set: that is the engine's business.
+    pub(super) fn new(statement: &EngineStatement, assembly: &Assembly) -> Option<Self> {
+        let EngineStatement::Statement(statement) = statement else { return None };
+        let (table, names_table) = match statement.as_ref() {
+            Statement::ExplainTable {
+                describe_alias: DescribeAlias::Describe | DescribeAlias::Desc,
+                table_name,
+                ..
+            } => (table_name, false),
+            Statement::ShowColumns { extended: false, full: false, show_options } => {
+                (shown(show_options)?, true)
+            }
+            _ => return None,
+        };
+        Some(Self { set: view_set(table, assembly)?.name, names_table })
     }
-    let mut statements = DFParser::parse_sql(sql).ok()?;
-    let statement = match (statements.pop_front()?, statements.is_empty()) {
-        (EngineStatement::Statement(statement), true) => *statement,
-        _ => return None,
-    };
-    let (table, prefix) = match &statement {
-        Statement::ExplainTable {
-            describe_alias: DescribeAlias::Describe | DescribeAlias::Desc,
-            table_name,
-            ..
-        } => (table_name, String::new()),
-        Statement::ShowColumns { extended: false, full: false, show_options } => (
-            shown(show_options)?,
-            format!(
-                "'{CATALOG}' AS table_catalog, '{SCHEMA}' AS table_schema, view_set_name AS table_name, "
-            ),
-        ),
-        _ => return None,
-    };
-    let set = view_set(table, assembly)?;
-    Some(format!(
-        "SELECT {prefix}column_name, data_type, CASE WHEN is_nullable THEN 'YES' ELSE 'NO' END AS is_nullable, \
-         description FROM list_columns() WHERE view_set_name = '{}' ORDER BY ordinal",
-        set.name
-    ))
+
+    /// The answer: from `list_columns()`, so that who may not call that learns nothing here either.
+    pub(super) fn frame(self, session: &SessionContext) -> Result<DataFrame> {
+        let state = session.state();
+        let columns = session
+            .table_function("list_columns")?
+            .create_table_provider_with_args(TableFunctionArgs::new(&[], &state))?;
+        let mut answer = Vec::new();
+        if self.names_table {
+            answer.extend([
+                lit(CATALOG).alias("table_catalog"),
+                lit(SCHEMA).alias("table_schema"),
+                col("view_set_name").alias("table_name"),
+            ]);
+        }
+        answer.extend([
+            col("column_name"),
+            col("data_type"),
+            when(col("is_nullable"), lit("YES")).otherwise(lit("NO"))?.alias("is_nullable"),
+            col("description"),
+        ]);
+        session
+            .read_table(columns)?
+            .filter(col("view_set_name").eq(lit(self.set)))?
+            .sort(vec![col("ordinal").sort(true, false)])?
+            .select(answer)
+    }
 }
 
 /// The table of `SHOW COLUMNS`, if nothing else is said.
@@ -246,19 +259,27 @@ impl TableProvider for Described {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::query::QueryError;
+    use datafusion::sql::parser::DFParser;
 
     #[tokio::test]
-    async fn only_statements_that_ask_for_columns_of_a_view_set_are_rewritten() {
+    async fn only_statements_that_ask_for_columns_of_a_view_set_are_answered_here() {
         let lake = crate::fixture::lake().await;
         let assembly = lake.assembly();
-        for sql in [
-            "DESCRIBE blocks",
-            "desc Blocks;",
-            "-- what is there?\nDESCRIBE public.blocks",
-            "SHOW COLUMNS FROM blocks",
-            "show columns in datafusion.public.\"blocks\"",
+        let asked = |sql: &str| {
+            let mut statements = DFParser::parse_sql(sql).unwrap();
+            assert_eq!(statements.len(), 1, "{sql}");
+            ColumnList::new(&statements.pop_front().unwrap(), &assembly)
+        };
+        for (sql, names_table) in [
+            ("DESCRIBE blocks", false),
+            ("desc Blocks;", false),
+            ("-- what is there?\nDESCRIBE public.blocks", false),
+            ("SHOW COLUMNS FROM blocks", true),
+            ("show columns in datafusion.public.\"blocks\"", true),
         ] {
-            assert!(rewritten(sql, &assembly).is_some_and(|s| s.contains("'blocks'")), "{sql}");
+            let list = asked(sql).unwrap();
+            assert_eq!((list.set, list.names_table), ("blocks", names_table), "{sql}");
         }
         for sql in [
             "SELECT 1",
@@ -266,15 +287,55 @@ mod tests {
             "DESCRIBE nope",
             "DESCRIBE \"Blocks\"",
             "DESCRIBE information_schema.tables",
-            "DESCRIBE blocks; DESCRIBE blocks",
             "EXPLAIN SELECT 1",
             "SHOW TABLES",
             "SHOW FULL COLUMNS FROM blocks",
+        ] {
+            assert!(asked(sql).is_none(), "{sql}");
+        }
+    }
+
+    #[tokio::test]
+    async fn columns_of_a_view_set_come_in_order_and_as_texts_without_null() {
+        let lake = crate::fixture::lake().await;
+        let names = |rows: &[RecordBatch]| -> Vec<String> {
+            let schema = rows[0].schema();
+            assert!(schema.fields().iter().all(|f| *f.data_type() == DataType::Utf8 && !f.is_nullable()));
+            schema.fields().iter().map(|f| f.name().clone()).collect()
+        };
+        let texts = |rows: &[RecordBatch], name: &str| -> Vec<String> {
+            let column = |batch: &RecordBatch| batch.column_by_name(name).unwrap().as_string::<i32>().clone();
+            rows.iter()
+                .flat_map(|b| column(b).iter().map(|t| t.unwrap().to_owned()).collect::<Vec<_>>())
+                .collect()
+        };
+        let blocks = lake.assembly().view_sets().find(|set| set.name == "blocks").unwrap().columns;
+        let described = lake.sql("DESCRIBE blocks").await.unwrap();
+        assert_eq!(names(&described), ["column_name", "data_type", "is_nullable", "description"]);
+        assert!(texts(&described, "column_name").iter().eq(blocks.iter().map(|column| column.name)));
+        assert!(texts(&described, "description").iter().eq(blocks.iter().map(|column| column.about)));
+        let shown = lake.sql("SHOW COLUMNS FROM blocks").await.unwrap();
+        assert_eq!(names(&shown)[..3], ["table_catalog", "table_schema", "table_name"]);
+        assert_eq!(names(&shown)[3..], names(&described));
+        assert_eq!(texts(&shown, "column_name"), texts(&described, "column_name"));
+        assert!(texts(&shown, "table_name").iter().all(|name| name == "blocks"));
+    }
+
+    #[tokio::test]
+    async fn one_statement_is_answered_and_only_if_it_changes_nothing() {
+        let lake = crate::fixture::lake().await;
+        for sql in [
+            "DESCRIBE blocks; DESCRIBE blocks",
             "describeblocks",
             "/* nothing */",
             "",
+            "CREATE TABLE t AS SELECT 1",
+            "DROP TABLE blocks",
+            "INSERT INTO blocks VALUES (1)",
+            "SET datafusion.execution.batch_size = 1",
         ] {
-            assert_eq!(rewritten(sql, &assembly), None, "{sql}");
+            let error = lake.sql(sql).await.unwrap_err();
+            assert!(matches!(error, QueryError::Sql(_) | QueryError::Unsupported(_)), "{sql}: {error:?}");
         }
     }
 

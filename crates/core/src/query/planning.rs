@@ -1,12 +1,11 @@
 //! From a statement to rows: planned where there is room for it, in the types that the answer is to have.
 
 use super::cancellation::cancellable;
+use super::information_schema::ColumnList;
 use super::output::{answer_schema, split};
-use super::{
-    AnswerTypes, Description, QueryContext, QueryError, QueryRequest, documented, information_schema,
-    statement_limits,
-};
+use super::{AnswerTypes, Description, QueryContext, QueryError, QueryRequest, documented, statement_limits};
 use crate::metrics::metrics;
+use crate::registry::Assembly;
 use crate::scan::{QueryReport, ScanPlan};
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -17,7 +16,7 @@ use datafusion::execution::TaskContext;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::prelude::{DataFrame, SQLOptions};
+use datafusion::prelude::{DataFrame, SQLOptions, SessionContext};
 use futures::{StreamExt, TryStreamExt};
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -61,7 +60,8 @@ struct Planned {
 }
 
 /// Stack of a thread that plans: the engine's recursion takes kilobytes for each level, and
-/// [`statement_limits`](super::statement_limits) lets some thousands of levels through.
+/// [`statement_limits`](super::statement_limits) lets some thousands of levels through. Measurements, and why other means are
+/// not enough, are there.
 const PLANNING_STACK: usize = 64 << 20;
 
 /// Plans, where there is room for it: planning takes a deep stack, may take seconds without a pause, and must not keep
@@ -110,11 +110,7 @@ impl QueryContext {
     async fn frame(&self, statement: &Statement) -> Result<DataFrame, QueryError> {
         statement_limits::check(&statement.sql)?;
         let session = self.session()?;
-        let sql = &*information_schema::with_descriptions(&statement.sql, self.assembly());
-        // no DDL, no DML, no SET: and so no way to the host's files
-        let options =
-            SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        let mut frame = session.sql_with_options(sql, options).await.map_err(|e| {
+        let mut frame = parse_and_plan(&session, &statement.sql, self.assembly()).await.map_err(|e| {
             let error = QueryError::from(e);
             match (error, &statement.suspect) {
                 // it may be just that view that is missing
@@ -164,6 +160,28 @@ impl QueryContext {
         let rows = Box::pin(RecordBatchStreamAdapter::new(schema.clone(), rows));
         Ok((QueryResult { schema, rows, report, plan: Some(plan) }, held))
     }
+}
+
+/// Parses a statement and makes a plan of it that may be run.
+async fn parse_and_plan(
+    session: &SessionContext,
+    sql: &str,
+    assembly: &Assembly,
+) -> Result<DataFrame, DataFusionError> {
+    let state = session.state();
+    let dialect = state.config_options().sql_parser.dialect;
+    let statement = state.sql_to_statement(sql, &dialect)?;
+    if let Some(columns) = ColumnList::new(&statement, assembly) {
+        return columns.frame(session);
+    }
+    let plan = state.statement_to_plan(statement).await?;
+    // no DDL, no DML, no SET: and so no way to the host's files
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(&plan)?;
+    session.execute_logical_plan(plan).await
 }
 
 /// Adds to the answer of EXPLAIN what the plan reads.

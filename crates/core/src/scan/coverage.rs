@@ -1,4 +1,13 @@
 //! Which partitions a query reads, and which blocks they leave to be decoded.
+//!
+//! Each block's rows must come from exactly one place: from a partition, or from the block itself. That follows from numbers
+//! alone (docs/partitions.md has the proof): partitions of an instance and schema don't overlap, and what they leave of the
+//! visible range is a gap. No clock and no state of the builder is asked, so that a query need not care who builds, merges
+//! or retires meanwhile.
+//!
+//! Two questions are kept apart here: what a partition *covers*, and whether its rows can be in the answer. A partition that
+//! is pruned by time or process still covers its blocks. If it left a gap, a query about one minute would decode all that
+//! it had just decided not to read. And one without rows covers too, and says how many blocks could not be read for it.
 
 use super::{Conditions, Instance, ScanContext, ScanPlan};
 use belvedere_lake::{LakeError, PartitionRecord};
@@ -28,7 +37,8 @@ impl Coverage {
         context: &ScanContext,
         conditions: &Conditions,
     ) -> Result<Self, LakeError> {
-        // first: what is covered by now is visible by now
+        // first: what is covered by now is visible by now. The other way round, a partition that is published in between
+        // could reach beyond what the query sees, and all of its blocks would have to be decoded.
         let catalog = context.connection().catalog();
         let all = if context.is_live_only {
             Vec::new()
@@ -37,7 +47,8 @@ impl Coverage {
             catalog.partitions_of(set, &instance.id, &instance.schema_hash).await?
         };
         let visible = context.visible().await?;
-        // one that also covers blocks that this query does not see is of no use to it
+        // One that also covers blocks that this query does not see is of no use to it: a row of a SQL view is of many blocks at
+        // once, so a file is read as a whole or not at all. It leaves a gap, and its other blocks are decoded.
         let whole = all.iter().filter(|p| visible.contains(p.content.seqs));
         let gaps = visible.without(whole.clone().map(|p| p.content.seqs));
         let chosen = Self::choose(instance, context, conditions, whole);

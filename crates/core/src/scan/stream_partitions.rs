@@ -8,6 +8,15 @@
 //! A partition whose blocks are gone, or some of them, can't be made anew: it holds whatever comes, and blocks that
 //! belong into its section and come later are decoded by themselves. So does the first one that is left if nothing is
 //! left before it.
+//!
+//! What a partition was made behind is remembered as a digest of the decoder's state, not as the partition before it: if
+//! that one is built anew and ends in the same state, all behind it holds as it is.
+//!
+//! Two mistakes of the first version explain the flags in `divide`. It left partitions that a query does not see out of the
+//! list; the next one then seemed to follow on nothing, was called stale, and retired for everybody. So what is not seen
+//! stays in the list without a count, and nothing behind it is called stale (`is_known`). And when retention had deleted the
+//! first partitions of a stream together with their blocks, the first that was left was called stale as well, although the
+//! state that it began with can't be made any more: hence `is_first`.
 
 use super::{Instance, ScanContext, Scope};
 use belvedere_lake::{BlockFilter, ChainSection, LakeError, PartitionRecord, SectionBlocks};

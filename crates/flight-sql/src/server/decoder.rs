@@ -10,6 +10,13 @@
 //! 3. `expanded_size` bounds what later casts will write out, since dictionaries, views and runs say much in few bytes.
 //!
 //! All bytes give rows or an error.
+//!
+//! Upstream, in apache/arrow-rs: issue 10575, "fb_to_schema panics on malformed IPC schema messages: unwrap() on optional
+//! FlatBuffer fields", is closed by pull request 10647, whose `try_fb_to_schema` is not in 59.3; when it is, use it. Issue
+//! 541, "IPC reader panicks with out of bounds error", and pull request 10959, "Expose IPC decompressed size and bound LZ4
+//! output", are open. Of rows without bytes and of one buffer that is read many times, no issue is known to us (November
+//! 2026). `bounds` and this decoder go when the library's has a limit on memory that covers these; `expanded_size` stays,
+//! for it bounds what we do with the rows.
 
 use super::runtime::catch_panic;
 use super::{bounds, expanded_size, status};

@@ -1,4 +1,5 @@
-//! Rows that a client sends with DoPut, within limits of size and time.
+//! Rows that a client sends with DoPut, within limits of size and time. Why they are not decoded by `arrow-flight` itself is
+//! said in `decoder`.
 
 use super::decoder::Decoder;
 use super::runtime::on_query_runtime;

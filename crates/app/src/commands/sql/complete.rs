@@ -5,69 +5,18 @@ use super::commands::COMMANDS;
 use super::scan::{Kind, Token, is_of_word, tokens};
 use super::statements::around;
 use crate::format::Format;
+use belvedere_core::datafusion::sql::sqlparser::ast::Expr;
+use belvedere_core::datafusion::sql::sqlparser::dialect::GenericDialect;
+use belvedere_core::datafusion::sql::sqlparser::keywords::{
+    ALL_KEYWORDS, ALL_KEYWORDS_INDEX, Keyword, RESERVED_FOR_COLUMN_ALIAS, RESERVED_FOR_IDENTIFIER,
+    RESERVED_FOR_TABLE_ALIAS,
+};
+use belvedere_core::datafusion::sql::sqlparser::parser::Parser;
 use clap::ValueEnum;
 use std::collections::BTreeSet;
 
-/// Keywords of SQL that begin or join clauses.
-const KEYWORDS: &[&str] = &[
-    "ALL",
-    "AND",
-    "AS",
-    "ASC",
-    "BETWEEN",
-    "BY",
-    "CASE",
-    "CAST",
-    "CROSS",
-    "DESC",
-    "DESCRIBE",
-    "DISTINCT",
-    "ELSE",
-    "END",
-    "EXCEPT",
-    "EXISTS",
-    "EXPLAIN",
-    "FALSE",
-    "FILTER",
-    "FIRST",
-    "FROM",
-    "FULL",
-    "GROUP",
-    "HAVING",
-    "ILIKE",
-    "IN",
-    "INNER",
-    "INTERSECT",
-    "INTERVAL",
-    "IS",
-    "JOIN",
-    "LAST",
-    "LEFT",
-    "LIKE",
-    "LIMIT",
-    "NOT",
-    "NULL",
-    "NULLS",
-    "OFFSET",
-    "ON",
-    "OR",
-    "ORDER",
-    "OVER",
-    "PARTITION",
-    "RIGHT",
-    "SELECT",
-    "SHOW",
-    "TABLES",
-    "THEN",
-    "TIMESTAMP",
-    "TRUE",
-    "UNION",
-    "USING",
-    "VALUES",
-    "WHEN",
-    "WHERE",
-    "WITH",
-];
+/// Letters that must be typed before keywords are among the completions: a single one begins up to a hundred.
+const KEYWORD_LETTERS: usize = 2;
 
 /// These words are followed by a table.
 const BEFORE_TABLES: &[&str] = &["FROM", "JOIN", "DESCRIBE", "DESC"];
@@ -162,7 +111,9 @@ fn words(catalog: &Catalog, all: &[Token], earlier: &[Token], text: &str, typed:
     // with nothing typed there would be hundreds
     if !typed.is_empty() {
         found.extend(starting_with(calls.iter(), typed));
-        found.extend(keywords(KEYWORDS, typed));
+        if typed.len() >= KEYWORD_LETTERS {
+            found.extend(keywords(ALL_KEYWORDS, typed));
+        }
         found.extend(starting_with(catalog.tables.iter(), typed));
     }
     let mut seen = BTreeSet::new();
@@ -192,8 +143,22 @@ fn starting_with<'a>(words: impl Iterator<Item = &'a String>, typed: &str) -> Ve
 /// A column's name, quoted if SQL needs it.
 fn quoted(name: &str) -> String {
     let is_plain = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    let is_keyword = KEYWORDS.contains(&name.to_ascii_uppercase().as_str());
-    if is_plain && !is_keyword { name.to_owned() } else { format!("\"{name}\"") }
+    if is_plain && is_column(name) { name.to_owned() } else { format!("\"{name}\"") }
+}
+
+/// Whether the parser takes a word for a column, wherever it stands.
+fn is_column(word: &str) -> bool {
+    let parsed =
+        Parser::new(&GenericDialect {}).try_with_sql(word).and_then(|mut parser| parser.parse_expr());
+    let is_reserved = is_one_of(RESERVED_FOR_COLUMN_ALIAS, word) || is_one_of(RESERVED_FOR_IDENTIFIER, word);
+    matches!(parsed, Ok(Expr::Identifier(_))) && !is_reserved
+}
+
+/// Whether a word is one of these keywords, in any letter case.
+fn is_one_of(keywords: &[Keyword], word: &str) -> bool {
+    // sorted, as the parser itself looks them up
+    let found = ALL_KEYWORDS.binary_search(&word.to_ascii_uppercase().as_str());
+    found.is_ok_and(|i| keywords.contains(&ALL_KEYWORDS_INDEX[i]))
 }
 
 /// The name before the dot that ends these tokens.
@@ -249,7 +214,7 @@ fn alias(all: &[Token], table: usize, text: &str) -> Option<String> {
     }
     let name = next.text(text);
     let is_name = match next.kind {
-        Kind::Word => !KEYWORDS.contains(&name.to_ascii_uppercase().as_str()),
+        Kind::Word => !is_one_of(RESERVED_FOR_TABLE_ALIAS, &name),
         Kind::Name => true,
         _ => false,
     };
@@ -321,8 +286,19 @@ mod tests {
     #[test]
     fn keywords_come_in_the_letters_that_are_typed() {
         assert_eq!(at("sel|"), ["select"]);
-        assert_eq!(at("SELECT 1 WHE|"), ["WHEN", "WHERE"]);
+        assert_eq!(at("SELECT 1 WHE|"), ["WHEN", "WHENEVER", "WHERE"]);
+        assert_eq!(at("SELECT 1 W|"), [""; 0]);
         assert_eq!(at("|").len(), 6);
+    }
+
+    #[test]
+    fn a_column_is_quoted_if_its_name_means_something_else() {
+        for name in ["end", "true", "null", "case", "interval", "values", "Exe", "streams.tags", "a b"] {
+            assert_eq!(quoted(name), format!("\"{name}\""));
+        }
+        for name in ["time", "format", "begin", "level", "name", "msg", "process_id"] {
+            assert_eq!(quoted(name), name);
+        }
     }
 
     #[test]

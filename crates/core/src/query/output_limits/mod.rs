@@ -4,6 +4,15 @@
 //! its memory beside all limits. So what can come out at most is known from the arguments before such a function runs: it
 //! is taken from the query's memory meanwhile, and what is beyond all measure is refused. That holds for constants too,
 //! which the engine works out while it plans.
+//!
+//! What can come out at most is often far more than what does: for `replace`, every character may be a match. A refusal by
+//! that alone would hit queries that are fine. So a batch whose bound is too large is halved, again and again, and what came
+//! out of one half is known before the next; only a single row whose bound is too large is refused.
+//!
+//! These are issues 5415, "`rpad` function causes OOM", and 12919, "`generate_series` doesn't respect memory limit", of
+//! apache/datafusion; both are open. (Some functions now refuse what can't be an array at all, as in pull request 22305,
+//! "fix array_repeat capacity overflow on constant scalar with large count", but that bounds no memory.) This goes when the
+//! engine hands functions its memory pool, and those listed in `bounds` take from it what they make.
 
 mod bounds;
 #[cfg(test)]
