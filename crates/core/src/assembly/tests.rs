@@ -16,6 +16,10 @@ impl belvedere_view::decoder::BlockDecoder for Nothing {
     }
 }
 
+static VIEW_INSTANCE: Functions = Functions::new(&[SqlFunction::table("view_instance()", |_| {
+    unreachable!("nothing is made for an assembly")
+})]);
+
 static ROUTES: Routes<()> = Routes::new("x", |_| belvedere_lake::axum::Router::new());
 
 const TIME: Column = Column::time("time", "when").event_time();
@@ -216,15 +220,7 @@ fn registrations_that_do_not_fit_together_say_who_has_to_change_what() {
                 const { &[Column::int32("a", "one"), Column::int64("a", "two")] },
             )]),
         ),
-        (
-            "function twice",
-            with(&[registration(
-                "zoo",
-                Item::Extension(&Functions::new(&[SqlFunction::table("view_instance()", |_| {
-                    unreachable!("nothing is made for an assembly")
-                })])),
-            )]),
-        ),
+        ("function twice", with(&[registration("zoo", Item::Extension(&VIEW_INSTANCE))])),
         (
             "another version",
             error(&[Box::leak(Box::new(

@@ -1,8 +1,10 @@
 //! A model: whatever is done in whatever order, answers are those of a plain list.
 
 use super::merge::due;
-use super::{Instance, Keep, Progress, Retention};
+use super::{Keep, Retention};
 use crate::fixture::{block, insert, lake, lake_at, lake_with, number, process};
+use crate::lake::Progress;
+use crate::scan::Instance;
 use crate::{Lake, LakeConfig};
 use belvedere_lake::{LakeOptions, NewPartition, PartitionRecord};
 use belvedere_model::SeqRange;
@@ -69,7 +71,8 @@ struct Sent {
 }
 
 fn instances(lake: &Lake, processes: &[Sent]) -> Vec<Instance> {
-    let (_, factory) = lake.views().current();
+    let context = lake.context(TimeRange::ALL);
+    let factory = context.factory();
     let mut ids = vec![("ticks", "global".to_owned()), ("tick_stats", "global".to_owned())];
     ids.extend(processes.iter().map(|p| ("ticks", p.id.to_string())));
     ids.iter().map(|(set, id)| factory.make_view(set, id).unwrap().instance().unwrap().clone()).collect()
@@ -108,7 +111,7 @@ async fn run(lake: &Lake, steps: &[Step]) {
         .map(|_| Sent { id: Uuid::new_v4(), is_announced: false, visible: Vec::new(), waiting: Vec::new() })
         .collect();
     let connection = lake.connection();
-    let builder = || lake.context(TimeRange::ALL).builder();
+    let builder = || lake.partition_builder();
     let mut last = None;
     for step in steps {
         match step {
@@ -142,7 +145,7 @@ async fn run(lake: &Lake, steps: &[Step]) {
             Step::Maintain(by_two) => {
                 let keep = Retention::default();
                 let (one, other) = (lake.maintain_once(&keep, |_| ()), async {
-                    if by_two { lake.maintain_once(&keep, |_| ()).await } else { Ok(0) }
+                    if *by_two { lake.maintain_once(&keep, |_| ()).await } else { Ok(0) }
                 });
                 let (one, other) = tokio::join!(one, other);
                 assert_eq!((one.unwrap(), other.unwrap()), (0, 0));
@@ -267,14 +270,12 @@ async fn answers_are_whole_while_senders_and_materializers_are_at_work() {
                 tokio::spawn(async move {
                     loop {
                         lake.maintain_once(&Retention::default(), |_| ()).await.unwrap();
-                        let (_, factory) = lake.views().current();
+                        let context = lake.context(TimeRange::ALL);
+                        let factory = context.factory();
                         for set in ["ticks", "tick_stats"] {
                             let view = factory.get_global_view(set).unwrap();
-                            let builder = lake.context(TimeRange::ALL).builder();
-                            builder
-                                .merge_due(view.instance().unwrap(), i64::MAX, &mut |_| ())
-                                .await
-                                .unwrap();
+                            let builder = lake.partition_builder();
+                            builder.merge_due(view.instance().unwrap(), i64::MAX, &mut |_| ()).await.unwrap();
                         }
                     }
                 })
@@ -366,9 +367,10 @@ async fn who_goes_away_in_the_middle_of_a_change_leaves_no_transaction_open() {
     let (id, stream) = (Uuid::new_v4(), Uuid::new_v4());
     for i in 0..30 {
         insert(&lake, process(id, 1_000), block(id, stream, &[(i, i)], 1_000)).await;
-        let (_, factory) = lake.views().current();
+        let context = lake.context(TimeRange::ALL);
+        let factory = context.factory();
         let instance = factory.get_global_view("ticks").unwrap().instance().unwrap().clone();
-        let builder = lake.context(TimeRange::ALL).builder();
+        let builder = lake.partition_builder();
         builder.fill(&instance, SeqRange::new(1, i + 1), &mut |_| ()).await.unwrap();
         let partitions = builder.partitions(&instance).await.unwrap();
         let ids: Vec<i64> = partitions.iter().map(|p| p.partition_id).collect();
@@ -389,19 +391,16 @@ async fn the_latest_partitions_stay_when_there_are_too_many_bytes_of_them() {
     for i in 0..4 {
         let id = Uuid::new_v4();
         insert(&lake, process(id, 1_000), block(id, Uuid::new_v4(), &[(i, i)], 1_000)).await;
-        let (_, factory) = lake.views().current();
+        let context = lake.context(TimeRange::ALL);
+        let factory = context.factory();
         let instance = factory.get_global_view("ticks").unwrap().instance().unwrap().clone();
-        lake.context(TimeRange::ALL)
-            .builder()
-            .fill(&instance, SeqRange::new(1, 2 + i), &mut |_| ())
-            .await
-            .unwrap();
+        lake.partition_builder().fill(&instance, SeqRange::new(1, 2 + i), &mut |_| ()).await.unwrap();
     }
     let sizes = "SELECT CAST(sum(file_size) AS BIGINT) FROM list_partitions()";
     let bytes = number(&lake, sizes, TimeRange::ALL).await;
     let limit = Keep { age: None, bytes: Some(bytes as u64 / 2) };
     let retention = Retention { named: [("ticks".to_owned(), limit)].into(), ..Retention::default() };
-    let builder = lake.context(TimeRange::ALL).builder();
+    let builder = lake.partition_builder();
     let expired = builder.expire(&retention, false).await.unwrap();
     assert_eq!((expired[0].what.as_str(), expired[0].count), ("ticks", 2));
     assert!(number(&lake, sizes, TimeRange::ALL).await <= bytes / 2);
@@ -425,7 +424,7 @@ async fn files_that_were_replaced_are_kept_for_their_readers_and_orphans_are_fou
     assert_eq!(files().await.len(), 2);
     let retire = "SELECT count(*) FROM retire_partitions('ticks', 'global', '2020-01-01T00:00:00Z', '2100-01-01T00:00:00Z')";
     assert_eq!(number(&lake, retire, TimeRange::ALL).await, 1);
-    let builder = lake.context(TimeRange::ALL).builder();
+    let builder = lake.partition_builder();
     assert_eq!(builder.sweep().await.unwrap(), 0);
     assert_eq!(files().await.len(), 2);
     // a crash between writing and publishing, and one in the middle of writing, both an hour and more ago
@@ -508,10 +507,10 @@ async fn what_a_query_decoded_of_a_process_is_kept_for_the_next_one() {
     let (plan, _) = scan(&format!("EXPLAIN {sql}")).await;
     let text = arrow::util::pretty::pretty_format_batches(&plan).unwrap().to_string();
     assert!(text.contains("0 of 0 partitions (0 bytes of files), 4 blocks to decode"), "{text}");
-    lake.keep_what_was_wanted(|_| ()).await;
+    lake.build_requested(|_| ()).await;
     let (first, before) = scan(&sql).await;
     assert_eq!((before.partitions, before.blocks), (0, 4));
-    lake.keep_what_was_wanted(|_| ()).await;
+    lake.build_requested(|_| ()).await;
     let (second, after) = scan(&sql).await;
     assert_eq!((after.partitions, after.blocks), (1, 0));
     assert_eq!(first, second);

@@ -150,7 +150,13 @@ mod tests {
         let (one, other) = (reservation(&first), reservation(&second));
         one.try_grow(60).unwrap();
         assert!(one.try_grow(1).unwrap_err().to_string().contains("the query already uses 60 of 60 bytes"));
-        assert!(other.try_grow(41).unwrap_err().to_string().contains("all queries together already use 60 of 100"));
+        assert!(
+            other
+                .try_grow(41)
+                .unwrap_err()
+                .to_string()
+                .contains("all queries together already use 60 of 100")
+        );
         other.try_grow(40).unwrap();
         drop(one);
         other.try_grow(20).unwrap();

@@ -20,8 +20,6 @@ pub(super) enum Figure {
 }
 
 impl Figure {
-    pub(super) const ALL: [Self; 4] = [Self::Quantile, Self::Variance, Self::Count, Self::Sum];
-
     fn arguments(self) -> usize {
         if self == Self::Quantile { 2 } else { 1 }
     }

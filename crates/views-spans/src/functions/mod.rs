@@ -4,7 +4,6 @@ mod perfetto_trace_chunks;
 mod process_spans;
 
 use belvedere_core::assembly::SqlFunction;
-use belvedere_core::query::QueryContext;
 use belvedere_core::register_functions;
 use perfetto_trace_chunks::PerfettoTraceChunks;
 use process_spans::ProcessSpans;
