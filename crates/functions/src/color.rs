@@ -94,7 +94,7 @@ fn scales(names: &StringViewArray) -> Result<Vec<Option<&'static Stops>>> {
     let scale = |name: &str| match SCALES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
         Some((_, stops)) => Ok(stops),
         None => Err(DataFusionError::Execution(format!(
-            "there is no color scale '{name}'; there are {}",
+            "unknown color scale '{name}'; available: {}",
             SCALES.map(|(known, _)| known).join(", ")
         ))),
     };

@@ -302,7 +302,7 @@ mod tests {
         assert_eq!(error.to_json()["error"]["kind"], "unsupported");
         let text = error.to_string();
         assert!(
-            text.contains("the column 'age'") && text.contains("ask for ndjson or json or csv or arrow"),
+            text.contains("the column 'age'") && text.contains("use ndjson or json or csv or arrow"),
             "{text}"
         );
         assert_eq!(error.into_response().status(), 501);

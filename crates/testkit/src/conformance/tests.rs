@@ -221,7 +221,7 @@ async fn a_query_over_another_process_sees_that_ones_rows_only() {
     let message =
         lake.sql("SELECT * FROM view_instance('latest_ticks', 'global')").await.unwrap_err().to_string();
     assert!(
-        message.contains("name a process with view_instance('latest_ticks', '<process id>')"),
+        message.contains("select a process with view_instance('latest_ticks', '<process id>')"),
         "{message}"
     );
 }

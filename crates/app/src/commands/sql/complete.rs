@@ -146,12 +146,20 @@ fn quoted(name: &str) -> String {
     if is_plain && is_column(name) { name.to_owned() } else { format!("\"{name}\"") }
 }
 
-/// Whether the parser takes a word for a column, wherever it stands.
+/// Whether the parser takes a word for a column: by itself, and before an operator, where `interval` begins an interval.
 fn is_column(word: &str) -> bool {
-    let parsed =
-        Parser::new(&GenericDialect {}).try_with_sql(word).and_then(|mut parser| parser.parse_expr());
-    let is_reserved = is_one_of(RESERVED_FOR_COLUMN_ALIAS, word) || is_one_of(RESERVED_FOR_IDENTIFIER, word);
-    matches!(parsed, Ok(Expr::Identifier(_))) && !is_reserved
+    let parse =
+        |sql: &str| Parser::new(&GenericDialect {}).try_with_sql(sql).and_then(|mut p| p.parse_expr()).ok();
+    let is_identifier = |expr: &Expr| matches!(expr, Expr::Identifier(_));
+    let alone = parse(word).is_some_and(|expr| is_identifier(&expr));
+    let before_operator = match parse(&format!("{word} + 1")) {
+        Some(Expr::BinaryOp { left, .. }) => is_identifier(&left),
+        _ => false,
+    };
+    let is_reserved = [RESERVED_FOR_COLUMN_ALIAS, RESERVED_FOR_IDENTIFIER]
+        .into_iter()
+        .any(|keywords| is_one_of(keywords, word));
+    alone && before_operator && !is_reserved
 }
 
 /// Whether a word is one of these keywords, in any letter case.
