@@ -14,8 +14,8 @@ use std::sync::Arc;
 ///     .about("Calls of a thread that took longer than a millisecond")
 ///     .columns(const { &[Column::utf8("name", "the function"), Column::int64("duration", "nanoseconds that it took")] })
 ///     .instances(Instances::PerStream)
-///     .depends_on(&["thread_spans"])
-///     .query("SELECT name, duration FROM thread_spans WHERE duration > 1000000")
+///     .depends_on(&["calls"])
+///     .query("SELECT name, duration FROM calls WHERE duration > 1000000")
 ///     .example("SELECT * FROM view_instance('long_calls', '<stream id>')");
 /// ```
 #[derive(Debug, Clone, Copy)]

@@ -30,16 +30,3 @@ macro_rules! register_maker {
         $crate::__view::register_extension!(MAKER, $crate::query::Maker, $maker);
     };
 }
-
-/// Registers [`Routes`](belvedere_lake::Routes) around the query service, and keeps them as the static `REGISTRATION` of
-/// the module.
-#[macro_export]
-macro_rules! register_query_routes {
-    ($routes:expr) => {
-        $crate::__view::register_extension!(
-            REGISTRATION,
-            $crate::__lake::Routes<$crate::service::QueryService>,
-            $routes
-        );
-    };
-}

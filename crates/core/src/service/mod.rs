@@ -35,6 +35,19 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
+/// Registers [`Routes`](belvedere_lake::Routes) around the query service, and keeps them as the static `REGISTRATION` of
+/// the module.
+#[macro_export]
+macro_rules! register_query_routes {
+    ($routes:expr) => {
+        $crate::__view::register_extension!(
+            REGISTRATION,
+            $crate::__lake::Routes<$crate::service::QueryService>,
+            $routes
+        );
+    };
+}
+
 /// Batches that wait for a client to take them.
 const BATCHES_AHEAD: usize = 4;
 
