@@ -82,7 +82,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         object_offset: 0,
         ..BlockInfo::default()
     };
-    send("block", &encode_block(info, &block.payload()).body)?;
+    send("block", &encode_block(info, &block.payload()).body())?;
 
     println!("{}", process.process_id);
     Ok(())
