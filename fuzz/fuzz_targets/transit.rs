@@ -2,11 +2,8 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use belvedere_view::decoder::{StreamTarget, StreamDecoder, DecodeOptions, decode_block};
-use belvedere_model::BlockRecord;
-use belvedere_model::{BlockInfo, ProcessInfo, StreamParts};
-use belvedere_core::assembly::Assembly;
-use belvedere_view::{Decoder, ViewSet};
+use belvedere_fuzz::{ASSEMBLY, record, rows};
+use belvedere_model::StreamParts;
 use belvedere_model::transit::compress;
 use belvedere_model::wire::{MemberRecord, PayloadParts, TypeRecord, encode_block, encode_types};
 use libfuzzer_sys::fuzz_target;
@@ -140,41 +137,11 @@ fuzz_target!(|input: Input| {
         format: belvedere_model::TRANSIT_FORMAT.to_owned(),
         ..StreamParts::default()
     };
-    let payload = block.payload();
-    let record = BlockRecord {
-        seq: 1, info: block.info, stream: Arc::new(stream.into()), process: Arc::new(process),
-        object_key: String::new(), payload_offset: 0,
-    };
-    let decode = |projection: &[usize]| {
-        let schema = view_set.engine_schema().project(projection).expect("columns exist");
-        let payload = block.body.slice(block.payload.clone());
-        let options = DecodeOptions::new(ASSEMBLY.layouts()).with_block_bytes(1 << 20);
-        let schema = Arc::new(schema);
-        match ASSEMBLY.sources(set)[0].decoder {
-            Decoder::Block(decoder) => {
-                decode_block(view_set, decoder, &record, payload, projection, schema, &options)
-                    .map(|decoded| decoded.rows().num_rows())
-            }
-            Decoder::Stateful(_) => {
-                let projection = projection.to_vec();
-                let sources = ASSEMBLY.sources(set).into();
-                let target = StreamTarget::new(view_set, sources, projection, schema, options);
-                let mut walk = StreamDecoder::new(target, record.process.clone(), record.stream.clone(), None)
-                    .expect("there is no state to read")
-                    .expect("such blocks have a decoder");
-                // the same block over and over: what it leaves open meets what it ends
-                let mut rows = 0;
-                for _ in 0..3 {
-                    let (decoded, error) = walk.step(&record, Ok(payload.clone()));
-                    rows += decoded.iter().map(|d| d.rows().num_rows()).sum::<usize>();
-                    if let Some(error) = error {
-                        return Err(error);
-                    }
-                }
-                Ok(rows + walk.open()?.num_rows())
-            }
-        }
+    let record = record(stream, input.frequency, input.end_ticks, i32::MAX);
+    let parts = PayloadParts {
+        dependencies: compress(&input.dependencies).into(),
+        objects: compress(&input.objects).into(),
     };
     let block = encode_block(record.info.clone(), &parts);
-    rows(view_set, &record, &block.body.slice(block.payload));
+    rows(view_set, &record, &block.payload());
 });

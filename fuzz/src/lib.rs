@@ -5,7 +5,7 @@ use belvedere_model::transit::compress;
 use belvedere_model::wire::{PayloadParts, encode_block};
 use belvedere_model::{BlockInfo, BlockRecord, ProcessInfo, StreamParts};
 use belvedere_view::decoder::{
-    ChainTarget, ChainWalk, DecodeError, DecodeOptions, decode_block, parse_block,
+    DecodeError, DecodeOptions, StreamDecoder, StreamTarget, decode_block, parse_block,
 };
 use belvedere_view::{BlockSource, Decoder, ViewSet};
 use bytes::Bytes;
@@ -79,25 +79,24 @@ fn rows_of(
     Some(match source.decoder {
         Decoder::Block(decoder) => {
             decode_block(view_set, decoder, record, payload.clone(), projection, schema, &options())
-                .map(|decoded| decoded.rows.num_rows())
+                .map(|decoded| decoded.rows().num_rows())
         }
-        Decoder::Chain(_) => {
+        Decoder::Stateful(_) => {
             let projection = projection.to_vec();
-            let target =
-                ChainTarget { view_set, sources: sources.into(), projection, schema, options: options() };
-            let mut walk = ChainWalk::new(target, record.process.clone(), record.stream.clone(), None)
+            let target = StreamTarget::new(view_set, sources.into(), projection, schema, options());
+            let mut decoder = StreamDecoder::new(target, record.process.clone(), record.stream.clone(), None)
                 .expect("there is no state to read")
                 .expect("such blocks have a decoder");
             // the same block over and over: what it leaves open meets what it ends
             let mut rows = 0;
             for _ in 0..3 {
-                let (decoded, error) = walk.step(record, Ok(payload.clone()));
-                rows += decoded.iter().map(|d| d.rows.num_rows()).sum::<usize>();
+                let (decoded, error) = decoder.step(record, Ok(payload.clone()));
+                rows += decoded.iter().map(|d| d.rows().num_rows()).sum::<usize>();
                 if let Some(error) = error {
                     return Some(Err(error));
                 }
             }
-            walk.open().map(|open| rows + open.num_rows())
+            decoder.open().map(|open| rows + open.num_rows())
         }
     })
 }
@@ -114,6 +113,6 @@ pub fn otlp(is_json: bool, body: &[u8]) {
         let parts =
             PayloadParts { dependencies: compress(&[]).into(), objects: compress(&part.objects).into() };
         let block = encode_block(record.info.clone(), &parts);
-        look_at(&record, &block.body.slice(block.payload));
+        look_at(&record, &block.payload());
     }
 }
