@@ -235,7 +235,7 @@ impl EventType {
         &self.name
     }
 
-    /// Index of the type; its events have it as their [`Event::type_index`].
+    /// Index of the type; its events have it as their type index.
     pub fn index(&self) -> u8 {
         self.index
     }
