@@ -5,15 +5,15 @@ use super::commands::COMMANDS;
 use super::scan::{Kind, Token, is_of_word, tokens};
 use super::statements::around;
 use crate::format::Format;
-use belvedere_core::datafusion::sql::sqlparser::ast::Expr;
+use belvedere_core::datafusion::sql::sqlparser::ast::{Expr, visit_expressions_mut};
 use belvedere_core::datafusion::sql::sqlparser::dialect::GenericDialect;
 use belvedere_core::datafusion::sql::sqlparser::keywords::{
-    ALL_KEYWORDS, ALL_KEYWORDS_INDEX, Keyword, RESERVED_FOR_COLUMN_ALIAS, RESERVED_FOR_IDENTIFIER,
-    RESERVED_FOR_TABLE_ALIAS,
+    ALL_KEYWORDS, ALL_KEYWORDS_INDEX, Keyword, RESERVED_FOR_TABLE_ALIAS,
 };
 use belvedere_core::datafusion::sql::sqlparser::parser::Parser;
 use clap::ValueEnum;
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
 /// Letters that must be typed before keywords are among the completions: a single one begins up to a hundred.
 const KEYWORD_LETTERS: usize = 2;
@@ -146,20 +146,26 @@ fn quoted(name: &str) -> String {
     if is_plain && is_column(name) { name.to_owned() } else { format!("\"{name}\"") }
 }
 
-/// Whether the parser takes a word for a column: by itself, and before an operator, where `interval` begins an interval.
+/// Where a column stands in a statement.
+const POSITIONS: &str = "SELECT ?, ? + 1, 1 - ?, max(?), ? AS a, t.? FROM t WHERE ? > 1 AND ? IS NULL AND ? = 'a' OR ? IN (1) \
+     GROUP BY ?, 1 HAVING ? < 2 ORDER BY ? DESC, ?";
+
+/// Whether a word is a column wherever one can stand: the statement with it then means what the one with `"word"` means.
 fn is_column(word: &str) -> bool {
-    let parse =
-        |sql: &str| Parser::new(&GenericDialect {}).try_with_sql(sql).and_then(|mut p| p.parse_expr()).ok();
-    let is_identifier = |expr: &Expr| matches!(expr, Expr::Identifier(_));
-    let alone = parse(word).is_some_and(|expr| is_identifier(&expr));
-    let before_operator = match parse(&format!("{word} + 1")) {
-        Some(Expr::BinaryOp { left, .. }) => is_identifier(&left),
-        _ => false,
+    let parse = |name: &str| {
+        let mut statements = Parser::parse_sql(&GenericDialect {}, &POSITIONS.replace('?', name)).ok()?;
+        let _ = visit_expressions_mut(&mut statements, |expr| {
+            match expr {
+                Expr::Identifier(name) => name.quote_style = None,
+                Expr::CompoundIdentifier(names) => names.iter_mut().for_each(|name| name.quote_style = None),
+                _ => {}
+            }
+            ControlFlow::<()>::Continue(())
+        });
+        Some(statements)
     };
-    let is_reserved = [RESERVED_FOR_COLUMN_ALIAS, RESERVED_FOR_IDENTIFIER]
-        .into_iter()
-        .any(|keywords| is_one_of(keywords, word));
-    alone && before_operator && !is_reserved
+    let bare = parse(word);
+    bare.is_some() && bare == parse(&format!("\"{word}\""))
 }
 
 /// Whether a word is one of these keywords, in any letter case.
@@ -232,6 +238,10 @@ fn alias(all: &[Token], table: usize, text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use belvedere_core::arrow::datatypes::{DataType, Field, Schema};
+    use belvedere_core::datafusion::datasource::empty::EmptyTable;
+    use belvedere_core::datafusion::prelude::SessionContext;
+    use std::sync::Arc;
 
     fn catalog() -> Catalog {
         let names = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
@@ -297,6 +307,26 @@ mod tests {
         assert_eq!(at("SELECT 1 WHE|"), ["WHEN", "WHENEVER", "WHERE"]);
         assert_eq!(at("SELECT 1 W|"), [""; 0]);
         assert_eq!(at("|").len(), 6);
+    }
+
+    #[tokio::test]
+    async fn whatever_keyword_a_column_is_named_after_its_completion_selects_it() {
+        let engine = SessionContext::new();
+        for keyword in ALL_KEYWORDS {
+            let name = keyword.to_ascii_lowercase();
+            let schema = Schema::new(vec![Field::new(&name, DataType::Int64, true)]);
+            engine.register_table("t", Arc::new(EmptyTable::new(Arc::new(schema)))).unwrap();
+            let column = quoted(&name);
+            let sql = format!(
+                "SELECT {column}, {column} + 1, 1 - {column} FROM t WHERE {column} > 1 AND {column} IS NOT NULL \
+                 ORDER BY {column} DESC"
+            );
+            let plan = engine.state().create_logical_plan(&sql).await;
+            let plan = plan.unwrap_or_else(|e| panic!("{column}: {e}"));
+            assert_eq!(plan.schema().field(0).name(), &name, "{sql}");
+            assert_eq!(plan.schema().field(2).data_type(), &DataType::Int64, "{sql}");
+            engine.deregister_table("t").unwrap();
+        }
     }
 
     #[test]
