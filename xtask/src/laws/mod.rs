@@ -1,5 +1,6 @@
 //! `laws`: what holds between crates and rooms, where the compiler does not hold it.
 
+mod builds;
 mod files;
 mod manifests;
 mod names;
@@ -17,6 +18,7 @@ const LAWS: &[Law] = &[
     ("decoders are built without the engine", weight::check),
     ("no crate below the plug-ins knows a view set by name", names::check),
     ("no circle between the rooms of a crate", rooms::check),
+    ("whatever is selected, crates of others are built once", builds::check),
     ("every source file is compiled", files::check),
 ];
 
