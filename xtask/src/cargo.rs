@@ -41,19 +41,27 @@ pub(crate) fn target_directory() -> PathBuf {
 pub(crate) fn run(mut command: Command) -> Outcome {
     match command.status() {
         Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("{command:?} ended with {status}")),
-        Err(e) => Err(format!("{command:?} can't be run: {e}")),
+        Ok(status) => Err(format!("{} ended with {status}", shown(&command))),
+        Err(e) => Err(format!("{} can't be run: {e}", shown(&command))),
     }
 }
 
 /// Runs a program and returns its standard output.
 pub(crate) fn output(mut command: Command) -> Result<String, String> {
-    let output = command.output().map_err(|e| format!("{command:?} can't be run: {e}"))?;
+    let shown = shown(&command);
+    let output = command.output().map_err(|e| format!("{shown} can't be run: {e}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("{command:?} ended with {}: {}", output.status, said.trim_end()));
+        return Err(format!("{shown} ended with {}: {}", output.status, said.trim_end()));
     }
-    String::from_utf8(output.stdout).map_err(|_| format!("{command:?} wrote something that is no text"))
+    String::from_utf8(output.stdout).map_err(|_| format!("{shown} wrote something that is not UTF-8"))
+}
+
+/// The program and its arguments: `Command`'s own `Debug` lists the variables too that are taken away.
+fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
+    let words = std::iter::once(program).chain(command.get_args());
+    format!("`{}`", words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" "))
 }
 
 /// The text of a file of the repository.

@@ -26,7 +26,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                                          build the binary with each feature alone, none and all, and test it;
                                          with --check, only compile it
   fuzz [--seconds N] [NAME...]           run the fuzz targets, each for a minute, starting from the kept inputs
-  laws                                   check which crate may depend on which, and which may name a view set
+  laws [DIRECTORY...]                    check which crate may depend on which, and which may name a view set; or count
+                                         what these decoder crates are built of
   sizes [--only NAME,...]                measure the cost of features, and write the table in docs/slim.md
   bench [--recordings DIR]               run the benchmarks in the release profile";
 

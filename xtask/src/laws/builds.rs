@@ -53,7 +53,7 @@ fn built(selected: &[&str]) -> Result<BTreeSet<String>, String> {
 }
 
 fn of_others(tree: &str, root: &str) -> BTreeSet<String> {
-    let lines = tree.lines().map(|line| line.trim_end_matches(" (*)"));
+    let lines = tree.lines().map(|line| line.trim_end_matches(" (*)").trim_end());
     lines.filter(|line| !line.is_empty() && !line.contains(root)).map(str::to_owned).collect()
 }
 
@@ -68,7 +68,7 @@ mod tests {
         let same = of_others("b v1.0.0 (*)\nother v0.1.0 (/here/other) x\n", "/here");
         assert_eq!(fault(&whole, "other", &same), None);
         let less = of_others("a v1.0.0 std\n", "/here");
-        let fault = fault(&whole, "other", &less).unwrap();
-        assert!(fault.contains("-p other` builds 1 crates again, as a v1.0.0 std"), "{fault}");
+        let said = fault(&whole, "other", &less).unwrap();
+        assert!(said.contains("-p other` builds 1 crates again, as a v1.0.0 std:"), "{said}");
     }
 }

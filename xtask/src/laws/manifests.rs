@@ -72,7 +72,7 @@ type Named = BTreeMap<String, Vec<String>>;
 /// Compares the manifests with the tables.
 pub(super) fn check() -> Result<String, Vec<String>> {
     let mut command = cargo();
-    command.args(["tree", "--workspace", "--offline", "--locked", "--all-features", "--target", "all"]);
+    command.args(["tree", "--workspace", "--offline", "--locked", "--all-features"]);
     command.args(["-e", "normal", "--depth", "1", "--prefix", "depth", "--no-dedupe"]);
     let named = named(&output(command).map_err(|e| vec![e])?);
     let faults = faults(&named, MAY_NAME, MAY_NOT_NAME);

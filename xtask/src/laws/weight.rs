@@ -9,16 +9,23 @@ const CRATES: usize = 90;
 /// What a decoder's build must not have.
 const FORBIDDEN: &[&str] = &["datafusion", "sqlx", "object_store", "axum", "tokio"];
 
-/// Directories of crates that decode, of those that are there; view crates of third parties, in `examples`, all do.
+/// Directories of crates that decode, of those that are there.
 const DECODERS: &[&str] =
     &["crates/model", "crates/view", "crates/views-images", "crates/views-log", "crates/views-net"];
 
-/// Counts what each of them is built of.
+/// Counts what each of our own is built of.
 pub(super) fn check() -> Result<String, Vec<String>> {
+    of(DECODERS.iter().copied().filter(|name| root().join(name).exists()), &["--offline"])
+}
+
+/// Counts what the crates in these directories are built of, with flags for cargo.
+pub(super) fn of<'a>(
+    directories: impl Iterator<Item = &'a str>,
+    flags: &[&str],
+) -> Result<String, Vec<String>> {
     let (mut said, mut faults) = (Vec::new(), Vec::new());
-    let decoders = decoders().map_err(|e| vec![e])?;
-    for name in &decoders {
-        match tree(name).and_then(|tree| weigh(&tree)) {
+    for name in directories {
+        match tree(name, flags).and_then(|tree| weigh(&tree)) {
             Ok(count) => said.push(format!("{name} {count}")),
             Err(fault) => faults.push(format!("{name}: {fault}")),
         }
@@ -26,22 +33,10 @@ pub(super) fn check() -> Result<String, Vec<String>> {
     if faults.is_empty() { Ok(said.join(", ")) } else { Err(faults) }
 }
 
-fn decoders() -> Result<Vec<String>, String> {
-    let known = DECODERS.iter().filter(|name| root().join(name).exists());
-    let mut decoders: Vec<String> = known.map(|name| (*name).to_owned()).collect();
-    let examples = root().join("examples");
-    let fault = |e| format!("{} can't be read: {e}", examples.display());
-    for entry in std::fs::read_dir(&examples).map_err(fault)? {
-        let name = entry.map_err(fault)?.file_name().to_string_lossy().into_owned();
-        decoders.extend(name.starts_with("views-").then(|| format!("examples/{name}")));
-    }
-    Ok(decoders)
-}
-
-fn tree(directory: &str) -> Result<String, String> {
+fn tree(directory: &str, flags: &[&str]) -> Result<String, String> {
     let mut command = cargo();
-    command.args(["tree", "--offline", "--locked", "-e", "normal", "--prefix", "none", "--manifest-path"]);
-    command.arg(root().join(directory).join("Cargo.toml"));
+    command.args(["tree", "--locked", "-e", "normal", "--prefix", "none", "--manifest-path"]);
+    command.arg(root().join(directory).join("Cargo.toml")).args(flags);
     output(command)
 }
 
