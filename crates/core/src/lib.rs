@@ -8,7 +8,7 @@
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> anyhow::Result<()> {
+//! # async fn main() -> Result<(), belvedere_core::Error> {
 //! let lake = belvedere_core::Lake::in_memory().await?;
 //! let rows = lake.sql("SELECT view_set_name FROM list_view_sets() ORDER BY 1").await?;
 //! assert_eq!(rows[0].num_rows(), 3);
@@ -30,6 +30,7 @@
 //! | `registry` | what crates registered, checked and in order |
 
 pub mod assembly;
+mod error;
 #[cfg(test)]
 mod fixture;
 pub mod lake;
@@ -41,6 +42,7 @@ pub mod scan;
 pub mod service;
 pub mod views;
 
+pub use error::Error;
 pub use lake::{Lake, LakeConfig};
 
 // plug-ins use the very versions that core was built with

@@ -153,7 +153,7 @@ pub async fn insert(
 }
 
 /// A lake in memory with the view sets of core and of this module.
-pub async fn lake(config: LakeConfig) -> anyhow::Result<Lake> {
+pub async fn lake(config: LakeConfig) -> Result<Lake, belvedere_core::Error> {
     let registrations = belvedere_core::registrations().into_iter().chain([&TICKS, &TICK_STATS]);
     Lake::assemble(&LakeOptions::in_memory(), Assembly::new(registrations)?, config).await
 }

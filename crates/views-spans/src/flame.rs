@@ -5,7 +5,7 @@
 
 use crate::thread_decoder::label;
 use crate::trace::{PreOrder, columns};
-use anyhow::{Context, Result, bail};
+use belvedere_core::Error;
 use belvedere_core::query::QueryContext;
 use belvedere_model::StreamInfo;
 use foldhash::HashMap;
@@ -53,14 +53,15 @@ impl FlameGraph {
     }
 
     /// Adds the spans of a thread, within the context's time range.
-    pub async fn add(&mut self, context: &QueryContext, stream: &StreamInfo) -> Result<()> {
+    pub async fn add(&mut self, context: &QueryContext, stream: &StreamInfo) -> Result<(), Error> {
         let sql = format!(
             "SELECT id, \"begin\", \"end\", CAST(depth AS BIGINT) AS depth, name \
              FROM view_instance('thread_spans', '{}') ORDER BY \"begin\"",
             stream.stream_id
         );
         let frame = context.session()?.sql(&sql).await?;
-        let mut rows = frame.execute_stream().await.with_context(|| format!("reading {}", label(stream)))?;
+        let rows = frame.execute_stream().await;
+        let mut rows = rows.map_err(|e| Error::from(e).during(format!("reading {}", label(stream))))?;
         let range = context.range();
         let mut order = PreOrder::default();
         // of what is open: how deep it is, when it ends, and its node
@@ -137,16 +138,16 @@ impl FlameGraph {
     }
 
     /// Writes the picture, an SVG that can be searched and zoomed in a browser.
-    pub fn write_svg(&self, title: &str, to: impl Write) -> Result<()> {
+    pub fn write_svg(&self, title: &str, to: impl Write) -> Result<(), Error> {
         let lines = self.folded();
         if lines.is_empty() {
-            bail!("there are no spans to draw");
+            return Err(Error::Request("there are no spans to draw".to_owned()));
         }
         let mut options = inferno::flamegraph::Options::default();
         options.title = title.to_owned();
         options.count_name = "ns".to_owned();
         inferno::flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), to)
-            .context("the flame graph could not be drawn")
+            .map_err(|e| Error::other(e).during("drawing the flame graph"))
     }
 }
 

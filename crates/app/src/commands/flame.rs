@@ -18,7 +18,7 @@ pub(crate) async fn flame(args: FlameArgs) -> Result<()> {
     let mut graph = FlameGraph::default();
     let mut outcome = Ok(());
     for stream in &streams {
-        outcome = graph.add(&context, stream).await;
+        outcome = graph.add(&context, stream).await.map_err(Into::into);
         if outcome.is_err() {
             break;
         }

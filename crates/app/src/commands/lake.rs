@@ -20,7 +20,7 @@ pub(crate) async fn open(args: &LakeArgs) -> Result<Lake> {
         grace: args.grace,
         ..LakeConfig::default()
     };
-    Lake::assemble(&options, linked::assembly()?, config).await
+    Ok(Lake::assemble(&options, linked::assembly()?, config).await?)
 }
 
 /// Opens the lake if it exists.

@@ -54,7 +54,7 @@ async fn from_lake(lake: &Lake, range: TimeRange, args: &TraceArgs) -> Result<St
     let read = async {
         let summary = write_trace(&context, args.process_id, Parts::ALL, &out).await;
         drop(out);
-        summary
+        Ok(summary?)
     };
     let (written, summary) = tokio::join!(write, read);
     bar.finish_and_clear();

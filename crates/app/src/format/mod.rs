@@ -62,20 +62,20 @@ impl<W: Write + Send> RowWriter<W> {
             Format::Arrow => formats::Format::Arrow,
             Format::Parquet => formats::Format::Parquet,
         };
-        formats::RowWriter::new(format, output, schema).map(Self::Data)
+        Ok(Self::Data(formats::RowWriter::new(format, output, schema)?))
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         match self {
             Self::Table(w) => w.write(batch),
-            Self::Data(w) => w.write(batch),
+            Self::Data(w) => Ok(w.write(batch)?),
         }
     }
 
     pub(crate) fn finish(self) -> Result<()> {
         match self {
             Self::Table(w) => w.finish(),
-            Self::Data(w) => w.finish(),
+            Self::Data(w) => Ok(w.finish()?),
         }
     }
 }

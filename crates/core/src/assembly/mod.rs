@@ -3,8 +3,9 @@
 mod user_views;
 mod view_factory;
 
+pub use crate::error::AssemblyError;
 pub use crate::query::{Functions, Maker, MakerContext, SqlFunction, View, ViewFactory, ViewMaker};
-pub use crate::registry::{Assembly, AssemblyError};
+pub use crate::registry::Assembly;
 pub(crate) use user_views::UserViews;
 pub use view_factory::{default_view_factory, view_factory};
 

@@ -15,9 +15,9 @@
 //! the same kind of view set as those of crates: partitions, background work and pruning included.
 
 use super::view_factory;
+use crate::error::{Context, Error, Result};
 use crate::query::{QueryContext, Tables, ViewFactory, check_sql_source};
 use crate::registry::{Assembly, tables_of};
-use anyhow::{Context, Result, bail};
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use belvedere_lake::{LakeConnection, with_causes};
 use belvedere_model::SeqRange;
@@ -113,7 +113,7 @@ impl UserViews {
         if let Err(e) = self.load().await {
             tracing::warn!(
                 "the folder '{FOLDER}' of the lake can't be read, its views stay unchanged: {}",
-                with_causes(&*e)
+                with_causes(&e)
             );
         }
     }
@@ -275,19 +275,26 @@ impl Definition {
         for table in tables_of(&self.extract)? {
             match assembly.view_sets().find(|s| s.name == table) {
                 Some(set) if matches!(set.source, Source::Query(_)) => {
-                    bail!(
+                    return Err(Error::Request(format!(
                         "'{table}' is computed for each query and can't be materialized in parts: read what \
                          it reads"
-                    )
+                    )));
                 }
                 Some(set) => depends_on.push(set.name),
-                None => bail!("'{table}' is not a view set: only view sets can be read, by their names"),
+                None => {
+                    return Err(Error::Request(format!(
+                        "'{table}' is not a view set: only view sets can be read, by their names"
+                    )));
+                }
             }
         }
         // what shows the same rows for whatever blocks would be counted again for each of them
         let follows_blocks = |name: &&str| factory.get_global_view(name).is_some_and(|v| v.follows_blocks());
         if !depends_on.iter().any(follows_blocks) {
-            bail!("its SQL must read a view set whose rows come with blocks, such as 'blocks' itself");
+            return Err(Error::Request(
+                "its SQL must read a view set whose rows come with blocks, such as 'blocks' itself"
+                    .to_owned(),
+            ));
         }
         let sort = Box::leak(self.group.iter().map(|c| leak(c)).collect::<Vec<_>>().into_boxed_slice());
         let sql = SqlSource::new(leak(&self.extract)).merge(leak(&self.merge)).sort(sort);
@@ -298,7 +305,7 @@ impl Definition {
                 .push(self.column(field, columns.iter().all(|c: &Column| c.event_time == EventTime::None))?);
         }
         if let Some(missing) = self.group.iter().find(|g| columns.iter().all(|c| c.name != **g)) {
-            bail!("its SQL has no column '{missing}' to group by");
+            return Err(Error::Request(format!("its SQL has no column '{missing}' to group by")));
         }
         let set = ViewSet::new(leak(&self.name))
             .about(leak(&self.description))
@@ -315,11 +322,11 @@ impl Definition {
     fn column(&self, field: &Field, may_be_time: bool) -> Result<Column> {
         let name = leak(field.name());
         let Some(column_type) = ColumnType::of_engine(field.data_type()) else {
-            bail!(
+            return Err(Error::Request(format!(
                 "the column {name} is {}, which view sets don't support: cast it, for example to BIGINT, \
                  DOUBLE or VARCHAR",
                 field.data_type()
-            );
+            )));
         };
         let mut column = Column::new(name, leak(&format!("column {name} of {}", self.name)), column_type);
         if field.is_nullable() {

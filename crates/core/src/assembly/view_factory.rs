@@ -1,9 +1,9 @@
 //! From registrations to the tables of one lake.
 
+use crate::error::{Context, Result};
 use crate::query::{Functions, Maker, MakerContext, QueryContext, Tables, ViewFactory};
 use crate::registry::Assembly;
 use crate::views::{block_view_maker, query_view_maker, sql_view_maker};
-use anyhow::{Context, Result};
 use belvedere_lake::LakeConnection;
 use belvedere_view::Source;
 use datafusion::execution::runtime_env::RuntimeEnv;

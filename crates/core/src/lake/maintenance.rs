@@ -5,10 +5,10 @@
 //! tried again later, each time after a longer while, and costs the others nothing.
 
 use super::Lake;
+use crate::error::Result;
 use crate::metrics::metrics;
 use crate::partitions::{BuildStats, Expired, PartitionBuilder, Retention};
 use crate::scan::Instance;
-use anyhow::Result;
 use belvedere_lake::BlockSummary;
 use belvedere_lake::with_causes;
 use belvedere_model::SeqRange;
@@ -165,7 +165,7 @@ impl Lake {
             loop {
                 tokio::time::sleep(config.every).await;
                 if let Err(e) = worker.round(config, &mut done).await {
-                    tracing::warn!("background work was interrupted and will continue: {}", with_causes(&*e));
+                    tracing::warn!("background work was interrupted and will continue: {}", with_causes(&e));
                 }
             }
         };
@@ -356,7 +356,7 @@ impl MaintenanceWorker<'_> {
     ) -> bool {
         self.failures.note(instance, outcome.is_err());
         let Err(e) = outcome else { return true };
-        let reason = with_causes(&*e);
+        let reason = with_causes(&e);
         tracing::error!(instance, "partitions can't be materialized, will retry: {reason}");
         metrics(builder.scan.connection()).maintenance_failed(view_set);
         (self.listener)(Progress::Failed { instance: instance.to_owned(), reason });

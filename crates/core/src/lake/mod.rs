@@ -9,6 +9,7 @@ pub use maintenance::{MaintenanceConfig, Progress};
 pub use plan::{Kept, Open, PlannedSet};
 
 use crate::assembly::{Assembly, UserViews};
+use crate::error::{Context, Result};
 use crate::metrics::metrics;
 use crate::partitions::{
     CheckReport, Expired, InstancePartitions, MaintenanceLimits, PartitionBuilder, Retention,
@@ -18,7 +19,6 @@ use crate::query::{
     RunningQueries, Statement,
 };
 use crate::scan::{JitRequests, RangeCache, STORE, ScanContext, ScanResources};
-use anyhow::{Context, Result};
 use arrow::array::RecordBatch;
 use belvedere_lake::{LakeConnection, LakeOptions};
 use belvedere_model::time::TimeRange;

@@ -1,8 +1,8 @@
 //! What a program would do to the partitions of a lake that others have worked on, before it does it.
 
 use super::Lake;
+use crate::error::Result;
 use crate::scan::{Instance, RowSource};
-use anyhow::Result;
 use belvedere_lake::{Catalog, LakeError, NewPartition};
 use belvedere_model::SeqRange;
 use belvedere_model::time::TimeRange;

@@ -10,9 +10,9 @@
 use super::file::{RowSink, new_key, write_file};
 use super::order::in_time_order;
 use super::view_rows::ViewRows;
+use crate::error::{Context, Error, Result};
 use crate::metrics::metrics;
 use crate::scan::{Instance, RowSource, ScanContext, note_fault};
-use anyhow::{Context, Result};
 use arrow::array::RecordBatch;
 use belvedere_lake::{LakeError, NewPartition, PartitionRecord};
 use belvedere_model::BlockRecord;
@@ -187,7 +187,9 @@ impl PartitionBuilder {
         let new = match &instance.source {
             RowSource::Blocks(sources) => self.build_from_blocks(instance, sources, range, &key).await,
             RowSource::Sql(sql) => self.build_from_sql(instance, sql, range, &key).await,
-            RowSource::Streams(_) => anyhow::bail!("{} is made along streams", instance.name()),
+            RowSource::Streams(_) => {
+                return Err(Error::other(format!("{} is made along streams", instance.name())));
+            }
         };
         let new = new.with_context(failed)?;
         let made = BuildStats {
@@ -404,7 +406,9 @@ impl PartitionBuilder {
         };
         let write = write_file(self.scan.connection(), instance, key, move |sink| {
             // a file is only whole if its rows came to their end
-            anyhow::ensure!(produce(sink)?, "the rows broke off");
+            if !produce(sink)? {
+                return Err(Error::other("the rows broke off"));
+            };
             Ok(())
         });
         let feed = async move {
@@ -415,7 +419,7 @@ impl PartitionBuilder {
             }
             let end = RecordBatch::new_empty(Arc::new(arrow::datatypes::Schema::empty()));
             let _ = sender.send(end).await;
-            Ok::<_, anyhow::Error>(())
+            Ok::<_, Error>(())
         };
         let (fed, written) = tokio::join!(feed, write);
         // what broke off says why

@@ -1,8 +1,8 @@
 //! Compares the catalog with the objects, and a sample of what is in them.
 
 use super::builder::PartitionBuilder;
+use crate::error::Result;
 use crate::scan::{Instance, PartitionScan, RowSource};
-use anyhow::Result;
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::row::{RowConverter, SortField};
@@ -158,7 +158,7 @@ impl Check<'_> {
                 Err(e) => {
                     self.partition_is_wrong(
                         &partition,
-                        &format!("its rows can't be read: {}", with_causes(&*e)),
+                        &format!("its rows can't be read: {}", with_causes(&e)),
                     )
                     .await?
                 }

@@ -14,7 +14,7 @@
 //! runs and bit-packed groups as in the format's "RLE/Bit-Packing Hybrid"), each compressed. Rows have no NULLs, so
 //! pages have no levels. <https://parquet.apache.org/docs/file-format/data-pages/encodings/>
 
-use anyhow::{Context, Result, bail};
+use crate::error::{Context, Error, Result};
 use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray};
 use arrow::datatypes::{DataType, Int32Type};
 use bytes::Bytes;
@@ -66,7 +66,7 @@ impl DictionaryColumn {
     /// Adds rows, none of which is NULL.
     pub(super) fn push(&mut self, rows: &DictionaryArray<Int32Type>) -> Result<()> {
         if rows.logical_null_count() > 0 {
-            bail!("the column {} has a NULL", self.descr.name());
+            return Err(Error::other(format!("the column {} has a NULL", self.descr.name())));
         }
         let values = rows.values();
         let mut numbers = match self.last.take() {

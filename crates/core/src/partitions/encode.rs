@@ -4,7 +4,7 @@
 //! share their high bytes, names come from small sets. zstd takes what is left.
 
 use super::dictionary_column::DictionaryColumn;
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{max, min};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimestampNanosecondType};

@@ -1,8 +1,8 @@
 //! A file on its way into the object store: encoded on a thread for CPU work, uploaded as it grows.
 
 use super::encode::{Encoder, FileFacts};
+use crate::error::{Context, Error, Result};
 use crate::scan::Instance;
-use anyhow::{Context, Result, bail};
 use arrow::array::RecordBatch;
 use belvedere_lake::LakeConnection;
 use bytes::Bytes;
@@ -59,7 +59,7 @@ impl RowSink {
     fn send(&mut self) -> Result<()> {
         let bytes = Bytes::from(std::mem::take(&mut self.ready));
         if self.upload.blocking_send(bytes).is_err() {
-            bail!("the upload has ended");
+            return Err(Error::other("the upload has ended"));
         }
         Ok(())
     }
@@ -70,7 +70,7 @@ impl RowSink {
         if facts.rows > 0 {
             let bytes = Bytes::from(self.ready);
             if self.upload.blocking_send(bytes).is_err() {
-                bail!("the upload has ended");
+                return Err(Error::other("the upload has ended"));
             }
         }
         Ok(facts)
@@ -113,7 +113,7 @@ pub(crate) async fn write_file<T: Send + 'static>(
     drop(parts);
     let produced = match task.await {
         Ok(produced) => produced,
-        Err(e) if e.is_panic() => Err(anyhow::anyhow!("making rows of {} panicked", instance.name())),
+        Err(e) if e.is_panic() => Err(Error::other(format!("making rows of {} panicked", instance.name()))),
         Err(e) => Err(e.into()),
     };
     let outcome = match (failure, produced) {

@@ -1,8 +1,8 @@
 //! The partitions of one view instance, made, merged and retired by hand: for tests and tools.
 
 use super::PartitionBuilder;
+use crate::error::Result;
 use crate::scan::{Instance, RowSource};
-use anyhow::Result;
 use belvedere_lake::PartitionRecord;
 use belvedere_model::SeqRange;
 

@@ -6,8 +6,8 @@
 
 use super::builder::{BuildStats, NOTED_PROCESSES, PartitionBuilder};
 use super::file::new_key;
+use crate::error::{Context, Error, Result};
 use crate::scan::{Coverage, Instance, PartitionScan, RowSource, SIDE_BY_SIDE, runs};
-use anyhow::{Context, Result, bail};
 use belvedere_lake::{ChainSection, NewPartition, PartitionRecord};
 use belvedere_model::SeqRange;
 use belvedere_model::time::SECOND;
@@ -153,11 +153,11 @@ impl PartitionBuilder {
             let rows = sum(|p| p.row_count);
             if instance.is_of_blocks() && written.facts.rows != rows {
                 self.scan.connection().delete(&[key]).await?;
-                bail!(
+                return Err(Error::other(format!(
                     "merging {} gave {} rows of {rows}: nothing was replaced",
                     instance.name(),
                     written.facts.rows
-                );
+                )));
             }
             new.row_count = written.facts.rows;
             new.events = written.facts.events;
@@ -187,7 +187,12 @@ impl PartitionBuilder {
                 let plan: Arc<dyn ExecutionPlan> = match order {
                     Some(order) => Arc::new(SortPreservingMergeExec::new(order, plan)),
                     None if instance.sort_order().is_empty() => plan,
-                    None => bail!("the order of the rows of {} is unknown", instance.name()),
+                    None => {
+                        return Err(Error::other(format!(
+                            "the order of the rows of {} is unknown",
+                            instance.name()
+                        )));
+                    }
                 };
                 datafusion::physical_plan::execute_stream(plan, self.views.task(&scan)?)?
             }

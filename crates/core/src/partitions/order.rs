@@ -4,7 +4,7 @@
 //! block that is out of order by itself is sorted by itself, blocks that don't overlap are handed on as they are,
 //! and only what is left is merged row by row.
 
-use anyhow::Result;
+use crate::error::Result;
 use arrow::array::{
     Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, UInt32Array, new_empty_array,
 };

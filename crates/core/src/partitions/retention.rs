@@ -5,8 +5,8 @@
 //! when every global view that is to outlive them has partitions for them.
 
 use super::builder::PartitionBuilder;
+use crate::error::Result;
 use crate::scan::Instance;
-use anyhow::Result;
 use belvedere_lake::{ExpiredBlocks, PartitionRecord};
 use belvedere_model::SeqRange;
 use belvedere_model::time::to_rfc3339;

@@ -3,9 +3,9 @@
 use super::builder::{BuildStats, Lease, PartitionBuilder, RowsMade};
 use super::file::{RowSink, new_key, write_file};
 use super::order::in_time_order;
+use crate::error::{Context, Error, Result};
 use crate::metrics::metrics;
 use crate::scan::{Instance, RowSource, StreamPiece, StreamPlan, note_fault, plan_streams, stream_blocks};
-use anyhow::{Context, Result, ensure};
 use arrow::array::RecordBatch;
 use belvedere_lake::{ChainSection, NewPartition, PartitionRecord};
 use belvedere_model::BlockRecord;
@@ -104,7 +104,7 @@ impl PartitionBuilder {
                 }
             }
             drop(sender);
-            Ok::<_, anyhow::Error>(())
+            Ok::<_, Error>(())
         };
         let (fetched, written) = tokio::join!(fetch, write);
         if let Err(e) = fetched {
@@ -285,14 +285,17 @@ impl ChainToRows {
             made.add(block, error);
             // if queries need the memory, the partition gets smaller
             is_full |= bytes >= self.budget || self.memory.try_resize(bytes).is_err();
-            ensure!(
-                bytes < self.budget.saturating_mul(TOO_MANY) || self.budget < SMALLEST,
-                "too many blocks of the stream say that they begin with event {}",
-                block_offset
-            );
+            if bytes >= self.budget.saturating_mul(TOO_MANY) && self.budget >= SMALLEST {
+                return Err(Error::other(format!(
+                    "too many blocks of the stream say that they begin with event {}",
+                    block_offset
+                )));
+            };
         }
         drop(blocks);
-        ensure!(made.blocks > 0, "the blocks of {} are gone", self.instance.name());
+        if made.blocks == 0 {
+            return Err(Error::other(format!("the blocks of {} are gone", self.instance.name())));
+        };
         let view_set = self.instance.view_set;
         match view_set.event_time_columns() {
             Some((begin, _)) => {

@@ -2,7 +2,7 @@
 
 use super::builder::PartitionBuilder;
 use super::file::FOLDER;
-use anyhow::Result;
+use crate::error::Result;
 use futures::TryStreamExt;
 use futures::stream::StreamExt;
 use std::time::{Duration, SystemTime};

@@ -1,7 +1,7 @@
 //! What making partitions needs of the rooms above: views by name, and the rows of views that are SQL.
 
+use crate::error::Result;
 use crate::scan::{Coverage, Instance, ScanContext};
-use anyhow::Result;
 use async_trait::async_trait;
 use belvedere_view::SqlSource;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};

@@ -1,7 +1,6 @@
 //! What the tables and functions of one query know.
 
 use super::deny_rules::DenyRules;
-use super::error::engine_error;
 use super::refused::{RefusedTable, refused_scalar};
 use super::running::{RunningQueries, RunningQuery};
 use super::view::ViewFactory;
@@ -185,7 +184,7 @@ impl QueryContext {
             .build();
         let session = SessionContext::new_with_state(state);
         for view in self.tables.factory.get_global_views() {
-            session.register_table(view.get_view_set_name(), view.table(self).map_err(engine_error)?)?;
+            session.register_table(view.get_view_set_name(), view.table(self)?)?;
         }
         for (functions, _) in self.assembly().extensions::<Functions>() {
             for function in functions.all() {

@@ -10,7 +10,7 @@
 //! | `paged` | tables that are read page by page |
 //! | `information_schema` | the tables that describe tables |
 //! | `request`, `client`, `running`, `deny_rules`, `refused` | who asks what, and what is denied |
-//! | `output`, `formats`, `error` | what leaves |
+//! | `output`, `formats` | what leaves |
 //! | `functions` | the SQL functions of the lake itself |
 
 #[cfg(test)]
@@ -21,7 +21,6 @@ mod client;
 mod context;
 mod deny_rules;
 mod engine;
-mod error;
 pub mod formats;
 pub mod functions;
 #[doc(hidden)]
@@ -43,11 +42,11 @@ mod sql_rows;
 mod statement_limits;
 mod view;
 
+pub use crate::error::QueryError;
 pub use client::client_info;
 pub use context::QueryContext;
 pub(crate) use context::{QueryResources, Tables};
 pub(crate) use deny_rules::DenyRules;
-pub use error::{QueryError, engine_error};
 pub(crate) use memory::{LakeMemory, QueryMemory};
 pub use output::{documented, documented_schema, is_jsonb, plain_schema};
 pub use paged::{Page, PagedSource, PagedTable};

@@ -1,8 +1,8 @@
 //! Tables that are read page by page from the catalog.
 
-use super::{QueryContext, engine_error};
+use super::QueryContext;
+use crate::error::Result;
 use crate::scan::Conditions;
-use anyhow::Result;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
@@ -127,8 +127,7 @@ impl<S: PagedSource> PartitionStream for Pages<S> {
             async move {
                 let Some(after) = cursor else { return Ok(None) };
                 let (source, context, conditions, schema) = &*this;
-                let page =
-                    source.page(context, conditions, after, PAGE, schema).await.map_err(engine_error)?;
+                let page = source.page(context, conditions, after, PAGE, schema).await?;
                 Ok(Some((page.rows, page.next.map(Some))))
             }
         });

@@ -1,7 +1,7 @@
 //! SQL functions that crates bring along: what is documented of one and what makes it are one value.
 
 use super::QueryContext;
-use crate::registry::AssemblyError;
+use crate::error::AssemblyError;
 use belvedere_lake::access::Right;
 use belvedere_view::Extension;
 use datafusion::catalog::TableFunctionImpl;

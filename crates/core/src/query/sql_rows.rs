@@ -1,10 +1,10 @@
 //! The rows of views that are SQL over others: what extract and merge give.
 
 use super::{QueryContext, partials::Partials};
+use crate::error::{Context, Result};
 use crate::partitions::ViewRows;
 use crate::registry::PARTIALS;
 use crate::scan::{ConformExec, Coverage, Instance, ScanContext, conform};
-use anyhow::{Context, Result};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use belvedere_view::{SqlSource, ViewSet};

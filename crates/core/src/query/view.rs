@@ -1,9 +1,9 @@
 //! Views, who makes them, and the factory that has them all: the API that the seed's programs know.
 
 use super::QueryContext;
+use crate::error::{Error, Result};
 use crate::registry::nearest;
 use crate::scan::Instance;
-use anyhow::{Result, bail};
 use arrow::datatypes::Schema;
 use async_trait::async_trait;
 use belvedere_lake::LakeConnection;
@@ -138,7 +138,7 @@ impl ViewFactory {
     /// Adds a view set; an error if there is one of that name.
     pub fn add_view_set(&mut self, view_set_name: String, maker: Arc<dyn ViewMaker>) -> Result<()> {
         if self.view_sets.contains_key(&view_set_name) {
-            bail!("view set {view_set_name} already exists");
+            return Err(Error::Request(format!("view set {view_set_name} already exists")));
         }
         self.view_sets.insert(view_set_name, maker);
         Ok(())
@@ -155,7 +155,10 @@ impl ViewFactory {
             Some(maker) => maker.make_view(view_instance_id),
             None => {
                 let names = self.view_sets.keys().map(String::as_str);
-                bail!("view set {view_set_name} not found{}", nearest(view_set_name, names))
+                return Err(Error::Request(format!(
+                    "view set {view_set_name} not found{}",
+                    nearest(view_set_name, names)
+                )));
             }
         }
     }

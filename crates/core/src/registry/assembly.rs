@@ -1,7 +1,8 @@
 //! Registrations, checked and in order.
 
-use super::error::nearest;
-use super::{AssemblyError, PARTIALS, tables_of};
+use super::nearest;
+use super::{PARTIALS, tables_of};
+use crate::error::AssemblyError;
 use belvedere_model::transit::{EventLayout, EventLayouts};
 use belvedere_view::{
     API_VERSION, BlockParserRegistration, BlockSource, Column, Decoder, EventTime, Extension, Instances,

@@ -6,10 +6,9 @@
 //! Invariant: no view set is known by name in here, and core's own come through the same door.
 
 mod assembly;
-mod error;
+mod nearest;
 mod sql_text;
 
 pub use assembly::Assembly;
-pub use error::AssemblyError;
-pub(crate) use error::nearest;
+pub(crate) use nearest::nearest;
 pub(crate) use sql_text::{PARTIALS, tables_of};

@@ -1,6 +1,6 @@
 //! What the SQL of view sets reads, told from its text.
 
-use anyhow::{Result, bail};
+use crate::error::{Error, Result};
 use datafusion::sql::sqlparser::ast::{Statement, visit_relations};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -12,7 +12,9 @@ pub(crate) const PARTIALS: &str = "partials";
 /// Names of the tables that a query reads, sorted; those that it defines itself left out.
 pub(crate) fn tables_of(sql: &str) -> Result<Vec<String>> {
     let statements = Parser::parse_sql(&GenericDialect {}, sql)?;
-    let [Statement::Query(query)] = statements.as_slice() else { bail!("expected one SQL query") };
+    let [Statement::Query(query)] = statements.as_slice() else {
+        return Err(Error::Request("expected one SQL query".to_owned()));
+    };
     let name = |name: String| name.trim_matches('"').to_owned();
     let defined: Vec<String> =
         query.with.iter().flat_map(|w| &w.cte_tables).map(|t| name(t.alias.name.to_string())).collect();

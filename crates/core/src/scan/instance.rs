@@ -1,6 +1,6 @@
 //! A view instance whose rows can be kept in partitions.
 
-use anyhow::{Context, Result, bail};
+use crate::error::{Error, Result};
 use belvedere_lake::{BlockFilter, NewPartition};
 use belvedere_model::{SeqRange, TRANSIT_FORMAT};
 use belvedere_view::{BlockSource, Instances, SqlSource, ViewSet};
@@ -19,29 +19,37 @@ impl Scope {
     /// What an instance id of a view set means; an error if it has no such instance.
     pub(crate) fn new(set: &ViewSet, instance_id: &str) -> Result<Self> {
         let id = || {
-            Uuid::try_parse(instance_id).with_context(|| {
-                format!(
+            Uuid::try_parse(instance_id).map_err(|_| {
+                Error::Request(format!(
                     "'{instance_id}' is not an instance of {}: expected a {} id, which is a UUID",
                     set.name,
                     set.instances.kinds().last().unwrap_or(&"process")
-                )
+                ))
             })
         };
         Ok(match (set.instances, instance_id) {
             (Instances::Global | Instances::GlobalAndPerProcess, "global") => Self::Global,
             (Instances::Global, other) => {
-                bail!("{} has only the instance 'global', not '{other}'", set.name)
+                return Err(Error::Request(format!(
+                    "{} has only the instance 'global', not '{other}'",
+                    set.name
+                )));
             }
             (Instances::PerProcess | Instances::PerStream, "global") => {
-                bail!(
+                return Err(Error::Request(format!(
                     "{1} has no global instance: select a {0} with view_instance('{1}', '<{0} id>')",
                     set.instances.kinds().last().unwrap_or(&"process"),
                     set.name
-                )
+                )));
             }
             (Instances::PerStream, _) => Self::Stream(id()?),
             (Instances::PerProcess | Instances::GlobalAndPerProcess, _) => Self::Process(id()?),
-            (unknown, _) => bail!("{} has instances of an unknown kind: {unknown:?}", set.name),
+            (unknown, _) => {
+                return Err(Error::Request(format!(
+                    "{} has instances of an unknown kind: {unknown:?}",
+                    set.name
+                )));
+            }
         })
     }
 

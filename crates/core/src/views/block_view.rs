@@ -1,9 +1,9 @@
 //! Views whose rows are decoded from blocks.
 
 use super::instance_view::{Kind, maker_of};
+use crate::error::Result;
 use crate::query::{MakerContext, QueryContext, ViewMaker};
 use crate::scan::{Instance, RowSource, Scope, ViewTable, hash_of};
-use anyhow::Result;
 use belvedere_view::{BlockSource, Decoder, ViewSet};
 use datafusion::catalog::TableProvider;
 use std::sync::Arc;

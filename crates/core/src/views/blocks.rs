@@ -1,9 +1,9 @@
 //! `blocks`: one row for each block whose stream and process are known.
 
 use super::global_view_maker;
+use crate::error::Result;
 use crate::query::{Maker, Page, PagedSource, QueryContext};
 use crate::scan::Conditions;
-use anyhow::Result;
 use arrow::array::{
     ArrayRef, BinaryArray, Int32Array, Int64Array, ListBuilder, RecordBatch, StringBuilder, StringViewArray,
     TimestampNanosecondArray,

@@ -1,9 +1,9 @@
 //! Views that are read page by page, with the one instance `global`.
 
 use super::instance_view::{Kind, maker_of};
+use crate::error::Result;
 use crate::query::{MakerContext, PagedSource, PagedTable, QueryContext, ViewMaker};
 use crate::scan::Scope;
-use anyhow::Result;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use std::sync::Arc;

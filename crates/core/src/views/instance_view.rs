@@ -1,8 +1,8 @@
 //! The one shell around views of all kinds: names, schemas and hashes are the same for all, a kind makes the table.
 
+use crate::error::Result;
 use crate::query::{QueryContext, View, ViewMaker};
 use crate::scan::{Instance, Scope};
-use anyhow::Result;
 use arrow::datatypes::Schema;
 use belvedere_view::ViewSet;
 use datafusion::catalog::TableProvider;

@@ -2,9 +2,9 @@
 
 use super::instance_view::{Kind, maker_of};
 use super::sql_view::hash_with_dependencies;
-use crate::query::{MakerContext, QueryContext, ViewMaker, engine_error, frame, scan_of};
+use crate::error::Result;
+use crate::query::{MakerContext, QueryContext, ViewMaker, frame, scan_of};
 use crate::scan::{Scope, range_predicate};
-use anyhow::Result;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use belvedere_model::time::TimeRange;
@@ -75,9 +75,9 @@ impl TableProvider for QueryTable {
             let id = self.scope.to_id();
             let sets = context.assembly().view_sets().filter(|s| view_set.depends_on.contains(&s.name));
             for set in sets.filter(|s| s.instances.kinds().contains(&kind)) {
-                let view = context.factory().make_view(set.name, &id).map_err(engine_error)?;
+                let view = context.factory().make_view(set.name, &id)?;
                 session.deregister_table(set.name)?;
-                session.register_table(set.name, view.table(&context).map_err(engine_error)?)?;
+                session.register_table(set.name, view.table(&context)?)?;
             }
         }
         let rows = frame(&session, view_set, sql, "query").await?;

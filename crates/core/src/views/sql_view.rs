@@ -4,10 +4,10 @@
 //! extraction gives for the blocks that no partition covers.
 
 use super::instance_view::{Kind, maker_of};
+use crate::error::Result;
 use crate::query::{MakerContext, Partials, QueryContext, ViewMaker, frame, scan_of};
 use crate::registry::PARTIALS;
 use crate::scan::{Conditions, Coverage, Instance, RowSource, Scope, external, range_predicate};
-use anyhow::Result;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use belvedere_lake::BlockFilter;

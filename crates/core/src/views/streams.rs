@@ -2,9 +2,9 @@
 
 use super::blocks::{text_lists, times};
 use super::global_view_maker;
+use crate::error::Result;
 use crate::query::{Maker, Page, PagedSource, QueryContext};
 use crate::scan::Conditions;
-use anyhow::Result;
 use arrow::array::{ArrayRef, BinaryArray, RecordBatch, StringViewArray, TimestampNanosecondArray};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;

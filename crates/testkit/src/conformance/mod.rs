@@ -174,7 +174,7 @@ impl Subject {
     }
 
     async fn lake(&self, config: LakeConfig) -> Result<Lake> {
-        Lake::assemble(&LakeOptions::in_memory(), self.assembly()?, config).await
+        Ok(Lake::assemble(&LakeOptions::in_memory(), self.assembly()?, config).await?)
     }
 
     async fn fed_with(&self, program: &FakeProcess) -> Result<Lake> {

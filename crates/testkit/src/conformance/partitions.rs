@@ -90,5 +90,5 @@ pub async fn rows_do_not_depend_on_partitions(lake: &Lake, view_set: &str, insta
 /// Makes partitions of all rows of an instance that is kept.
 pub(super) async fn keep(lake: &Lake, view_set: &str, instance: &str) -> Result<()> {
     let kept = lake.instance_partitions(view_set, instance)?;
-    kept.fill(kept.blocks().await?).await
+    Ok(kept.fill(kept.blocks().await?).await?)
 }

@@ -10,8 +10,8 @@ use belvedere_core::datafusion::error::{DataFusionError, Result};
 use belvedere_core::datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use belvedere_core::datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use belvedere_core::datafusion::physical_plan::streaming::PartitionStream;
+use belvedere_core::query::QueryContext;
 use belvedere_core::query::functions::arguments::{text, time, uuid};
-use belvedere_core::query::{QueryContext, engine_error};
 use belvedere_model::time::TimeRange;
 use std::sync::Arc;
 use tokio::sync::mpsc::channel;
@@ -76,7 +76,7 @@ impl PartitionStream for Chunks {
         let (context, process_id, parts) = (self.context.clone(), self.process_id, self.parts);
         builder.spawn(async move {
             let written = write_trace(&context, process_id, parts, &out).await;
-            written.map(drop).map_err(engine_error)
+            written.map(drop).map_err(Into::into)
         });
         builder.spawn(async move {
             let mut id = 0;

@@ -11,8 +11,8 @@ use belvedere_core::datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 use belvedere_core::datafusion::physical_plan::ExecutionPlan;
 use belvedere_core::datafusion::prelude::{DataFrame, SessionContext, ident, lit};
 use belvedere_core::datafusion::scalar::ScalarValue;
+use belvedere_core::query::QueryContext;
 use belvedere_core::query::functions::arguments::{text, uuid};
-use belvedere_core::query::{QueryContext, engine_error};
 use belvedere_core::scan::conformed;
 use belvedere_lake::LakeError;
 use belvedere_model::StreamInfo;
@@ -83,8 +83,8 @@ impl SpansTable {
 
     fn of_thread(&self, session: &SessionContext, stream: &StreamInfo) -> Result<DataFrame> {
         let id = stream.stream_id.to_string();
-        let view = self.context.factory().make_view("thread_spans", &id).map_err(engine_error)?;
-        let rows = session.read_table(view.table(&self.context).map_err(engine_error)?)?;
+        let view = self.context.factory().make_view("thread_spans", &id)?;
+        let rows = session.read_table(view.table(&self.context)?)?;
         self.select(rows, &id, &label(stream))
     }
 

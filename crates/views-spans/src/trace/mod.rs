@@ -10,7 +10,7 @@ mod rows;
 mod writer;
 
 use crate::thread_decoder::label;
-use anyhow::{Context, Result};
+use belvedere_core::Error;
 use belvedere_core::datafusion::execution::SendableRecordBatchStream;
 use belvedere_core::datafusion::prelude::SessionContext;
 use belvedere_core::query::{QueryContext, QueryError};
@@ -87,7 +87,7 @@ pub async fn write_trace(
     process_id: Uuid,
     parts: Parts,
     out: &Sender<Vec<u8>>,
-) -> Result<TraceSummary> {
+) -> Result<TraceSummary, Error> {
     let process = context.connection().catalog().process(process_id).await?;
     let Some(process) = process else {
         let mistake = QueryError::Sql(format!(
@@ -119,7 +119,7 @@ macro_rules! alive {
     };
 }
 
-type Outcome = Result<Result<(), Gone>>;
+type Outcome = Result<Result<(), Gone>, Error>;
 
 impl Export<'_> {
     async fn run(&mut self, parts: Parts) -> Outcome {
@@ -175,8 +175,8 @@ impl Export<'_> {
         Ok(Ok(()))
     }
 
-    async fn rows(&self, session: &SessionContext, sql: &str) -> Result<SendableRecordBatchStream> {
-        let frame = session.sql(sql).await.with_context(|| format!("planning {sql}"))?;
+    async fn rows(&self, session: &SessionContext, sql: &str) -> Result<SendableRecordBatchStream, Error> {
+        let frame = session.sql(sql).await.map_err(|e| Error::from(e).during(format!("planning {sql}")))?;
         Ok(frame.execute_stream().await?)
     }
 

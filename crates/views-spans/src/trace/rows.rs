@@ -1,7 +1,6 @@
 //! Rows of a query's answer, by the names that the exporter gives its columns.
 
 use super::writer::Label;
-use anyhow::Result;
 use belvedere_core::arrow::array::{
     Array, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array,
 };
@@ -9,6 +8,7 @@ use belvedere_core::arrow::compute::{
     SortColumn, cast, concat_batches, lexsort_to_indices, take_record_batch,
 };
 use belvedere_core::arrow::datatypes::{DataType, Float64Type, Int64Type, UInt32Type};
+use belvedere_core::arrow::error::ArrowError;
 
 /// One row: what a query does not have is zero or empty.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +51,7 @@ const NUMBERS: [&str; 6] = ["id", "parent", "begin", "end", "depth", "bit_size"]
 const TEXTS: [&str; 3] = ["name", "target", "filename"];
 
 /// The columns of a batch.
-pub(crate) fn columns(batch: &RecordBatch) -> Result<Columns> {
+pub(crate) fn columns(batch: &RecordBatch) -> Result<Columns, ArrowError> {
     let column = |name: &str, to: &DataType| match batch.column_by_name(name) {
         Some(column) => cast(column, to).map(Some),
         None => Ok(None),
@@ -110,7 +110,7 @@ pub(crate) struct PreOrder {
 
 impl PreOrder {
     /// Adds a batch, `None` at the end; the rows that are known to be in order now.
-    pub(crate) fn add(&mut self, batch: Option<RecordBatch>) -> Result<Option<RecordBatch>> {
+    pub(crate) fn add(&mut self, batch: Option<RecordBatch>) -> Result<Option<RecordBatch>, ArrowError> {
         let (Some(rows), is_last) = (
             match (self.held.take(), &batch) {
                 (Some(held), Some(new)) => Some(concat_batches(&new.schema(), [&held, new])?),
@@ -120,9 +120,9 @@ impl PreOrder {
         ) else {
             return Ok(None);
         };
-        let key = |name: &str| -> Result<SortColumn> {
-            let column =
-                rows.column_by_name(name).ok_or_else(|| anyhow::anyhow!("there is no column {name}"))?;
+        let key = |name: &str| -> Result<SortColumn, ArrowError> {
+            let missing = || ArrowError::SchemaError(format!("there is no column {name}"));
+            let column = rows.column_by_name(name).ok_or_else(missing)?;
             Ok(SortColumn { values: column.clone(), options: None })
         };
         let order = lexsort_to_indices(&[key("begin")?, key("id")?], None)?;

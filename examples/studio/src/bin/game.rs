@@ -6,9 +6,8 @@
 
 use belvedere_model::transit::BlockWriter;
 use belvedere_model::wire::{encode_block, encode_process, encode_stream};
-use belvedere_model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
+use belvedere_model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT, time};
 use std::error::Error;
-use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
 struct Note {
@@ -47,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         exe: "trail".to_owned(),
         // ticks of the clock that events have: here they are nanoseconds, counted from the start
         tsc_frequency: 1_000_000_000,
-        start_time: SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos().try_into()?,
+        start_time: time::now(),
         start_ticks: 0,
         ..ProcessInfo::default()
     };
@@ -82,7 +81,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         object_offset: 0,
         ..BlockInfo::default()
     };
-    send("block", &encode_block(info, &block.payload()).body())?;
+    send("block", encode_block(info, &block.payload()).body())?;
 
     println!("{}", process.process_id);
     Ok(())

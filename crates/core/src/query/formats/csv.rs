@@ -4,8 +4,8 @@
 use super::TIME_FORMAT;
 use super::fit::json_type;
 use super::json::JsonWriter;
+use crate::error::{Error, Result};
 use crate::query::is_jsonb;
-use anyhow::Result;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::cast;
 use arrow::csv::WriterBuilder;
@@ -98,7 +98,7 @@ fn nested_texts(column: &ArrayRef) -> Result<ArrayRef> {
     writer.write(&rows)?;
     writer.finish()?;
     // each line is {"c":VALUE}
-    let lines = std::str::from_utf8(&json)?.lines();
+    let lines = std::str::from_utf8(&json).map_err(Error::other)?.lines();
     let values = lines.enumerate().map(|(i, line)| column.is_valid(i).then(|| &line[5..line.len() - 1]));
     Ok(Arc::new(values.collect::<StringArray>()))
 }

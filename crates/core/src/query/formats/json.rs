@@ -3,7 +3,7 @@
 
 use super::TIME_FORMAT;
 use super::fit::json_type;
-use anyhow::Result;
+use crate::error::Result;
 use arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef, Schema};

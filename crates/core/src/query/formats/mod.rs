@@ -8,7 +8,7 @@ mod json;
 
 pub use csv::{readable, readable_schema};
 
-use anyhow::Result;
+use crate::error::Result;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::writer::StreamWriter;

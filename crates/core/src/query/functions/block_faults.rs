@@ -1,9 +1,9 @@
 //! `block_faults()`
 
+use crate::error::Result;
 use crate::query::QueryContext;
 use crate::query::{Page, PagedSource, PagedTable};
 use crate::scan::Conditions;
-use anyhow::Result;
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;

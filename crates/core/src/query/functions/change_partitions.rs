@@ -3,9 +3,9 @@
 
 use super::arguments::{number, text, time};
 use super::progress_table::{progress_row, progress_schema};
-use crate::query::{QueryContext, QueryError, engine_error};
+use crate::error::{Context, Error, Result};
+use crate::query::{QueryContext, QueryError};
 use crate::scan::Instance;
-use anyhow::{Context, Result, bail};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use belvedere_model::SeqRange;
@@ -115,7 +115,7 @@ impl PartitionStream for Work {
         let says = Says { schema: self.schema.clone(), to: builder.tx() };
         let work = self.clone();
         // ends with the query: what is published is whole, the rest is as if it had never begun
-        builder.spawn(async move { work.run(&says).await.map_err(engine_error) });
+        builder.spawn(async move { work.run(&says).await.map_err(Into::into) });
         builder.build()
     }
 }
@@ -139,7 +139,7 @@ impl Work {
         let view = self.context.factory().make_view(&self.view_set, &self.instance);
         let view = view.map_err(|e| QueryError::Sql(format!("{e:#}")))?;
         let Some(instance) = view.instance() else {
-            bail!(QueryError::Sql(format!("the rows of {} are not materialized", self.view_set)));
+            return Err(QueryError::Sql(format!("the rows of {} are not materialized", self.view_set)).into());
         };
         match self.change {
             Change::Retire => self.retire(instance, self.begin, self.end, says).await.map(drop),
@@ -167,13 +167,14 @@ impl Work {
                 // rows that can't be made again are not thrown away
                 let there = builder.catalog().summary(&instance.blocks_of(p)).await?;
                 if there.blocks != p.block_count {
-                    bail!(QueryError::Sql(format!(
+                    return Err(QueryError::Sql(format!(
                         "{name}: {} of the {} blocks of partition {} were deleted, so its rows can't be \
                          rebuilt",
                         p.block_count - there.blocks,
                         p.block_count,
                         partition.partition_id
-                    )));
+                    ))
+                    .into());
                 }
             }
             self.retire(instance, begin, end, says).await?;
@@ -195,7 +196,7 @@ impl Work {
             .await?;
         let covered = builder.partitions(instance).await?;
         if !range.without(covered.iter().map(|p| p.content.seqs)).is_empty() {
-            bail!("{name}: another worker is working on it, try again");
+            return Err(Error::other(format!("{name}: another worker is working on it, try again")));
         }
         says.line(match partitions {
             0 => format!("{name}: already up to date, nb_source_events={}", wanted.objects),

@@ -1,9 +1,9 @@
 //! `list_partitions()`
 
+use crate::error::Result;
 use crate::query::QueryContext;
 use crate::query::{Page, PagedSource, PagedTable};
 use crate::scan::Conditions;
-use anyhow::Result;
 use arrow::array::{
     ArrayRef, BinaryArray, Int32Array, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder,
     TimestampNanosecondArray,

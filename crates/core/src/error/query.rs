@@ -1,7 +1,6 @@
 //! Whose fault it is that a query failed.
 
 use arrow::error::ArrowError;
-use belvedere_lake::LakeError;
 use belvedere_lake::access::Refused;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
@@ -71,34 +70,9 @@ fn is_of_the_host(error: &ArrowError) -> bool {
     )
 }
 
-/// An error of ours on its way through the engine, so that it is still known whose fault it is when it comes out: that
-/// of the engine, of the lake, of rights, or a [`QueryError`] stay what they are, all others are failures of the lake.
-pub fn engine_error(error: anyhow::Error) -> DataFusionError {
-    // boxed as it is, nothing of it would be found again
-    fn kept<E: std::error::Error + Send + Sync + 'static>(
-        error: anyhow::Error,
-    ) -> Result<DataFusionError, anyhow::Error> {
-        error.downcast::<E>().map(|error| DataFusionError::External(Box::new(error)))
-    }
-    let error = match error.downcast::<DataFusionError>() {
-        Ok(error) => return error,
-        Err(error) => error,
-    };
-    let known = kept::<QueryError>(error).or_else(kept::<LakeError>).or_else(kept::<Refused>);
-    known.unwrap_or_else(|error| {
-        DataFusionError::External(Box::new(QueryError::Internal(format!("{error:#}"))))
-    })
-}
-
 impl From<Refused> for QueryError {
     fn from(refused: Refused) -> Self {
         Self::Rights(refused.to_string())
-    }
-}
-
-impl From<anyhow::Error> for QueryError {
-    fn from(error: anyhow::Error) -> Self {
-        engine_error(error).into()
     }
 }
 
@@ -169,27 +143,6 @@ const PREFIXES: [&str; 10] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use anyhow::Context;
-
-    #[test]
-    fn an_error_of_ours_comes_out_of_the_engine_as_what_it_was() {
-        let through =
-            |error: anyhow::Error| QueryError::from(engine_error(error).context("Optimizer rule 'x' failed"));
-        let lake = || LakeError::Database("gone".into());
-        assert!(matches!(through(lake().into()), QueryError::Internal(text) if text.contains("gone")));
-        let described = Err::<(), _>(lake()).context("when it was looked up").unwrap_err();
-        assert!(matches!(through(described), QueryError::Internal(text) if text.contains("gone")));
-        assert!(matches!(through(anyhow::anyhow!("odd")), QueryError::Internal(text) if text == "odd"));
-        let full = DataFusionError::ResourcesExhausted("full".to_owned());
-        assert_eq!(through(full.into()), QueryError::Resources("full".to_owned()));
-        let mistake = QueryError::Sql("there is no such process".to_owned());
-        assert_eq!(through(mistake.clone().into()), mistake);
-        let described = DataFusionError::Plan("no".to_owned()).context("the bound can't be computed");
-        assert_eq!(
-            QueryError::from(described),
-            QueryError::Sql("the bound can't be computed: no".to_owned())
-        );
-    }
 
     #[tokio::test]
     async fn of_an_error_only_what_happened_is_told() {
