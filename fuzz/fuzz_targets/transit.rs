@@ -5,7 +5,7 @@ use arbitrary::Arbitrary;
 use belvedere_fuzz::{ASSEMBLY, record, rows};
 use belvedere_model::StreamParts;
 use belvedere_model::transit::compress;
-use belvedere_model::wire::{MemberRecord, PayloadParts, TypeRecord, encode_block, encode_types};
+use belvedere_model::wire::{BlockRequest, MemberRecord, PayloadParts, TypeRecord};
 use libfuzzer_sys::fuzz_target;
 
 const NAMES: &[&str] = &[
@@ -131,8 +131,8 @@ fuzz_target!(|input: Input| {
     let (set, tag) = SETS[usize::from(input.view_set) % SETS.len()];
     let view_set = ASSEMBLY.view_sets().find(|s| s.name == set).expect("it is registered");
     let stream = StreamParts {
-        dependencies_metadata: encode_types(&types(&input.dependency_types)).into(),
-        objects_metadata: encode_types(&types(&input.object_types)).into(),
+        dependencies_metadata: TypeRecord::encode_all(&types(&input.dependency_types)).into(),
+        objects_metadata: TypeRecord::encode_all(&types(&input.object_types)).into(),
         tags: vec![tag.to_owned()],
         format: belvedere_model::TRANSIT_FORMAT.to_owned(),
         ..StreamParts::default()
@@ -142,6 +142,6 @@ fuzz_target!(|input: Input| {
         dependencies: compress(&input.dependencies).into(),
         objects: compress(&input.objects).into(),
     };
-    let block = encode_block(record.info.clone(), &parts);
+    let block = BlockRequest::encode(record.info.clone(), &parts);
     rows(view_set, &record, &block.payload());
 });

@@ -2,7 +2,7 @@
 
 use belvedere_core::assembly::Assembly;
 use belvedere_model::transit::compress;
-use belvedere_model::wire::{PayloadParts, encode_block};
+use belvedere_model::wire::{BlockRequest, PayloadParts};
 use belvedere_model::{BlockInfo, BlockRecord, ProcessInfo, StreamParts};
 use belvedere_view::decoder::{
     DecodeError, DecodeOptions, StreamDecoder, StreamTarget, decode_block, parse_block,
@@ -112,7 +112,7 @@ pub fn otlp(is_json: bool, body: &[u8]) {
         let record = record(stream, 1_000_000_000, 0, part.records.try_into().unwrap_or(i32::MAX));
         let parts =
             PayloadParts { dependencies: compress(&[]).into(), objects: compress(&part.objects).into() };
-        let block = encode_block(record.info.clone(), &parts);
+        let block = BlockRequest::encode(record.info.clone(), &parts);
         look_at(&record, &block.payload());
     }
 }

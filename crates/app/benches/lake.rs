@@ -1,7 +1,7 @@
 //! Measures whole jobs: decoding and materializing on one core, queries, ingestion into a real server, and its start.
 //!
 //! `cargo xtask bench --recordings DIR`. Without recordings of the larger kind the repository's own are used, which are
-//! too small for meaningful figures. Only ratios to the machine's limits, which are printed too, mean something.
+//! too small for meaningful figures. Only ratios to the reference figures, which are printed too, mean something.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::expect_used, dead_code)]
 
 mod common;
@@ -12,10 +12,11 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use belvedere::core::Lake;
 use belvedere::core::assembly::Assembly;
-use belvedere::core::scan::ScanPlan;
+use belvedere::core::query::ScanPlan;
 use belvedere_model::time::TimeRange;
 use belvedere_model::transit::{check_frame, decompress};
-use belvedere_model::wire;
+use belvedere_model::wire::{BlockRequest, PayloadParts};
+use belvedere_model::{ProcessInfo, StreamInfo};
 use belvedere_view::decoder::{DecodeOptions, decode_block};
 use belvedere_view::{Decoder, linked_unsorted};
 use common::{best, blocks, cpu_of, feed, find};
@@ -52,7 +53,7 @@ fn limits() {
     let from = vec![1_u8; 256 << 20];
     let mut to = vec![0_u8; 256 << 20];
     let copy = best(|| black_box(&mut to).copy_from_slice(black_box(&from)));
-    println!("limit: memcpy {:.1} GB/s", 0.268_435_456 / copy.as_secs_f64());
+    println!("reference figure: memcpy {:.1} GB/s", 0.268_435_456 / copy.as_secs_f64());
     let directory = tempfile::tempdir().unwrap();
     let mut file = std::fs::File::create(directory.path().join("file")).unwrap();
     let mut syncs: Vec<Duration> = (0..300)
@@ -64,7 +65,7 @@ fn limits() {
         })
         .collect();
     syncs.sort();
-    println!("limit: append 16 KiB and sync {:.2?} median, {:.2?} p99", syncs[150], syncs[297]);
+    println!("reference figure: append 16 KiB and sync {:.2?} median, {:.2?} p99", syncs[150], syncs[297]);
 }
 
 fn decoding(path: &Path) {
@@ -79,7 +80,7 @@ fn decoding(path: &Path) {
         let rate = |time: Duration| events as f64 / time.as_secs_f64() / 1e6;
         let lz4 = best(|| {
             for (_, payload) in &tagged {
-                let parts = wire::split_payload(payload).unwrap();
+                let parts = PayloadParts::split(payload).unwrap();
                 for frame in [&parts.objects, &parts.dependencies] {
                     check_frame(frame, options.block_bytes(), "frame").unwrap();
                     black_box(decompress(frame, options.block_bytes(), "frame").unwrap());
@@ -142,7 +143,7 @@ async fn partitions(path: &Path) {
     let all = blocks(path);
     let requests = recording(path);
     let process =
-        wire::decode_process(&requests.iter().find(|r| r.is("insert_process")).unwrap().body).unwrap();
+        ProcessInfo::decode(&requests.iter().find(|r| r.is("insert_process")).unwrap().body).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let lake = Lake::open(directory.path()).await.unwrap();
     feed(&lake, &requests).await;
@@ -247,13 +248,13 @@ async fn pruning() {
     let range = "'2000-01-01T00:00:00Z', '2100-01-01T00:00:00Z'";
     let logs: Vec<Request> = {
         // logs only: a partition for each repetition
-        let is_log = |r: &Request| wire::decode_stream(&r.body).is_ok_and(|s| s.tags == ["log"]);
+        let is_log = |r: &Request| StreamInfo::decode(&r.body).is_ok_and(|s| s.tags == ["log"]);
         let streams: Vec<_> =
             recorded.iter().filter(|r| r.is("insert_stream") && is_log(r)).cloned().collect();
-        let ids: Vec<_> = streams.iter().map(|r| wire::decode_stream(&r.body).unwrap().stream_id).collect();
+        let ids: Vec<_> = streams.iter().map(|r| StreamInfo::decode(&r.body).unwrap().stream_id).collect();
         let blocks = recorded.iter().filter(|r| {
             r.is("insert_block")
-                && ids.contains(&wire::decode_block(r.body.clone().into()).unwrap().info.stream_id)
+                && ids.contains(&BlockRequest::decode(r.body.clone().into()).unwrap().info.stream_id)
         });
         let processes = recorded.iter().filter(|r| r.is("insert_process"));
         processes.cloned().chain(streams).chain(blocks.cloned()).collect()
@@ -261,7 +262,7 @@ async fn pruning() {
     let mut last = None;
     for _ in 0..1000 {
         let fresh = with_fresh_ids(&logs);
-        last = fresh.first().map(|r| wire::decode_process(&r.body).unwrap());
+        last = fresh.first().map(|r| ProcessInfo::decode(&r.body).unwrap());
         feed(&lake, &fresh).await;
         lake.sql(&format!("SELECT * FROM materialize_partitions('log_entries', {range}, 3155760000)"))
             .await

@@ -1,7 +1,7 @@
 //! Measures OpenTelemetry: requests until they are durable, decoding of spans, logs and metrics on one core, and the size of
 //! spans in Parquet compared with the wire.
 //!
-//! `cargo xtask bench --recordings DIR`. Only ratios to the machine's limits, which are printed too, mean
+//! `cargo xtask bench --recordings DIR`. Only ratios to the reference figures, which are printed too, mean
 //! something.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::expect_used, dead_code)]
 
@@ -12,7 +12,7 @@ mod support;
 use arrow::datatypes::SchemaRef;
 use belvedere::core::Lake;
 use belvedere::core::assembly::Assembly;
-use belvedere::core::partitions::Retention;
+use belvedere::core::lake::Retention;
 use belvedere_lake::BlockFilter;
 use belvedere_lake::Routes;
 use belvedere_lake::axum::Router;
@@ -21,7 +21,7 @@ use belvedere_lake::axum::http;
 use belvedere_lake::ingest::{IngestLimits, IngestionService};
 use belvedere_model::BlockRecord;
 use belvedere_model::transit::decompress;
-use belvedere_model::wire;
+use belvedere_model::wire::PayloadParts;
 use belvedere_view::decoder::{DecodeOptions, decode_block};
 use belvedere_view::{Decoder, linked_unsorted};
 use bytes::Bytes;
@@ -142,7 +142,7 @@ fn decoding(blocks: &[(BlockRecord, Bytes)]) {
         let schema = view_set.engine_schema();
         let is_json = |payload: &Bytes| {
             let objects =
-                decompress(&wire::split_payload(payload).unwrap().objects, 1 << 30, "objects").unwrap();
+                decompress(&PayloadParts::split(payload).unwrap().objects, 1 << 30, "objects").unwrap();
             objects.starts_with(b"{")
         };
         for (form, wants_json) in [("protobuf", false), ("JSON", true)] {

@@ -1,7 +1,7 @@
 //! Measures spans: decoding on one core, queries of one thread live, materialized and warm, and a thread with fifty
 //! million spans in little memory.
 //!
-//! `cargo xtask bench --recordings DIR`. Only ratios to the machine's limits, which are printed too, mean
+//! `cargo xtask bench --recordings DIR`. Only ratios to the reference figures, which are printed too, mean
 //! something.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::expect_used, dead_code)]
 
@@ -16,6 +16,7 @@ use belvedere::core::assembly::Assembly;
 use belvedere_model::BlockRecord;
 use belvedere_model::transit::{BlockWriter, check_frame, decompress};
 use belvedere_model::wire;
+use belvedere_model::wire::{BlockRequest, PayloadParts};
 use belvedere_model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
 use belvedere_view::decoder::{DecodeOptions, Decoded, StreamDecoder, StreamTarget};
 use belvedere_view::linked_unsorted;
@@ -104,7 +105,7 @@ fn decoding(streams: &BTreeMap<Uuid, Stream>, largest: &Stream) {
     let lz4 = best(|| {
         bytes = 0;
         for (_, payload) in all.iter().copied().flatten() {
-            let parts = wire::split_payload(payload).unwrap();
+            let parts = PayloadParts::split(payload).unwrap();
             for frame in [&parts.objects, &parts.dependencies] {
                 check_frame(frame, limit, "frame").unwrap();
                 bytes += black_box(decompress(frame, limit, "frame").unwrap()).len();
@@ -138,7 +139,8 @@ fn decoding(streams: &BTreeMap<Uuid, Stream>, largest: &Stream) {
         size = writer.into_inner().unwrap().len();
     });
     println!(
-        "limit: the {rows} spans of one thread through the Parquet library's writer {:.3} s, {:.2} bytes a span",
+        "reference figure: the {rows} spans of one thread through the Parquet library's writer {:.3} s, \
+         {:.2} bytes a span",
         plain.as_secs_f64(),
         size as f64 / rows as f64
     );
@@ -264,7 +266,7 @@ fn made_up(process_id: Uuid, stream_id: Uuid, number: i64) -> (StreamParts, wire
         format: TRANSIT_FORMAT.to_owned(),
         ..StreamParts::default()
     };
-    (stream, wire::encode_block(info, &writer.payload()))
+    (stream, BlockRequest::encode(info, &writer.payload()))
 }
 
 /// A thread with very many spans, queried by a process of its own whose memory is measured.

@@ -8,7 +8,7 @@ pub(crate) use access::{AccessArgs, CreateKeyArgs, KeysAction, KeysArgs, ListKey
 pub(crate) use lake::LakeArgs;
 
 use crate::format::Format;
-use belvedere_core::partitions::{Keep, Retention};
+use belvedere_core::lake::{Keep, Retention};
 use belvedere_core::service::QueryLimits;
 use clap::{Args, Parser, Subcommand};
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use std::time::Duration;
 pub(crate) use source::ServerArgs;
 pub(crate) use source::SourceArgs;
 
-/// A telemetry lakehouse: every event of every process, at low cost, behind SQL.
+/// A telemetry lakehouse: keeps every event of every process at low cost, and answers SQL queries.
 #[derive(Debug, Parser)]
 #[command(
     name = "belvedere",
@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 #[allow(clippy::large_enum_variant, reason = "there is one in a process")]
 pub(crate) enum Command {
-    /// Receive what instrumented processes send, store it in a lake, and answer queries.
+    /// Run a server: receive telemetry, store it in a lake, and answer queries.
     Serve(ServeArgs),
     /// Start a server and a small instrumented program, and show what arrives.
     #[cfg(feature = "demo")]
@@ -62,7 +62,7 @@ pub(crate) enum Command {
     Flame(FlameArgs),
     /// List the view sets of this binary, or of a server.
     Views(ViewsArgs),
-    /// Show which partitions of a lake this program would rebuild, before it does.
+    /// Show which partitions of a lake this program would rebuild, without rebuilding them.
     Plan(PlanArgs),
     /// Print the documentation of view sets and SQL functions. Needs no lake.
     Schema(SchemaArgs),
@@ -99,7 +99,7 @@ pub(crate) struct ServeArgs {
     /// Maximum size of a request body, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_body: u64,
-    /// Size of all request bodies in memory, in MiB; more wait
+    /// Maximum total size of request bodies in memory, in MiB; further requests wait
     #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_pending: u64,
 }
@@ -107,16 +107,17 @@ pub(crate) struct ServeArgs {
 /// Limits on queries of clients.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct QueryLimitArgs {
-    /// Queries that run at the same time; others wait, and callers take turns [default: 4 for each core]
+    /// Maximum number of queries that run at the same time; others wait in a queue that is fair among callers
+    /// [default: 4 for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_queries: Option<u64>,
-    /// Queries that wait in the queue; more are refused
+    /// Maximum number of queries in the queue; further queries are refused
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) max_waiting: usize,
     /// Maximum memory per query, in MiB; beyond it, a query spills to disk or fails [default: a quarter of --memory]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) query_memory: Option<u64>,
-    /// How long a query may take, until its last row is read
+    /// Maximum time per query, until the client has read the last row
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = age)]
     pub(crate) query_time: Duration,
 }
@@ -159,7 +160,7 @@ impl std::str::FromStr for ListenAt {
 /// Role of a server process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Role {
-    /// Receive what instrumented processes send
+    /// Receive telemetry from instrumented processes
     Ingest,
     /// Answer SQL
     Query,
@@ -182,10 +183,10 @@ pub(crate) struct KeepArgs {
     /// Keep at most this many bytes of partitions of every view set
     #[arg(long, value_name = "SIZE", value_parser = size, env = "BELVEDERE_KEEP_VIEWS_BYTES")]
     pub(crate) keep_views_bytes: Option<u64>,
-    /// Keep partitions of this view set for this long instead
+    /// Keep partitions of one view set for this long; overrides --keep-views
     #[arg(long, value_name = "VIEW_SET=AGE", value_parser = named_age)]
     pub(crate) keep_view: Vec<(String, Duration)>,
-    /// Keep at most this many bytes of partitions of this view set instead
+    /// Keep at most this many bytes of partitions of one view set; overrides --keep-views-bytes
     #[arg(long, value_name = "VIEW_SET=SIZE", value_parser = named_size)]
     pub(crate) keep_view_bytes: Vec<(String, u64)>,
 }
@@ -269,10 +270,10 @@ pub(crate) struct MaintainArgs {
 pub(crate) struct FsckArgs {
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
-    /// Delete partitions that are wrong, which are then rebuilt, and files that nothing refers to
+    /// Delete invalid partitions so that they are rebuilt, and delete unreferenced files
     #[arg(long)]
     pub(crate) repair: bool,
-    /// Number of partitions and blocks whose contents are checked
+    /// Number of partitions and of blocks to check in full
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) sample: usize,
 }
@@ -296,10 +297,11 @@ pub(crate) struct QueryArgs {
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) range: RangeArgs,
-    /// Output format [default: by the extension of --output, else table]
+    /// Output format [default: from the extension of --output, otherwise table]
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
-    /// File to write to instead of standard output; replaced when the answer is complete
+    /// File to write to instead of standard output; an existing file is replaced only when the result is
+    /// complete
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
@@ -322,7 +324,7 @@ pub(crate) struct TraceArgs {
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) range: RangeArgs,
-    /// File to write to, for ui.perfetto.dev; replaced when the trace is complete
+    /// File to write to, for ui.perfetto.dev; an existing file is replaced only when the result is complete
     #[arg(long, short, value_name = "FILE", default_value = "trace.pftrace")]
     pub(crate) output: PathBuf,
 }
@@ -337,7 +339,7 @@ pub(crate) struct FlameArgs {
     pub(crate) lake: LakeArgs,
     #[command(flatten)]
     pub(crate) range: RangeArgs,
-    /// File to write to, for a browser; replaced when the picture is complete
+    /// File to write to, for a browser; an existing file is replaced only when the result is complete
     #[arg(long, short, value_name = "FILE", default_value = "flame.svg")]
     pub(crate) output: PathBuf,
 }
@@ -359,7 +361,7 @@ pub(crate) struct PlanArgs {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SchemaArgs {
-    /// Only this view set
+    /// Print the documentation of this view set only
     pub(crate) view_set: Option<String>,
     /// Output format
     #[arg(long, value_enum, default_value_t = SchemaFormat::Md)]

@@ -23,11 +23,13 @@
 //! | [`service`] | whose query it is, whose turn, what it may use |
 //! | [`lake`] | the lake as one value; background work |
 //! | [`assembly`] | how what is registered becomes tables |
-//! | [`views`] | views over blocks, views that are SQL, the catalog's own |
+//! | `views` | views over blocks, views that are SQL, the catalog's own |
 //! | [`query`] | sessions, planning, functions, limits, what leaves |
-//! | [`partitions`] | Parquet files: what they cover, how they are built, merged, checked and retired |
-//! | [`scan`] | reading partitions, and decoding the blocks that none covers |
+//! | `partitions` | Parquet files: what they cover, how they are built, merged, checked and retired |
+//! | `scan` | reading partitions, and decoding the blocks that none covers |
 //! | `registry` | what crates registered, checked and in order |
+//! | `metrics` | what is counted |
+//! | `error` | what can go wrong: [`Error`], [`QueryError`](query::QueryError), [`AssemblyError`](assembly::AssemblyError) |
 
 pub mod assembly;
 mod error;
@@ -35,12 +37,12 @@ mod error;
 mod fixture;
 pub mod lake;
 mod metrics;
-pub mod partitions;
+mod partitions;
 pub mod query;
 mod registry;
-pub mod scan;
+mod scan;
 pub mod service;
-pub mod views;
+mod views;
 
 pub use error::Error;
 pub use lake::{Lake, LakeConfig};

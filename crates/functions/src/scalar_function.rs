@@ -3,7 +3,7 @@
 use crate::arg_column::ArgColumn;
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
-use belvedere_core::query::functions::arguments::is_text;
+use belvedere_core::query::Argument;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -37,7 +37,7 @@ impl Kind {
             || match self {
                 Self::Jsonb | Self::Properties => is_properties,
                 Self::PropertiesOrDictionary => is_properties || is_dictionary,
-                Self::Text => is_text(plain),
+                Self::Text => Argument::is_text(plain),
                 Self::Number => plain.is_numeric(),
                 Self::Integer => plain.is_integer(),
             }

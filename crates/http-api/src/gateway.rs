@@ -6,7 +6,6 @@ use super::{Service, body, caller, client_from, run_query};
 use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use belvedere_core::query::ClientInfo;
 use belvedere_core::query::formats::Format;
 use belvedere_core::service::QueryService;
 use belvedere_model::time::{TimeRange, now, to_rfc3339};
@@ -33,9 +32,8 @@ async fn answer(service: &QueryService, request: Request) -> Result<Response, Ht
         return Err(wrong_media_type(media_type.as_deref(), "application/json"));
     }
     let body = read(&read_body(&parts.headers, body).await?)?;
-    let client = client_from(&parts);
-    let through = format!("{}+gateway", client.client.as_deref().unwrap_or("unknown"));
-    let client = ClientInfo { client: Some(through), ..client };
+    let mut client = client_from(&parts);
+    client.client = Some(format!("{}+gateway", client.client.as_deref().unwrap_or("unknown")));
     let answer = run_query(service, body, caller, client).await?;
     body::send(answer, Format::Json).await
 }

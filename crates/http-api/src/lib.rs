@@ -19,7 +19,7 @@ use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use belvedere_core::query::{ClientInfo, QueryRequest, client_info};
+use belvedere_core::query::{ClientInfo, QueryRequest};
 use belvedere_core::service::{Answer, QueryService};
 use belvedere_lake::Routes;
 use belvedere_lake::access::Caller;
@@ -81,8 +81,8 @@ async fn answer(service: &QueryService, request: Request) -> Result<Response, Ht
         None => accept::negotiate(&parts.headers).ok_or_else(HttpError::not_acceptable)?,
     };
     let body = QueryBody::read(&parts.headers, query_string, body).await?;
-    let client = client_from(&parts);
-    let client = ClientInfo { client: client.client.or_else(|| Some("http".to_owned())), ..client };
+    let mut client = client_from(&parts);
+    client.client.get_or_insert_with(|| "http".to_owned());
     let answer = run_query(service, body, caller, client).await?;
     body::send(answer, format).await
 }
@@ -94,15 +94,13 @@ async fn run_query(
     client: ClientInfo,
 ) -> Result<Answer, HttpError> {
     let query_id = Uuid::new_v4();
-    let request = QueryRequest {
-        parameters: body.parameters,
-        range: body.range,
-        limit: body.limit,
-        client,
-        // set here so that an error from before the query runs has it too
-        query_id: Some(query_id),
-        ..QueryRequest::new(body.sql, caller)
-    };
+    let mut request = QueryRequest::new(body.sql, caller);
+    request.parameters = body.parameters;
+    request.range = body.range;
+    request.limit = body.limit;
+    request.client = client;
+    // set here so that an error from before the query runs has it too
+    request.query_id = Some(query_id);
     service.run(request).await.map_err(|e| HttpError::from(e).with_query_id(query_id))
 }
 
@@ -113,7 +111,7 @@ fn caller(parts: &Parts) -> Result<Arc<Caller>, HttpError> {
 
 fn client_from(parts: &Parts) -> ClientInfo {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
-    client_info(&parts.headers, peer)
+    ClientInfo::from_headers(&parts.headers, peer)
 }
 
 async fn other_method() -> HttpError {

@@ -4,10 +4,10 @@ use super::error::HttpError;
 use super::parameters;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderMap, StatusCode, header};
+use belvedere_core::query::QueryRequest;
 use belvedere_core::query::formats::Format;
-use belvedere_core::query::numbered_placeholders;
-use belvedere_lake::ingest::is_length_limit;
-use belvedere_model::time::{TimeRange, parse_bound};
+use belvedere_lake::ingest::IngestionService;
+use belvedere_model::time::TimeRange;
 use datafusion::common::ParamValues;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -93,7 +93,7 @@ impl QueryBody {
         let JsonBody { sql, parameters, begin, end, limit } = from_json(body)?;
         // the engine knows parameters by name only
         let sql = match &parameters {
-            Some(serde_json::Value::Array(_)) => numbered_placeholders(&sql).into_owned(),
+            Some(serde_json::Value::Array(_)) => QueryRequest::numbered(&sql)?.into_owned(),
             _ => sql,
         };
         let parameters = parameters.map(parameters::from_json).transpose()?;
@@ -117,7 +117,7 @@ impl QueryBody {
 
 /// A bound of the range, for errors with its name in the request.
 pub(super) fn bound(name: &str, text: Option<String>) -> Result<Option<i64>, HttpError> {
-    let bound = text.map(|text| parse_bound(&text)).transpose();
+    let bound = text.map(|text| TimeRange::parse_bound(&text)).transpose();
     bound.map_err(|e| HttpError::bad_request(format!("'{name}' is not valid: {e}")))
 }
 
@@ -166,7 +166,7 @@ pub(super) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, 
             StatusCode::REQUEST_TIMEOUT,
             "the body took too long to arrive: send it again",
         )),
-        Ok(Err(e)) if is_length_limit(&e) => Err(too_large()),
+        Ok(Err(e)) if IngestionService::is_length_limit(&e) => Err(too_large()),
         Ok(Err(e)) => Err(HttpError::bad_request(format!("the body could not be read: {e}"))),
         Ok(Ok(bytes)) => Ok(bytes),
     }

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use belvedere_core::LakeConfig;
 use belvedere_core::query::formats::Format;
 use belvedere_core::service::{QueryLimits, QueryService};
-use belvedere_lake::access::{Caller, Right, Rights};
+use belvedere_lake::access::{Caller, Identity, Right, Rights};
 use belvedere_testkit::FakeProcess;
 use belvedere_testkit::ticks::{block, insert, lake, process};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -254,7 +254,7 @@ async fn nobody_asks_without_a_name_or_the_right_to_read() {
         let reply = send(&routes, post(address, &[JSON], body.clone()), None).await;
         assert_eq!((reply.status.as_u16(), reply.kind().as_str()), (401, "rights"));
         assert_eq!(reply.headers[header::WWW_AUTHENTICATE], "Bearer");
-        let sender = Caller { rights: Rights::NONE.with(Right::Send), ..Caller::clone(&Caller::anybody()) };
+        let sender = Caller::new(Identity::Anybody, "sender", Rights::NONE.with(Right::Send));
         let reply = send(&routes, post(address, &[JSON], body), Some(Arc::new(sender))).await;
         assert_eq!((reply.status.as_u16(), reply.kind().as_str()), (403, "rights"));
     }

@@ -35,13 +35,18 @@ mod record;
 mod recovery;
 mod routes;
 
+pub use catalog::{BlockFilter, Catalog, Database};
+// rows of the catalog that only core works with
+#[doc(hidden)]
 pub use catalog::{
-    BlockFilter, BlockSummary, Catalog, ChainSection, Database, DenyRuleRecord, ExpiredBlocks, NewPartition,
-    PartitionRecord, PartitionedInstance, ProcessActivity, ProcessFilter, SectionBlocks, StreamFilter,
+    BlockSummary, ChainSection, DenyRuleRecord, ExpiredBlocks, NewPartition, PartitionRecord,
+    PartitionedInstance, ProcessActivity, ProcessFilter, SectionBlocks, StreamFilter,
 };
 pub use connection::{LakeConnection, LakeOptions};
 pub use error::{Cause, LakeError, with_causes};
-pub use metrics::{MetricGroup, Metrics};
+#[doc(hidden)]
+pub use metrics::MetricGroup;
+pub use metrics::Metrics;
 pub use objects::ObjectsAddress;
 pub use routes::Routes;
 

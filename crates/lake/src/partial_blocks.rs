@@ -6,7 +6,7 @@
 
 use super::{Cause, LakeConnection, LakeError};
 use belvedere_model::BlockInfo;
-use belvedere_model::wire::{self, PayloadParts, WireError};
+use belvedere_model::wire::{BlockRequest, PayloadParts, WireError};
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
@@ -39,7 +39,7 @@ impl LakeConnection {
     pub async fn insert_announcement(&self, block: BlockInfo) -> Result<(), LakeError> {
         let block_id = block.block_id;
         let nothing = PayloadParts { dependencies: Cow::Borrowed(&[]), objects: Cow::Borrowed(&[]) };
-        let body = wire::encode_block(block, &nothing).body().clone();
+        let body = BlockRequest::encode(block, &nothing).body().clone();
         self.put_partial(PartialBlock::Announcement, block_id, body).await
     }
 
@@ -67,9 +67,9 @@ impl LakeConnection {
         };
         let damaged =
             |e: WireError| LakeError::Corrupt(Cause::new(format!("part of block {block_id}: {e}"), e));
-        let info = wire::decode_block(announcement).map_err(damaged)?.info;
-        let parts = wire::split_payload(&payload).map_err(damaged)?;
-        self.insert_block(wire::encode_block(info, &parts)).await?;
+        let info = BlockRequest::decode(announcement).map_err(damaged)?.info;
+        let parts = PayloadParts::split(&payload).map_err(damaged)?;
+        self.insert_block(BlockRequest::encode(info, &parts)).await?;
         self.delete(&[PartialBlock::Announcement.key(block_id), PartialBlock::Payload.key(block_id)]).await
     }
 

@@ -54,12 +54,12 @@ impl Entry {
 pub(super) fn append(buffer: &mut Vec<u8>, entry: &Entry) -> Result<Option<usize>, LakeError> {
     let unencodable = |e: wire::WireError| LakeError::Corrupt(Cause::new(e.to_string(), e));
     match entry {
-        Entry::Process(p) => append_record(buffer, PROCESS, p.insert_time, &wire::encode_process(p))?,
+        Entry::Process(p) => append_record(buffer, PROCESS, p.insert_time, &p.encode())?,
         Entry::Stream(s) => {
             if s.format != TRANSIT_FORMAT {
                 append_record(buffer, FORMAT, s.insert_time, s.format.as_bytes())?;
             }
-            let body = wire::encode_stream(s).map_err(unencodable)?;
+            let body = s.encode().map_err(unencodable)?;
             append_record(buffer, STREAM, s.insert_time, &body)?;
         }
         Entry::Block(b) => {
@@ -129,14 +129,14 @@ impl Iterator for Records {
                 LakeError::Corrupt(Cause::new(format!("the record at byte {start}: {e}"), e))
             };
             let entry = match kind {
-                PROCESS => wire::decode_process(&body).map(|p| Entry::Process(Arc::new(p))),
-                STREAM => wire::decode_stream(&body).map(|mut s| {
+                PROCESS => ProcessInfo::decode(&body).map(|p| Entry::Process(Arc::new(p))),
+                STREAM => StreamInfo::decode(&body).map(|mut s| {
                     if let Some(format) = self.format.take() {
                         s.format = format;
                     }
                     Entry::Stream(Arc::new(s))
                 }),
-                BLOCK => wire::decode_block(body).map(Entry::Block),
+                BLOCK => BlockRequest::decode(body).map(Entry::Block),
                 FORMAT => {
                     self.format = Some(String::from_utf8_lossy(&body).into_owned());
                     continue;

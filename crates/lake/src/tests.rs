@@ -2,7 +2,7 @@
 
 use super::{BlockFilter, LakeConnection, LakeOptions};
 use belvedere_model::transit::compress;
-use belvedere_model::wire::{BlockRequest, PayloadParts, encode_block};
+use belvedere_model::wire::{BlockRequest, PayloadParts};
 use belvedere_model::{BlockInfo, StreamParts};
 use futures::future::join_all;
 use std::sync::Arc;
@@ -23,11 +23,14 @@ pub(crate) fn block(block_id: Uuid, size: usize) -> BlockRequest {
         insert_time: 0,
     };
     let bytes: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
-    encode_block(info, &PayloadParts { dependencies: compress(&[]).into(), objects: compress(&bytes).into() })
+    BlockRequest::encode(
+        info,
+        &PayloadParts { dependencies: compress(&[]).into(), objects: compress(&bytes).into() },
+    )
 }
 
 async fn announce(lake: &LakeConnection) {
-    let process = belvedere_model::wire::decode_process(&belvedere_model::wire::encode_process(
+    let process = belvedere_model::ProcessInfo::decode(&belvedere_model::ProcessInfo::encode(
         &belvedere_model::ProcessInfo {
             process_id: Uuid::from_u128(1),
             exe: "exe".to_owned(),
@@ -48,8 +51,8 @@ async fn announce(lake: &LakeConnection) {
     let stream = StreamParts {
         stream_id: Uuid::from_u128(2),
         process_id: Uuid::from_u128(1),
-        dependencies_metadata: belvedere_model::wire::encode_types(&[]).into(),
-        objects_metadata: belvedere_model::wire::encode_types(&[]).into(),
+        dependencies_metadata: belvedere_model::wire::TypeRecord::encode_all(&[]).into(),
+        objects_metadata: belvedere_model::wire::TypeRecord::encode_all(&[]).into(),
         tags: vec!["a".to_owned(), "b".to_owned()],
         format: "something/v1".to_owned(),
         ..StreamParts::default()

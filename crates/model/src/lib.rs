@@ -7,18 +7,14 @@
 //! | [`wire`] | the CBOR envelopes of native clients |
 //! | [`transit`] | the bytes of native events |
 //! | [`time`] | instants, time ranges, the clocks of processes |
-//! | [`jsonb`] | building JSONB values |
-//! | [`properties`] | property sets as JSONB, and reading JSONB that may be invalid |
+//! | [`jsonb`] | JSONB: building it, and reading bytes that may be invalid |
 
 pub mod jsonb;
-pub mod properties;
 mod records;
 mod seq_range;
 pub mod time;
 pub mod transit;
 pub mod wire;
 
-pub use records::{
-    BlockInfo, BlockRecord, ChainKey, ProcessInfo, Properties, StreamInfo, StreamParts, TRANSIT_FORMAT,
-};
+pub use records::{BlockInfo, BlockRecord, ProcessInfo, StreamInfo, StreamParts, TRANSIT_FORMAT};
 pub use seq_range::SeqRange;

@@ -8,9 +8,6 @@ use uuid::Uuid;
 /// The `format` of streams sent by the native client libraries.
 pub const TRANSIT_FORMAT: &str = "micromegas-transit";
 
-/// Key/value pairs in the order in which they were sent, each key once.
-pub type Properties = Vec<(String, String)>;
-
 /// One run of an instrumented program.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ProcessInfo {
@@ -36,8 +33,8 @@ pub struct ProcessInfo {
     pub start_ticks: i64,
     /// Instrumented process that started this one.
     pub parent_process_id: Option<Uuid>,
-    /// Properties that the producer chose.
-    pub properties: Properties,
+    /// Properties that the producer chose, in the order in which they were sent, each key once.
+    pub properties: Vec<(String, String)>,
     /// Server clock at reception, nanoseconds since the Unix epoch.
     pub insert_time: i64,
 }
@@ -55,8 +52,8 @@ pub struct StreamInfo {
     pub objects_metadata: Bytes,
     /// What the stream is about: `log`, `metrics`, `cpu`, `net`, `image`, `trace`.
     pub tags: Vec<String>,
-    /// Properties that the producer chose.
-    pub properties: Properties,
+    /// Properties that the producer chose, in the order in which they were sent, each key once.
+    pub properties: Vec<(String, String)>,
     /// How payloads are encoded; [`TRANSIT_FORMAT`] for native clients.
     pub format: String,
     /// Server clock at reception, nanoseconds since the Unix epoch.
@@ -78,7 +75,7 @@ pub struct StreamParts {
     /// See [`StreamInfo::tags`].
     pub tags: Vec<String>,
     /// See [`StreamInfo::properties`].
-    pub properties: Properties,
+    pub properties: Vec<(String, String)>,
     /// See [`StreamInfo::format`].
     pub format: String,
     /// See [`StreamInfo::insert_time`].
@@ -159,13 +156,10 @@ pub struct BlockRecord {
     pub payload_offset: u64,
 }
 
-/// Sort key of a block within its stream: the number of its first event, its first tick, its id. The number alone is
-/// ambiguous only for blocks without events, or if a client counts wrongly.
-pub type ChainKey = (i64, i64, Uuid);
-
 impl BlockRecord {
-    /// Its sort key within its stream.
-    pub fn chain_key(&self) -> ChainKey {
+    /// Its sort key within its stream: the number of its first event, its first tick, its id. The number alone is ambiguous
+    /// only for blocks without events, or if a client counts wrongly.
+    pub fn chain_key(&self) -> (i64, i64, Uuid) {
         (self.info.object_offset, self.info.begin_ticks, self.info.block_id)
     }
 }

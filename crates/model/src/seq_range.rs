@@ -3,6 +3,7 @@
 /// A range of [`seq`](crate::BlockRecord::seq), the number that a block gets when it becomes visible. The first is 1. Both
 /// ends are inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct SeqRange {
     /// First number.
     pub begin: i64,

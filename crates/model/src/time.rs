@@ -3,6 +3,7 @@
 //! Every instant in the project is an `i64` of nanoseconds since the Unix epoch in UTC, which covers the years 1677 to 2262.
 //! The wire, the catalog and Arrow all use it, so no digit is lost.
 
+use crate::transit::DecodeError;
 use crate::{BlockInfo, ProcessInfo};
 use chrono::{DateTime, SecondsFormat, Utc};
 use thiserror::Error;
@@ -33,11 +34,6 @@ pub fn parse_rfc3339(text: &str) -> Result<i64, TimeError> {
     time.timestamp_nanos_opt().ok_or_else(|| TimeError::Range(text.to_owned()))
 }
 
-/// Parses the bound of a range: RFC 3339, or a day, which stands for its first instant in UTC.
-pub fn parse_bound(text: &str) -> Result<i64, TimeError> {
-    parse_rfc3339(text).or_else(|e| parse_rfc3339(&format!("{text}T00:00:00Z")).map_err(|_| e))
-}
-
 /// RFC 3339 in UTC with nine fractional digits.
 pub fn to_rfc3339(nanoseconds: i64) -> String {
     DateTime::<Utc>::from_timestamp_nanos(nanoseconds).to_rfc3339_opts(SecondsFormat::Nanos, true)
@@ -55,6 +51,11 @@ pub struct TimeRange {
 impl TimeRange {
     /// The whole of time.
     pub const ALL: Self = Self { begin: None, end: None };
+
+    /// Parses a bound: RFC 3339, or a day, which stands for its first instant in UTC.
+    pub fn parse_bound(text: &str) -> Result<i64, TimeError> {
+        parse_rfc3339(text).or_else(|e| parse_rfc3339(&format!("{text}T00:00:00Z")).map_err(|_| e))
+    }
 
     /// Whether neither bound is set.
     pub fn is_all(self) -> bool {
@@ -88,19 +89,6 @@ impl TimeRange {
     }
 }
 
-/// No tick rate is known and none can be estimated.
-#[derive(Debug, Error, Clone, PartialEq, Eq)]
-#[error(
-    "process {process_id} did not report its tick rate, and its block {block_id} does not allow an estimate \
-     (end_ticks {end_ticks}, {nanoseconds} ns after the start of the process)"
-)]
-pub struct ClockError {
-    process_id: uuid::Uuid,
-    block_id: uuid::Uuid,
-    end_ticks: i64,
-    nanoseconds: i64,
-}
-
 /// Converts a producer's ticks to instants.
 ///
 /// `time = start + round((ticks - start_ticks) * (1e9 / frequency))`, halves away from zero.
@@ -126,15 +114,15 @@ pub struct Clock {
 const MAX_ADJUSTMENT: f64 = 1e-3;
 
 impl Clock {
-    /// The clock for the events of one block.
-    pub fn for_block(process: &ProcessInfo, block: &BlockInfo) -> Result<Self, ClockError> {
+    /// The clock for the events of one block. [`DecodeError::Clock`] if no tick rate is known and none can be estimated.
+    pub fn for_block(process: &ProcessInfo, block: &BlockInfo) -> Result<Self, DecodeError> {
         let frequency = if process.tsc_frequency > 0 {
             process.tsc_frequency as f64
         } else {
             let nanoseconds = block.end_time.saturating_sub(process.start_time);
             let estimate = (block.end_ticks as f64 / (nanoseconds as f64 / SECOND as f64)).round();
             if !(estimate.is_finite() && estimate > 0.0) {
-                return Err(ClockError {
+                return Err(DecodeError::Clock {
                     process_id: process.process_id,
                     block_id: block.block_id,
                     end_ticks: block.end_ticks,
@@ -233,9 +221,9 @@ mod tests {
 
     #[test]
     fn a_day_stands_for_its_first_instant() {
-        assert_eq!(parse_bound("1970-01-02"), Ok(86_400 * SECOND));
-        assert_eq!(parse_bound("1970-01-02T00:00:01+00:00"), Ok(86_401 * SECOND));
-        assert_eq!(parse_bound("monday"), Err(TimeError::Syntax("monday".to_owned())));
+        assert_eq!(TimeRange::parse_bound("1970-01-02"), Ok(86_400 * SECOND));
+        assert_eq!(TimeRange::parse_bound("1970-01-02T00:00:01+00:00"), Ok(86_401 * SECOND));
+        assert_eq!(TimeRange::parse_bound("monday"), Err(TimeError::Syntax("monday".to_owned())));
     }
 
     #[test]

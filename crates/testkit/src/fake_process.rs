@@ -3,7 +3,7 @@
 use belvedere_lake::{LakeConnection, LakeError};
 use belvedere_model::time::SECOND;
 use belvedere_model::transit::{BlockWriter, compress};
-use belvedere_model::wire::{BlockRequest, PayloadParts, encode_block, encode_types};
+use belvedere_model::wire::{BlockRequest, PayloadParts, TypeRecord};
 use belvedere_model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
 use std::borrow::Cow;
 use uuid::Uuid;
@@ -100,8 +100,8 @@ impl FakeProcess {
         StreamParts {
             stream_id: Uuid::new_v5(&process_id, format!("{tag} {}", self.streams.len()).as_bytes()),
             process_id,
-            dependencies_metadata: encode_types(&[]).into(),
-            objects_metadata: encode_types(&[]).into(),
+            dependencies_metadata: TypeRecord::encode_all(&[]).into(),
+            objects_metadata: TypeRecord::encode_all(&[]).into(),
             tags: vec![tag.to_owned()],
             format: format.to_owned(),
             ..StreamParts::default()
@@ -144,7 +144,7 @@ impl FakeProcess {
 
     /// The requests with its blocks, stream by stream.
     pub fn blocks(&self) -> impl DoubleEndedIterator<Item = BlockRequest> + '_ {
-        self.blocks.iter().map(|b| encode_block(b.info.clone(), &b.payload))
+        self.blocks.iter().map(|b| BlockRequest::encode(b.info.clone(), &b.payload))
     }
 
     /// The same as if another program had sent it, with ids of its own.

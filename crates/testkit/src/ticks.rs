@@ -5,7 +5,7 @@ use belvedere_core::{Lake, LakeConfig};
 use belvedere_lake::{LakeConnection, LakeError, LakeOptions};
 use belvedere_model::time::SECOND;
 use belvedere_model::transit::{BlockWriter, EventField, EventWriter};
-use belvedere_model::wire::{BlockRequest, encode_block};
+use belvedere_model::wire::BlockRequest;
 use belvedere_model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
 use belvedere_view::prelude::*;
 use belvedere_view::{Item, Registration};
@@ -138,7 +138,7 @@ pub fn block(
         format: TRANSIT_FORMAT.to_owned(),
         ..StreamParts::default()
     };
-    (stream, encode_block(info, &writer.payload()))
+    (stream, BlockRequest::encode(info, &writer.payload()))
 }
 
 /// Sends a process and a block of it to a lake.

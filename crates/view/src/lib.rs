@@ -11,7 +11,7 @@
 //! | [`ViewSet`] | name, description, documented columns, instances, dependencies, source, version, example |
 //! | [`BlockSourceRegistration`] | one more format and tag of blocks for a view set, which may be another crate's |
 //! | [`EventLayout`] | the fields of a native event type of variable size |
-//! | [`BlockParserRegistration`] | for one more format: a block's objects as JSON |
+//! | [`BlockParserRegistration`] | for one more format: a block's objects as JSONB |
 //! | [`Extension`] | what another crate defines: SQL functions, routes, makers |
 
 mod block_parser;

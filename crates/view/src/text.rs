@@ -183,7 +183,7 @@ impl<'a> PropertyDictionary<'a> {
     /// A dictionary with the empty set over the property sets of a block, of at most `limit` bytes.
     pub fn new(dependencies: &'a Dependencies, limit: usize) -> Self {
         let mut values = BinaryBuilder::new();
-        values.append_value(belvedere_model::properties::to_jsonb([]));
+        values.append_value(belvedere_model::jsonb::Jsonb::encode_texts([]));
         Self { dependencies, keys: vec![-1; dependencies.len()], values, count: 1, length: 0, limit }
     }
 
@@ -208,7 +208,7 @@ impl<'a> PropertyDictionary<'a> {
             return Err(DecodeError::TooLarge { limit: self.limit });
         }
         let key = self.count;
-        self.values.append_value(belvedere_model::properties::to_jsonb(pairs));
+        self.values.append_value(belvedere_model::jsonb::Jsonb::encode_texts(pairs));
         self.count += 1;
         self.keys[set.index()] = key;
         Ok(key)

@@ -8,7 +8,7 @@ use belvedere_core::assembly::Assembly;
 use belvedere_core::{Lake, LakeConfig};
 use belvedere_lake::LakeOptions;
 use belvedere_model::transit::{BlockWriter, EventWriter};
-use belvedere_model::wire::encode_block;
+use belvedere_model::wire::BlockRequest;
 use belvedere_model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
 use belvedere_testkit::conformance::rows_do_not_depend_on_partitions;
 use uuid::Uuid;
@@ -55,7 +55,7 @@ async fn shown(events: &[(&str, u64)]) -> String {
     let lake = Lake::assemble(&LakeOptions::in_memory(), assembly, LakeConfig::default()).await.unwrap();
     lake.connection().insert_process(process).await.unwrap();
     lake.connection().insert_stream(stream.into()).await.unwrap();
-    lake.connection().insert_block(encode_block(info, &writer.payload())).await.unwrap();
+    lake.connection().insert_block(BlockRequest::encode(info, &writer.payload())).await.unwrap();
     let id = process_id.to_string();
     rows_do_not_depend_on_partitions(&lake, "net_spans", &id).await.unwrap();
     let sql = format!(

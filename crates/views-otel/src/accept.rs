@@ -19,7 +19,7 @@ use belvedere_lake::ingest::{AnnouncedBlock, Body, IngestError, IngestLimits, In
 use belvedere_model::BlockInfo;
 use belvedere_model::time::now;
 use belvedere_model::transit::compress;
-use belvedere_model::wire::{PayloadParts, encode_block};
+use belvedere_model::wire::{BlockRequest, PayloadParts};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,7 +36,7 @@ const LARGE: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Receiver {
     service: Arc<IngestionService>,
-    under_way: Arc<UnderWay>,
+    in_flight: Arc<InFlight>,
 }
 
 /// What became of a request that was taken.
@@ -48,7 +48,7 @@ pub(crate) struct Accepted {
 
 impl Receiver {
     pub(crate) fn new(service: Arc<IngestionService>) -> Self {
-        Self { service, under_way: Arc::default() }
+        Self { service, in_flight: Arc::default() }
     }
 
     pub(crate) fn service(&self) -> &IngestionService {
@@ -63,12 +63,12 @@ impl Receiver {
         body: Body,
     ) -> Result<Accepted, IngestError> {
         let limits = self.service.limits().clone();
-        let Body { bytes, reserved } = body;
+        let Body { bytes, reserved, .. } = body;
         let is_large = bytes.len() > LARGE;
         let (request_id, bytes, reserved) =
             on_a_thread(is_large, move || Ok((request_id(signal, &bytes), bytes, reserved))).await?;
         // as long as the sender waits, and no longer
-        let turn = UnderWay::enter(&self.under_way, request_id);
+        let turn = InFlight::enter(&self.in_flight, request_id);
         let ids = turn.ids;
         let (blocks, rejected, reserved) = on_a_thread(is_large, move || {
             let parts = parts(signal, form, &bytes)?;
@@ -136,7 +136,7 @@ fn block(
     let stream_id = stream_id(process_id, signal);
     let (begin_time, end_time) = part.summary.times.unwrap_or_else(|| (now(), now()));
     let info = BlockInfo {
-        block_id: ids.of(stream_id, index),
+        block_id: ids.block_id(stream_id, index),
         stream_id,
         process_id,
         begin_time,
@@ -151,11 +151,11 @@ fn block(
     };
     let objects = compress(stored);
     let payload = PayloadParts { dependencies: Cow::Borrowed(&[]), objects: objects.into() };
-    Ok(AnnouncedBlock {
-        process: Arc::new(resource.process(process_id, begin_time)),
-        stream: Arc::new(stream(process_id, signal)),
-        block: encode_block(info, &payload),
-    })
+    Ok(AnnouncedBlock::new(
+        Arc::new(resource.process(process_id, begin_time)),
+        Arc::new(stream(process_id, signal)),
+        BlockRequest::encode(info, &payload),
+    ))
 }
 
 /// The `Resource` of a part; of several the fields of all, as protobuf has it.
@@ -185,14 +185,14 @@ const MOMENT: Duration = Duration::from_secs(1);
 
 /// Requests that are being handled: for each id when the first one came, and the turns that are taken.
 #[derive(Debug, Default)]
-struct UnderWay {
+struct InFlight {
     turns: Mutex<HashMap<Uuid, (Instant, Vec<u32>)>>,
 }
 
 /// One request that is being handled, told apart from equal ones that are at the same time.
 #[derive(Debug)]
 struct Turn {
-    under_way: Arc<UnderWay>,
+    in_flight: Arc<InFlight>,
     ids: BlockIds,
 }
 
@@ -203,7 +203,7 @@ struct BlockIds {
     turn: u32,
 }
 
-impl UnderWay {
+impl InFlight {
     fn enter(this: &Arc<Self>, request_id: Uuid) -> Turn {
         let mut turns = this.locked();
         let (first, taken) = turns.entry(request_id).or_insert_with(|| (Instant::now(), Vec::new()));
@@ -212,7 +212,7 @@ impl UnderWay {
             false => 0,
         };
         taken.push(turn);
-        Turn { under_way: this.clone(), ids: BlockIds { request_id, turn } }
+        Turn { in_flight: this.clone(), ids: BlockIds { request_id, turn } }
     }
 
     fn locked(&self) -> MutexGuard<'_, HashMap<Uuid, (Instant, Vec<u32>)>> {
@@ -222,7 +222,7 @@ impl UnderWay {
 }
 
 impl BlockIds {
-    fn of(self, stream_id: Uuid, index: usize) -> Uuid {
+    fn block_id(self, stream_id: Uuid, index: usize) -> Uuid {
         let mut name = Vec::with_capacity(44);
         name.extend_from_slice(stream_id.as_bytes());
         name.extend_from_slice(self.request_id.as_bytes());
@@ -234,7 +234,7 @@ impl BlockIds {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let mut turns = self.under_way.locked();
+        let mut turns = self.in_flight.locked();
         if let Some((_, taken)) = turns.get_mut(&self.ids.request_id) {
             if let Some(own) = taken.iter().position(|turn| *turn == self.ids.turn) {
                 taken.swap_remove(own);
@@ -259,9 +259,9 @@ mod tests {
 
     #[test]
     fn equal_requests_are_one_unless_they_are_under_way_together() {
-        let under_way = Arc::new(UnderWay::default());
-        let id = |turn: &Turn| turn.ids.of(Uuid::nil(), 0);
-        let enter = |signal| UnderWay::enter(&under_way, request_id(signal, b"x"));
+        let in_flight = Arc::new(InFlight::default());
+        let id = |turn: &Turn| turn.ids.block_id(Uuid::nil(), 0);
+        let enter = |signal| InFlight::enter(&in_flight, request_id(signal, b"x"));
         let first = enter(Signal::Logs);
         let (first_id, beside) = (id(&first), enter(Signal::Logs));
         assert_ne!(id(&beside), first_id);
@@ -271,7 +271,7 @@ mod tests {
         drop(beside);
         assert_eq!(id(&enter(Signal::Logs)), first_id);
         assert_ne!(id(&enter(Signal::Traces)), first_id);
-        assert_ne!(enter(Signal::Logs).ids.of(Uuid::nil(), 1), first_id);
-        assert!(under_way.locked().is_empty());
+        assert_ne!(enter(Signal::Logs).ids.block_id(Uuid::nil(), 1), first_id);
+        assert!(in_flight.locked().is_empty());
     }
 }

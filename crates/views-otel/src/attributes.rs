@@ -8,7 +8,7 @@ use crate::values::{AnyValue, hex, key_value, sound, utf8};
 use arrow::array::{ArrayRef, BinaryArray, DictionaryArray, Int32Array};
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use belvedere_model::ProcessInfo;
-use belvedere_model::jsonb::{Object, text};
+use belvedere_model::jsonb::{Entry, Object};
 use belvedere_view::arrow;
 use belvedere_view::decoder::DecodeError;
 use std::borrow::Cow;
@@ -206,7 +206,7 @@ impl<'a> AttributeSets<'a> {
         for (key, extra) in extras {
             self.object.put(key, |out| match extra {
                 Extra::Value(value) => value.to_jsonb(out),
-                Extra::Id(id) => text(out, &hex(id)),
+                Extra::Id(id) => Entry::text(out, &hex(id)),
             });
         }
         self.object.finish(&mut self.values.bytes);

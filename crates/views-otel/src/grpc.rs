@@ -117,7 +117,7 @@ impl UnaryService<Bytes> for Export {
         }
         Box::pin(async move {
             receiver.service().count_bytes(bytes.len());
-            match receiver.accept(signal, Form::Protobuf, Body { bytes, reserved }).await {
+            match receiver.accept(signal, Form::Protobuf, Body::new(bytes, reserved)).await {
                 Ok(accepted) => Ok(Response::new(export_response(&accepted).into())),
                 Err(e) => Err(status(&e)),
             }

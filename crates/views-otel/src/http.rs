@@ -10,7 +10,7 @@ use belvedere_lake::axum::extract::{Request, State};
 use belvedere_lake::axum::http::{HeaderMap, StatusCode, header};
 use belvedere_lake::axum::response::{IntoResponse, Response};
 use belvedere_lake::axum::routing::post;
-use belvedere_lake::ingest::{Body, IngestError, IngestionService, read_body};
+use belvedere_lake::ingest::{Body, IngestError, IngestionService};
 use std::sync::Arc;
 
 /// What a compressed body is expected to expand to, at most.
@@ -73,10 +73,10 @@ async fn handle(
     };
     let service = receiver.service();
     if codings.is_empty() {
-        let body = read_body(service, request, 1).await?;
+        let body = service.read_body(request, 1).await?;
         return Ok(receiver.accept(signal, form, body).await?);
     }
-    let body = read_body(service, request, EXPANSION + 1).await?;
+    let body = service.read_body(request, EXPANSION + 1).await?;
     let body = expanded(service, codings, body).await?;
     Ok(receiver.accept(signal, form, body).await?)
 }
@@ -84,7 +84,7 @@ async fn handle(
 /// Expands a body, within the memory that is reserved for it or, if that is too little, that will be.
 async fn expanded(service: &IngestionService, codings: Vec<Coding>, body: Body) -> Result<Body, IngestError> {
     let limit = service.limits().body_bytes;
-    let Body { bytes, mut reserved } = body;
+    let Body { bytes, mut reserved, .. } = body;
     let mut room = reserved.as_ref().map_or(0, IngestionService::reserved_bytes);
     room = room.saturating_sub(bytes.len()).min(limit);
     loop {
@@ -100,7 +100,7 @@ async fn expanded(service: &IngestionService, codings: Vec<Coding>, body: Body) 
                 if let Some(reserved) = &mut reserved {
                     IngestionService::shrink(reserved, bytes.len());
                 }
-                return Ok(Body { bytes, reserved });
+                return Ok(Body::new(bytes, reserved));
             }
             Err(ExpandError::TooLarge(_)) if room < limit => {
                 // who waits for memory must not hold any

@@ -12,7 +12,7 @@ use crate::signal::Signal;
 use crate::values::{hex, key_value, sound, text_of};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use belvedere_model::jsonb::{Entry, Object, array, boolean, float, integer, null, text, unsigned};
+use belvedere_model::jsonb::{Entry, Object};
 use belvedere_view::prelude::*;
 
 /// Blocks of spans.
@@ -120,20 +120,20 @@ fn points(
         let mut object = leaf(name, definition, point, shared);
         object.put("__metric", |out| {
             let mut about = Object::default();
-            about.put("name", |out| text(out, metric.name));
-            about.put("unit", |out| text(out, metric.unit));
-            about.put("description", |out| text(out, metric.description));
-            about.put("otel.metric.kind", |out| text(out, KINDS[metric.kind]));
+            about.put("name", |out| Entry::text(out, metric.name));
+            about.put("unit", |out| Entry::text(out, metric.unit));
+            about.put("description", |out| Entry::text(out, metric.description));
+            about.put("otel.metric.kind", |out| Entry::text(out, KINDS[metric.kind]));
             if has_temporality {
                 let temporality = match metric.temporality {
                     1 => "delta",
                     2 => "cumulative",
                     _ => "unspecified",
                 };
-                about.put("otel.metric.aggregation_temporality", |out| text(out, temporality));
+                about.put("otel.metric.aggregation_temporality", |out| Entry::text(out, temporality));
             }
             if metric.kind == SUM {
-                about.put("otel.metric.is_monotonic", |_| boolean(metric.is_monotonic));
+                about.put("otel.metric.is_monotonic", |_| Entry::boolean(metric.is_monotonic));
             }
             if has_metadata {
                 about.put("otel.metric.metadata", |out| flat(message, 12, out));
@@ -157,15 +157,15 @@ fn leaf<'a>(
 ) -> Object<'a> {
     let mut object = Object::default();
     put_fields(&mut object, definition, message, MAX_NESTING);
-    object.put("__type", |out| text(out, type_name));
+    object.put("__type", |out| Entry::text(out, type_name));
     let attributes = definition.fields.iter().find(|field| field.name == "attributes");
     object.put("__attributes", |out| flat(message, attributes.map_or(0, |field| field.number), out));
     object.put("__resource", |out| flat(shared.resource, 1, out));
     object.put("__scope", |out| {
         let mut scope = Object::default();
         let field = |wanted| sound(shared.scope).filter(|(number, _)| *number == wanted).last();
-        scope.put("name", |out| text(out, field(1).map_or("", |(_, v)| text_of(v))));
-        scope.put("version", |out| text(out, field(2).map_or("", |(_, v)| text_of(v))));
+        scope.put("name", |out| Entry::text(out, field(1).map_or("", |(_, v)| text_of(v))));
+        scope.put("version", |out| Entry::text(out, field(2).map_or("", |(_, v)| text_of(v))));
         scope.put("attributes", |out| flat(shared.scope, 3, out));
         scope.finish(out)
     });
@@ -198,7 +198,7 @@ fn put_fields<'a>(object: &mut Object<'a>, definition: &'static Message, message
         };
         if !all.is_empty() {
             object.put(field.name, |out| {
-                array(out, all.len(), all, |out, value| put_value(field, value, depth, out))
+                Entry::array(out, all.len(), all, |out, value| put_value(field, value, depth, out))
             });
         }
     }
@@ -226,31 +226,31 @@ fn unpacked<'a>(field: &Field, value: Value<'a>) -> Vec<Value<'a>> {
 fn put_value(field: &Field, value: Value<'_>, depth: usize, out: &mut Vec<u8>) -> Entry {
     let number = value.number();
     match field.kind {
-        Kind::Bool => boolean(number != 0),
+        Kind::Bool => Entry::boolean(number != 0),
         // the only one of 64 bits among them
-        Kind::Unsigned if field.name == "bucketCounts" => text(out, &number.to_string()),
-        Kind::Unsigned => unsigned(out, number),
-        Kind::Signed | Kind::SignedFixed64 => text(out, &(number as i64).to_string()),
-        Kind::ZigZag => integer(out, zigzag(number).into()),
-        Kind::Enum(_) => integer(out, (number as i32).into()),
-        Kind::Fixed64 => text(out, &number.to_string()),
-        Kind::Fixed32 => unsigned(out, number),
+        Kind::Unsigned if field.name == "bucketCounts" => Entry::text(out, &number.to_string()),
+        Kind::Unsigned => Entry::unsigned(out, number),
+        Kind::Signed | Kind::SignedFixed64 => Entry::text(out, &(number as i64).to_string()),
+        Kind::ZigZag => Entry::integer(out, zigzag(number).into()),
+        Kind::Enum(_) => Entry::integer(out, (number as i32).into()),
+        Kind::Fixed64 => Entry::text(out, &number.to_string()),
+        Kind::Fixed32 => Entry::unsigned(out, number),
         Kind::Double => match f64::from_bits(number) {
-            double if double.is_nan() => text(out, "NaN"),
-            f64::INFINITY => text(out, "Infinity"),
-            f64::NEG_INFINITY => text(out, "-Infinity"),
-            double => float(out, double),
+            double if double.is_nan() => Entry::text(out, "NaN"),
+            f64::INFINITY => Entry::text(out, "Infinity"),
+            f64::NEG_INFINITY => Entry::text(out, "-Infinity"),
+            double => Entry::float(out, double),
         },
-        Kind::Text => text(out, text_of(value)),
-        Kind::Bytes => text(out, &STANDARD.encode(value.bytes())),
-        Kind::Id => text(out, &hex(value.bytes())),
+        Kind::Text => Entry::text(out, text_of(value)),
+        Kind::Bytes => Entry::text(out, &STANDARD.encode(value.bytes())),
+        Kind::Id => Entry::text(out, &hex(value.bytes())),
         Kind::Message(definition) => match depth.checked_sub(1) {
             Some(depth) => {
                 let mut object = Object::default();
                 put_fields(&mut object, definition, value.bytes(), depth);
                 object.finish(out)
             }
-            None => null(),
+            None => Entry::null(),
         },
     }
 }
@@ -272,7 +272,7 @@ mod tests {
         let mut value = Vec::new();
         leaf("otlp.LogRecord", definition, &record, &Shared { resource: &resource, scope: &scope })
             .finish(&mut value);
-        belvedere_model::properties::jsonb_to_json(&value).unwrap()
+        belvedere_model::jsonb::Jsonb::new(&value).unwrap().to_string()
     }
 
     #[test]

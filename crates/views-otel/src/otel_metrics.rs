@@ -11,7 +11,7 @@ use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Float64Builder, Int32Array, Int64Array, Int64Builder, ListBuilder,
     TimestampNanosecondArray,
 };
-use belvedere_model::jsonb::{array, float, integer, text};
+use belvedere_model::jsonb::Entry;
 use belvedere_view::arrow;
 use belvedere_view::prelude::*;
 use std::sync::Arc;
@@ -269,18 +269,18 @@ impl BlockDecoder for PointDecoder {
 }
 
 fn push_exemplars<'a>(out: &mut Vec<u8>, messages: &[&'a [u8]], objects: &mut Objects<'a>) {
-    array(out, messages.len(), messages, |out, message| {
+    Entry::array(out, messages.len(), messages, |out, message| {
         let Exemplar { time, value, span_id, trace_id, attributes } = exemplar(message);
         attributes.into_iter().for_each(|attribute| objects.attribute(attribute));
-        objects.outer.put("time", |out| integer(out, time as i64));
+        objects.outer.put("time", |out| Entry::integer(out, time as i64));
         match value {
-            Some(Number::Int(value)) => objects.outer.put("value", |out| integer(out, value)),
-            Some(Number::Double(value)) => objects.outer.put("value", |out| float(out, value)),
+            Some(Number::Int(value)) => objects.outer.put("value", |out| Entry::integer(out, value)),
+            Some(Number::Double(value)) => objects.outer.put("value", |out| Entry::float(out, value)),
             None => {}
         }
         for (name, id) in [("span_id", span_id), ("trace_id", trace_id)] {
             if !id.is_empty() {
-                objects.outer.put(name, |out| text(out, &hex(id)));
+                objects.outer.put(name, |out| Entry::text(out, &hex(id)));
             }
         }
         objects.finish(out)

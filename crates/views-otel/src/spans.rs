@@ -12,7 +12,7 @@ use arrow::array::{
     ArrayRef, BinaryArray, DictionaryArray, FixedSizeBinaryArray, Int32Array, StringViewBuilder,
 };
 use arrow::buffer::{Buffer, NullBuffer};
-use belvedere_model::jsonb::{Entry, Object, array, integer, text};
+use belvedere_model::jsonb::{Entry, Object};
 use belvedere_view::arrow;
 use belvedere_view::prelude::*;
 use std::sync::Arc;
@@ -262,7 +262,7 @@ impl<'a> Objects<'a> {
 }
 
 fn push_events<'a>(out: &mut Vec<u8>, messages: &[&'a [u8]], objects: &mut Objects<'a>) {
-    array(out, messages.len(), messages, |out, message| {
+    Entry::array(out, messages.len(), messages, |out, message| {
         let (mut time, mut name, mut dropped) = (0, "", 0);
         for field in sound(message) {
             match field {
@@ -273,17 +273,17 @@ fn push_events<'a>(out: &mut Vec<u8>, messages: &[&'a [u8]], objects: &mut Objec
                 _ => {}
             }
         }
-        objects.outer.put("name", |out| text(out, name));
-        objects.outer.put("time", |out| integer(out, time as i64));
+        objects.outer.put("name", |out| Entry::text(out, name));
+        objects.outer.put("time", |out| Entry::integer(out, time as i64));
         if dropped > 0 {
-            objects.outer.put("dropped_attributes_count", |out| integer(out, dropped as i64));
+            objects.outer.put("dropped_attributes_count", |out| Entry::integer(out, dropped as i64));
         }
         objects.finish(out)
     });
 }
 
 fn push_links<'a>(out: &mut Vec<u8>, messages: &[&'a [u8]], objects: &mut Objects<'a>) {
-    array(out, messages.len(), messages, |out, message| {
+    Entry::array(out, messages.len(), messages, |out, message| {
         let (mut trace_id, mut span_id, mut state, mut dropped) = (&[][..], &[][..], "", 0);
         for field in sound(message) {
             match field {
@@ -295,13 +295,13 @@ fn push_links<'a>(out: &mut Vec<u8>, messages: &[&'a [u8]], objects: &mut Object
                 _ => {}
             }
         }
-        objects.outer.put("span_id", |out| text(out, &hex(span_id)));
-        objects.outer.put("trace_id", |out| text(out, &hex(trace_id)));
+        objects.outer.put("span_id", |out| Entry::text(out, &hex(span_id)));
+        objects.outer.put("trace_id", |out| Entry::text(out, &hex(trace_id)));
         if !state.is_empty() {
-            objects.outer.put("trace_state", |out| text(out, state));
+            objects.outer.put("trace_state", |out| Entry::text(out, state));
         }
         if dropped > 0 {
-            objects.outer.put("dropped_attributes_count", |out| integer(out, dropped as i64));
+            objects.outer.put("dropped_attributes_count", |out| Entry::integer(out, dropped as i64));
         }
         objects.finish(out)
     });

@@ -34,7 +34,7 @@ const METRICS: &str = r#"{"scopeMetrics":[{"scope":{"name":"s"},"metrics":[
 
 /// `log_entries` and `measures` belong to other crates: view sets with the columns that are filled here stand in.
 fn decode(signal: Signal, part: &Part, wants_all: bool) -> usize {
-    let AnnouncedBlock { process, stream, block } = block_of(signal, part);
+    let AnnouncedBlock { process, stream, block, .. } = block_of(signal, part);
     let record = BlockRecord {
         seq: 1,
         process,

@@ -3,7 +3,7 @@
 use crate::proto::{Fields, MAX_NESTING, ProtoError, Value};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use belvedere_model::jsonb::{Entry, Object, array, boolean, float, integer, null, text};
+use belvedere_model::jsonb::{Entry, Object};
 use std::fmt::Write;
 
 /// An attribute's value, or a log's body (`AnyValue`). What is nested is still bytes.
@@ -50,12 +50,12 @@ impl<'a> AnyValue<'a> {
     #[inline]
     pub(crate) fn to_jsonb(self, out: &mut Vec<u8>) -> Entry {
         match self {
-            Self::Absent => null(),
-            Self::Text(t) => text(out, t),
-            Self::Bool(b) => boolean(b),
-            Self::Int(i) => integer(out, i),
-            Self::Double(d) => float(out, d),
-            Self::Bytes(bytes) => text(out, &STANDARD.encode(bytes)),
+            Self::Absent => Entry::null(),
+            Self::Text(t) => Entry::text(out, t),
+            Self::Bool(b) => Entry::boolean(b),
+            Self::Int(i) => Entry::integer(out, i),
+            Self::Double(d) => Entry::float(out, d),
+            Self::Bytes(bytes) => Entry::text(out, &STANDARD.encode(bytes)),
             Self::Array(message) => array_of(message, MAX_NESTING, out),
             Self::List(message) => object(message, MAX_NESTING, out),
         }
@@ -63,7 +63,7 @@ impl<'a> AnyValue<'a> {
 
     fn nested_jsonb(self, depth: usize, out: &mut Vec<u8>) -> Entry {
         match (self, depth.checked_sub(1)) {
-            (Self::Array(_) | Self::List(_), None) => null(),
+            (Self::Array(_) | Self::List(_), None) => Entry::null(),
             (Self::Array(message), Some(depth)) => array_of(message, depth, out),
             (Self::List(message), Some(depth)) => object(message, depth, out),
             (value, _) => value.to_jsonb(out),
@@ -84,7 +84,11 @@ impl<'a> AnyValue<'a> {
             Self::Array(_) | Self::List(_) => {
                 let mut bytes = Vec::new();
                 self.to_jsonb(&mut bytes);
-                out.push_str(&belvedere_model::properties::jsonb_to_json(&bytes).unwrap_or_default());
+                out.push_str(
+                    &belvedere_model::jsonb::Jsonb::new(&bytes)
+                        .map(|value| value.to_string())
+                        .unwrap_or_default(),
+                );
             }
         }
     }
@@ -92,7 +96,7 @@ impl<'a> AnyValue<'a> {
 
 fn array_of(message: &[u8], depth: usize, out: &mut Vec<u8>) -> Entry {
     let values = || sound(message).filter(|(number, _)| *number == 1);
-    array(out, values().count(), values(), |out, (_, value)| {
+    Entry::array(out, values().count(), values(), |out, (_, value)| {
         AnyValue::read(value.bytes()).nested_jsonb(depth, out)
     })
 }

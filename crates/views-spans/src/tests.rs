@@ -7,12 +7,12 @@ use belvedere_core::arrow::array::{AsArray, RecordBatch};
 use belvedere_core::arrow::compute::cast;
 use belvedere_core::arrow::datatypes::{DataType, Int64Type};
 use belvedere_core::assembly::Assembly;
-use belvedere_core::partitions::{Keep, Retention};
+use belvedere_core::lake::{Keep, Retention};
 use belvedere_core::{Lake, LakeConfig};
 use belvedere_lake::LakeOptions;
 use belvedere_model::time::{SECOND, TimeRange};
 use belvedere_model::transit::{BlockWriter, compress};
-use belvedere_model::wire::{BlockRequest, PayloadParts, encode_block};
+use belvedere_model::wire::{BlockRequest, PayloadParts};
 use belvedere_model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
 use belvedere_testkit::conformance::rows_do_not_depend_on_partitions;
 use futures::TryStreamExt;
@@ -182,7 +182,7 @@ fn sent(events: &[Event], cuts: &[usize], frequency: i64) -> Sent {
             object_offset: piece[0] as i64,
             ..BlockInfo::default()
         };
-        blocks.push(encode_block(info, &writer.payload()));
+        blocks.push(BlockRequest::encode(info, &writer.payload()));
     }
     Sent { process, stream, blocks }
 }
@@ -365,7 +365,7 @@ async fn a_block_that_cannot_be_read_is_like_a_missing_one_and_is_reported() {
         dependencies: compress(&[]).into(),
         objects: compress(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 77]).into(),
     };
-    sent.blocks[1] = encode_block(sent.blocks[1].info.clone(), &damaged);
+    sent.blocks[1] = BlockRequest::encode(sent.blocks[1].info.clone(), &damaged);
     let lake = lake().await;
     announce(&lake, &sent).await;
     for block in &sent.blocks {
@@ -424,8 +424,9 @@ async fn blocks_go(lake: &Lake) {
     assert_eq!(found(lake, &sent).await, whole);
     // a block that is known already, under another name and late: what can't be made anew stays, and its events are there
     let payload = sent.blocks[0].payload();
-    let parts = belvedere_model::wire::split_payload(&payload).unwrap();
-    let late = encode_block(BlockInfo { block_id: Uuid::new_v4(), ..sent.blocks[0].info.clone() }, &parts);
+    let parts = belvedere_model::wire::PayloadParts::split(&payload).unwrap();
+    let late =
+        BlockRequest::encode(BlockInfo { block_id: Uuid::new_v4(), ..sent.blocks[0].info.clone() }, &parts);
     lake.connection().insert_block(late).await.unwrap();
     let again = found(lake, &sent).await;
     assert!(again.len() > whole.len() && whole.iter().all(|span| again.contains(span)), "{again:?}");
@@ -464,8 +465,8 @@ async fn where_the_tick_rate_is_not_known_time_does_not_jump_between_blocks() {
         let late = [0, 9_000, -7_000, 3_000][i % 4];
         block.info.end_time += late;
         let payload = block.payload();
-        let parts = belvedere_model::wire::split_payload(&payload).unwrap();
-        *block = encode_block(block.info.clone(), &parts);
+        let parts = belvedere_model::wire::PayloadParts::split(&payload).unwrap();
+        *block = BlockRequest::encode(block.info.clone(), &parts);
     }
     let lake = lake().await;
     announce(&lake, &sent).await;

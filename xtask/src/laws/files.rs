@@ -1,4 +1,5 @@
-//! Every source file is a module of its crate: one that nobody declares is not compiled, and its tests do not run.
+//! Every source file is a module of its crate: one that nobody declares is not compiled, and its tests do not run. And
+//! every file that the documentation of a module lists is there.
 
 use super::source::{code, is_word_byte};
 use crate::cargo::{read, root};
@@ -7,8 +8,10 @@ use std::path::{Path, PathBuf};
 
 /// Where a crate's files are, each with the file that it begins with.
 const ROOTS: &[&str] = &["src", "tests/it"];
+/// First headers of the tables in a module's documentation that list its files.
+const HEADERS: &[&str] = &["file", "module", "room"];
 
-/// Looks for files that no other one declares.
+/// Looks for files that no other one declares, and for files that are listed and not there.
 pub(super) fn check() -> Result<String, Vec<String>> {
     let mut crates = vec![root().join("xtask")];
     let fault = |e| vec![format!("crates can't be read: {e}")];
@@ -19,9 +22,12 @@ pub(super) fn check() -> Result<String, Vec<String>> {
     for directory in crates.iter().flat_map(|of| ROOTS.iter().map(move |name| of.join(name))) {
         let files = files(&directory).map_err(|e| vec![e])?;
         count += files.len();
+        let shown = |path: &Path| path.strip_prefix(root()).unwrap_or(path).display().to_string();
         for path in undeclared(&directory, &files) {
-            let shown = path.strip_prefix(root()).unwrap_or(&path).display().to_string();
-            faults.push(format!("{shown} is declared by no module"));
+            faults.push(format!("{} is declared by no module", shown(&path)));
+        }
+        for (path, name) in missing(&files) {
+            faults.push(format!("{} lists {name}, which is not there", shown(&path)));
         }
     }
     if faults.is_empty() { Ok(format!("{count} files")) } else { Err(faults) }
@@ -63,6 +69,39 @@ fn undeclared(directory: &Path, files: &BTreeMap<PathBuf, String>) -> Vec<PathBu
     files.keys().filter(|path| !is_declared(path)).cloned().collect()
 }
 
+/// The files that the documentation of modules lists and that are not there, each with the file that lists it.
+fn missing(files: &BTreeMap<PathBuf, String>) -> Vec<(PathBuf, String)> {
+    let is_there = |directory: &Path, name: &str| {
+        let places = [directory.join(name).with_extension("rs"), directory.join(name).join("mod.rs")];
+        places.iter().any(|place| files.contains_key(place))
+    };
+    let mut missing = Vec::new();
+    let has_files = |path: &Path| path.ends_with("mod.rs") || path.ends_with("lib.rs");
+    for (path, text) in files.iter().filter(|(path, _)| has_files(path)) {
+        let directory = path.parent().unwrap_or(path);
+        let names = listed(text).into_iter().filter(|name| !is_there(directory, name));
+        missing.extend(names.map(|name| (path.clone(), name.to_owned())));
+    }
+    missing
+}
+
+/// The names in the first cells of tables of files, in the documentation at the beginning of a text.
+fn listed(text: &str) -> Vec<&str> {
+    let (mut names, mut is_listing) = (Vec::new(), false);
+    for line in text.lines().map_while(|line| line.strip_prefix("//!")) {
+        let Some(row) = line.trim().strip_prefix('|') else {
+            is_listing = false;
+            continue;
+        };
+        let first = row.split('|').next().unwrap_or_default().trim();
+        is_listing |= HEADERS.contains(&first);
+        if is_listing {
+            names.extend(first.split('`').skip(1).step_by(2));
+        }
+    }
+    names
+}
+
 /// Whether there is a `mod name;`.
 fn declares(code: &str, name: &str) -> bool {
     code.match_indices("mod ").any(|(begin, word)| {
@@ -99,5 +138,15 @@ mod tests {
         ];
         let lost = undeclared(Path::new("src"), &files.map(file).into());
         assert_eq!(lost, ["src/a/lost.rs", "src/b/deep/tests.rs", "src/lost.rs"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn a_file_that_is_listed_and_not_there_is_found() {
+        let table = "//! Does things.\n//!\n//! | file | idea |\n//! | --- | --- |\n//! | `b`, `gone` | `x` |\n\
+                     //! | [`c`] | two |\n//!\n//! | table | columns |\n//! | `rows` | three |\n\
+                     mod b;\n//! | `late` | not at the beginning |\n";
+        let file = |(path, text): (&str, &str)| (PathBuf::from(path), text.to_owned());
+        let files = [("src/a/mod.rs", table), ("src/a/b.rs", ""), ("src/a/c/mod.rs", "")].map(file).into();
+        assert_eq!(missing(&files), [(PathBuf::from("src/a/mod.rs"), "gone".to_owned())]);
     }
 }

@@ -8,7 +8,7 @@ mod rooms;
 mod source;
 mod weight;
 
-use crate::Outcome;
+use crate::{Outcome, public_api};
 
 /// What a law is called, and how it is looked at: a figure, or what is against it.
 type Law = (&'static str, fn() -> Result<String, Vec<String>>);
@@ -19,7 +19,8 @@ const LAWS: &[Law] = &[
     ("no crate below the plug-ins knows a view set by name", names::check),
     ("no circle between the rooms of a crate", rooms::check),
     ("whatever is selected, crates of others are built once", builds::check),
-    ("every source file is compiled", files::check),
+    ("model, lake and core show few names", public_api::engine),
+    ("every source file is compiled, and every listed one is there", files::check),
 ];
 
 /// Looks at all laws, and fails at the end; or weighs view crates of others, by their directories.

@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &[&str]) -> Outcome {
     let binaries = binaries(&wanted, &features()?)?;
     let path = root().join("docs/slim.md");
     if !path.exists() {
-        write(&path, &format!("# What it weighs\n\n{}\n{}\n", table::BEGIN, table::END))?;
+        write(&path, &format!("# Binary size and Cargo features\n\n{}\n{}\n", table::BEGIN, table::END))?;
     }
     // checked first: the builds take an hour
     table::rows_of(&read(&path)?)?;

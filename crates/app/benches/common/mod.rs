@@ -2,8 +2,8 @@
 
 use crate::support::{Request, recording, testdata};
 use belvedere::core::Lake;
-use belvedere_model::BlockRecord;
-use belvedere_model::wire;
+use belvedere_model::wire::BlockRequest;
+use belvedere_model::{BlockRecord, ProcessInfo, StreamInfo};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -40,17 +40,17 @@ pub fn blocks(path: &Path) -> Vec<(BlockRecord, Bytes)> {
     let mut streams = HashMap::new();
     for request in &requests {
         if request.is("insert_process") {
-            let process = wire::decode_process(&request.body).unwrap();
+            let process = ProcessInfo::decode(&request.body).unwrap();
             processes.insert(process.process_id, Arc::new(process));
         } else if request.is("insert_stream") {
-            let stream = wire::decode_stream(&request.body).unwrap();
+            let stream = StreamInfo::decode(&request.body).unwrap();
             streams.insert(stream.stream_id, Arc::new(stream));
         }
     }
     let blocks = requests.into_iter().filter(|r| r.is("insert_block"));
     blocks
         .map(|request| {
-            let block = wire::decode_block(request.body.into()).unwrap();
+            let block = BlockRequest::decode(request.body.into()).unwrap();
             let payload = block.payload();
             let record = BlockRecord {
                 seq: 0,
@@ -78,11 +78,14 @@ pub async fn feed(lake: &Lake, requests: &[Request]) {
     let connection = lake.connection();
     for request in requests {
         if request.is("insert_process") {
-            connection.insert_process(wire::decode_process(&request.body).unwrap()).await.unwrap();
+            connection.insert_process(ProcessInfo::decode(&request.body).unwrap()).await.unwrap();
         } else if request.is("insert_stream") {
-            connection.insert_stream(wire::decode_stream(&request.body).unwrap()).await.unwrap();
+            connection.insert_stream(StreamInfo::decode(&request.body).unwrap()).await.unwrap();
         } else {
-            connection.insert_block(wire::decode_block(request.body.clone().into()).unwrap()).await.unwrap();
+            connection
+                .insert_block(BlockRequest::decode(request.body.clone().into()).unwrap())
+                .await
+                .unwrap();
         }
     }
 }

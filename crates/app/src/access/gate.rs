@@ -46,7 +46,7 @@ impl Gate {
 
     /// Puts the gate in front of a router that needs a right.
     pub(crate) fn guard(&self, router: Router, right: Right) -> Router {
-        router.layer(from_fn_with_state((self.clone(), right), pass))
+        router.layer(from_fn_with_state((self.clone(), right), authorize))
     }
 
     async fn caller(&self, uri: &Uri, headers: &HeaderMap) -> Result<Arc<Caller>, Refusal> {
@@ -64,7 +64,7 @@ impl Gate {
     }
 }
 
-async fn pass(State((gate, right)): State<(Gate, Right)>, mut request: Request, next: Next) -> Response {
+async fn authorize(State((gate, right)): State<(Gate, Right)>, mut request: Request, next: Next) -> Response {
     remove_claims(request.headers_mut());
     if is_probe(&request) {
         return next.run(request).await;
@@ -82,7 +82,7 @@ async fn pass(State((gate, right)): State<(Gate, Right)>, mut request: Request, 
             tracing::debug!(path = request.uri().path(), ?right, "refused: {refusal:?}");
             let answer = refusal.answer(request.headers());
             if request.version() == Version::HTTP_2 {
-                read_away(request.into_body()).await;
+                drain(request.into_body()).await;
             }
             answer
         }
@@ -91,7 +91,7 @@ async fn pass(State((gate, right)): State<(Gate, Right)>, mut request: Request, 
 
 /// Reads and drops the rest of a request, within limits. Some HTTP/2 clients, curl for one, report a broken connection
 /// instead of the answer if it comes before they have sent their whole request.
-async fn read_away(body: Body) {
+async fn drain(body: Body) {
     let mut left = DRAIN_BYTES;
     let mut pieces = body.into_data_stream();
     let all = async {

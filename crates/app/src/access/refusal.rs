@@ -31,7 +31,7 @@ impl Refusal {
                     .to_owned()
             }
             Self::Foreign(Foreign::Name(name)) => format!(
-                "'{name}' is not a name of this machine's own, and this server requires no keys: use localhost or an IP \
+                "'{name}' is not a local host name, and this server requires no keys: use localhost or an IP \
                  address, or start the server with --require-keys, or with --insecure to accept any name"
             ),
             Self::Unavailable => "your key can't be checked at the moment: try again".to_owned(),

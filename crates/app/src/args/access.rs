@@ -11,13 +11,13 @@ use std::time::Duration;
 /// Authentication. By default none on loopback.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AccessArgs {
-    /// Require no keys although other machines reach the server, under any host name
+    /// Never require keys, even if other machines can reach the server; accept any host name
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// Require keys on loopback too; off loopback they are required anyway
+    /// Require keys on loopback, too; on other addresses they are always required
     #[arg(long, conflicts_with = "insecure")]
     pub(crate) require_keys: bool,
-    /// PEM file with the TLS certificate for all addresses, the server's own first
+    /// PEM file with the TLS certificate chain for all addresses; the server's own certificate comes first
     #[cfg(feature = "tls")]
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub(crate) tls_cert: Option<PathBuf>,
@@ -25,11 +25,12 @@ pub(crate) struct AccessArgs {
     #[cfg(feature = "tls")]
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
-    /// Identity provider (OpenID Connect) whose tokens are accepted beside keys: its URL, as in the `iss` of its tokens
+    /// URL of an OpenID Connect identity provider whose tokens are accepted in addition to keys, as in the `iss` claim
+    /// of its tokens
     #[cfg(feature = "oidc")]
     #[arg(long, value_name = "URL", requires = "oidc_audience", conflicts_with = "insecure")]
     pub(crate) oidc_issuer: Option<String>,
-    /// Audience that its tokens must have in `aud`
+    /// Audience that tokens must have in the `aud` claim
     #[cfg(feature = "oidc")]
     #[arg(long, value_name = "AUDIENCE", requires = "oidc_issuer")]
     pub(crate) oidc_audience: Option<String>,
@@ -37,7 +38,7 @@ pub(crate) struct AccessArgs {
     #[cfg(feature = "oidc")]
     #[arg(long, value_name = "SUBJECT|EMAIL", requires = "oidc_issuer")]
     pub(crate) oidc_admin: Vec<String>,
-    /// Rights of everybody with a token
+    /// Rights of every caller with a token
     #[cfg(feature = "oidc")]
     #[arg(long, value_name = "RIGHTS", default_value = "read")]
     pub(crate) oidc_rights: Rights,
@@ -62,9 +63,9 @@ pub(crate) struct KeysArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum KeysAction {
-    /// Create a key. It is written to standard output, once, and stored nowhere.
+    /// Create a key. The key is printed to standard output once; the lake stores only a hash of it.
     Create(CreateKeyArgs),
-    /// List all keys, revoked ones too, without their secrets.
+    /// List all keys, including revoked ones, without their secrets.
     List(ListKeysArgs),
     /// Revoke a key.
     Revoke(RevokeKeyArgs),

@@ -21,16 +21,16 @@ pub(crate) struct LakeArgs {
     /// Maximum memory for all queries together, in MiB; beyond it, queries spill to disk or fail
     #[arg(long, value_name = "MIB", default_value_t = 2048, env = "BELVEDERE_MEMORY")]
     pub(crate) memory: usize,
-    /// Disk space for what all queries together spill, in MiB; queries that need more fail
+    /// Maximum disk space for temporary files of all queries together, in MiB; queries that need more fail
     #[arg(long, value_name = "MIB", default_value_t = 10_240, env = "BELVEDERE_SPILL")]
     pub(crate) spill: u64,
-    /// Directory for what queries spill [default: the directory for temporary files]
+    /// Directory for temporary files of queries [default: the system's directory for temporary files]
     #[arg(long, value_name = "DIR", env = "BELVEDERE_SPILL_DIR")]
     pub(crate) spill_dir: Option<PathBuf>,
     /// How long replaced and expired files are kept for queries that still read them
     #[arg(long, value_name = "AGE", default_value = "1h", value_parser = age)]
     pub(crate) grace: Duration,
-    /// Maximum decompressed size of a buffer of a block, in MiB
+    /// Maximum decompressed size of each buffer in a block, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     pub(crate) max_block: usize,
 }

@@ -17,14 +17,14 @@ pub(crate) struct SourceArgs {
 #[cfg(feature = "cli-client")]
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServerArgs {
-    /// Query a server by FlightSQL instead of opening the lake: grpc://host:50051, or grpc+tls://… if it has a certificate.
+    /// Query a server over FlightSQL instead of opening the lake: grpc://host:50051, or grpc+tls://… if it uses TLS.
     /// An explicit --lake takes precedence over the variable.
     #[arg(long, value_name = "URL", env = "BELVEDERE_URL")]
     pub(crate) url: Option<String>,
     /// API key for the server, or token from an identity provider
     #[arg(long, value_name = "KEY", env = "BELVEDERE_API_KEY", hide_env_values = true)]
     pub(crate) api_key: Option<String>,
-    /// PEM file with the certificate of the authority that signed the server's [default: the system's authorities]
+    /// PEM file with the CA certificate that signed the server's certificate [default: the system's CA certificates]
     #[arg(long, value_name = "FILE", env = "BELVEDERE_TLS_CA")]
     pub(crate) tls_ca: Option<PathBuf>,
 }

@@ -5,7 +5,7 @@ use crate::args::{CreateKeyArgs, KeysAction, KeysArgs, ListKeysArgs, RevokeKeyAr
 use crate::format::RowWriter;
 use anyhow::{Context, Result, bail};
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampNanosecondArray};
-use belvedere_lake::access::{ApiKey, Keys, MAX_REVOCATION_DELAY};
+use belvedere_lake::access::{ApiKey, Keys};
 use belvedere_model::time::{now, to_rfc3339};
 use std::io::Write;
 use std::sync::Arc;
@@ -88,7 +88,7 @@ async fn revoke(args: RevokeKeyArgs) -> Result<()> {
                 "revoked the key '{}' ({}): servers refuse it within {} seconds",
                 key.name,
                 key.key_id,
-                MAX_REVOCATION_DELAY.as_secs()
+                Keys::MAX_REVOCATION_DELAY.as_secs()
             );
             Ok(())
         }

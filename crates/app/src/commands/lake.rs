@@ -5,7 +5,7 @@ use crate::linked;
 use anyhow::{Context, Result, anyhow};
 use belvedere_core::{Lake, LakeConfig};
 use belvedere_lake::{Database, LakeConnection, LakeOptions};
-use belvedere_model::time::{TimeRange, parse_bound};
+use belvedere_model::time::TimeRange;
 use std::sync::Arc;
 
 /// Opens the lake, and creates it if it does not exist.
@@ -70,7 +70,10 @@ fn options(args: &LakeArgs) -> Result<LakeOptions> {
 /// The time range of the flags.
 pub(crate) fn range(args: &RangeArgs) -> Result<TimeRange> {
     let bound = |text: &Option<String>, flag: &str| {
-        text.as_deref().map(parse_bound).transpose().with_context(|| format!("--{flag} is not valid"))
+        text.as_deref()
+            .map(TimeRange::parse_bound)
+            .transpose()
+            .with_context(|| format!("--{flag} is not valid"))
     };
     Ok(TimeRange { begin: bound(&args.begin, "begin")?, end: bound(&args.end, "end")? })
 }

@@ -33,7 +33,7 @@ pub(crate) async fn plan(args: PlanArgs) -> Result<()> {
         ("open_bytes", numbers(&|s| s.global.bytes)),
         ("open_blocks_on_demand", numbers(&|s| s.on_demand.blocks)),
         ("open_bytes_on_demand", numbers(&|s| s.on_demand.bytes)),
-        ("what", texts(&what)),
+        ("what", texts(&describe)),
     ])?;
     let mut writer = RowWriter::new(args.format, std::io::stdout(), rows.schema())?;
     writer.write(&rows)?;
@@ -55,7 +55,7 @@ pub(crate) async fn plan(args: PlanArgs) -> Result<()> {
 }
 
 /// The plan as text.
-fn what(set: &PlannedSet) -> String {
+fn describe(set: &PlannedSet) -> String {
     let is_open = set.global.blocks > 0 || set.on_demand.blocks > 0;
     let text = match (set.is_known, set.stale.partitions > 0, is_open) {
         (false, _, _) => "not in this binary: left unchanged",

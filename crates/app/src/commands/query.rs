@@ -6,7 +6,7 @@ use super::source::Source;
 use crate::args::QueryArgs;
 use crate::format::{Format, RowWriter};
 use anyhow::{Result, bail};
-use belvedere_core::scan::QueryReport;
+use belvedere_core::query::QueryReport;
 use belvedere_model::time::TimeRange;
 use futures::TryStreamExt;
 use std::io::{BufWriter, IsTerminal, Write};
@@ -66,7 +66,8 @@ pub(crate) fn warn_of_faults(report: &QueryReport) {
     let ignored = report.ignored_events();
     if ignored > 0 {
         note!(
-            "warning: {ignored} events have no row, such as an end without a begin: see events_ignored in /metrics"
+            "warning: {ignored} events produced no row (for example, an end event without a begin event): see \
+             belvedere_events_ignored_total in /metrics"
         );
     }
     let count = report.fault_count();

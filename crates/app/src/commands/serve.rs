@@ -105,7 +105,9 @@ async fn listen_too(name: &'static str, wanted: Option<ListenAt>, port: u16) -> 
         None => match TcpListener::bind(("127.0.0.1", port)).await {
             Ok(listener) => Ok(Some(listener)),
             Err(e) => {
-                note!("not listening {name} 127.0.0.1:{port}: {e}; use '--{name} ADDR' for another address");
+                note!(
+                    "not listening for {name} on 127.0.0.1:{port}: {e}; use '--{name} ADDR' for another address"
+                );
                 Ok(None)
             }
         },

@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use belvedere_core::Lake;
 use belvedere_core::query::QueryError;
-use belvedere_core::scan::QueryReport;
+use belvedere_core::query::QueryReport;
 #[cfg(feature = "cli-client")]
 use belvedere_flight_sql::client::Client;
 use belvedere_model::time::TimeRange;

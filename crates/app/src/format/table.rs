@@ -5,7 +5,7 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArr
 use arrow::datatypes::SchemaRef;
 use arrow::util::display::FormatOptions;
 use arrow::util::pretty::pretty_format_batches_with_options;
-use belvedere_core::query::formats::{TIME_FORMAT, readable, readable_schema};
+use belvedere_core::query::formats::Format;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -25,11 +25,17 @@ pub(crate) struct TableWriter<W> {
 
 impl<W: Write> TableWriter<W> {
     pub(crate) fn new(output: W, schema: SchemaRef) -> Self {
-        Self { output, schema: readable_schema(&schema), waiting: Vec::new(), rows: 0, has_written: false }
+        Self {
+            output,
+            schema: Format::readable_schema(&schema),
+            waiting: Vec::new(),
+            rows: 0,
+            has_written: false,
+        }
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let cells = in_cells(&readable(batch, &self.schema)?)?;
+        let cells = in_cells(&Format::readable(batch, &self.schema)?)?;
         let mut begin = 0;
         while begin < cells.num_rows() {
             let length = (TABLE_ROWS - self.rows).min(cells.num_rows() - begin);
@@ -44,8 +50,8 @@ impl<W: Write> TableWriter<W> {
 
     fn flush(&mut self) -> Result<()> {
         let options = FormatOptions::default()
-            .with_timestamp_format(Some(TIME_FORMAT))
-            .with_timestamp_tz_format(Some(TIME_FORMAT));
+            .with_timestamp_format(Some(Format::TIME))
+            .with_timestamp_tz_format(Some(Format::TIME));
         if self.waiting.is_empty() {
             self.waiting.push(RecordBatch::new_empty(self.schema.clone()));
         }

@@ -1,7 +1,8 @@
 //! Malformed traffic: refused with the sender's fault, or taken and skipped; what was good stays good.
 
 use crate::support::{Place, Request, Server, main_id, recording, replay, testdata};
-use belvedere_model::wire;
+use belvedere_model::wire::BlockRequest;
+use belvedere_model::{ProcessInfo, StreamInfo};
 
 /// Recording, and the requests (counted from 1) that are not answered 200. See `bad/README.md`.
 const CASES: &[(&str, &[(usize, u16)])] = &[
@@ -46,7 +47,7 @@ fn check_statuses(server: &Server, name: &str, refused: &[(usize, u16)]) -> Vec<
 
 /// Number of events that a block announces.
 fn events(request: &Request) -> i64 {
-    wire::decode_block(request.body.clone().into()).unwrap().info.nb_objects.into()
+    BlockRequest::decode(request.body.clone().into()).unwrap().info.nb_objects.into()
 }
 
 #[test]
@@ -64,9 +65,10 @@ fn bad_requests_are_refused_or_skipped_and_good_data_stays() {
             "reserved-properties" => (&requests[0], None),
             // every request is there twice, one block three times: the first contents count
             "duplicates" => {
-                let log_stream = wire::decode_stream(&requests[2].body).unwrap();
+                let log_stream = StreamInfo::decode(&requests[2].body).unwrap();
                 assert_eq!(log_stream.tags, ["log"]);
-                let blocks = requests.iter().filter(block).map(|r| wire::decode_block(r.body.clone().into()));
+                let blocks =
+                    requests.iter().filter(block).map(|r| BlockRequest::decode(r.body.clone().into()));
                 let mut first = std::collections::BTreeMap::new();
                 for info in blocks.map(|b| b.unwrap().info).filter(|i| i.stream_id == log_stream.stream_id) {
                     first.entry(info.block_id).or_insert(i64::from(info.nb_objects));
@@ -135,7 +137,7 @@ fn the_first_of_two_contents_under_one_block_id_stays() {
     let requests = case("duplicates");
     let mut sizes = std::collections::BTreeMap::new();
     for request in requests.iter().filter(|r| r.is("insert_block")) {
-        let info = wire::decode_block(request.body.clone().into()).unwrap().info;
+        let info = BlockRequest::decode(request.body.clone().into()).unwrap().info;
         sizes.entry(info.block_id.to_string()).or_insert(info.payload_size);
     }
     replay(&server, &requests);
@@ -151,7 +153,7 @@ fn the_servers_own_properties_can_not_be_sent_and_a_process_keeps_its_first_valu
     let place = Place::new();
     let server = place.serve(&[]);
     let requests = case("reserved-properties");
-    let first = wire::decode_process(&requests[0].body).unwrap();
+    let first = ProcessInfo::decode(&requests[0].body).unwrap();
     replay(&server, &requests);
     let rows = place.query("SELECT exe, properties FROM processes");
     assert_eq!(rows.len(), 1);

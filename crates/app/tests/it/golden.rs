@@ -118,7 +118,10 @@ fn text(column: &ArrayRef, row: usize) -> String {
 
 /// JSONB as JSON with sorted keys; any other binary as base64.
 fn json_of(bytes: &[u8]) -> String {
-    match belvedere_model::properties::jsonb_to_json(bytes).map(|json| serde_json::from_str::<Value>(&json)) {
+    match belvedere_model::jsonb::Jsonb::new(bytes)
+        .map(|value| value.to_string())
+        .map(|json| serde_json::from_str::<Value>(&json))
+    {
         Some(Ok(value)) => value.to_string(),
         _ => base64::engine::general_purpose::STANDARD.encode(bytes),
     }

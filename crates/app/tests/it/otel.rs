@@ -108,7 +108,7 @@ fn is_same(found: &Value, truth: &Value) -> bool {
 fn json_of(row: &Value, column: &str) -> Value {
     use base64::Engine;
     let bytes = base64::engine::general_purpose::STANDARD.decode(row[column].as_str().unwrap()).unwrap();
-    serde_json::from_str(&belvedere_model::properties::jsonb_to_json(&bytes).unwrap()).unwrap()
+    serde_json::from_str(&belvedere_model::jsonb::Jsonb::new(&bytes).unwrap().to_string()).unwrap()
 }
 
 /// Attributes without what the server adds about the scope and the record.

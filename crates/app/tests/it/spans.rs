@@ -6,7 +6,8 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use belvedere::core::Lake;
-use belvedere_model::wire;
+use belvedere_model::wire::BlockRequest;
+use belvedere_model::{ProcessInfo, StreamInfo};
 use belvedere_testkit::backend;
 use belvedere_testkit::conformance::rows_do_not_depend_on_partitions;
 use serde_json::{Map, Value, json};
@@ -37,11 +38,11 @@ async fn feed(lake: &Lake, requests: &[Request]) {
     for request in requests {
         let body = &request.body;
         if request.is("insert_process") {
-            connection.insert_process(wire::decode_process(body).unwrap()).await.unwrap();
+            connection.insert_process(ProcessInfo::decode(body).unwrap()).await.unwrap();
         } else if request.is("insert_stream") {
-            connection.insert_stream(wire::decode_stream(body).unwrap()).await.unwrap();
+            connection.insert_stream(StreamInfo::decode(body).unwrap()).await.unwrap();
         } else {
-            connection.insert_block(wire::decode_block(body.clone().into()).unwrap()).await.unwrap();
+            connection.insert_block(BlockRequest::decode(body.clone().into()).unwrap()).await.unwrap();
         }
     }
 }
@@ -295,7 +296,8 @@ async fn a_missing_block_costs_its_own_events_and_comes_to_light() {
         for (stream, thread) in streams(&whole, &process, "cpu").await {
             let id = Uuid::parse_str(&stream).unwrap();
             let of_stream = |r: &Request| {
-                let block = r.is("insert_block").then(|| wire::decode_block(r.body.clone().into()).unwrap());
+                let block =
+                    r.is("insert_block").then(|| BlockRequest::decode(r.body.clone().into()).unwrap());
                 block.filter(|b| b.info.stream_id == id).map(|b| b.info)
             };
             let mut blocks: Vec<_> = requests.iter().filter_map(of_stream).collect();

@@ -4,7 +4,8 @@
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use belvedere::core::Lake;
-use belvedere_model::wire;
+use belvedere_model::wire::BlockRequest;
+use belvedere_model::{ProcessInfo, StreamInfo};
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -68,11 +69,11 @@ async fn lake() -> Lake {
     for request in crate::support::recording(&crate::support::testdata("recordings/native-small.jsonl.gz")) {
         let (connection, body) = (lake.connection(), request.body.clone());
         if request.is("insert_process") {
-            connection.insert_process(wire::decode_process(&body).unwrap()).await.unwrap();
+            connection.insert_process(ProcessInfo::decode(&body).unwrap()).await.unwrap();
         } else if request.is("insert_stream") {
-            connection.insert_stream(wire::decode_stream(&body).unwrap()).await.unwrap();
+            connection.insert_stream(StreamInfo::decode(&body).unwrap()).await.unwrap();
         } else {
-            connection.insert_block(wire::decode_block(body.into()).unwrap()).await.unwrap();
+            connection.insert_block(BlockRequest::decode(body.into()).unwrap()).await.unwrap();
         }
     }
     lake

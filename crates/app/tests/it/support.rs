@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use belvedere_model::wire::{BlockRequest, PayloadParts};
 use belvedere_testkit::{backend, postgres_database};
 use flate2::read::GzDecoder;
 use serde_json::Value;
@@ -357,41 +358,41 @@ pub fn replay(server: &Server, requests: &[Request]) -> Vec<u16> {
 
 /// The id that makes a request what it is, by its route.
 pub fn main_id(request: &Request) -> Option<uuid::Uuid> {
-    use belvedere_model::wire;
+    use belvedere_model::{ProcessInfo, StreamInfo};
     if request.is("insert_process") {
-        wire::decode_process(&request.body).ok().map(|p| p.process_id)
+        ProcessInfo::decode(&request.body).ok().map(|p| p.process_id)
     } else if request.is("insert_stream") {
-        wire::decode_stream(&request.body).ok().map(|s| s.stream_id)
+        StreamInfo::decode(&request.body).ok().map(|s| s.stream_id)
     } else {
-        wire::decode_block(request.body.clone().into()).ok().map(|b| b.info.block_id)
+        BlockRequest::decode(request.body.clone().into()).ok().map(|b| b.info.block_id)
     }
 }
 
 /// The same requests with new process, stream and block ids.
 pub fn with_fresh_ids(requests: &[Request]) -> Vec<Request> {
-    use belvedere_model::wire;
+    use belvedere_model::{ProcessInfo, StreamInfo};
     let mut ids = HashMap::new();
     let mut fresh = |old: uuid::Uuid| *ids.entry(old).or_insert_with(uuid::Uuid::new_v4);
     let mut renamed = Vec::with_capacity(requests.len());
     for request in requests {
         let body = if request.is("insert_process") {
-            let mut process = wire::decode_process(&request.body).unwrap();
+            let mut process = ProcessInfo::decode(&request.body).unwrap();
             process.process_id = fresh(process.process_id);
-            wire::encode_process(&process)
+            process.encode()
         } else if request.is("insert_stream") {
-            let mut stream = wire::decode_stream(&request.body).unwrap();
+            let mut stream = StreamInfo::decode(&request.body).unwrap();
             stream.process_id = fresh(stream.process_id);
             stream.stream_id = fresh(stream.stream_id);
-            wire::encode_stream(&stream).unwrap()
+            stream.encode().unwrap()
         } else {
-            let block = wire::decode_block(request.body.clone().into()).unwrap();
+            let block = BlockRequest::decode(request.body.clone().into()).unwrap();
             let payload = block.payload();
-            let parts = wire::split_payload(&payload).unwrap();
+            let parts = PayloadParts::split(&payload).unwrap();
             let mut info = block.info.clone();
             info.process_id = fresh(info.process_id);
             info.stream_id = fresh(info.stream_id);
             info.block_id = fresh(info.block_id);
-            wire::encode_block(info, &parts).body().to_vec()
+            BlockRequest::encode(info, &parts).body().to_vec()
         };
         renamed.push(Request { body, ..request.clone() });
     }

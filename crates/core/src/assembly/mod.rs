@@ -4,10 +4,13 @@ mod user_views;
 mod view_factory;
 
 pub use crate::error::AssemblyError;
-pub use crate::query::{Functions, Maker, MakerContext, SqlFunction, View, ViewFactory, ViewMaker};
+#[doc(hidden)]
+pub use crate::query::Functions;
+pub use crate::query::{Maker, MakerContext, SqlFunction, View, ViewFactory, ViewMaker};
 pub use crate::registry::Assembly;
 pub(crate) use user_views::UserViews;
-pub use view_factory::{default_view_factory, view_factory};
+pub use view_factory::default_view_factory;
+pub(crate) use view_factory::view_factory;
 
 #[cfg(test)]
 mod tests;
@@ -18,8 +21,8 @@ macro_rules! register_functions {
     ($($function:expr),+ $(,)?) => {
         $crate::__view::register_extension!(
             REGISTRATION,
-            $crate::query::Functions,
-            $crate::query::Functions::new(&[$($function),+])
+            $crate::assembly::Functions,
+            $crate::assembly::Functions::new(&[$($function),+])
         );
     };
 }
@@ -28,6 +31,6 @@ macro_rules! register_functions {
 #[macro_export]
 macro_rules! register_maker {
     ($maker:expr) => {
-        $crate::__view::register_extension!(MAKER, $crate::query::Maker, $maker);
+        $crate::__view::register_extension!(MAKER, $crate::assembly::Maker, $maker);
     };
 }

@@ -313,7 +313,7 @@ async fn a_function_without_description_or_with_another_name_is_refused() {
         (const { &[SqlFunction::scalar("erase()", erase).about("a test")] }, ""),
         (
             const { &[SqlFunction::scalar("erase()", erase)] },
-            "'erase' of zoo is not usable: it has no description",
+            "'erase' of zoo is not valid: it has no description",
         ),
         (
             const { &[SqlFunction::scalar("earse()", erase).about("a test")] },

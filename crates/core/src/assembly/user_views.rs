@@ -1,4 +1,4 @@
-//! UserViews that users define in the lake itself: files `views/NAME.sql`, no code.
+//! Views that users define in the lake itself: files `views/NAME.sql`, no code.
 //!
 //! ```sql
 //! -- name: errors_by_hour

@@ -19,7 +19,7 @@ pub async fn default_view_factory(
 
 /// Makes the tables of one lake, in the order of their dependencies. An error too if a crate's functions and their
 /// documentation don't fit together.
-pub fn view_factory(
+pub(crate) fn view_factory(
     assembly: &Assembly,
     runtime: Arc<RuntimeEnv>,
     lake: Arc<LakeConnection>,

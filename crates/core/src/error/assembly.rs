@@ -4,6 +4,7 @@ use thiserror::Error;
 
 /// Registrations that don't fit together: a start-up error that says who has to change what.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AssemblyError {
     /// Two crates, or one twice, registered the same name.
     #[error(
@@ -55,12 +56,12 @@ pub enum AssemblyError {
     },
     /// A crate that should have registered something.
     #[error(
-        "the crate {0} is linked but registered nothing: it was built with another version of belvedere-core, \
+        "the crate {0} is linked but registered nothing: it was built with a different version of belvedere-core, \
          or nothing refers to it (`use the_crate as _;`)"
     )]
     NothingRegistered(String),
     /// A registration that contradicts itself.
-    #[error("{what} of {crate_name} is not usable: {reason}")]
+    #[error("{what} of {crate_name} is not valid: {reason}")]
     Invalid {
         /// What it is about.
         what: String,

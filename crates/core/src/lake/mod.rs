@@ -4,6 +4,9 @@ mod config;
 mod maintenance;
 mod plan;
 
+#[doc(hidden)]
+pub use crate::partitions::InstancePartitions;
+pub use crate::partitions::{CheckReport, Expired, Finding, Keep, Retention};
 pub use config::LakeConfig;
 pub use maintenance::{MaintenanceConfig, Progress};
 pub use plan::{Kept, Open, PlannedSet};
@@ -11,9 +14,7 @@ pub use plan::{Kept, Open, PlannedSet};
 use crate::assembly::{Assembly, UserViews};
 use crate::error::{Context, Result};
 use crate::metrics::metrics;
-use crate::partitions::{
-    CheckReport, Expired, InstancePartitions, MaintenanceLimits, PartitionBuilder, Retention,
-};
+use crate::partitions::{MaintenanceLimits, PartitionBuilder};
 use crate::query::{
     AnswerTypes, DenyRules, LakeMemory, QueryContext, QueryError, QueryMemory, QueryResources, QueryResult,
     RunningQueries, Statement,
@@ -118,7 +119,7 @@ impl Lake {
             parameters: None,
             limit: None,
             types: AnswerTypes::Documented,
-            suspect: self.suspect(),
+            suspect: self.first_problem(),
         };
         self.context(range).answer(statement, ()).await.map(|(result, ())| result)
     }
@@ -151,12 +152,13 @@ impl Lake {
     }
 
     /// A view that users defined and that can't be used: it may be just that one that a statement names.
-    pub(crate) fn suspect(&self) -> Option<String> {
+    pub(crate) fn first_problem(&self) -> Option<String> {
         self.problems().into_iter().next()
     }
 
     /// The partitions of a view instance, to be made, merged and retired by hand. An error if there is no such instance,
-    /// or if its rows are not kept in partitions.
+    /// or if its rows are not kept in partitions. For tests.
+    #[doc(hidden)]
     pub fn instance_partitions(&self, view_set: &str, instance: &str) -> Result<InstancePartitions> {
         let view = self.views.current().factory.make_view(view_set, instance)?;
         let instance = view.instance().context("the rows of the view are not materialized")?.clone();

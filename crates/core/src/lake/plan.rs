@@ -2,18 +2,18 @@
 
 use super::Lake;
 use crate::error::Result;
+use crate::partitions::all_partitions;
 use crate::scan::{Instance, RowSource};
 use belvedere_lake::{Catalog, LakeError, NewPartition};
 use belvedere_model::SeqRange;
 use belvedere_model::time::TimeRange;
 use belvedere_view::Source;
+use futures::TryStreamExt;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Partitions that are read at once.
-const PAGE: u32 = 1000;
 
 /// Files and what is in them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Kept {
     /// Partitions.
     pub partitions: u64,
@@ -25,6 +25,7 @@ pub struct Kept {
 
 /// Blocks that are in no valid partition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Open {
     /// Blocks.
     pub blocks: u64,
@@ -34,6 +35,7 @@ pub struct Open {
 
 /// What is ahead of one view set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PlannedSet {
     /// Its name.
     pub view_set: String,
@@ -66,28 +68,21 @@ impl Lake {
         }
         // a view set's instances stand together: the hash of each is worked out once
         let mut hashes: BTreeMap<(String, String), Option<Vec<u8>>> = BTreeMap::new();
-        let mut after = 0;
-        loop {
-            let page = catalog.partitions(None, after, PAGE).await?;
-            for NewPartition { view_set, instance, schema_hash, file_size, row_count, .. } in
-                page.iter().map(|p| &p.content)
-            {
-                let key = (view_set.clone(), instance.clone());
-                let valid = hashes.entry(key.clone()).or_insert_with(|| {
-                    let view = context.factory().make_view(view_set, instance).ok();
-                    view.and_then(|v| v.instance().map(|i| i.schema_hash.clone()))
-                });
-                let set = sets.entry(view_set.clone()).or_default();
-                let kept = if valid.as_ref() == Some(schema_hash) { &mut set.valid } else { &mut set.stale };
-                kept.partitions += 1;
-                kept.bytes += file_size.max(&0).unsigned_abs();
-                kept.rows += row_count.max(&0).unsigned_abs();
-                instances.insert(key);
-            }
-            match page.last() {
-                Some(last) if page.len() == PAGE as usize => after = last.partition_id,
-                _ => break,
-            }
+        let mut partitions = all_partitions(catalog, None);
+        while let Some(partition) = partitions.try_next().await? {
+            let NewPartition { view_set, instance, schema_hash, file_size, row_count, .. } =
+                partition.content;
+            let key = (view_set.clone(), instance.clone());
+            let valid = hashes.entry(key.clone()).or_insert_with(|| {
+                let view = context.factory().make_view(&view_set, &instance).ok();
+                view.and_then(|v| v.instance().map(|i| i.schema_hash.clone()))
+            });
+            let set = sets.entry(view_set).or_default();
+            let kept = if valid.as_ref() == Some(&schema_hash) { &mut set.valid } else { &mut set.stale };
+            kept.partitions += 1;
+            kept.bytes += file_size.max(0).unsigned_abs();
+            kept.rows += row_count.max(0).unsigned_abs();
+            instances.insert(key);
         }
         for (view_set, id) in instances {
             let Ok(view) = context.factory().make_view(&view_set, &id) else { continue };

@@ -7,14 +7,14 @@
 //! from being doubled is [`PartitionBuilder::publish`] alone. A [`Lease`] only saves them the work: it expires, clocks
 //! differ, and no answer may depend on it.
 
-use super::file::{RowSink, new_key, write_file};
+use super::file::{RowSink, Written, new_key, write_file};
 use super::order::in_time_order;
 use super::view_rows::ViewRows;
 use crate::error::{Context, Error, Result};
 use crate::metrics::metrics;
-use crate::scan::{Instance, RowSource, ScanContext, note_fault};
+use crate::scan::{Instance, RowSource, ScanContext, fetch_payload, note_fault};
 use arrow::array::RecordBatch;
-use belvedere_lake::{LakeError, NewPartition, PartitionRecord};
+use belvedere_lake::{NewPartition, PartitionRecord};
 use belvedere_model::BlockRecord;
 use belvedere_model::SeqRange;
 use belvedere_model::time::SECOND;
@@ -48,6 +48,18 @@ pub(crate) struct BuildStats {
     pub(crate) blocks: u64,
     pub(crate) rows: u64,
     pub(crate) bytes: u64,
+}
+
+impl BuildStats {
+    /// One partition.
+    pub(super) fn of(new: &NewPartition) -> Self {
+        Self {
+            partitions: 1,
+            blocks: new.block_count as u64,
+            rows: new.row_count as u64,
+            bytes: new.file_size as u64,
+        }
+    }
 }
 
 impl std::ops::AddAssign for BuildStats {
@@ -192,12 +204,7 @@ impl PartitionBuilder {
             }
         };
         let new = new.with_context(failed)?;
-        let made = BuildStats {
-            partitions: 1,
-            blocks: new.block_count as u64,
-            rows: new.row_count as u64,
-            bytes: new.file_size as u64,
-        };
+        let made = BuildStats::of(&new);
         let is_first = self.publish(&new, &[]).await?;
         Ok(is_first.then_some((new.seqs.end, made)))
     }
@@ -268,33 +275,43 @@ impl PartitionBuilder {
             return Err(e);
         }
         let written = written?;
-        let rows = written.outcome;
+        // All blocks of the range were read, or those up to the last one. It covers the numbers before the first block
+        // and behind the last one too: these belong to other instances, and would be gaps for ever.
+        let end = if written.outcome.is_full { written.outcome.last_seq } else { range.end };
+        Ok(self.decoded_partition(instance, SeqRange::new(range.begin, end), key.to_owned(), written).await)
+    }
+
+    /// The partition that a file of decoded rows is. What was decoded is counted, and what could not be is reported.
+    pub(super) async fn decoded_partition(
+        &self,
+        instance: &Instance,
+        seqs: SeqRange,
+        key: String,
+        written: Written<RowsMade>,
+    ) -> NewPartition {
+        let Written { outcome: rows, facts, size } = written;
+        let (connection, view_set) = (self.scan.connection(), instance.view_set.name);
         for (block, error) in &rows.faults {
-            note_fault(connection, instance.view_set.name, block, error).await;
+            note_fault(connection, view_set, block, error).await;
         }
         let metrics = metrics(connection);
-        metrics.blocks_decoded(instance.view_set.name, rows.blocks as u64);
-        metrics.events_ignored(instance.view_set.name, &rows.ignored);
-        Ok(NewPartition {
-            ignored_count: rows.ignored.iter().map(|(_, events)| *events as i64).sum(),
+        metrics.blocks_decoded(view_set, rows.blocks as u64);
+        metrics.events_ignored(view_set, &rows.ignored);
+        NewPartition {
             insert_begin: rows.inserted.map_or(0, |i| i.0),
             insert_end: rows.inserted.map_or(0, |i| i.1),
-            events: written.facts.events,
+            events: facts.events,
             block_count: rows.blocks,
             object_count: rows.objects,
             fault_count: rows.faults.len() as i64,
-            row_count: written.facts.rows,
-            file_key: (written.facts.rows > 0).then(|| key.to_owned()),
-            file_size: written.size,
+            ignored_count: rows.ignored.iter().map(|(_, events)| *events as i64).sum(),
+            row_count: facts.rows,
+            file_key: (facts.rows > 0).then_some(key),
+            file_size: size,
             process_ids: (rows.processes.len() <= NOTED_PROCESSES)
                 .then(|| rows.processes.into_iter().collect()),
-            // All blocks of the range were read, or those up to the last one. It covers the numbers before the first block
-            // and behind the last one too: these belong to other instances, and would be gaps for ever.
-            ..instance.empty_partition(SeqRange::new(
-                range.begin,
-                if rows.is_full { rows.last_seq } else { range.end },
-            ))
-        })
+            ..instance.empty_partition(seqs)
+        }
     }
 
     /// Hands blocks and payloads over until they are all there or nobody takes more.
@@ -312,11 +329,7 @@ impl PartitionBuilder {
             let is_last = page.len() < PAGE as usize;
             for block in page {
                 after = block.seq;
-                let payload = match connection.payload(&block).await {
-                    Ok(payload) => Ok(payload),
-                    Err(LakeError::Corrupt(reason)) => Err(DecodeError::corrupt(reason.to_string())),
-                    Err(e) => return Err(e.into()),
-                };
+                let payload = fetch_payload(connection, &block).await?;
                 if blocks.send((block, payload)).await.is_err() {
                     return Ok(());
                 }
@@ -393,7 +406,7 @@ impl PartitionBuilder {
         instance: &Instance,
         key: &str,
         mut rows: datafusion::execution::SendableRecordBatchStream,
-    ) -> Result<super::file::Written<()>> {
+    ) -> Result<Written<()>> {
         let (sender, mut batches) = mpsc::channel::<RecordBatch>(2);
         let mut produce = move |sink: &mut RowSink| -> Result<bool> {
             while let Some(batch) = batches.blocking_recv() {

@@ -1,6 +1,7 @@
 //! Compares the catalog with the objects, and a sample of what is in them.
 
 use super::builder::PartitionBuilder;
+use super::listing::all_partitions;
 use crate::error::Result;
 use crate::scan::{Instance, PartitionScan, RowSource};
 use arrow::array::RecordBatch;
@@ -8,7 +9,7 @@ use arrow::compute::cast;
 use arrow::row::{RowConverter, SortField};
 use belvedere_lake::{BlockFilter, PartitionRecord, with_causes};
 use belvedere_model::SeqRange;
-use belvedere_model::wire::split_payload;
+use belvedere_model::wire::PayloadParts;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::execute_stream;
 use foldhash::fast::FixedState;
@@ -17,11 +18,12 @@ use object_store::ObjectStoreExt;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
-/// Rows of one page of a list.
+/// Objects of one page of the list.
 const PAGE: u32 = 1000;
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Finding {
     /// What is wrong, with what, and what it means.
     pub text: String,
@@ -33,6 +35,7 @@ pub struct Finding {
 
 /// What was looked at, and what was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CheckReport {
     /// Partitions whose rows of the catalog and files were compared.
     pub partitions: u64,
@@ -107,48 +110,41 @@ impl Check<'_> {
         type Key = (String, String, Vec<u8>, Option<uuid::Uuid>);
         let mut ends: HashMap<Key, Vec<SeqRange>> = HashMap::new();
         let mut usable: Vec<(Instance, PartitionRecord)> = Vec::new();
-        let mut after = 0;
-        loop {
-            let page = self.builder.catalog().partitions(None, after, PAGE).await?;
-            for partition in &page {
-                self.report.partitions += 1;
-                let p = &partition.content;
-                // what it covers: blocks by their numbers, or those of a stream by the numbers of their events
-                let (stream, covered) = match &p.chain {
-                    None => (None, p.seqs),
-                    Some(chain) => {
-                        (Some(chain.stream_id), SeqRange::new(chain.begin, chain.end.saturating_sub(1)))
-                    }
-                };
-                let key = (p.view_set.clone(), p.instance.clone(), p.schema_hash.clone(), stream);
-                let others = ends.entry(key).or_default();
-                if others.iter().any(|o| !o.intersect(covered).is_empty()) {
-                    self.partition_is_wrong(partition, "another partition covers some of the same blocks")
-                        .await?;
-                    continue;
+        let mut partitions = all_partitions(self.builder.catalog(), None);
+        while let Some(partition) = partitions.try_next().await? {
+            self.report.partitions += 1;
+            let p = &partition.content;
+            // what it covers: blocks by their numbers, or those of a stream by the numbers of their events
+            let (stream, covered) = match &p.chain {
+                None => (None, p.seqs),
+                Some(chain) => {
+                    (Some(chain.stream_id), SeqRange::new(chain.begin, chain.end.saturating_sub(1)))
                 }
-                others.push(covered);
-                if let Some(wrong) = self.file_is_wrong(partition).await? {
-                    self.partition_is_wrong(partition, &wrong).await?;
-                    continue;
-                }
-                let instance = self.builder.views.instance(&p.view_set, &p.instance);
-                match instance.filter(|i| i.schema_hash == p.schema_hash) {
-                    // what could be compared takes the place of something at random, once there are enough
-                    Some(instance) if usable.len() < sample => usable.push((instance, partition.clone())),
-                    Some(instance) if sample > 0 => {
-                        let place = FixedState::default().hash_one(partition.partition_id) as usize;
-                        if let Some(slot) = usable.get_mut(place % self.report.partitions as usize) {
-                            *slot = (instance, partition.clone());
-                        }
-                    }
-                    Some(_) => {}
-                    None => self.report.unused += 1,
-                }
+            };
+            let key = (p.view_set.clone(), p.instance.clone(), p.schema_hash.clone(), stream);
+            let others = ends.entry(key).or_default();
+            if others.iter().any(|o| !o.intersect(covered).is_empty()) {
+                self.partition_is_wrong(&partition, "another partition covers some of the same blocks")
+                    .await?;
+                continue;
             }
-            match page.last() {
-                Some(last) if page.len() == PAGE as usize => after = last.partition_id,
-                _ => break,
+            others.push(covered);
+            if let Some(wrong) = self.file_is_wrong(&partition).await? {
+                self.partition_is_wrong(&partition, &wrong).await?;
+                continue;
+            }
+            let instance = self.builder.views.instance(&p.view_set, &p.instance);
+            match instance.filter(|i| i.schema_hash == p.schema_hash) {
+                // what could be compared takes the place of something at random, once there are enough
+                Some(instance) if usable.len() < sample => usable.push((instance, partition)),
+                Some(instance) if sample > 0 => {
+                    let place = FixedState::default().hash_one(partition.partition_id) as usize;
+                    if let Some(slot) = usable.get_mut(place % self.report.partitions as usize) {
+                        *slot = (instance, partition);
+                    }
+                }
+                Some(_) => {}
+                None => self.report.unused += 1,
             }
         }
         for (instance, partition) in usable {
@@ -279,7 +275,7 @@ impl Check<'_> {
             after = block.seq.saturating_add(step - 1);
             self.report.payloads += 1;
             let wrong = match connection.payload(&block).await {
-                Ok(payload) => split_payload(&payload).err().map(|e| e.to_string()),
+                Ok(payload) => PayloadParts::split(&payload).err().map(|e| e.to_string()),
                 Err(e) => Some(e.to_string()),
             };
             if let Some(wrong) = wrong {

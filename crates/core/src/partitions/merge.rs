@@ -164,8 +164,7 @@ impl PartitionBuilder {
             new.file_size = written.size;
             new.file_key = (written.facts.rows > 0).then_some(key);
         }
-        let made =
-            BuildStats { partitions: 1, blocks: 0, rows: new.row_count as u64, bytes: new.file_size as u64 };
+        let made = BuildStats { blocks: 0, ..BuildStats::of(&new) };
         let replaced: Vec<i64> = group.iter().map(|p| p.partition_id).collect();
         Ok(self.publish(&new, &replaced).await?.then_some(made))
     }

@@ -6,15 +6,14 @@
 //!
 //! | file | idea |
 //! | --- | --- |
-//! | `instance` | what can be kept: a view set, an instance, where its rows come from |
+//! | `view_rows` | what partitions are made of: the rows of views, as the rooms above give them |
 //! | `order`, `encode`, `dictionary_column`, `file` | rows to a file in the object store |
 //! | `builder` | makes partitions of blocks and of SQL, and publishes them |
-//! | `chains`, `chain_rows` | partitions of what is decoded along streams: which hold, and how they are made |
+//! | `stream_builder` | makes partitions of what is decoded along streams |
+//! | `instance_partitions` | the partitions of one instance, by hand: for programs and tests |
+//! | `listing` | all partitions, page by page |
 //! | `merge` | which partitions become one, and how |
-//! | `wanted` | what queries would have liked to find |
-//! | `maintenance` | what is to be done, and who does it when |
 //! | `retention`, `sweep` | what goes, and when its files do |
-//! | `plan` | what a program would make again of a lake that others worked on |
 //! | `check` | compares catalog, objects and contents |
 //!
 //! Invariant: an answer does not depend on which partitions there are.
@@ -26,6 +25,7 @@ mod dictionary_column;
 mod encode;
 mod file;
 mod instance_partitions;
+mod listing;
 mod merge;
 mod order;
 mod retention;
@@ -38,5 +38,6 @@ mod view_rows;
 pub(crate) use builder::{BuildStats, MaintenanceLimits, PartitionBuilder};
 pub use check::{CheckReport, Finding};
 pub use instance_partitions::InstancePartitions;
+pub(crate) use listing::all_partitions;
 pub use retention::{Expired, Keep, Retention};
 pub(crate) use view_rows::ViewRows;

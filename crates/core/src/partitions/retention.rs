@@ -5,17 +5,16 @@
 //! when every global view that is to outlive them has partitions for them.
 
 use super::builder::PartitionBuilder;
+use super::listing::all_partitions;
 use crate::error::Result;
 use crate::scan::Instance;
 use belvedere_lake::{ExpiredBlocks, PartitionRecord};
 use belvedere_model::SeqRange;
 use belvedere_model::time::to_rfc3339;
+use futures::TryStreamExt;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 use uuid::Uuid;
-
-/// Partitions of one page of the list.
-const PAGE: u32 = 1000;
 
 /// How much is kept of something: what is older, or makes it larger, goes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,6 +38,7 @@ pub struct Retention {
 
 /// Something that went, or would go.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Expired {
     /// `blocks`, or a view set.
     pub what: String,
@@ -100,22 +100,16 @@ impl PartitionBuilder {
     /// along streams.
     async fn last_received(&self, view_set: &str) -> Result<HashMap<(String, Vec<u8>, Uuid), i64>> {
         let mut last = HashMap::new();
-        let mut after = 0;
-        loop {
-            let page = self.catalog().partitions(Some(view_set), after, PAGE).await?;
-            for partition in &page {
-                let p = &partition.content;
-                if let Some(chain) = &p.chain {
-                    let key = (p.instance.clone(), p.schema_hash.clone(), chain.stream_id);
-                    let received = last.entry(key).or_insert(p.insert_end);
-                    *received = p.insert_end.max(*received);
-                }
-            }
-            match page.last() {
-                Some(partition) if page.len() == PAGE as usize => after = partition.partition_id,
-                _ => return Ok(last),
+        let mut partitions = all_partitions(self.catalog(), Some(view_set));
+        while let Some(partition) = partitions.try_next().await? {
+            let p = &partition.content;
+            if let Some(chain) = &p.chain {
+                let key = (p.instance.clone(), p.schema_hash.clone(), chain.stream_id);
+                let received = last.entry(key).or_insert(p.insert_end);
+                *received = p.insert_end.max(*received);
             }
         }
+        Ok(last)
     }
 
     async fn expire_partitions(
@@ -153,21 +147,14 @@ impl PartitionBuilder {
             };
             // what stays: when it was received last, its size and its id
             let mut rest: Vec<(i64, i64, PartitionRecord)> = Vec::new();
-            let mut after = 0;
-            loop {
-                let page = self.catalog().partitions(Some(&set), after, PAGE).await?;
-                for partition in &page {
-                    match cutoff {
-                        Some(cutoff) if received(partition) < cutoff => add(partition, &mut ids),
-                        _ if keep.bytes.is_some() => {
-                            rest.push((received(partition), partition.partition_id, partition.clone()));
-                        }
-                        _ => {}
+            let mut partitions = all_partitions(self.catalog(), Some(&set));
+            while let Some(partition) = partitions.try_next().await? {
+                match cutoff {
+                    Some(cutoff) if received(&partition) < cutoff => add(&partition, &mut ids),
+                    _ if keep.bytes.is_some() => {
+                        rest.push((received(&partition), partition.partition_id, partition));
                     }
-                }
-                match page.last() {
-                    Some(last) if page.len() == PAGE as usize => after = last.partition_id,
-                    _ => break,
+                    _ => {}
                 }
             }
             if let Some(limit) = keep.bytes {

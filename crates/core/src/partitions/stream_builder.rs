@@ -1,11 +1,10 @@
 //! Makes partitions of what is decoded along streams.
 
 use super::builder::{BuildStats, Lease, PartitionBuilder, RowsMade};
-use super::file::{RowSink, new_key, write_file};
+use super::file::{RowSink, Written, new_key, write_file};
 use super::order::in_time_order;
 use crate::error::{Context, Error, Result};
-use crate::metrics::metrics;
-use crate::scan::{Instance, RowSource, StreamPiece, StreamPlan, note_fault, plan_streams, stream_blocks};
+use crate::scan::{Instance, RowSource, StreamPiece, StreamPlan, plan_streams, stream_blocks};
 use arrow::array::RecordBatch;
 use belvedere_lake::{ChainSection, NewPartition, PartitionRecord};
 use belvedere_model::BlockRecord;
@@ -112,27 +111,11 @@ impl PartitionBuilder {
             connection.delete(std::slice::from_ref(&key)).await?;
             return Err(e);
         }
-        let written = written?;
-        let ChainMade { rows, end, exit } = written.outcome;
-        for (block, error) in &rows.faults {
-            note_fault(connection, instance.view_set.name, block, error).await;
-        }
-        let metrics = metrics(connection);
-        metrics.events_ignored(instance.view_set.name, &rows.ignored);
-        metrics.blocks_decoded(instance.view_set.name, rows.blocks as u64);
+        let Written { outcome: ChainMade { rows, end, exit }, facts, size } = written?;
+        let written = Written { outcome: rows, facts, size };
         let begin = piece.blocks.offsets.map_or(i64::MIN, |o| o.0);
         let new = NewPartition {
-            insert_begin: rows.inserted.map_or(0, |i| i.0),
-            insert_end: rows.inserted.map_or(0, |i| i.1),
-            events: written.facts.events,
-            block_count: rows.blocks,
-            object_count: rows.objects,
-            fault_count: rows.faults.len() as i64,
-            row_count: written.facts.rows,
-            file_key: (written.facts.rows > 0).then_some(key),
-            file_size: written.size,
             process_ids: Some(vec![chain.process.process_id]),
-            ignored_count: rows.ignored.iter().map(|(_, events)| *events as i64).sum(),
             chain: Some(ChainSection {
                 stream_id: chain.stream.stream_id,
                 begin,
@@ -140,14 +123,9 @@ impl PartitionBuilder {
                 entry: ChainSection::digest(piece.state.as_deref()),
                 exit,
             }),
-            ..instance.empty_partition(seqs)
+            ..self.decoded_partition(instance, seqs, key, written).await
         };
-        let made = BuildStats {
-            partitions: 1,
-            blocks: new.block_count as u64,
-            rows: new.row_count as u64,
-            bytes: new.file_size as u64,
-        };
+        let made = BuildStats::of(&new);
         Ok((new, made))
     }
 

@@ -8,23 +8,25 @@ use std::net::IpAddr;
 /// Characters of each value that are kept: it goes into logs.
 const LONGEST: usize = 256;
 
-/// What the headers of a request say of its client. `peer` is where the connection comes from: that counts where no
-/// proxy says better.
-pub fn client_info(headers: &HeaderMap, peer: Option<IpAddr>) -> ClientInfo {
-    let plain = |name: &str| clean(&String::from_utf8_lossy(&printable(headers, name)?));
-    // names of people are not ASCII, and so come percent-encoded
-    let encoded = |name: &str| clean(&percent_decode(&printable(headers, name)?).decode_utf8_lossy());
-    ClientInfo {
-        client: plain("x-client-type"),
-        agent: plain("x-client-agent"),
-        entrypoint: plain("x-client-entrypoint"),
-        session: plain("x-client-session"),
-        notebook: plain("x-client-notebook"),
-        cell: plain("x-client-cell"),
-        user_id: encoded("x-user-id"),
-        user_email: encoded("x-user-email"),
-        user_name: encoded("x-user-name"),
-        address: address(headers).or(peer),
+impl ClientInfo {
+    /// What the headers of a request say of its client. `peer` is where the connection comes from: that counts where no
+    /// proxy says better.
+    pub fn from_headers(headers: &HeaderMap, peer: Option<IpAddr>) -> Self {
+        let plain = |name: &str| clean(&String::from_utf8_lossy(&printable(headers, name)?));
+        // names of people are not ASCII, and so come percent-encoded
+        let encoded = |name: &str| clean(&percent_decode(&printable(headers, name)?).decode_utf8_lossy());
+        Self {
+            client: plain("x-client-type"),
+            agent: plain("x-client-agent"),
+            entrypoint: plain("x-client-entrypoint"),
+            session: plain("x-client-session"),
+            notebook: plain("x-client-notebook"),
+            cell: plain("x-client-cell"),
+            user_id: encoded("x-user-id"),
+            user_email: encoded("x-user-email"),
+            user_name: encoded("x-user-name"),
+            address: address(headers).or(peer),
+        }
     }
 }
 
@@ -63,7 +65,7 @@ mod tests {
 
     #[test]
     fn each_header_has_its_place() {
-        let info = client_info(
+        let info = ClientInfo::from_headers(
             &headers(&[
                 ("x-client-type", b"grafana"),
                 ("x-client-agent", b"browser"),
@@ -97,21 +99,26 @@ mod tests {
 
     #[test]
     fn who_says_nothing_is_nobody() {
-        assert_eq!(client_info(&HeaderMap::new(), None), ClientInfo::default());
-        assert_eq!(client_info(&headers(&[("x-client-type", b"  ")]), None), ClientInfo::default());
+        assert_eq!(ClientInfo::from_headers(&HeaderMap::new(), None), ClientInfo::default());
+        assert_eq!(
+            ClientInfo::from_headers(&headers(&[("x-client-type", b"  ")]), None),
+            ClientInfo::default()
+        );
     }
 
     #[test]
     fn of_bytes_that_are_no_ascii_the_printable_part_stays() {
-        let info =
-            client_info(&headers(&[("x-user-name", b"Zo\xc3\xab B"), ("x-client-type", b"\xff\xfe")]), None);
+        let info = ClientInfo::from_headers(
+            &headers(&[("x-user-name", b"Zo\xc3\xab B"), ("x-client-type", b"\xff\xfe")]),
+            None,
+        );
         assert_eq!((info.user_name.as_deref(), info.client), (Some("Zo B"), None));
     }
 
     #[test]
     fn what_is_too_long_is_cut() {
         let long = "é".repeat(LONGEST + 1).bytes().map(|b| format!("%{b:02X}")).collect::<String>();
-        let info = client_info(&headers(&[("x-user-name", long.as_bytes())]), None);
+        let info = ClientInfo::from_headers(&headers(&[("x-user-name", long.as_bytes())]), None);
         assert_eq!(info.user_name.unwrap().chars().count(), LONGEST);
     }
 
@@ -119,7 +126,7 @@ mod tests {
     fn the_address_is_what_the_nearest_proxy_saw() {
         let peer: IpAddr = "127.0.0.1".parse().unwrap();
         let address = |pairs: &[(&'static str, &[u8])]| {
-            client_info(&headers(pairs), Some(peer)).address.unwrap().to_string()
+            ClientInfo::from_headers(&headers(pairs), Some(peer)).address.unwrap().to_string()
         };
         assert_eq!(address(&[]), "127.0.0.1");
         assert_eq!(

@@ -7,7 +7,8 @@ use super::view::ViewFactory;
 use super::{Functions, Make, SqlFunction, engine, information_schema};
 use crate::partitions::{MaintenanceLimits, PartitionBuilder};
 use crate::registry::Assembly;
-use crate::scan::{QueryReport, ScanContext, ScanResources};
+use crate::scan::{ConformExec, QueryReport, ScanContext, ScanResources};
+use arrow::datatypes::SchemaRef;
 use belvedere_lake::access::Caller;
 use belvedere_lake::{LakeConnection, LakeError};
 use belvedere_model::SeqRange;
@@ -15,6 +16,7 @@ use belvedere_model::time::TimeRange;
 use belvedere_view::decoder::DecodeOptions;
 use datafusion::error::DataFusionError;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -109,6 +111,11 @@ impl QueryContext {
 
     pub(crate) fn deny_rules(&self) -> &DenyRules {
         &self.resources.deny_rules
+    }
+
+    /// A plan whose columns, one for one, are those of `schema`: for tables that are made of other plans.
+    pub fn conformed(input: Arc<dyn ExecutionPlan>, schema: SchemaRef) -> Arc<dyn ExecutionPlan> {
+        Arc::new(ConformExec::new(input, schema))
     }
 
     /// The range of event time that the query is about.

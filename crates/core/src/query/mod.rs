@@ -3,7 +3,7 @@
 //! | file | idea |
 //! | --- | --- |
 //! | `context`, `engine` | what one query works with; its session |
-//! | `view`, `registration` | views and SQL functions as crates make them |
+//! | `view`, `registration`, `argument` | views and SQL functions as crates make them |
 //! | `planning` | from a statement to rows |
 //! | `statement_limits`, `output_limits`, `memory`, `cancellation` | what a query may take, and how it ends |
 //! | `sql_rows`, `partials` | the rows of views that are SQL over others |
@@ -16,13 +16,14 @@
 #[cfg(test)]
 mod tests;
 
+mod argument;
 mod cancellation;
 mod client;
 mod context;
 mod deny_rules;
 mod engine;
 pub mod formats;
-pub mod functions;
+pub(crate) mod functions;
 #[doc(hidden)]
 pub mod fuzzed;
 mod information_schema;
@@ -43,22 +44,26 @@ mod statement_limits;
 mod view;
 
 pub use crate::error::QueryError;
-pub use client::client_info;
+#[doc(hidden)]
+pub use crate::scan::ScanPlan;
+pub use crate::scan::{Fault, QueryReport};
+pub use argument::Argument;
 pub use context::QueryContext;
 pub(crate) use context::{QueryResources, Tables};
 pub(crate) use deny_rules::DenyRules;
 pub(crate) use memory::{LakeMemory, QueryMemory};
-pub use output::{documented, documented_schema, is_jsonb, plain_schema};
-pub use paged::{Page, PagedSource, PagedTable};
+pub(crate) use paged::{Page, PagedSource, PagedTable};
 pub(crate) use partials::Partials;
-pub use placeholders::numbered_placeholders;
 pub use planning::QueryResult;
 pub(crate) use planning::Statement;
 pub(crate) use registration::Make;
+// public in `assembly`
+#[doc(hidden)]
 pub use registration::{Functions, SqlFunction};
 pub use request::{AnswerTypes, ClientInfo, Description, QueryRequest};
 pub(crate) use running::{RunningQueries, RunningQuery};
 pub(crate) use sql_hash::sql_hash;
 pub(crate) use sql_rows::{check_sql_source, frame, scan_of};
-pub use statement_limits::check_length;
+pub(crate) use statement_limits::check_length;
+#[doc(hidden)]
 pub use view::{Maker, MakerContext, View, ViewFactory, ViewMaker};

@@ -8,24 +8,24 @@ use arrow::error::ArrowError;
 use belvedere_view::{DOCUMENTED_TYPE, JSONB};
 use std::sync::Arc;
 
-/// The schema that an answer leaves with: columns of views in their documented types, view types of the
-/// engine in the plain types that everybody reads.
-pub fn documented_schema(schema: &Schema) -> SchemaRef {
+/// Columns of views in their documented types, view types of the engine in the plain types that everybody reads.
+fn documented_schema(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(schema.fields().iter().map(|f| documented_field(f)).collect::<Vec<_>>()))
 }
 
-/// The schema that an answer leaves with in these types.
-pub(super) fn answer_schema(schema: &Schema, types: AnswerTypes) -> SchemaRef {
-    let documented = documented_schema(schema);
-    match types {
-        AnswerTypes::Documented => documented,
-        AnswerTypes::Plain => plain_schema(&documented),
+impl AnswerTypes {
+    /// The schema of an answer of these columns.
+    pub fn schema(self, columns: &Schema) -> SchemaRef {
+        let documented = documented_schema(columns);
+        match self {
+            Self::Documented => documented,
+            Self::Plain => plain_schema(&documented),
+        }
     }
 }
 
-/// The schema with values in the place of dictionaries of them, also inside of lists and structs: for clients that
-/// know no dictionaries.
-pub fn plain_schema(schema: &Schema) -> SchemaRef {
+/// The schema with values in the place of dictionaries of them, also inside of lists and structs.
+fn plain_schema(schema: &Schema) -> SchemaRef {
     let fields: Fields = schema.fields().iter().map(without_dictionaries).collect();
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
@@ -45,8 +45,8 @@ fn without_dictionaries(field: &FieldRef) -> FieldRef {
     Arc::new(field.as_ref().clone().with_data_type(plain_type(field.data_type())))
 }
 
-/// The rows of an answer in the types of [`documented_schema`].
-pub fn documented(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+/// The rows of an answer in the columns of [`AnswerTypes::schema`].
+pub(super) fn documented(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let columns = batch
         .columns()
         .iter()
@@ -64,7 +64,7 @@ pub fn documented(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch
 }
 
 /// Whether the column's binary values are JSONB.
-pub fn is_jsonb(field: &Field) -> bool {
+pub(super) fn is_jsonb(field: &Field) -> bool {
     field.metadata().contains_key(JSONB)
 }
 

@@ -23,7 +23,7 @@ use std::sync::Arc;
 const PAGE: u32 = 1000;
 
 /// Some rows, and where to go on.
-pub struct Page<C> {
+pub(crate) struct Page<C> {
     /// The rows, with all columns of the engine's schema.
     pub rows: RecordBatch,
     /// What to ask for next; `None` if this was the last page.
@@ -32,7 +32,7 @@ pub struct Page<C> {
 
 /// Something that gives rows page by page.
 #[async_trait]
-pub trait PagedSource: Debug + Send + Sync + 'static {
+pub(crate) trait PagedSource: Debug + Send + Sync + 'static {
     /// Where to go on.
     type Cursor: Send + 'static;
 
@@ -53,7 +53,7 @@ pub trait PagedSource: Debug + Send + Sync + 'static {
 
 /// A table over a [`PagedSource`].
 #[derive(Debug)]
-pub struct PagedTable<S> {
+pub(crate) struct PagedTable<S> {
     schema: SchemaRef,
     source: Arc<S>,
     context: QueryContext,

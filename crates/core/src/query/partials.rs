@@ -2,7 +2,8 @@
 
 use super::QueryContext;
 use super::sql_rows::{frame, ident, without_columns};
-use crate::scan::{ConformExec, Coverage, Instance, PartitionScan, external};
+use crate::error::Error;
+use crate::scan::{ConformExec, Coverage, Instance, PartitionScan};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use belvedere_model::SeqRange;
@@ -38,7 +39,7 @@ impl Partials {
         let mut with_blocks = Vec::new();
         for gap in &self.coverage.gaps {
             let filter = self.instance.blocks_in(*gap);
-            let summary = self.context.connection().catalog().summary(&filter).await.map_err(external)?;
+            let summary = self.context.connection().catalog().summary(&filter).await.map_err(Error::from)?;
             if summary.blocks > 0 {
                 with_blocks.push(*gap);
             }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 /// The same SQL with `$1`, `$2` … where it has `?`; `?7` becomes `$7`. Texts, comments and quoted identifiers stay as
 /// they are, and so does SQL that can't be split into words: the engine says what is wrong with it.
-pub fn numbered_placeholders(sql: &str) -> Cow<'_, str> {
+pub(super) fn numbered_placeholders(sql: &str) -> Cow<'_, str> {
     if !sql.contains('?') {
         return Cow::Borrowed(sql);
     }

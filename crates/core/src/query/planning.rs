@@ -2,8 +2,8 @@
 
 use super::cancellation::cancellable;
 use super::information_schema::ColumnList;
-use super::output::{answer_schema, split};
-use super::{AnswerTypes, Description, QueryContext, QueryError, QueryRequest, documented, statement_limits};
+use super::output::{documented, split};
+use super::{AnswerTypes, Description, QueryContext, QueryError, QueryRequest, statement_limits};
 use crate::metrics::metrics;
 use crate::registry::Assembly;
 use crate::scan::{QueryReport, ScanPlan};
@@ -22,6 +22,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 /// The answer to a query, on its way.
+#[non_exhaustive]
 pub struct QueryResult {
     /// The columns, in their documented types.
     pub schema: SchemaRef,
@@ -100,7 +101,7 @@ impl QueryContext {
                 .into_iter()
                 .map(|(name, data_type)| Field::new(name, data_type.unwrap_or(DataType::Utf8), true));
             Ok(Description {
-                schema: answer_schema(frame.schema().as_arrow(), statement.types),
+                schema: statement.types.schema(frame.schema().as_arrow()),
                 parameters: Arc::new(Schema::new(parameters.collect::<Vec<_>>())),
             })
         };
@@ -151,7 +152,7 @@ impl QueryContext {
         if is_explain {
             engine_rows = with_scans(engine_rows, &report.scans())?;
         }
-        let schema = answer_schema(&schema, types);
+        let schema = types.schema(&schema);
         let to = schema.clone();
         let rows = engine_rows
             .map_ok(|batch| futures::stream::iter(split(batch)).map(Ok::<_, DataFusionError>))

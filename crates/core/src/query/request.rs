@@ -1,9 +1,13 @@
-//! A question, and what its answer is made of.
+//! What is asked, by whom, and how the answer is to leave.
 
+use super::QueryError;
+use super::placeholders::numbered_placeholders;
+use super::statement_limits::check_length;
 use arrow::datatypes::SchemaRef;
 use belvedere_lake::access::Caller;
 use belvedere_model::time::TimeRange;
 use datafusion::common::ParamValues;
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -20,6 +24,7 @@ pub enum AnswerTypes {
 
 /// What a client says of itself; nothing of it is checked. All of it goes into the record of the query.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClientInfo {
     /// Kind of client: `python`, `grafana`, `cli`.
     pub client: Option<String>,
@@ -43,8 +48,9 @@ pub struct ClientInfo {
     pub address: Option<IpAddr>,
 }
 
-/// A question.
+/// A query, and who asks.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct QueryRequest {
     /// A name for it that was told before, if one was; of several queries of that name the first one keeps it.
     pub query_id: Option<Uuid>,
@@ -65,6 +71,12 @@ pub struct QueryRequest {
 }
 
 impl QueryRequest {
+    /// The same SQL with `$1`, `$2` … where it has `?`. [`QueryError::Sql`] if it is longer than a statement may be.
+    pub fn numbered(sql: &str) -> Result<Cow<'_, str>, QueryError> {
+        check_length(sql)?;
+        Ok(numbered_placeholders(sql))
+    }
+
     /// A query about the whole lake.
     pub fn new(sql: impl Into<String>, caller: Arc<Caller>) -> Self {
         Self {
@@ -82,6 +94,7 @@ impl QueryRequest {
 
 /// What a statement gives and takes, without running it.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Description {
     /// The columns of its answer.
     pub schema: SchemaRef,

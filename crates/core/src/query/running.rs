@@ -163,8 +163,7 @@ mod tests {
 
     fn caller(identity: Identity, rights: &str) -> Arc<Caller> {
         let rights: Rights = rights.parse().unwrap();
-        let name = "grafana".to_owned();
-        Arc::new(Caller { identity, name, email: None, rights, may_speak_for_others: false })
+        Arc::new(Caller::new(identity, "grafana", rights))
     }
 
     fn subject(issuer: &str) -> Identity {

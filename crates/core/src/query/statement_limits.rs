@@ -42,10 +42,10 @@ const MOST_RELATIONS: usize = 500;
 
 /// Whether a statement is short enough to be looked at: taking a text apart costs a hundred times its size. An error is the
 /// asker's, [`QueryError::Sql`].
-pub fn check_length(sql: &str) -> Result<(), QueryError> {
+pub(crate) fn check_length(sql: &str) -> Result<(), QueryError> {
     match sql.len() {
         bytes if bytes > MOST_BYTES => Err(QueryError::Sql(format!(
-            "the statement has {bytes} bytes, more than {MOST_BYTES}: send values as rows or parameters"
+            "the statement has {bytes} bytes; the maximum is {MOST_BYTES}: send values as rows or parameters"
         ))),
         _ => Ok(()),
     }
@@ -61,22 +61,27 @@ pub(super) fn check(sql: &str) -> Result<(), QueryError> {
         count += 1;
         statement.add(token);
     }
-    let too_large = |what: &str, count: usize, most: usize, hint: &str| {
-        Err(QueryError::Sql(format!("the statement has {what} {count}, more than {most}: {hint}")))
+    let too_large = |what: &str, count: usize, of: &str, most: usize, hint: &str| {
+        Err(QueryError::Sql(format!("{what} has {count} {of}; the maximum is {most}: {hint}")))
     };
     match (count, statement.depth(), statement.relations) {
         (count, _, _) if count > MOST_TOKENS => {
-            too_large("tokens:", count, MOST_TOKENS, "split it into several statements")
+            too_large("the statement", count, "tokens", MOST_TOKENS, "split it into several statements")
         }
         (_, longest, _) if longest > LONGEST_EXPRESSION => too_large(
-            "an expression with tokens:",
+            "an expression in the statement",
             longest,
+            "tokens",
             LONGEST_EXPRESSION,
             "write x IN (…) for x = … OR x = …, or ask in several statements",
         ),
-        (_, _, relations) if relations > MOST_RELATIONS => {
-            too_large("subqueries and tables:", relations, MOST_RELATIONS, "split it into several statements")
-        }
+        (_, _, relations) if relations > MOST_RELATIONS => too_large(
+            "the statement",
+            relations,
+            "subqueries and tables",
+            MOST_RELATIONS,
+            "split it into several statements",
+        ),
         _ => Ok(()),
     }
 }
@@ -234,7 +239,7 @@ mod tests {
         statements.push(format!("SELECT '{}'", "x".repeat(MOST_BYTES)));
         for sql in &statements {
             let error = check(sql).unwrap_err();
-            assert!(matches!(&error, QueryError::Sql(why) if why.contains("more than")), "{}", &sql[..40]);
+            assert!(matches!(&error, QueryError::Sql(why) if why.contains("the maximum")), "{}", &sql[..40]);
         }
     }
 

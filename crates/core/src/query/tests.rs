@@ -247,9 +247,7 @@ async fn an_aggregate_is_refused_to_those_who_lack_the_right_that_it_needs() {
     let lake = Lake::assemble(&LakeOptions::in_memory(), assembly, LakeConfig::default()).await.unwrap();
     let context = |rights: &str| -> QueryContext {
         let rights = rights.parse().unwrap();
-        let name = "somebody".to_owned();
-        let identity = Identity::Anybody;
-        let caller = Caller { identity, name, email: None, rights, may_speak_for_others: false };
+        let caller = Caller::new(Identity::Anybody, "somebody", rights);
         lake.context(TimeRange::ALL).asked_by(Arc::new(caller))
     };
     for sql in ["SELECT erase(1)", "SELECT erase(1) OVER ()", "SELECT ERASE(DISTINCT 1) FROM processes"] {

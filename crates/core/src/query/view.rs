@@ -30,7 +30,8 @@ pub trait View: Debug + Send + Sync {
     fn get_schema_hash(&self) -> Vec<u8>;
 
     /// What core needs to know to keep the view's rows in partitions; `None` if its rows are made anew at each
-    /// query.
+    /// query. Only core makes such views.
+    #[doc(hidden)]
     fn instance(&self) -> Option<&Instance> {
         None
     }
@@ -60,6 +61,7 @@ pub trait ViewMaker: Send + Sync + Debug {
 
 /// What the maker of a view set gets.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct MakerContext {
     /// The registration.
     pub view_set: &'static ViewSet,
@@ -155,10 +157,10 @@ impl ViewFactory {
             Some(maker) => maker.make_view(view_instance_id),
             None => {
                 let names = self.view_sets.keys().map(String::as_str);
-                return Err(Error::Request(format!(
+                Err(Error::Request(format!(
                     "view set {view_set_name} not found{}",
                     nearest(view_set_name, names)
-                )));
+                )))
             }
         }
     }

@@ -2,11 +2,12 @@
 
 use super::block_queue::{BlockList, BlockQueue};
 use super::leaf_exec::LeafScan;
-use super::{Fault, Instance, ScanContext};
+use super::{Fault, Instance, ScanContext, fetch_payload};
+use crate::error::Error;
 use crate::metrics::metrics;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use belvedere_lake::{BlockSummary, LakeConnection, LakeError};
+use belvedere_lake::{BlockSummary, LakeConnection};
 use belvedere_model::BlockRecord;
 use belvedere_view::BlockSource;
 use belvedere_view::decoder::{DecodeError, decode_block};
@@ -119,7 +120,7 @@ impl LeafScan for BlockScan {
                 // the queue lives as long as its blocks are wanted
                 let queue = queue.clone();
                 async move {
-                    let block = block.map_err(|e| DataFusionError::External(Box::new(e)))?;
+                    let block = block.map_err(Error::from)?;
                     blocks.add(1);
                     let rows = reader.read(block).await;
                     drop(queue);
@@ -173,13 +174,12 @@ impl Reader {
         let Some(decoder) = BlockSource::for_block(&self.target.sources, &block) else {
             return Ok(None);
         };
-        let payload = match self.context.connection().payload(&block).await {
+        let payload = match fetch_payload(self.context.connection(), &block).await.map_err(Error::from)? {
             Ok(payload) => payload,
-            Err(LakeError::Corrupt(reason)) => {
-                self.fault(&block, DecodeError::corrupt(reason.to_string())).await;
+            Err(e) => {
+                self.fault(&block, e).await;
                 return Ok(None);
             }
-            Err(e) => return Err(DataFusionError::External(Box::new(e))),
         };
         self.context.report.add_block(payload.len() as u64);
         let metrics = metrics(self.context.connection());

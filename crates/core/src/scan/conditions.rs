@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 /// Bounds that all rows of the answer meet.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Conditions {
+pub(crate) struct Conditions {
     ids: BTreeMap<String, Uuid>,
     times: BTreeMap<String, TimeRange>,
 }

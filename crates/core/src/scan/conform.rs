@@ -42,11 +42,6 @@ impl ConformExec {
     }
 }
 
-/// A plan whose columns, one for one, are those of `schema`: for tables that are made of other plans.
-pub fn conformed(input: Arc<dyn ExecutionPlan>, schema: SchemaRef) -> Arc<dyn ExecutionPlan> {
-    Arc::new(ConformExec::new(input, schema))
-}
-
 /// The rows with that schema.
 pub(crate) fn conform(rows: SendableRecordBatchStream, schema: SchemaRef) -> SendableRecordBatchStream {
     let to = schema.clone();

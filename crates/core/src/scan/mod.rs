@@ -35,12 +35,11 @@ mod stream_scan;
 mod view_table;
 
 pub(crate) use block_scan::note_fault;
-pub use conditions::Conditions;
-pub(crate) use conditions::range_predicate;
-pub use conform::conformed;
+pub(crate) use conditions::{Conditions, range_predicate};
 pub(crate) use conform::{ConformExec, conform};
 pub(crate) use context::{ScanContext, ScanResources};
 pub(crate) use coverage::Coverage;
+#[doc(hidden)]
 pub use instance::Instance;
 pub(crate) use instance::{RowSource, Scope, hash_of};
 pub(crate) use jit_requests::JitRequests;
@@ -51,12 +50,21 @@ pub(crate) use stream_partitions::{StreamPiece, StreamPlan, plan_streams};
 pub(crate) use stream_scan::stream_blocks;
 pub(crate) use view_table::ViewTable;
 
-use belvedere_lake::LakeError;
-use datafusion::error::DataFusionError;
+use belvedere_lake::{LakeConnection, LakeError};
+use belvedere_model::BlockRecord;
+use belvedere_view::decoder::DecodeError;
+use bytes::Bytes;
 
-/// A failure of the lake as the engine passes it on.
-pub(crate) fn external(e: LakeError) -> DataFusionError {
-    DataFusionError::External(Box::new(e))
+/// The payload of a block, or why it can't be read. Fails if the lake does.
+pub(crate) async fn fetch_payload(
+    connection: &LakeConnection,
+    block: &BlockRecord,
+) -> Result<Result<Bytes, DecodeError>, LakeError> {
+    match connection.payload(block).await {
+        Ok(payload) => Ok(Ok(payload)),
+        Err(LakeError::Corrupt(reason)) => Ok(Err(DecodeError::corrupt(reason.to_string()))),
+        Err(e) => Err(e),
+    }
 }
 
 /// Blocks of one page of a list: for tests that want several.

@@ -9,6 +9,7 @@ const KEPT_FAULTS: usize = 100;
 
 /// What a plan is going to read of one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ScanPlan {
     /// View set and instance.
     pub table: String,
@@ -41,6 +42,7 @@ impl std::fmt::Display for ScanPlan {
 
 /// A block whose rows are missing from an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fault {
     /// View set that should have had the rows.
     pub view_set: String,

@@ -3,11 +3,12 @@
 
 use super::block_scan::{note_fault, report_fault};
 use super::leaf_exec::LeafScan;
-use super::{Instance, ScanContext, StreamPiece};
+use super::{Instance, ScanContext, StreamPiece, fetch_payload};
+use crate::error::Error;
 use crate::metrics::metrics;
 use arrow::array::RecordBatch;
 use belvedere_lake::{BlockFilter, BlockSummary, LakeConnection, LakeError};
-use belvedere_model::{BlockRecord, ChainKey};
+use belvedere_model::BlockRecord;
 use belvedere_model::{ProcessInfo, StreamInfo};
 use belvedere_view::decoder::{DecodeError, Decoded, StreamDecoder, StreamTarget};
 use bytes::Bytes;
@@ -21,6 +22,7 @@ use futures::{Stream, StreamExt, stream};
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
+use uuid::Uuid;
 
 /// Blocks of one page of the list.
 const PAGE: u32 = 200;
@@ -127,24 +129,20 @@ struct Reader {
     rows: Sender<Result<RecordBatch>>,
 }
 
-fn failed(e: DecodeError) -> DataFusionError {
-    DataFusionError::External(Box::new(e))
-}
-
 impl Reader {
     /// Reads one piece. `false`: nobody wants more rows.
     async fn read(&self, live: &LivePiece) -> Result<bool> {
         let (process, stream) = (live.process.clone(), live.stream.clone());
         let state = live.piece.state.as_deref();
         let Some(mut walk) =
-            StreamDecoder::new(self.target.clone(), process, stream, state).map_err(failed)?
+            StreamDecoder::new(self.target.clone(), process, stream, state).map_err(Error::from)?
         else {
             return Ok(true);
         };
         let connection = self.context.connection().clone();
         let mut blocks = Box::pin(stream_blocks(connection, live.piece.blocks.clone()));
         while let Some(next) = blocks.next().await {
-            let (block, payload) = next.map_err(|e| DataFusionError::External(Box::new(e)))?;
+            let (block, payload) = next.map_err(Error::from)?;
             if let Ok(payload) = &payload {
                 self.context.report.add_block(payload.len() as u64);
             }
@@ -163,9 +161,9 @@ impl Reader {
             }
         }
         let open = if live.piece.is_last {
-            Decoded::from(walk.open().map_err(failed)?)
+            Decoded::from(walk.open().map_err(Error::from)?)
         } else {
-            walk.interrupt().map_err(failed)?
+            walk.interrupt().map_err(Error::from)?
         };
         self.hand_on(open).await
     }
@@ -193,7 +191,7 @@ impl Reader {
             Err(e) if e.is_panic() => {
                 // a mistake in the decoder costs the block
                 let mut walk = before;
-                let open = walk.interrupt().map_err(failed)?;
+                let open = walk.interrupt().map_err(Error::from)?;
                 let error = DecodeError::mistake("it panicked");
                 Ok((walk, vec![open], Some((block, error))))
             }
@@ -225,7 +223,7 @@ pub(crate) fn stream_blocks(
     struct Listing {
         connection: Arc<LakeConnection>,
         filter: BlockFilter,
-        after: Option<ChainKey>,
+        after: Option<(i64, i64, Uuid)>,
         is_done: bool,
     }
     let listing = Listing { connection: connection.clone(), filter, after: None, is_done: false };
@@ -251,13 +249,8 @@ pub(crate) fn stream_blocks(
             let connection = connection.clone();
             async move {
                 let block = block?;
-                match connection.payload(&block).await {
-                    Ok(payload) => Ok((block, Ok(payload))),
-                    Err(LakeError::Corrupt(reason)) => {
-                        Ok((block, Err(DecodeError::corrupt(reason.to_string()))))
-                    }
-                    Err(e) => Err(e),
-                }
+                let payload = fetch_payload(&connection, &block).await?;
+                Ok::<_, LakeError>((block, payload))
             }
         })
         .buffered(AHEAD)

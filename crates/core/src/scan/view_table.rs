@@ -6,9 +6,8 @@ use super::block_scan::{BlockScan, ScanTarget};
 use super::conditions::{range_predicate, with_plain_ids};
 use super::leaf_exec::LeafExec;
 use super::stream_scan::{LivePiece, StreamScan};
-use super::{
-    Conditions, Coverage, Instance, PartitionScan, RowSource, ScanContext, Scope, external, plan_streams,
-};
+use super::{Conditions, Coverage, Instance, PartitionScan, RowSource, ScanContext, Scope, plan_streams};
+use crate::error::Error;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use belvedere_lake::{BlockFilter, BlockSummary};
@@ -67,8 +66,8 @@ impl ViewTable {
         let catalog = self.context.connection().catalog();
         let (what, id, is_known) = match self.instance.scope {
             Scope::Global => return Ok(()),
-            Scope::Process(id) => ("process", id, catalog.process(id).await.map_err(external)?.is_some()),
-            Scope::Stream(id) => ("stream", id, catalog.stream(id).await.map_err(external)?.is_some()),
+            Scope::Process(id) => ("process", id, catalog.process(id).await.map_err(Error::from)?.is_some()),
+            Scope::Stream(id) => ("stream", id, catalog.stream(id).await.map_err(Error::from)?.is_some()),
         };
         if is_known {
             Ok(())
@@ -87,12 +86,13 @@ impl ViewTable {
         read: &[usize],
         threads: usize,
     ) -> Result<(Coverage, Option<Arc<dyn ExecutionPlan>>)> {
-        let coverage = Coverage::load(&self.instance, &self.context, conditions).await.map_err(external)?;
+        let coverage =
+            Coverage::load(&self.instance, &self.context, conditions).await.map_err(Error::from)?;
         let connection = self.context.connection().clone();
         let list = BlockList::new(connection, self.block_filter(conditions), coverage.gaps.clone())
             .await
-            .map_err(external)?;
-        let live = list.summary().await.map_err(external)?;
+            .map_err(Error::from)?;
+        let live = list.summary().await.map_err(Error::from)?;
         coverage.report(&self.instance, &self.context, (live.blocks, live.payload_bytes));
         if live.blocks == 0 && !coverage.partitions.is_empty() {
             return Ok((coverage, None));
@@ -117,7 +117,7 @@ impl ViewTable {
         threads: usize,
     ) -> Result<(Coverage, Option<Arc<dyn ExecutionPlan>>)> {
         let context = &self.context;
-        let mut chains = plan_streams(&self.instance, &self.sources, context).await.map_err(external)?;
+        let mut chains = plan_streams(&self.instance, &self.sources, context).await.map_err(Error::from)?;
         let of_stream = self.instance.view_set.columns.iter().find(|c| c.origin == Origin::StreamId);
         if let Some(id) = of_stream.and_then(|c| conditions.uuid(c.name)) {
             chains.retain(|chain| chain.stream.stream_id == id);
@@ -130,7 +130,8 @@ impl ViewTable {
         let mut pieces = Vec::new();
         for chain in chains {
             for piece in chain.pieces {
-                let part = context.connection().catalog().summary(&piece.blocks).await.map_err(external)?;
+                let part =
+                    context.connection().catalog().summary(&piece.blocks).await.map_err(Error::from)?;
                 live = live.merge(part);
                 // what is open behind the last block is shown even if no block follows
                 if part.blocks > 0 || (piece.is_last && piece.state.is_some()) {

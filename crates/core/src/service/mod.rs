@@ -130,7 +130,7 @@ impl QueryService {
         tokio::select! {
             biased;
             Ok(schema) = begun => {
-                Ok(Answer { query_id, schema, rows: handed_over(rows, end, query_id), report })
+                Ok(Answer { query_id, schema, rows: row_stream(rows, end, query_id), report })
             }
             error = failure(&mut end, query_id) => Err(error),
         }
@@ -200,7 +200,7 @@ fn attributed(caller: &Caller, client: &ClientInfo) -> Result<ClientInfo, QueryE
     }
 }
 
-fn vanished(query_id: Uuid) -> QueryError {
+fn task_lost(query_id: Uuid) -> QueryError {
     QueryError::Internal(format!("query {query_id} failed inside the server: its log has details"))
 }
 
@@ -208,7 +208,7 @@ fn vanished(query_id: Uuid) -> QueryError {
 type Ended = Option<Result<(), QueryError>>;
 
 /// The rows as they come. The channel's end is only the answer's end if the query says so.
-fn handed_over(
+fn row_stream(
     rows: mpsc::Receiver<RecordBatch>,
     end: watch::Receiver<Ended>,
     query_id: Uuid,
@@ -226,7 +226,7 @@ fn handed_over(
             None => match end.wait_for(Option::is_some).await.map(|end| end.clone()) {
                 Ok(Some(Ok(()))) => None,
                 Ok(Some(Err(error))) => Some((Err(error), None)),
-                Ok(None) | Err(_) => Some((Err(vanished(query_id)), None)),
+                Ok(None) | Err(_) => Some((Err(task_lost(query_id)), None)),
             },
         }
     })
@@ -240,7 +240,7 @@ async fn failure(end: &mut watch::Receiver<Ended>, query_id: Uuid) -> QueryError
     match ended {
         Ok(Some(Err(error))) => error,
         Ok(_) => std::future::pending().await,
-        Err(_) => vanished(query_id),
+        Err(_) => task_lost(query_id),
     }
 }
 
@@ -314,7 +314,7 @@ impl Work {
             ))),
             done = task.join_next() => match done {
                 Some(Ok(done)) => done,
-                Some(Err(_)) | None => Err(vanished(self.query.id)),
+                Some(Err(_)) | None => Err(task_lost(self.query.id)),
             },
         };
         if ended.is_err() {
@@ -358,7 +358,7 @@ impl Work {
     async fn prepared(&self) -> Result<(QueryContext, Statement), QueryError> {
         self.lake.refresh().await;
         let context = self.lake.context(self.request.range).for_query(&self.query)?;
-        Ok((context, Statement::new(&self.request, self.lake.suspect())))
+        Ok((context, Statement::new(&self.request, self.lake.first_problem())))
     }
 
     async fn describe(self: Arc<Self>) -> Result<Description, QueryError> {

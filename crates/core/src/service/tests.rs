@@ -19,7 +19,7 @@ async fn service(limits: QueryLimits) -> Arc<QueryService> {
 fn caller(name: &str, rights: &str) -> Arc<Caller> {
     let rights: Rights = rights.parse().unwrap();
     let identity = Identity::Subject { issuer: "https://id".to_owned(), subject: name.to_owned() };
-    Arc::new(Caller { identity, name: name.to_owned(), email: None, rights, may_speak_for_others: false })
+    Arc::new(Caller::new(identity, name, rights))
 }
 
 async fn rows(service: &QueryService, request: QueryRequest) -> Result<Vec<RecordBatch>, QueryError> {

@@ -15,7 +15,7 @@ struct GlobalView<S> {
 }
 
 /// The maker of a view set with one table, `global`, over that source.
-pub fn global_view_maker(context: &MakerContext, source: impl PagedSource) -> Arc<dyn ViewMaker> {
+pub(crate) fn global_view_maker(context: &MakerContext, source: impl PagedSource) -> Arc<dyn ViewMaker> {
     let set = context.view_set;
     maker_of(set, set.schema_hash(), GlobalView { schema: set.engine_schema(), source: Arc::new(source) })
 }

@@ -14,6 +14,6 @@ mod sql_view;
 pub mod streams;
 
 pub(crate) use block_view::block_view_maker;
-pub use global_view::global_view_maker;
+pub(crate) use global_view::global_view_maker;
 pub(crate) use query_view::query_view_maker;
 pub(crate) use sql_view::sql_view_maker;

@@ -4,10 +4,10 @@
 //! extraction gives for the blocks that no partition covers.
 
 use super::instance_view::{Kind, maker_of};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::query::{MakerContext, Partials, QueryContext, ViewMaker, frame, scan_of};
 use crate::registry::PARTIALS;
-use crate::scan::{Conditions, Coverage, Instance, RowSource, Scope, external, range_predicate};
+use crate::scan::{Conditions, Coverage, Instance, RowSource, Scope, range_predicate};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use belvedere_lake::BlockFilter;
@@ -113,7 +113,7 @@ impl TableProvider for SqlTable {
         let session = self.context.session()?;
         let coverage = Coverage::load(&self.instance, self.context.scan(), &Conditions::new(filters))
             .await
-            .map_err(external)?;
+            .map_err(Error::from)?;
         coverage.report(&self.instance, self.context.scan(), (0, 0));
         let partials = Partials::new(self.instance.clone(), self.sql, self.context.clone(), coverage);
         session.register_table(PARTIALS, Arc::new(partials))?;

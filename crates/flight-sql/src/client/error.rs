@@ -1,6 +1,7 @@
 //! Errors of the client.
 
 use arrow_flight::error::FlightError;
+use belvedere_lake::with_causes;
 use std::error::Error;
 use tonic::{Code, Status};
 
@@ -103,20 +104,6 @@ fn without_query_id(text: &str) -> &str {
         Some(cut) if !text[cut + 1..text.len() - 1].contains(')') => &text[..cut],
         _ => text,
     }
-}
-
-/// An error and the errors that it came from, each said once.
-pub(super) fn with_causes(error: &dyn Error) -> String {
-    let mut texts = vec![error.to_string()];
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let text = cause.to_string();
-        if !texts.iter().any(|said| said.contains(&text)) {
-            texts.push(text);
-        }
-        next = cause.source();
-    }
-    texts.join(": ")
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use arrow_flight::sql::{ProstMessageExt, TicketStatementQuery};
 use belvedere_core::arrow::array::RecordBatch;
 use belvedere_core::arrow::datatypes::SchemaRef;
 use belvedere_core::query::AnswerTypes;
+use belvedere_lake::with_causes;
 use belvedere_model::time::{TimeRange, to_rfc3339};
 pub use error::{ClientError, ErrorKind};
 use futures::stream::BoxStream;
@@ -116,14 +117,14 @@ impl Client {
                     None => config.with_native_roots(),
                 };
                 let failed = |e: tonic::transport::Error| {
-                    wrong(format!("the certificates can't be used: {}", error::with_causes(&e)))
+                    wrong(format!("the certificates can't be used: {}", with_causes(&e)))
                 };
                 endpoint.tls_config(config).map_err(failed)?
             }
         };
         let channel = endpoint.connect().await.map_err(|e| {
             let hint = if address.is_encrypted { "" } else { " (if the server uses TLS, write grpc+tls://)" };
-            let causes = error::with_causes(&e);
+            let causes = with_causes(&e);
             // rustls wraps this error of webpki so that it has no type here: only its name
             let hint = if causes.contains("CaUsedAsEndEntity") {
                 " (its certificate is a CA certificate, CA:TRUE: servers need one with CA:FALSE)"

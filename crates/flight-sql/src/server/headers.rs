@@ -1,6 +1,6 @@
 //! Headers of a request: caller, client and options.
 
-use belvedere_core::query::{ClientInfo, client_info};
+use belvedere_core::query::ClientInfo;
 use belvedere_lake::access::Caller;
 use belvedere_lake::axum::extract::ConnectInfo;
 use belvedere_model::time::{TimeRange, parse_rfc3339};
@@ -35,7 +35,11 @@ pub(super) fn request_context<T>(request: &Request<T>) -> Result<RequestContext,
     })?;
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     let headers = request.metadata();
-    Ok(RequestContext { caller, client: client_info(headers.as_ref(), peer), options: options(headers)? })
+    Ok(RequestContext {
+        caller,
+        client: ClientInfo::from_headers(headers.as_ref(), peer),
+        options: options(headers)?,
+    })
 }
 
 fn options(headers: &MetadataMap) -> Result<RequestOptions, Status> {

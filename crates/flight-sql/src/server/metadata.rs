@@ -20,7 +20,7 @@ use belvedere_core::Lake;
 use belvedere_core::arrow::array::RecordBatch;
 use belvedere_core::arrow::datatypes::{Field, Schema};
 use belvedere_core::assembly::{Assembly, View};
-use belvedere_core::query::plain_schema;
+use belvedere_core::query::AnswerTypes;
 use belvedere_model::time::TimeRange;
 use tonic::Status;
 
@@ -106,7 +106,7 @@ fn non_empty(filter: Option<String>) -> Option<String> {
 
 /// The types that clients get unless they ask for dictionaries, with the documented descriptions.
 fn documented_schema(view: &dyn View, assembly: &Assembly) -> Schema {
-    let schema = plain_schema(&view.get_schema());
+    let schema = AnswerTypes::Plain.schema(&view.get_schema());
     let set = assembly.view_sets().find(|set| set.name == view.get_view_set_name());
     let fields: Vec<Field> = schema
         .fields()

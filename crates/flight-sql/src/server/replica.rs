@@ -6,9 +6,9 @@ use belvedere_core::arrow::array::{
 };
 use belvedere_core::arrow::compute::cast;
 use belvedere_core::arrow::datatypes::{DataType, Field, Int64Type, TimeUnit, TimestampNanosecondType};
-use belvedere_model::properties::jsonb_to_json;
-use belvedere_model::wire::{decode_types, encode_types, split_payload};
-use belvedere_model::{BlockInfo, ProcessInfo, Properties, StreamInfo, StreamParts};
+use belvedere_model::jsonb::Jsonb;
+use belvedere_model::wire::{PayloadParts, TypeRecord};
+use belvedere_model::{BlockInfo, ProcessInfo, StreamInfo, StreamParts};
 use belvedere_view::properties::list_type;
 use bytes::Bytes;
 use serde_json::Value;
@@ -63,11 +63,13 @@ pub(super) fn streams(batch: &RecordBatch) -> Result<Vec<StreamInfo>, Status> {
         let stream_id = id(&ids, i, "stream_id")?;
         let types = |column: &BinaryArray, name: &str| {
             if column.value(i).is_empty() {
-                return Ok(encode_types(&[]).into());
+                return Ok(TypeRecord::encode_all(&[]).into());
             }
-            decode_types(column.value(i)).map(|types| Bytes::from(encode_types(&types))).map_err(|e| {
-                Status::invalid_argument(format!("{name} of the stream {stream_id} can't be read: {e}"))
-            })
+            TypeRecord::decode_all(column.value(i))
+                .map(|types| Bytes::from(TypeRecord::encode_all(&types)))
+                .map_err(|e| {
+                    Status::invalid_argument(format!("{name} of the stream {stream_id} can't be read: {e}"))
+                })
         };
         let parts = StreamParts {
             stream_id,
@@ -122,7 +124,7 @@ pub(super) fn payloads(batch: &RecordBatch) -> Result<Vec<(Uuid, Bytes)>, Status
     let rows = (0..batch.num_rows()).map(|i| {
         let block_id = id(&ids, i, "block_id")?;
         let payload = payloads.value(i);
-        split_payload(payload).map_err(|e| {
+        PayloadParts::split(payload).map_err(|e| {
             Status::invalid_argument(format!("the payload of block {block_id} can't be read: {e}"))
         })?;
         Ok((block_id, Bytes::copy_from_slice(payload)))
@@ -131,9 +133,9 @@ pub(super) fn payloads(batch: &RecordBatch) -> Result<Vec<(Uuid, Bytes)>, Status
 }
 
 fn column(batch: &RecordBatch, name: &str, wanted: &DataType) -> Result<ArrayRef, Status> {
-    let column = batch.column_by_name(name).ok_or_else(|| {
-        Status::invalid_argument(format!("Column '{name}' not found: a row can't be taken without"))
-    })?;
+    let column = batch
+        .column_by_name(name)
+        .ok_or_else(|| Status::invalid_argument(format!("Column '{name}' not found: every row needs it")))?;
     cast(column, wanted).map_err(|e| {
         let given = column.data_type();
         Status::invalid_argument(format!("the column '{name}' is {given} and can't be made {wanted}: {e}"))
@@ -183,7 +185,7 @@ fn id(column: &StringArray, i: usize, name: &str) -> Result<Uuid, Status> {
 }
 
 /// Properties as JSONB objects or as lists of {key, value}.
-fn properties(batch: &RecordBatch, name: &str) -> Result<Vec<Properties>, Status> {
+fn properties(batch: &RecordBatch, name: &str) -> Result<Vec<Vec<(String, String)>>, Status> {
     let is_list = batch.column_by_name(name).is_some_and(|column| {
         matches!(column.data_type(), DataType::List(_) | DataType::LargeList(_) | DataType::ListView(_))
     });
@@ -200,7 +202,7 @@ fn properties(batch: &RecordBatch, name: &str) -> Result<Vec<Properties>, Status
     }
     let objects = column(batch, name, &DataType::Binary)?;
     let rows = objects.as_binary::<i32>().iter().map(|bytes| match bytes {
-        None | Some(&[]) => Ok(Properties::new()),
+        None | Some(&[]) => Ok(Vec::new()),
         Some(bytes) => properties_from_jsonb(bytes).ok_or_else(|| {
             Status::invalid_argument(format!("the column '{name}' has bytes that are not a JSONB object"))
         }),
@@ -208,8 +210,8 @@ fn properties(batch: &RecordBatch, name: &str) -> Result<Vec<Properties>, Status
     rows.collect()
 }
 
-fn properties_from_jsonb(bytes: &[u8]) -> Option<Properties> {
-    let Ok(Value::Object(members)) = serde_json::from_str(&jsonb_to_json(bytes)?) else {
+fn properties_from_jsonb(bytes: &[u8]) -> Option<Vec<(String, String)>> {
+    let Ok(Value::Object(members)) = serde_json::from_str(&Jsonb::new(bytes)?.to_string()) else {
         return None;
     };
     let pairs = members.into_iter().map(|(key, value)| match value {

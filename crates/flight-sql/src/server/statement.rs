@@ -9,7 +9,7 @@ use super::{arguments, status};
 use arrow_flight::sql::{ProstMessageExt, TicketStatementQuery};
 use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, Ticket};
 use belvedere_core::arrow::datatypes::SchemaRef;
-use belvedere_core::query::{AnswerTypes, Description, QueryRequest, check_length, numbered_placeholders};
+use belvedere_core::query::{AnswerTypes, Description, QueryRequest};
 use belvedere_model::time::TimeRange;
 use prost::Message;
 use tonic::Status;
@@ -69,21 +69,19 @@ impl FlightSql {
 }
 
 fn query_request(statement: &Statement, context: &RequestContext) -> Result<QueryRequest, Status> {
-    check_length(&statement.sql).map_err(|e| status::from_query_error(&e, None))?;
-    let sql = numbered_placeholders(&statement.sql);
+    let sql = QueryRequest::numbered(&statement.sql).map_err(|e| status::from_query_error(&e, None))?;
     let parameters = arguments::values(&statement.parameters, &sql)?;
-    Ok(QueryRequest {
-        parameters,
-        range: TimeRange { begin: statement.begin, end: statement.end },
-        limit: statement.limit.map(|rows| usize::try_from(rows).unwrap_or(usize::MAX)),
-        types: match statement.keeps_dictionaries {
-            Some(true) => AnswerTypes::Documented,
-            _ => AnswerTypes::Plain,
-        },
-        client: context.client.clone(),
-        query_id: Some(statement.query_id().unwrap_or_else(Uuid::new_v4)),
-        ..QueryRequest::new(sql, context.caller.clone())
-    })
+    let mut request = QueryRequest::new(sql, context.caller.clone());
+    request.parameters = parameters;
+    request.range = TimeRange { begin: statement.begin, end: statement.end };
+    request.limit = statement.limit.map(|rows| usize::try_from(rows).unwrap_or(usize::MAX));
+    request.types = match statement.keeps_dictionaries {
+        Some(true) => AnswerTypes::Documented,
+        _ => AnswerTypes::Plain,
+    };
+    request.client = context.client.clone();
+    request.query_id = Some(statement.query_id().unwrap_or_else(Uuid::new_v4));
+    Ok(request)
 }
 
 /// Rows of that schema behind one ticket. The descriptor is echoed: PyArrow does not take an answer without.

@@ -18,7 +18,7 @@ use crate::arg_column::{ArgColumn, BytesDictionaryBuilder, dictionary_type, for_
 use crate::scalar_function::{Kind, ScalarFunction};
 use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::DataType;
-use belvedere_model::properties::checked;
+use belvedere_model::jsonb::Jsonb;
 use datafusion::error::{DataFusionError, Result};
 use jsonb::jsonpath::{ArrayIndex, Expr, Index, JsonPath, Path, parse_json_path};
 use jsonb::{OwnedJsonb, RawJsonb};
@@ -56,7 +56,7 @@ fn query(
             if values.is_null(value) {
                 return None;
             }
-            find(path, checked(values.value(value))?)
+            find(path, Jsonb::new(values.value(value))?.raw())
         });
         results.append_option(found.map(OwnedJsonb::to_vec));
     });

@@ -6,7 +6,7 @@ use crate::arg_column::{
 use crate::scalar_function::{Kind, ScalarFunction};
 use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, ListBuilder, StringBuilder};
 use arrow::datatypes::{DataType, Field};
-use belvedere_model::properties::{checked, jsonb_names};
+use belvedere_model::jsonb::Jsonb;
 use datafusion::error::Result;
 use std::sync::Arc;
 
@@ -15,7 +15,9 @@ pub(super) const ARRAY_LENGTH: ScalarFunction = ScalarFunction {
     parameters: &[("j", Kind::Jsonb)],
     result: |_| DataType::Int64,
     evaluate: |inputs, _| {
-        integers(&inputs[0], |bytes| checked(bytes)?.array_length().ok()?.map(|length| length as i64))
+        integers(&inputs[0], |bytes| {
+            Jsonb::new(bytes)?.raw().array_length().ok()?.map(|length| length as i64)
+        })
     },
 };
 
@@ -25,7 +27,7 @@ pub(super) const AS_F64: ScalarFunction = ScalarFunction {
     result: |_| DataType::Float64,
     evaluate: |inputs, _| {
         let values = inputs[0].bytes()?;
-        let floats = values.iter().map(|value| checked(value?)?.as_f64().ok()?);
+        let floats = values.iter().map(|value| Jsonb::new(value?)?.raw().as_f64().ok()?);
         inputs[0].scatter(Arc::new(floats.collect::<Float64Array>()))
     },
 };
@@ -34,7 +36,7 @@ pub(super) const AS_I64: ScalarFunction = ScalarFunction {
     name: "jsonb_as_i64",
     parameters: &[("j", Kind::Jsonb)],
     result: |_| DataType::Int64,
-    evaluate: |inputs, _| integers(&inputs[0], |bytes| checked(bytes)?.as_i64().ok()?),
+    evaluate: |inputs, _| integers(&inputs[0], |bytes| Jsonb::new(bytes)?.raw().as_i64().ok()?),
 };
 
 pub(super) const AS_STRING: ScalarFunction = ScalarFunction {
@@ -42,7 +44,9 @@ pub(super) const AS_STRING: ScalarFunction = ScalarFunction {
     parameters: &[("j", Kind::Jsonb)],
     result: |_| dictionary_type(DataType::Utf8),
     evaluate: |inputs, _| {
-        texts_of_bytes(&inputs[0], |bytes| checked(bytes)?.as_str().ok()?.map(|text| text.into_owned()))
+        texts_of_bytes(&inputs[0], |bytes| {
+            Jsonb::new(bytes)?.raw().as_str().ok()?.map(|text| text.into_owned())
+        })
     },
 };
 
@@ -56,7 +60,7 @@ pub(super) const GET: ScalarFunction = ScalarFunction {
             if values.is_null(value) || names.is_null(name) {
                 return None;
             }
-            Some(checked(values.value(value))?.get_by_name(names.value(name), true).ok()??.to_vec())
+            Some(Jsonb::new(values.value(value))?.raw().get_by_name(names.value(name), true).ok()??.to_vec())
         };
         let mut results = BytesDictionaryBuilder::new();
         let scatter = for_each_pair(&inputs[0], &inputs[1], rows, |indexes| {
@@ -74,7 +78,7 @@ pub(super) const OBJECT_KEYS: ScalarFunction = ScalarFunction {
         let mut lists = DistinctLists::default();
         let mut distinct = ListBuilder::new(StringBuilder::new());
         for value in inputs[0].bytes()?.iter() {
-            match value.and_then(jsonb_names) {
+            match value.and_then(|value| Jsonb::new(value)?.names()) {
                 Some(names) => {
                     if lists.push(names.iter().copied()) {
                         names.iter().for_each(|name| distinct.values().append_value(name));

@@ -7,17 +7,17 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
-use belvedere_core::query::functions::scalar_argument::{PlannedArgument, ScalarArgument, only_column};
-use belvedere_model::properties::checked;
+use belvedere_core::query::Argument;
+use belvedere_model::jsonb::Jsonb;
 use belvedere_view::JSONB;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -69,7 +69,7 @@ impl TableFunctionImpl for Members {
                 args.exprs().len()
             )));
         };
-        let argument = ScalarArgument::new(argument, &format!("argument of {name}"))?;
+        let argument = Argument::new(argument, &format!("argument of {name}"))?;
         let found = argument.data_type();
         if !Kind::Jsonb.accepts(found) {
             return Err(DataFusionError::Plan(format!(
@@ -84,7 +84,7 @@ impl TableFunctionImpl for Members {
 struct MembersTable {
     members: Members,
     schema: SchemaRef,
-    argument: ScalarArgument,
+    argument: Argument,
 }
 
 #[async_trait]
@@ -116,7 +116,7 @@ impl TableProvider for MembersTable {
 struct MembersRows {
     members: Members,
     schema: SchemaRef,
-    argument: PlannedArgument,
+    argument: Arc<dyn ExecutionPlan>,
 }
 
 impl PartitionStream for MembersRows {
@@ -126,7 +126,7 @@ impl PartitionStream for MembersRows {
 
     fn execute(&self, context: Arc<TaskContext>) -> SendableRecordBatchStream {
         let (members, schema) = (self.members, self.schema.clone());
-        let batches = match self.argument.stream(context) {
+        let batches = match execute_stream(self.argument.clone(), context) {
             Ok(values) => values
                 .map(move |batch| Expansion::new(members, schema.clone(), &batch?))
                 .map_ok(stream::iter)
@@ -150,7 +150,7 @@ struct Expansion {
 
 impl Expansion {
     fn new(members: Members, schema: SchemaRef, batch: &RecordBatch) -> Result<Self> {
-        let column = only_column(batch)?;
+        let column = Argument::column(batch)?;
         let input = ArgColumn::from_array(column)?;
         let values = input.bytes()?;
         Ok(Self { members, schema, input, values, rows: column.len(), next: 0 })
@@ -200,7 +200,7 @@ struct Builders {
 impl Builders {
     /// `None` if the value is not of the kind that is wanted.
     fn append(&mut self, members: Members, bytes: &[u8]) -> Option<()> {
-        let value = checked(bytes)?;
+        let value = Jsonb::new(bytes)?.raw();
         if let Some(elements) = value.array_values().ok()? {
             for (place, element) in elements.into_iter().enumerate() {
                 if members == Members::OfAll {

@@ -3,14 +3,16 @@
 use crate::arg_column::{BytesDictionaryBuilder, dictionary_type, texts_of_bytes};
 use crate::scalar_function::{Kind, ScalarFunction};
 use arrow::datatypes::DataType;
-use belvedere_model::properties::{MAX_DEPTH, jsonb_to_json};
+use belvedere_model::jsonb::Jsonb;
 use std::sync::Arc;
 
 pub(super) const FORMAT_JSON: ScalarFunction = ScalarFunction {
     name: "jsonb_format_json",
     parameters: &[("j", Kind::Jsonb)],
     result: |_| dictionary_type(DataType::Utf8),
-    evaluate: |inputs, _| texts_of_bytes(&inputs[0], jsonb_to_json),
+    evaluate: |inputs, _| {
+        texts_of_bytes(&inputs[0], |bytes| Jsonb::new(bytes).map(|value| value.to_string()))
+    },
 };
 
 pub(super) const PARSE: ScalarFunction = ScalarFunction {
@@ -33,7 +35,7 @@ pub(super) const PARSE: ScalarFunction = ScalarFunction {
             }
         }
         if refused > 0 {
-            tracing::warn!(refused, "jsonb_parse made NULL of texts that are no JSON");
+            tracing::warn!(refused, "jsonb_parse returned NULL for texts that are not valid JSON");
         }
         inputs[0].scatter(Arc::new(results.finish()))
     },
@@ -46,7 +48,7 @@ const MAX_LENGTH: usize = 0x0fff_ffff;
 fn parse(text: &str, out: &mut Vec<u8>) -> bool {
     // the parser calls itself for each level
     text.len() <= MAX_LENGTH
-        && depth(text) <= MAX_DEPTH
+        && depth(text) <= Jsonb::MAX_DEPTH
         && jsonb::parse_owned_jsonb_standard_mode_with_buf(text.as_bytes(), out).is_ok()
         && out.len() <= MAX_LENGTH
 }
@@ -79,7 +81,7 @@ mod tests {
 
     fn parsed(text: &str) -> Option<String> {
         let mut bytes = Vec::new();
-        parse(text, &mut bytes).then(|| jsonb_to_json(&bytes)).flatten()
+        parse(text, &mut bytes).then(|| Jsonb::new(&bytes).unwrap().to_string())
     }
 
     #[test]
@@ -99,8 +101,8 @@ mod tests {
     #[test]
     fn nesting_has_a_limit_and_what_is_within_it_can_be_read() {
         let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
-        assert_eq!(parsed(&nested(MAX_DEPTH)), Some(nested(MAX_DEPTH)));
-        assert_eq!(parsed(&nested(MAX_DEPTH + 1)), None);
+        assert_eq!(parsed(&nested(Jsonb::MAX_DEPTH)), Some(nested(Jsonb::MAX_DEPTH)));
+        assert_eq!(parsed(&nested(Jsonb::MAX_DEPTH + 1)), None);
         assert_eq!(parsed(&"[".repeat(1_000_000)), None);
     }
 

@@ -6,7 +6,7 @@ use crate::scalar_function::{Kind, ScalarFunction};
 use arrow::array::{BinaryViewArray, Int32Array};
 use arrow::compute::take;
 use arrow::datatypes::DataType;
-use belvedere_model::properties::to_jsonb;
+use belvedere_model::jsonb::Jsonb;
 use belvedere_view::properties::{list_type, to_list};
 use datafusion::error::Result;
 use std::sync::Arc;
@@ -77,7 +77,7 @@ pub(crate) fn lists_as_jsonb(input: &ArgColumn) -> Result<BinaryViewArray> {
     let sets = PropertySets::new(input)?;
     let objects = (0..sets.len()).map(|set| {
         let pairs = sets.pairs(set)?;
-        Some(to_jsonb(pairs.iter().map(|(k, v)| (k.as_ref(), v.as_ref()))))
+        Some(Jsonb::encode_texts(pairs.iter().map(|(k, v)| (k.as_ref(), v.as_ref()))))
     });
     Ok(objects.collect())
 }

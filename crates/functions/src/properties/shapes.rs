@@ -4,7 +4,7 @@ use crate::arg_column::ArgColumn;
 use arrow::array::{Array, AsArray, BinaryViewArray, ListArray, StringViewArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use belvedere_model::properties::{checked, jsonb_member, jsonb_names};
+use belvedere_model::jsonb::Jsonb;
 use datafusion::error::{DataFusionError, Result};
 use std::borrow::Cow;
 
@@ -43,9 +43,11 @@ impl PropertySets {
     /// The value of a property of one set.
     pub(super) fn get(&self, set: usize, name: &str) -> Option<Cow<'_, str>> {
         match self {
-            Self::Jsonb(sets) => {
-                sets.is_valid(set).then(|| jsonb_member(sets.value(set), name)).flatten().map(Cow::Owned)
-            }
+            Self::Jsonb(sets) => sets
+                .is_valid(set)
+                .then(|| Jsonb::new(sets.value(set))?.member(name))
+                .flatten()
+                .map(Cow::Owned),
             Self::Lists { .. } => self
                 .list(set)?
                 .find(|(key, _)| key.eq_ignore_ascii_case(name))
@@ -56,7 +58,9 @@ impl PropertySets {
     /// How many properties one set has.
     pub(super) fn count(&self, set: usize) -> Option<usize> {
         match self {
-            Self::Jsonb(sets) => sets.is_valid(set).then(|| jsonb_names(sets.value(set)))?.map(|n| n.len()),
+            Self::Jsonb(sets) => {
+                sets.is_valid(set).then(|| Jsonb::new(sets.value(set))?.names())?.map(|n| n.len())
+            }
             Self::Lists { .. } => Some(self.list(set)?.count()),
         }
     }
@@ -65,7 +69,11 @@ impl PropertySets {
     pub(super) fn pairs(&self, set: usize) -> Option<Vec<(Cow<'_, str>, Cow<'_, str>)>> {
         match self {
             Self::Jsonb(sets) => {
-                let members = sets.is_valid(set).then(|| checked(sets.value(set)))??.object_each().ok()??;
+                let members = sets
+                    .is_valid(set)
+                    .then(|| Jsonb::new(sets.value(set)).map(Jsonb::raw))??
+                    .object_each()
+                    .ok()??;
                 let pairs = members.into_iter().map(|(name, value)| {
                     let value = value.as_raw();
                     let text = match value.as_str() {

@@ -18,9 +18,6 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-/// A revoked key is refused after this time at the latest, by servers that have it in their caches.
-pub const MAX_REVOCATION_DELAY: Duration = Duration::from_secs(10);
-
 /// Prefix of every key, by which people and secret scanners recognize one.
 const PREFIX: &str = "bvk_";
 const RANDOM_BYTES: usize = 32;
@@ -99,7 +96,7 @@ impl ApiKey {
 pub enum KeyError {
     /// The name is not valid.
     #[error(
-        "'{0}' can't be the name of a key: 1 to {MAX_NAME_LENGTH} printable characters are needed, and not an id"
+        "'{0}' is not a valid key name: use 1 to {MAX_NAME_LENGTH} printable characters, and not the form of an id"
     )]
     Name(String),
     /// A live key has the name already.
@@ -148,12 +145,15 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// A revoked key is refused after this time at the latest, by servers that have it in their caches.
+    pub const MAX_REVOCATION_DELAY: Duration = Duration::from_secs(10);
+
     /// The keys of this lake.
     pub fn new(connection: Arc<LakeConnection>) -> Self {
-        Self::with_revocation_delay(connection, MAX_REVOCATION_DELAY)
+        Self::with_revocation_delay(connection, Self::MAX_REVOCATION_DELAY)
     }
 
-    /// The same with another bound than [`MAX_REVOCATION_DELAY`].
+    /// The same with another bound than [`Self::MAX_REVOCATION_DELAY`].
     pub fn with_revocation_delay(connection: Arc<LakeConnection>, revocation_delay: Duration) -> Self {
         Self {
             connection,

@@ -5,7 +5,7 @@
 
 mod keys;
 
-pub use keys::{ApiKey, KeyError, Keys, MAX_REVOCATION_DELAY, Secret};
+pub use keys::{ApiKey, KeyError, Keys, Secret};
 
 use std::sync::Arc;
 use thiserror::Error;
@@ -111,6 +111,7 @@ pub enum Identity {
 
 /// The sender of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Caller {
     /// Identifies the caller.
     pub identity: Identity,
@@ -125,6 +126,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// A caller without an email address, who speaks for nobody else.
+    pub fn new(identity: Identity, name: impl Into<String>, rights: Rights) -> Self {
+        Self { identity, name: name.into(), email: None, rights, may_speak_for_others: false }
+    }
+
     /// The caller of every request where callers are not authenticated. May do everything.
     pub fn anybody() -> Arc<Self> {
         Arc::new(Self {

@@ -3,7 +3,7 @@
 use super::filter::{BlockFilter, Conditions};
 use super::statement::{Arg, Statement};
 use super::{Catalog, LakeError};
-use belvedere_model::{BlockInfo, BlockRecord, ChainKey};
+use belvedere_model::{BlockInfo, BlockRecord};
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -94,7 +94,7 @@ impl Catalog {
     pub async fn chain_blocks(
         &self,
         filter: &BlockFilter,
-        after: Option<ChainKey>,
+        after: Option<(i64, i64, Uuid)>,
         limit: u32,
     ) -> Result<Vec<BlockRecord>, LakeError> {
         let mut statement = Statement::new(BLOCKS);

@@ -4,5 +4,4 @@ mod http;
 mod service;
 
 pub(crate) use http::REGISTRATION as NATIVE_ROUTES;
-pub use http::{is_length_limit, read_body};
 pub use service::{AnnouncedBlock, Body, IngestError, IngestLimits, IngestionService};

@@ -3,7 +3,7 @@
 use crate::record::Entry;
 use crate::{Cause, LakeConnection, LakeError};
 use belvedere_model::transit::{DecodeError, TransitBlock};
-use belvedere_model::wire::{self, BlockRequest, WireError};
+use belvedere_model::wire::{BlockRequest, PayloadParts, WireError};
 use belvedere_model::{ProcessInfo, StreamInfo};
 use bytes::Bytes;
 use lru::LruCache;
@@ -88,6 +88,7 @@ impl From<LakeError> for IngestError {
 
 /// The body of a request, with the memory that is reserved for it.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Body {
     /// The bytes.
     pub bytes: Bytes,
@@ -97,6 +98,7 @@ pub struct Body {
 
 /// A block with its process and its stream, for protocols that don't announce them separately.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct AnnouncedBlock {
     /// The process. If it is in the lake already, the lake's one stays.
     pub process: Arc<ProcessInfo>,
@@ -105,6 +107,20 @@ pub struct AnnouncedBlock {
     pub stream: Arc<StreamInfo>,
     /// The block.
     pub block: BlockRequest,
+}
+
+impl Body {
+    /// A body, with the memory that [`IngestionService::reserve`] gave for it.
+    pub fn new(bytes: Bytes, reserved: Option<OwnedSemaphorePermit>) -> Self {
+        Self { bytes, reserved }
+    }
+}
+
+impl AnnouncedBlock {
+    /// A block, with its process and its stream.
+    pub fn new(process: Arc<ProcessInfo>, stream: Arc<StreamInfo>, block: BlockRequest) -> Self {
+        Self { process, stream, block }
+    }
 }
 
 /// Adds what producers send to the lake. A server has one for all protocols.
@@ -205,23 +221,23 @@ impl IngestionService {
     /// Adds a process in the encoding of the native clients.
     pub async fn insert_process(&self, body: Body) -> Result<(), IngestError> {
         self.check_announcement(&body.bytes)?;
-        let process = wire::decode_process(&body.bytes)?;
+        let process = ProcessInfo::decode(&body.bytes)?;
         Ok(self.lake.insert(vec![Entry::Process(Arc::new(process))], body.reserved).await?)
     }
 
     /// Adds a stream in the encoding of the native clients.
     pub async fn insert_stream(&self, body: Body) -> Result<(), IngestError> {
         self.check_announcement(&body.bytes)?;
-        let stream = wire::decode_stream(&body.bytes)?;
+        let stream = StreamInfo::decode(&body.bytes)?;
         Ok(self.lake.insert(vec![Entry::Stream(Arc::new(stream))], body.reserved).await?)
     }
 
     /// Adds a block in the encoding of the native clients. A payload that can be told to be unreadable without
     /// decompressing it is refused: it would never give a row, and its sender should know.
     pub async fn insert_block(&self, body: Body) -> Result<(), IngestError> {
-        let block = wire::decode_block(body.bytes)?;
+        let block = BlockRequest::decode(body.bytes)?;
         let payload = block.payload();
-        let payload = wire::split_payload(&payload)?;
+        let payload = PayloadParts::split(&payload)?;
         TransitBlock::check(&payload, self.limits.block_bytes).map_err(|e| {
             let is_too_large = matches!(e, DecodeError::TooLarge { .. });
             let cause = Cause::new(format!("block {}: {e}", block.info.block_id), e);

@@ -1,6 +1,6 @@
 //! One block, decompressed and indexed, and the walk over its events.
 
-use super::dependencies::next_record;
+use super::record::next_record;
 use super::{DecodeError, Dependencies, EventType, StreamLayout, check_frame, decompress};
 use crate::wire::PayloadParts;
 use bytes::Bytes;

@@ -60,6 +60,6 @@ mod tests {
         let DecodeError::Corrupt(cause) = &error else { panic!("{error:?}") };
         assert_eq!(cause.downcast_ref(), Some(&library()));
         assert_eq!(error, DecodeError::corrupt(library().to_string()));
-        assert_eq!(DecodeError::mistake("a slip").to_string(), "mistake in the decoder: a slip");
+        assert_eq!(DecodeError::mistake("a slip").to_string(), "bug in the decoder: a slip");
     }
 }

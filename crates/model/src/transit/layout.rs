@@ -7,7 +7,7 @@
 
 use super::DecodeError;
 use super::event_layout::{EventLayout, EventLayouts, FieldKind};
-use crate::wire::{TypeRecord, decode_types};
+use crate::wire::TypeRecord;
 
 /// All types of one stream.
 #[derive(Debug, Clone)]
@@ -82,8 +82,8 @@ impl StreamLayout {
 }
 
 fn resolve(metadata: &[u8], name: &str, layouts: &EventLayouts) -> Result<Vec<EventType>, DecodeError> {
-    let records =
-        decode_types(metadata).map_err(|e| DecodeError::corrupt(format!("{name} of the stream: {e}")))?;
+    let records = TypeRecord::decode_all(metadata)
+        .map_err(|e| DecodeError::corrupt(format!("{name} of the stream: {e}")))?;
     // the index on the wire is one byte: later types can't be used
     records
         .iter()

@@ -16,12 +16,13 @@
 mod block;
 mod cause;
 mod dependencies;
+mod event_jsonb;
 mod event_layout;
 mod event_writer;
 mod fields;
 mod frame;
 mod layout;
-mod objects;
+mod record;
 mod text;
 mod writer;
 
@@ -31,7 +32,10 @@ pub use dependencies::{Dependencies, Dependency, DependencyRecord};
 pub use event_layout::{EventField, EventLayout, EventLayouts};
 pub use event_writer::{EventKind, EventValue, EventValues, EventWriter, RecordKind, Reference};
 pub use fields::{BytesField, F64Field, I64Field, ReferenceField, TextField, U32Field};
-pub use frame::{check_frame, compress, decompress};
+// for benchmarks: `decompress` checks too
+#[doc(hidden)]
+pub use frame::check_frame;
+pub use frame::{compress, decompress};
 pub use layout::{EventType, StreamLayout};
 pub use text::Text;
 pub use writer::BlockWriter;
@@ -58,7 +62,7 @@ pub enum DecodeError {
         offset: usize,
     },
     /// A type byte that the stream did not announce.
-    #[error("byte {offset} of the {buffer} names type {index} of {known}")]
+    #[error("byte {offset} of the {buffer} refers to type {index}, but the stream has only {known} types")]
     UnknownType {
         /// Which buffer.
         buffer: &'static str,
@@ -70,7 +74,7 @@ pub enum DecodeError {
         known: usize,
     },
     /// An event refers to something that is not in the dependencies.
-    #[error("nothing in the dependencies has the id {id:#x}")]
+    #[error("no dependency has the id {id:#x}")]
     Dangling {
         /// The id.
         id: u64,
@@ -91,11 +95,23 @@ pub enum DecodeError {
         /// The limit.
         limit: usize,
     },
-    /// The producer's ticks can't be turned into times.
-    #[error(transparent)]
-    Clock(#[from] crate::time::ClockError),
+    /// The producer's ticks can't be turned into times: no tick rate is known and none can be estimated.
+    #[error(
+        "process {process_id} did not report its tick rate, and its block {block_id} does not allow an estimate \
+         (end_ticks {end_ticks}, {nanoseconds} ns after the start of the process)"
+    )]
+    Clock {
+        /// The process.
+        process_id: uuid::Uuid,
+        /// The block.
+        block_id: uuid::Uuid,
+        /// Its end in ticks since the start of the process.
+        end_ticks: i64,
+        /// Its end in nanoseconds since the start of the process.
+        nanoseconds: i64,
+    },
     /// The decoder and the schema of its view set disagree: a bug in a view crate.
-    #[error("mistake in the decoder: {0}")]
+    #[error("bug in the decoder: {0}")]
     Decoder(Cause),
 }
 

@@ -275,7 +275,7 @@ proptest! {
         dependencies in proptest::collection::vec(prop_oneof![0_u8..6, any::<u8>()], 0..300),
         objects in proptest::collection::vec(prop_oneof![0_u8..6, any::<u8>()], 0..300),
     ) {
-        let encode = crate::wire::encode_types;
+        let encode = crate::wire::TypeRecord::encode_all;
         let layout = StreamLayout::parse(&encode(&dependency_types), &encode(&object_types), &layouts()).unwrap();
         let size = objects.len();
         if let Ok(block) = TransitBlock::from_buffers(Arc::new(layout), dependencies, objects) {

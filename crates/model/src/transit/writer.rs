@@ -1,7 +1,7 @@
 //! Writes transit blocks byte by byte: for tests of damaged ones, and what [`super::EventWriter`] writes to.
 
 use super::compress;
-use crate::wire::{MemberRecord, PayloadParts, TypeRecord, encode_types};
+use crate::wire::{MemberRecord, PayloadParts, TypeRecord};
 use bytes::Bytes;
 use std::borrow::Cow;
 
@@ -51,7 +51,10 @@ impl BlockWriter {
 
     /// CBOR type records of both buffers, for the stream's announcement: dependencies, then objects.
     pub fn metadata(&self) -> (Bytes, Bytes) {
-        (encode_types(&self.dependency_types).into(), encode_types(&self.object_types).into())
+        (
+            TypeRecord::encode_all(&self.dependency_types).into(),
+            TypeRecord::encode_all(&self.object_types).into(),
+        )
     }
 
     /// The payload of the block, compressed.

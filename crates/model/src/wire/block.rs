@@ -22,6 +22,41 @@ pub struct BlockRequest {
 }
 
 impl BlockRequest {
+    /// Decodes a block announcement. A payload in the encoding of old clients (an array of numbers) is re-encoded as byte
+    /// strings; everything else is unchanged.
+    pub fn decode(body: Bytes) -> Result<Self, WireError> {
+        let (info, payload) = decode_envelope(&body)?;
+        // bytes after the item are ignored
+        let (parts, is_canonical) = payload_parts(&body[payload.clone()])?;
+        if is_canonical {
+            let info = BlockInfo { payload_size: payload.len() as i64, ..info };
+            return Ok(Self { info, body, payload });
+        }
+        Ok(Self::encode(info, &parts))
+    }
+
+    /// Encodes a block announcement as a native client does, and sets `payload_size`.
+    pub fn encode(mut info: BlockInfo, parts: &PayloadParts<'_>) -> Self {
+        let mut body = encode(|e| {
+            e.map(10)?;
+            e.str("block_id")?.str(&info.block_id.to_string())?;
+            e.str("stream_id")?.str(&info.stream_id.to_string())?;
+            e.str("process_id")?.str(&info.process_id.to_string())?;
+            e.str("begin_time")?.str(&to_rfc3339(info.begin_time))?;
+            e.str("begin_ticks")?.i64(info.begin_ticks)?;
+            e.str("end_time")?.str(&to_rfc3339(info.end_time))?;
+            e.str("end_ticks")?.i64(info.end_ticks)?;
+            e.str("object_offset")?.i64(info.object_offset)?;
+            e.str("nb_objects")?.i32(info.nb_objects)?;
+            e.str("payload")?;
+            Ok(())
+        });
+        let start = body.len();
+        body.extend(parts.encode());
+        info.payload_size = (body.len() - start) as i64;
+        Self { info, payload: start..body.len(), body: body.into() }
+    }
+
     /// The body of the request, unchanged unless its payload was in an old encoding.
     pub fn body(&self) -> &Bytes {
         &self.body
@@ -47,54 +82,21 @@ pub struct PayloadParts<'a> {
     pub objects: Cow<'a, [u8]>,
 }
 
-/// Decodes a block announcement. A payload in the encoding of old clients (an array of numbers) is re-encoded as byte
-/// strings; everything else is unchanged.
-pub fn decode_block(body: Bytes) -> Result<BlockRequest, WireError> {
-    let (info, payload) = decode_envelope(&body)?;
-    // bytes after the item are ignored
-    let (parts, is_canonical) = payload_parts(&body[payload.clone()])?;
-    if is_canonical {
-        let info = BlockInfo { payload_size: payload.len() as i64, ..info };
-        return Ok(BlockRequest { info, body, payload });
+impl<'a> PayloadParts<'a> {
+    /// Encodes a payload by itself. The inverse of [`PayloadParts::split`].
+    pub fn encode(&self) -> Vec<u8> {
+        encode(|e| {
+            e.map(2)?;
+            e.str("dependencies")?.bytes(&self.dependencies)?;
+            e.str("objects")?.bytes(&self.objects)?;
+            Ok(())
+        })
     }
-    Ok(encode_block(info, &parts))
-}
 
-/// Encodes a block announcement as a native client does, and sets `payload_size`.
-pub fn encode_block(mut info: BlockInfo, parts: &PayloadParts<'_>) -> BlockRequest {
-    let mut body = encode(|e| {
-        e.map(10)?;
-        e.str("block_id")?.str(&info.block_id.to_string())?;
-        e.str("stream_id")?.str(&info.stream_id.to_string())?;
-        e.str("process_id")?.str(&info.process_id.to_string())?;
-        e.str("begin_time")?.str(&to_rfc3339(info.begin_time))?;
-        e.str("begin_ticks")?.i64(info.begin_ticks)?;
-        e.str("end_time")?.str(&to_rfc3339(info.end_time))?;
-        e.str("end_ticks")?.i64(info.end_ticks)?;
-        e.str("object_offset")?.i64(info.object_offset)?;
-        e.str("nb_objects")?.i32(info.nb_objects)?;
-        e.str("payload")?;
-        Ok(())
-    });
-    let start = body.len();
-    body.extend(encode_payload(parts));
-    info.payload_size = (body.len() - start) as i64;
-    BlockRequest { info, payload: start..body.len(), body: body.into() }
-}
-
-/// Encodes a payload by itself. The inverse of [`split_payload`].
-pub fn encode_payload(parts: &PayloadParts<'_>) -> Vec<u8> {
-    encode(|e| {
-        e.map(2)?;
-        e.str("dependencies")?.bytes(&parts.dependencies)?;
-        e.str("objects")?.bytes(&parts.objects)?;
-        Ok(())
-    })
-}
-
-/// Splits a stored payload into its buffers.
-pub fn split_payload(payload: &[u8]) -> Result<PayloadParts<'_>, WireError> {
-    payload_parts(payload).map(|(parts, _)| parts)
+    /// Splits a stored payload into its buffers.
+    pub fn split(payload: &'a [u8]) -> Result<Self, WireError> {
+        payload_parts(payload).map(|(parts, _)| parts)
+    }
 }
 
 fn decode_envelope(body: &[u8]) -> Result<(BlockInfo, Range<usize>), WireError> {

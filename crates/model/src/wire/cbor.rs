@@ -1,7 +1,6 @@
 //! Small readers over `minicbor` that all envelopes share.
 
 use super::{RESERVED_PREFIX, WireError};
-use crate::Properties;
 use crate::time::parse_rfc3339;
 use minicbor::data::Type;
 use minicbor::decode::{Decoder, Error};
@@ -122,8 +121,8 @@ pub(crate) fn time(d: &mut Decoder<'_>) -> Result<i64, Error> {
 
 /// A map of text to text. A key that occurs twice keeps its first position and its last value. Keys that are reserved for
 /// the server are dropped.
-pub(crate) fn properties(d: &mut Decoder<'_>) -> Result<Properties, Error> {
-    let mut properties = Properties::new();
+pub(crate) fn properties(d: &mut Decoder<'_>) -> Result<Vec<(String, String)>, Error> {
+    let mut properties = Vec::new();
     let mut places = std::collections::HashMap::new();
     let mut remaining = d.map()?;
     loop {

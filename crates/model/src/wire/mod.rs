@@ -13,10 +13,8 @@ mod process;
 mod stream;
 mod types;
 
-pub use block::{BlockRequest, PayloadParts, decode_block, encode_block, encode_payload, split_payload};
-pub use process::{decode_process, encode_process};
-pub use stream::{decode_stream, encode_stream};
-pub use types::{MemberRecord, TypeRecord, decode_types, encode_types};
+pub use block::{BlockRequest, PayloadParts};
+pub use types::{MemberRecord, TypeRecord};
 
 use thiserror::Error;
 
@@ -28,7 +26,7 @@ const RESERVED_PREFIX: &str = "micromegas.";
 #[non_exhaustive]
 pub enum WireError {
     /// Not CBOR, or cut off.
-    #[error("the body is not a CBOR {record}: {source}")]
+    #[error("the body is not a valid CBOR {record}: {source}")]
     Malformed {
         /// What was expected: process, stream, block.
         record: &'static str,
@@ -44,7 +42,7 @@ pub enum WireError {
         key: &'static str,
     },
     /// A key occurs twice.
-    #[error("the {record} has '{key}' twice")]
+    #[error("the {record} contains '{key}' more than once")]
     RepeatedKey {
         /// What was expected.
         record: &'static str,
@@ -52,7 +50,10 @@ pub enum WireError {
         key: String,
     },
     /// A value has the wrong type, is out of range, or makes no sense for its key.
-    #[error("'{key}' of the {record} is not usable: {}", .source.to_string().trim_start_matches("decode error: "))]
+    #[error(
+        "the value of '{key}' in the {record} is not valid: {}",
+        .source.to_string().trim_start_matches("decode error: ")
+    )]
     BadValue {
         /// What was expected.
         record: &'static str,

@@ -32,10 +32,30 @@ pub struct MemberRecord {
     pub is_reference: bool,
 }
 
-/// Decodes a CBOR array of type records.
-pub fn decode_types(metadata: &[u8]) -> Result<Vec<TypeRecord>, WireError> {
-    decode_types_from(&mut Decoder::new(metadata))
-        .map_err(|e| WireError::Malformed { record: "list of types", source: e.into() })
+impl TypeRecord {
+    /// Decodes a CBOR array of type records.
+    pub fn decode_all(metadata: &[u8]) -> Result<Vec<Self>, WireError> {
+        decode_types_from(&mut Decoder::new(metadata))
+            .map_err(|e| WireError::Malformed { record: "list of types", source: e.into() })
+    }
+
+    /// Encodes type records with the key order of the native clients.
+    pub fn encode_all(types: &[Self]) -> Vec<u8> {
+        encode(|e| -> Encoded {
+            e.array(types.len() as u64)?;
+            for t in types {
+                e.map(4)?.str("name")?.str(&t.name)?.str("size")?.u64(t.size)?;
+                e.str("members")?.array(t.members.len() as u64)?;
+                for m in &t.members {
+                    e.map(5)?.str("name")?.str(&m.name)?.str("type_name")?.str(&m.type_name)?;
+                    e.str("offset")?.u64(m.offset)?.str("size")?.u64(m.size)?;
+                    e.str("is_reference")?.bool(m.is_reference)?;
+                }
+                e.str("is_reference")?.bool(t.is_reference)?;
+            }
+            Ok(())
+        })
+    }
 }
 
 pub(super) fn decode_types_from(d: &mut Decoder<'_>) -> Result<Vec<TypeRecord>, Error> {
@@ -82,22 +102,4 @@ fn member(d: &mut Decoder<'_>) -> Result<MemberRecord, Error> {
     })
     .map_err(|e| Error::message(e.to_string()))?;
     Ok(m)
-}
-
-/// Encodes type records with the key order of the native clients.
-pub fn encode_types(types: &[TypeRecord]) -> Vec<u8> {
-    encode(|e| -> Encoded {
-        e.array(types.len() as u64)?;
-        for t in types {
-            e.map(4)?.str("name")?.str(&t.name)?.str("size")?.u64(t.size)?;
-            e.str("members")?.array(t.members.len() as u64)?;
-            for m in &t.members {
-                e.map(5)?.str("name")?.str(&m.name)?.str("type_name")?.str(&m.type_name)?;
-                e.str("offset")?.u64(m.offset)?.str("size")?.u64(m.size)?;
-                e.str("is_reference")?.bool(m.is_reference)?;
-            }
-            e.str("is_reference")?.bool(t.is_reference)?;
-        }
-        Ok(())
-    })
 }

@@ -73,7 +73,7 @@ pub async fn damaged_blocks_cost_their_own_rows(subject: &Subject) -> Result<()>
     }
     // what a sender can't have done is the decoder's own mistake
     let faults = faults(&lake).await?;
-    let own = faults.iter().find(|f| f.contains("panicked") || f.contains("mistake in the decoder"));
+    let own = faults.iter().find(|f| f.contains("panicked") || f.contains("bug in the decoder"));
     ensure!(own.is_none(), "damage is not recognized as such: {own:?}");
     alone.close().await;
     lake.close().await;

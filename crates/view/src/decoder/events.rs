@@ -129,17 +129,6 @@ impl<'a> Events<'a> {
         texts.finish()
     }
 
-    /// The texts that the events refer to, for a [text](crate::Column::utf8).
-    pub fn referenced_texts(&self, member: &'static str) -> Result<ArrayRef, DecodeError> {
-        let dependencies = self.transit.dependencies();
-        let mut texts = TextColumn::new(self.transit, self.text_limit);
-        self.map(
-            |t| t.reference(member),
-            |field, event| texts.push_dependency(dependencies, dependencies.find(field.get(event)?)?),
-        )?;
-        texts.finish()
-    }
-
     /// The property sets that the events refer to, for a [JSONB column](crate::Column::jsonb).
     pub fn properties(&self, member: &'static str) -> Result<ArrayRef, DecodeError> {
         let dependencies = self.transit.dependencies();

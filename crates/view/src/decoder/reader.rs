@@ -4,7 +4,7 @@ use super::{DecodeError, DecodeOptions, Events};
 use belvedere_model::BlockRecord;
 use belvedere_model::time::Clock;
 use belvedere_model::transit::{TransitBlock, decompress};
-use belvedere_model::wire::{PayloadParts, split_payload};
+use belvedere_model::wire::PayloadParts;
 use belvedere_model::{BlockInfo, ProcessInfo, StreamInfo};
 use bytes::Bytes;
 use std::cell::OnceCell;
@@ -47,7 +47,7 @@ impl<'a> BlockReader<'a> {
 
     /// Turns the ticks of the block's events into times.
     pub fn clock(&self) -> Result<Clock, DecodeError> {
-        Ok(Clock::for_block(self.process(), self.info())?)
+        Clock::for_block(self.process(), self.info())
     }
 
     /// The same, joined to the clock of the block before it: `before` is what [`BlockReader::end`] said of that.
@@ -67,7 +67,7 @@ impl<'a> BlockReader<'a> {
 
     /// The two buffers of the payload as they were sent.
     pub fn payload(&self) -> Result<PayloadParts<'_>, DecodeError> {
-        split_payload(&self.payload).map_err(DecodeError::corrupt)
+        PayloadParts::split(&self.payload).map_err(DecodeError::corrupt)
     }
 
     /// The payload's second buffer, decompressed: what protocols store that are not the native one.

@@ -9,7 +9,7 @@ use arrow_array::{
 use arrow_cast::cast;
 use arrow_schema::{DataType, SchemaRef};
 use belvedere_model::BlockRecord;
-use belvedere_model::properties::to_jsonb;
+use belvedere_model::jsonb::Jsonb;
 use belvedere_model::{BlockInfo, ProcessInfo, StreamInfo};
 use std::sync::Arc;
 
@@ -271,7 +271,7 @@ fn constant(origin: Origin, of: RowsOf<'_>, zeros: &Int32Array) -> Result<ArrayR
         Origin::Computer => text(&process.computer),
         Origin::ProcessProperties => {
             let pairs = process.properties.iter().map(|(k, v)| (k.as_str(), v.as_str()));
-            Arc::new(BinaryArray::from(vec![to_jsonb(pairs).as_slice()]))
+            Arc::new(BinaryArray::from(vec![Jsonb::encode_texts(pairs).as_slice()]))
         }
         Origin::InsertTime => {
             let times = vec![block()?.insert_time; zeros.len()];

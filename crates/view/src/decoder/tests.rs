@@ -4,9 +4,8 @@ use super::{DecodeOptions, Decoded, decode_block};
 use crate::prelude::*;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type, TimestampNanosecondType};
-use belvedere_model::properties::{jsonb_to_json, to_jsonb};
+use belvedere_model::jsonb::Jsonb;
 use belvedere_model::transit::{BlockWriter, EventWriter};
-use belvedere_model::wire::encode_payload;
 use belvedere_model::{BlockInfo, BlockRecord, ProcessInfo, StreamInfo, StreamParts};
 use std::sync::Arc;
 
@@ -36,7 +35,7 @@ impl BlockDecoder for TickDecoder {
         rows.put(&NUMBER, ticks.i64("number")?)?;
         rows.put(&NAME, ticks.labels("name")?)?;
         rows.put(&SET, ticks.properties("set")?)?;
-        rows.put_with(&OWN, || Ok(vec![to_jsonb([("a", "b")]); ticks.len()]))?;
+        rows.put_with(&OWN, || Ok(vec![Jsonb::encode_texts([("a", "b")]); ticks.len()]))?;
         Ok(ticks.len())
     }
 }
@@ -68,7 +67,7 @@ fn decode(
         object_key: String::new(),
         payload_offset: 0,
     };
-    let payload = encode_payload(&block.payload());
+    let payload = block.payload().encode();
     let schema = Arc::new(TICKS.engine_schema().project(projection).unwrap());
     decode_block(&TICKS, decoder, &record, payload.into(), projection, schema, &DecodeOptions::default())
 }
@@ -104,7 +103,8 @@ fn events_of_one_type_become_rows_column_by_column() {
     for (column, json) in [(3, r#"{"user":"Ada"}"#), (4, r#"{"a":"b"}"#)] {
         let objects = rows.column(column).as_dictionary::<Int32Type>();
         let objects = objects.downcast_dict::<arrow_array::BinaryArray>().unwrap();
-        let texts: Vec<_> = objects.into_iter().map(|o| jsonb_to_json(o.unwrap()).unwrap()).collect();
+        let texts: Vec<_> =
+            objects.into_iter().map(|o| Jsonb::new(o.unwrap()).unwrap().to_string()).collect();
         assert_eq!(texts, [json; 3]);
     }
     let alone = decode(&ticks(), &TickDecoder, &[1]).unwrap().into_rows();

@@ -9,10 +9,10 @@ use belvedere_core::datafusion::catalog::{Session, TableFunctionArgs, TableFunct
 use belvedere_core::datafusion::error::{DataFusionError, Result};
 use belvedere_core::datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use belvedere_core::datafusion::logical_expr::{Expr, TableType};
-use belvedere_core::datafusion::physical_plan::ExecutionPlan;
 use belvedere_core::datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use belvedere_core::datafusion::physical_plan::streaming::PartitionStream;
-use belvedere_core::query::functions::scalar_argument::{PlannedArgument, ScalarArgument, only_column};
+use belvedere_core::datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use belvedere_core::query::Argument;
 use futures::StreamExt;
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ impl TableFunctionImpl for ExpandHistogram {
         let [histogram] = args.exprs() else {
             return Err(DataFusionError::Plan(format!("{NAME} takes one histogram")));
         };
-        let argument = ScalarArgument::new(histogram, "argument of expand_histogram")?;
+        let argument = Argument::new(histogram, "argument of expand_histogram")?;
         check_type(NAME, argument.data_type())?;
         let schema = Schema::new(vec![
             Field::new("bin_center", DataType::Float64, false),
@@ -39,7 +39,7 @@ impl TableFunctionImpl for ExpandHistogram {
 /// The bins of a histogram that is not computed yet.
 #[derive(Debug)]
 struct Bins {
-    argument: ScalarArgument,
+    argument: Argument,
     schema: SchemaRef,
 }
 
@@ -69,7 +69,7 @@ impl TableProvider for Bins {
 
 #[derive(Debug)]
 struct BinStream {
-    planned: PlannedArgument,
+    planned: Arc<dyn ExecutionPlan>,
     schema: SchemaRef,
 }
 
@@ -82,13 +82,13 @@ impl PartitionStream for BinStream {
         let mut builder = RecordBatchReceiverStreamBuilder::new(self.schema.clone(), 1);
         let (rows, planned, schema) = (builder.tx(), self.planned.clone(), self.schema.clone());
         builder.spawn(async move {
-            let mut argument = planned.stream(context)?;
+            let mut argument = execute_stream(planned, context)?;
             while let Some(batch) = argument.next().await {
                 let batch = batch?;
                 if batch.num_rows() == 0 {
                     continue;
                 }
-                let histograms = Histograms::new(NAME, &only_column(&batch)?.slice(0, 1))?;
+                let histograms = Histograms::new(NAME, &Argument::column(&batch)?.slice(0, 1))?;
                 if let Some(histogram) = histograms.get(0)? {
                     // if nobody takes it, nobody wants it
                     let _ = rows.send(bins(&histogram, &schema)).await;

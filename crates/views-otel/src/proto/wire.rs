@@ -5,13 +5,13 @@ use thiserror::Error;
 /// Why bytes are no message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub(crate) enum ProtoError {
-    #[error("it ends in the middle of a field")]
+    #[error("the data ends in the middle of a field")]
     Truncated,
     #[error("a number of more than 64 bits")]
     Overlong,
     #[error("a field without a number or of an unknown kind")]
     BadTag,
-    #[error("field {0} is of another kind than the definition says")]
+    #[error("field {0} has the wrong wire type")]
     WrongKind(u32),
     #[error("text that is not UTF-8 in field {0}")]
     NotUtf8(u32),

@@ -10,8 +10,8 @@ use belvedere_core::datafusion::error::{DataFusionError, Result};
 use belvedere_core::datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use belvedere_core::datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use belvedere_core::datafusion::physical_plan::streaming::PartitionStream;
+use belvedere_core::query::Argument;
 use belvedere_core::query::QueryContext;
-use belvedere_core::query::functions::arguments::{text, time, uuid};
 use belvedere_model::time::TimeRange;
 use std::sync::Arc;
 use tokio::sync::mpsc::channel;
@@ -35,16 +35,19 @@ impl TableFunctionImpl for PerfettoTraceChunks {
                 "perfetto_trace_chunks takes a process id, types, a begin and an end".to_owned(),
             ));
         };
-        let parts = match text(which, "types")?.as_str() {
+        let parts = match Argument::text(which, "types")?.as_str() {
             "all" => Parts::ALL,
             which => {
                 let (threads, tasks) = types(which).map_err(DataFusionError::Plan)?;
                 Parts { threads, tasks, ..Parts::NONE }
             }
         };
-        let range = TimeRange { begin: Some(time(begin, "begin")?), end: Some(time(end, "end")?) };
+        let range = TimeRange {
+            begin: Some(Argument::time(begin, "begin")?),
+            end: Some(Argument::time(end, "end")?),
+        };
         let chunks = Chunks {
-            process_id: uuid(process, "process id")?,
+            process_id: Argument::uuid(process, "process id")?,
             parts,
             context: self.context.with_range(range),
             schema: Arc::new(Schema::new(vec![

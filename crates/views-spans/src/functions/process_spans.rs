@@ -3,6 +3,7 @@
 use super::types;
 use crate::thread_decoder::label;
 use async_trait::async_trait;
+use belvedere_core::Error;
 use belvedere_core::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use belvedere_core::datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use belvedere_core::datafusion::datasource::TableType;
@@ -11,10 +12,8 @@ use belvedere_core::datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 use belvedere_core::datafusion::physical_plan::ExecutionPlan;
 use belvedere_core::datafusion::prelude::{DataFrame, SessionContext, ident, lit};
 use belvedere_core::datafusion::scalar::ScalarValue;
+use belvedere_core::query::Argument;
 use belvedere_core::query::QueryContext;
-use belvedere_core::query::functions::arguments::{text, uuid};
-use belvedere_core::scan::conformed;
-use belvedere_lake::LakeError;
 use belvedere_model::StreamInfo;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -35,8 +34,8 @@ impl TableFunctionImpl for ProcessSpans {
         let [process, which] = args.exprs() else {
             return Err(DataFusionError::Plan("process_spans takes a process id and types".to_owned()));
         };
-        let process_id = uuid(process, "process id")?;
-        let (threads, tasks) = types(&text(which, "types")?).map_err(DataFusionError::Plan)?;
+        let process_id = Argument::uuid(process, "process id")?;
+        let (threads, tasks) = types(&Argument::text(which, "types")?).map_err(DataFusionError::Plan)?;
         let view = self.context.assembly().view_sets().find(|s| s.name == "thread_spans");
         let view =
             view.ok_or_else(|| DataFusionError::Plan("there is no view set thread_spans".to_owned()))?;
@@ -69,14 +68,10 @@ struct SpansTable {
     schema: SchemaRef,
 }
 
-fn failed(e: LakeError) -> DataFusionError {
-    DataFusionError::External(Box::new(e))
-}
-
 impl SpansTable {
     async fn threads(&self) -> Result<Vec<StreamInfo>> {
         let catalog = self.context.connection().catalog();
-        let mut streams = catalog.streams_of(self.process_id).await.map_err(failed)?;
+        let mut streams = catalog.streams_of(self.process_id).await.map_err(Error::from)?;
         streams.retain(|s| s.tags.iter().any(|t| t == "cpu"));
         Ok(streams)
     }
@@ -132,7 +127,8 @@ impl TableProvider for SpansTable {
         _: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let known = self.context.connection().catalog().process(self.process_id).await.map_err(failed)?;
+        let known =
+            self.context.connection().catalog().process(self.process_id).await.map_err(Error::from)?;
         if known.is_none() {
             return Err(DataFusionError::Plan(format!(
                 "there is no process {} in this lake: SELECT process_id FROM processes lists all",
@@ -168,6 +164,6 @@ impl TableProvider for SpansTable {
         let rows =
             rows.select(wanted.iter().map(|i| ident(self.schema.field(*i).name())).collect::<Vec<_>>())?;
         let rows = rows.limit(0, limit)?;
-        Ok(conformed(rows.create_physical_plan().await?, schema))
+        Ok(QueryContext::conformed(rows.create_physical_plan().await?, schema))
     }
 }

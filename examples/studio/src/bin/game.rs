@@ -5,8 +5,8 @@
 //! sure whether a request arrived sends it again.
 
 use belvedere_model::transit::BlockWriter;
-use belvedere_model::wire::{encode_block, encode_process, encode_stream};
-use belvedere_model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT, time};
+use belvedere_model::wire::BlockRequest;
+use belvedere_model::{BlockInfo, ProcessInfo, StreamInfo, StreamParts, TRANSIT_FORMAT, time};
 use std::error::Error;
 use uuid::Uuid;
 
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         start_ticks: 0,
         ..ProcessInfo::default()
     };
-    send("process", &encode_process(&process))?;
+    send("process", &process.encode())?;
 
     let block = write(&NOTES);
     let (dependencies_metadata, objects_metadata) = block.metadata();
@@ -65,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         format: TRANSIT_FORMAT.to_owned(),
         ..StreamParts::default()
     };
-    send("stream", &encode_stream(&stream.into())?)?;
+    send("stream", &StreamInfo::encode(&stream.into())?)?;
 
     let (begin, end) = (NOTES[0].time, NOTES[NOTES.len() - 1].time);
     let info = BlockInfo {
@@ -81,7 +81,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         object_offset: 0,
         ..BlockInfo::default()
     };
-    send("block", encode_block(info, &block.payload()).body())?;
+    send("block", BlockRequest::encode(info, &block.payload()).body())?;
 
     println!("{}", process.process_id);
     Ok(())

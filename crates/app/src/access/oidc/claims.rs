@@ -40,13 +40,10 @@ impl Claims {
         } else {
             config.rights
         };
-        Some(Caller {
-            identity: Identity::Subject { issuer: config.issuer.clone(), subject: subject.to_owned() },
-            name: subject.to_owned(),
-            email: self.email().map(str::to_owned),
-            rights,
-            may_speak_for_others: false,
-        })
+        let identity = Identity::Subject { issuer: config.issuer.clone(), subject: subject.to_owned() };
+        let mut caller = Caller::new(identity, subject, rights);
+        caller.email = self.email().map(str::to_owned);
+        Some(caller)
     }
 
     /// The email address, for logs and lists.

@@ -277,7 +277,7 @@ fn checked_url(text: &str) -> Result<Url> {
     match url.scheme() {
         "https" => Ok(url),
         "http" if is_here => Ok(url),
-        _ => bail!("'{text}' is not https://, which only a provider on this machine may omit"),
+        _ => bail!("'{text}' must use https://; only a provider on this machine may use http://"),
     }
 }
 

@@ -35,7 +35,10 @@ pub(crate) async fn sql(args: SqlArgs) -> Result<()> {
 
 async fn prompt(source: &Source, mut session: Session<'_>) -> Result<()> {
     let catalog = Catalog::read(source).await.unwrap_or_else(|e| {
-        note!("Tab completes no names, since they can't be listed: {}", belvedere_lake::with_causes(&*e));
+        note!(
+            "Tab completion of names is not available, because the names can't be listed: {}",
+            belvedere_lake::with_causes(&*e)
+        );
         Catalog::default()
     });
     let mut terminal = Terminal::new(catalog)?;

@@ -6,7 +6,6 @@ use crate::commands::query::answer;
 use crate::commands::source::Source;
 use crate::format::Format;
 use anyhow::{Context, Result, bail};
-use belvedere_model::time::parse_bound;
 use belvedere_model::time::{TimeRange, to_rfc3339};
 use std::fs::File;
 use std::io::IsTerminal;
@@ -70,11 +69,11 @@ impl<'a> Session<'a> {
                 self.answer(&format!("DESCRIBE {name}"), TimeRange::ALL).await?;
             }
             Command::Begin(time) => {
-                self.range.begin = time.as_deref().map(parse_bound).transpose()?;
+                self.range.begin = time.as_deref().map(TimeRange::parse_bound).transpose()?;
                 self.say_range();
             }
             Command::End(time) => {
-                self.range.end = time.as_deref().map(parse_bound).transpose()?;
+                self.range.end = time.as_deref().map(TimeRange::parse_bound).transpose()?;
                 self.say_range();
             }
             Command::Format(format) => self.format = format,

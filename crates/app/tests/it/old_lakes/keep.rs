@@ -3,8 +3,8 @@
 use super::said;
 use crate::support::{Place, Request, recording, replay, testdata};
 use belvedere_model::transit::BlockWriter;
-use belvedere_model::wire::{encode_block, encode_process, encode_stream};
-use belvedere_model::{BlockInfo, ProcessInfo, StreamParts, TRANSIT_FORMAT};
+use belvedere_model::wire::BlockRequest;
+use belvedere_model::{BlockInfo, ProcessInfo, StreamInfo, StreamParts, TRANSIT_FORMAT};
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs;
@@ -171,8 +171,8 @@ fn reel() -> Vec<Request> {
         body,
     };
     let mut requests = vec![
-        request("process", encode_process(&process)),
-        request("stream", encode_stream(&stream.into()).unwrap()),
+        request("process", process.encode()),
+        request("stream", StreamInfo::encode(&stream.into()).unwrap()),
     ];
     for (object_offset, writer) in blocks {
         let (begin, end) = if object_offset == 0 { (1000, 2000) } else { (3000, 5000) };
@@ -192,7 +192,7 @@ fn reel() -> Vec<Request> {
         let dependencies =
             belvedere_model::transit::decompress(&payload.dependencies, 1 << 24, "dependencies");
         payload.dependencies = Cow::Owned(uncompressed_frame(&dependencies.unwrap()));
-        requests.push(request("block", encode_block(info, &payload).body().to_vec()));
+        requests.push(request("block", BlockRequest::encode(info, &payload).body().to_vec()));
     }
     requests
 }

@@ -1,16 +1,16 @@
 //! CSV, and the columns of texts that stand for what has no form in it. JSONB columns are shown as the JSON that they
 //! are.
 
-use super::TIME_FORMAT;
+use super::Format;
 use super::fit::json_type;
 use super::json::JsonWriter;
 use crate::error::{Error, Result};
-use crate::query::is_jsonb;
+use crate::query::output::is_jsonb;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::cast;
 use arrow::csv::WriterBuilder;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use belvedere_model::properties::jsonb_to_json;
+use belvedere_model::jsonb::Jsonb;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -23,8 +23,8 @@ impl<W: Write> CsvWriter<W> {
     pub(crate) fn new(output: W, schema: &Schema) -> Result<Self> {
         let writer = WriterBuilder::new()
             .with_header(true)
-            .with_timestamp_format(TIME_FORMAT.to_owned())
-            .with_timestamp_tz_format(TIME_FORMAT.to_owned())
+            .with_timestamp_format(Format::TIME.to_owned())
+            .with_timestamp_tz_format(Format::TIME.to_owned())
             .build(output);
         let mut writer = Self { writer, schema: readable_schema(schema) };
         // the header stands there even if no row follows
@@ -51,7 +51,7 @@ fn is_nested(data_type: &DataType) -> bool {
 }
 
 /// The columns with which rows are shown as text: JSONB, lists, structs and maps become columns of texts.
-pub fn readable_schema(schema: &Schema) -> SchemaRef {
+pub(super) fn readable_schema(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| {
         if is_readable(field) {
             field.as_ref().clone()
@@ -63,7 +63,7 @@ pub fn readable_schema(schema: &Schema) -> SchemaRef {
 }
 
 /// Rows in the columns of [`readable_schema`].
-pub fn readable(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+pub(super) fn readable(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let columns = batch
         .columns()
         .iter()
@@ -85,7 +85,7 @@ pub fn readable(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> 
 fn json_texts(column: &ArrayRef) -> Result<ArrayRef> {
     let binary = cast(column, &DataType::Binary)?;
     let binary = binary.as_binary::<i32>();
-    let texts: StringArray = binary.iter().map(|value| value.and_then(jsonb_to_json)).collect();
+    let texts: StringArray = binary.iter().map(|value| Some(Jsonb::new(value?)?.to_string())).collect();
     Ok(Arc::new(texts))
 }
 

@@ -1,7 +1,7 @@
 //! JSON: times as RFC 3339 with nanoseconds in UTC, binary as base64, lists and structs as JSON, numbers as
 //! numbers, keys of maps as texts; what JSON can't say (NaN, infinities) is null.
 
-use super::TIME_FORMAT;
+use super::Format;
 use super::fit::json_type;
 use crate::error::Result;
 use arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
@@ -24,8 +24,8 @@ impl<W: Write> JsonWriter<W> {
     pub(crate) fn new(output: W, is_array: bool) -> Self {
         let builder = WriterBuilder::new()
             .with_explicit_nulls(true)
-            .with_timestamp_format(TIME_FORMAT.to_owned())
-            .with_timestamp_tz_format(TIME_FORMAT.to_owned())
+            .with_timestamp_format(Format::TIME.to_owned())
+            .with_timestamp_tz_format(Format::TIME.to_owned())
             .with_encoder_factory(Arc::new(Base64));
         if is_array { Self::Array(builder.build(output)) } else { Self::Lines(builder.build(output)) }
     }

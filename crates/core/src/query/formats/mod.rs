@@ -6,18 +6,13 @@ mod csv;
 mod fit;
 mod json;
 
-pub use csv::{readable, readable_schema};
-
 use crate::error::Result;
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::writer::StreamWriter;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use std::io::Write;
-
-/// How instants are written.
-pub const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.9fZ";
 
 /// Encoded bytes of a row group of Parquet: it is in memory until it is complete.
 const ROW_GROUP: usize = 64 << 20;
@@ -40,6 +35,9 @@ pub enum Format {
 impl Format {
     /// All of them; who does not care gets the first.
     pub const ALL: [Self; 5] = [Self::Ndjson, Self::Json, Self::Csv, Self::Arrow, Self::Parquet];
+
+    /// How text formats write instants: RFC 3339 with nanoseconds, in UTC.
+    pub const TIME: &str = "%Y-%m-%dT%H:%M:%S%.9fZ";
 
     /// Its name: `ndjson`, `json`, `csv`, `arrow`, `parquet`.
     pub fn name(self) -> &'static str {
@@ -66,6 +64,18 @@ impl Format {
             Self::Arrow => "application/vnd.apache.arrow.stream",
             Self::Parquet => "application/vnd.apache.parquet",
         }
+    }
+}
+
+impl Format {
+    /// The columns with which rows are shown as text: JSONB, lists, structs and maps become columns of texts.
+    pub fn readable_schema(schema: &Schema) -> SchemaRef {
+        csv::readable_schema(schema)
+    }
+
+    /// Rows in the columns of [`Format::readable_schema`].
+    pub fn readable(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+        csv::readable(batch, schema)
     }
 }
 

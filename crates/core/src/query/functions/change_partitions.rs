@@ -1,21 +1,23 @@
 //! `materialize_partitions`, `regenerate_partitions`, `retire_partitions`: partitions by hand. Each is a table of what
 //! it does, as it does it; nothing is done before its rows are taken.
 
-use super::arguments::{number, text, time};
 use super::progress_table::{progress_row, progress_schema};
 use crate::error::{Context, Error, Result};
+use crate::partitions::all_partitions;
+use crate::query::Argument;
 use crate::query::{QueryContext, QueryError};
 use crate::scan::Instance;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use belvedere_model::SeqRange;
-use belvedere_model::time::{SECOND, to_rfc3339};
+use belvedere_model::time::{SECOND, TimeRange, to_rfc3339};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::PartitionStream;
+use futures::TryStreamExt;
 use std::sync::Arc;
 use tokio::sync::mpsc::Sender;
 
@@ -43,14 +45,14 @@ impl TableFunctionImpl for ChangePartitions {
     fn call_with_args(&self, args: TableFunctionArgs) -> EngineResult<Arc<dyn TableProvider>> {
         let (view_set, instance, begin, end, step) = match (self.change, args.exprs()) {
             (Change::Retire, [set, instance, begin, end]) => {
-                (text(set, "view set")?, text(instance, "instance")?, begin, end, None)
+                (Argument::text(set, "view set")?, Argument::text(instance, "instance")?, begin, end, None)
             }
             (Change::Materialize | Change::Regenerate, [set, begin, end, step]) => (
-                text(set, "view set")?,
+                Argument::text(set, "view set")?,
                 "global".to_owned(),
                 begin,
                 end,
-                Some(number(step, "step in seconds")?),
+                Some(Argument::number(step, "step in seconds")?),
             ),
             (Change::Retire, _) => {
                 return Err(DataFusionError::Plan(
@@ -69,7 +71,7 @@ impl TableFunctionImpl for ChangePartitions {
         if step.is_some_and(|step| step <= 0) {
             return Err(DataFusionError::Plan("the step in seconds must be greater than 0".to_owned()));
         }
-        let (begin, end) = (time(begin, "begin")?, time(end, "end")?);
+        let (begin, end) = (Argument::time(begin, "begin")?, Argument::time(end, "end")?);
         if let Some(step) = step
             && self.change == Change::Regenerate
             && end.saturating_sub(begin) % step.saturating_mul(SECOND) != 0
@@ -98,7 +100,7 @@ struct Work {
     context: QueryContext,
     view_set: String,
     instance: String,
-    /// Insert times: the first one that counts, and the first one that does not any more.
+    /// Insert times: the first one that counts, and the end, which only retiring includes.
     begin: i64,
     end: i64,
     step: i64,
@@ -112,29 +114,29 @@ impl PartitionStream for Work {
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
         let mut builder = RecordBatchReceiverStreamBuilder::new(self.schema.clone(), 2);
-        let says = Says { schema: self.schema.clone(), to: builder.tx() };
+        let progress = Progress { schema: self.schema.clone(), rows: builder.tx() };
         let work = self.clone();
         // ends with the query: what is published is whole, the rest is as if it had never begun
-        builder.spawn(async move { work.run(&says).await.map_err(Into::into) });
+        builder.spawn(async move { work.run(&progress).await.map_err(Into::into) });
         builder.build()
     }
 }
 
-/// Where lines go.
-struct Says {
+/// Tells of what is done, a row each.
+struct Progress {
     schema: SchemaRef,
-    to: Sender<EngineResult<RecordBatch>>,
+    rows: Sender<EngineResult<RecordBatch>>,
 }
 
-impl Says {
-    async fn line(&self, text: String) -> Result<()> {
+impl Progress {
+    async fn send(&self, text: String) -> Result<()> {
         let row = progress_row(self.schema.clone(), text)?;
-        self.to.send(Ok(row)).await.ok().context("nobody is interested any more")
+        self.rows.send(Ok(row)).await.ok().context("nobody is interested any more")
     }
 }
 
 impl Work {
-    async fn run(&self, says: &Says) -> Result<()> {
+    async fn run(&self, progress: &Progress) -> Result<()> {
         // nothing of the lake is read for that
         let view = self.context.factory().make_view(&self.view_set, &self.instance);
         let view = view.map_err(|e| QueryError::Sql(format!("{e:#}")))?;
@@ -142,12 +144,12 @@ impl Work {
             return Err(QueryError::Sql(format!("the rows of {} are not materialized", self.view_set)).into());
         };
         match self.change {
-            Change::Retire => self.retire(instance, self.begin, self.end, says).await.map(drop),
+            Change::Retire => self.retire(instance, self.begin, self.end, progress).await,
             Change::Materialize | Change::Regenerate => {
                 let mut begin = self.begin;
                 while begin < self.end {
                     let end = begin.saturating_add(self.step).min(self.end);
-                    self.cell(instance, begin, end, says).await?;
+                    self.step(instance, begin, end, progress).await?;
                     begin = end;
                 }
                 Ok(())
@@ -155,13 +157,15 @@ impl Work {
         }
     }
 
-    async fn cell(&self, instance: &Instance, begin: i64, end: i64, says: &Says) -> Result<()> {
+    /// Materializes, or makes anew, what is of blocks received from `begin` to before `end`.
+    async fn step(&self, instance: &Instance, begin: i64, end: i64, progress: &Progress) -> Result<()> {
+        let last = end.saturating_sub(1);
         let name = format!("[{}, {}] {}", to_rfc3339(begin), to_rfc3339(end), instance.name());
         let builder = self.context.partition_builder();
         if self.change == Change::Regenerate {
             for partition in builder.partitions(instance).await? {
                 let p = &partition.content;
-                if p.insert_begin < begin || p.insert_end > end {
+                if p.insert_begin < begin || p.insert_end > last {
                     continue;
                 }
                 // rows that can't be made again are not thrown away
@@ -177,14 +181,13 @@ impl Work {
                     .into());
                 }
             }
-            self.retire(instance, begin, end, says).await?;
+            self.retire(instance, begin, last, progress).await?;
         }
         let mut filter = instance.blocks_in(SeqRange::ALL);
-        filter.inserted =
-            belvedere_model::time::TimeRange { begin: Some(begin), end: Some(end.saturating_sub(1)) };
+        filter.inserted = TimeRange { begin: Some(begin), end: Some(last) };
         let wanted = builder.catalog().summary(&filter).await?;
         let (Some(first), Some(last)) = (wanted.seq_begin, wanted.seq_end) else {
-            return says.line(format!("{name}: no blocks")).await;
+            return progress.send(format!("{name}: no blocks")).await;
         };
         let (mut partitions, mut rows) = (0, 0);
         let range = SeqRange::new(first, last);
@@ -198,40 +201,32 @@ impl Work {
         if !range.without(covered.iter().map(|p| p.content.seqs)).is_empty() {
             return Err(Error::other(format!("{name}: another worker is working on it, try again")));
         }
-        says.line(match partitions {
+        let text = match partitions {
             0 => format!("{name}: already up to date, nb_source_events={}", wanted.objects),
             _ => format!("{name}: materialized {partitions} partitions with {rows} rows"),
-        })
-        .await
+        };
+        progress.send(text).await
     }
 
-    /// Retires the partitions whose blocks were all received from `begin` to before `end`.
-    async fn retire(&self, instance: &Instance, begin: i64, end: i64, says: &Says) -> Result<u64> {
+    /// Retires the partitions whose blocks were all received from `begin` to `last`, whatever their schema.
+    async fn retire(&self, instance: &Instance, begin: i64, last: i64, progress: &Progress) -> Result<()> {
         let builder = self.context.partition_builder();
-        let mut after = 0;
-        let mut count = 0;
-        loop {
-            // whatever their schema
-            let page = builder.catalog().partitions(Some(&self.view_set), after, 1000).await?;
-            for partition in &page {
-                let p = &partition.content;
-                if p.instance != instance.id || p.insert_begin < begin || p.insert_end > end {
-                    continue;
-                }
-                count += builder.catalog().retire(&[partition.partition_id], builder.expiry()).await?;
-                says.line(format!(
-                    "retired partition {} of {}: {} rows of the blocks {}",
-                    partition.partition_id,
-                    instance.name(),
-                    p.row_count,
-                    p.seqs
-                ))
-                .await?;
+        let mut partitions = all_partitions(builder.catalog(), Some(&self.view_set));
+        while let Some(partition) = partitions.try_next().await? {
+            let p = &partition.content;
+            if p.instance != instance.id || p.insert_begin < begin || p.insert_end > last {
+                continue;
             }
-            match page.last() {
-                Some(last) if page.len() == 1000 => after = last.partition_id,
-                _ => return Ok(count),
-            }
+            builder.catalog().retire(&[partition.partition_id], builder.expiry()).await?;
+            let text = format!(
+                "retired partition {} of {}: {} rows of the blocks {}",
+                partition.partition_id,
+                instance.name(),
+                p.row_count,
+                p.seqs
+            );
+            progress.send(text).await?;
         }
+        Ok(())
     }
 }

@@ -1,11 +1,11 @@
 //! `deny_queries(condition, reason)`, `list_query_denials()`, `remove_query_denial(rule_id)`
 
-use super::arguments::text;
 use super::progress_table::{progress_row, progress_schema};
+use crate::error::Error;
+use crate::query::Argument;
 use crate::query::QueryContext;
 use crate::query::SqlFunction;
 use crate::query::deny_rules::{MOST_RULES, condition};
-use crate::scan::external;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
@@ -65,7 +65,8 @@ impl TableFunctionImpl for Deny {
                 "deny_queries takes a condition and a reason, both in quotes".to_owned(),
             ));
         };
-        let (match_expr, reason) = (text(match_expr, "condition")?, text(reason, "reason")?);
+        let (match_expr, reason) =
+            (Argument::text(match_expr, "condition")?, Argument::text(reason, "reason")?);
         condition(&match_expr)?;
         if reason.trim().is_empty() {
             return Err(DataFusionError::Plan(
@@ -102,7 +103,7 @@ impl PartitionStream for NewRule {
         let (context, denial, schema) = (self.context.clone(), self.denial.clone(), self.schema.clone());
         let row = async move {
             let catalog = context.connection().catalog();
-            if !catalog.insert_deny_rule(&denial, MOST_RULES).await.map_err(external)? {
+            if !catalog.insert_deny_rule(&denial, MOST_RULES).await.map_err(Error::from)? {
                 return Err(DataFusionError::Plan(format!(
                     "there are already {MOST_RULES} rules: remove some with remove_query_denial"
                 )));
@@ -147,7 +148,7 @@ impl PartitionStream for Rules {
         let (context, schema) = (self.context.clone(), self.schema.clone());
         let rows = async move {
             let rules = context.connection().catalog().deny_rules(MOST_RULES).await;
-            let rules = rules.map_err(external)?;
+            let rules = rules.map_err(Error::from)?;
             let texts = |f: fn(&DenyRuleRecord) -> &str| -> ArrayRef {
                 Arc::new(StringArray::from_iter_values(rules.iter().map(f)))
             };
@@ -227,7 +228,7 @@ impl Remove {
         };
         let removed = self.context.connection().catalog().delete_deny_rule(rule_id).await;
         self.context.deny_rules().forget();
-        Ok(if removed.map_err(external)? {
+        Ok(if removed.map_err(Error::from)? {
             format!("SUCCESS: removed rule {rule_id}")
         } else {
             format!("ERROR: no such rule: {rule_id}")

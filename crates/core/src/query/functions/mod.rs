@@ -1,6 +1,5 @@
 //! The SQL functions that belong to the lake itself, registered like everybody else's.
 
-pub mod arguments;
 mod block_faults;
 pub(crate) mod blocks;
 mod change_partitions;
@@ -11,7 +10,6 @@ mod list_view_sets;
 mod progress_table;
 pub(crate) mod queries;
 pub(crate) mod retire;
-pub mod scalar_argument;
 #[cfg(test)]
 mod tests;
 mod view_instance;

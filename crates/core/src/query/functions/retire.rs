@@ -2,15 +2,16 @@
 //!
 //! Each row is done by itself, and says what came of it: one that names no partition takes nothing back from the others.
 
-use super::arguments::{is_text, texts};
+use crate::error::Error;
+use crate::query::Argument;
 use crate::query::QueryContext;
 use crate::query::SqlFunction;
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, TimeUnit, TimestampNanosecondType};
 use async_trait::async_trait;
+use belvedere_lake::PartitionRecord;
 use belvedere_lake::access::Right;
-use belvedere_lake::{LakeError, PartitionRecord};
 use belvedere_model::time::{parse_rfc3339, to_rfc3339};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::async_udf::{AsyncScalarUDF, AsyncScalarUDFImpl};
@@ -104,7 +105,7 @@ impl ScalarUDFImpl for Retire {
                 )));
             }
             let may_be_time = position >= 2;
-            let fits = is_text(found) || (may_be_time && is_utc(found));
+            let fits = Argument::is_text(found) || (may_be_time && is_utc(found));
             if !fits {
                 let needed =
                     if may_be_time { "an RFC 3339 string or a timestamp in UTC" } else { "a string" };
@@ -137,7 +138,7 @@ impl AsyncScalarUDFImpl for Retire {
         let mut said: Vec<Option<String>> = Vec::with_capacity(args.number_rows);
         match self.by {
             By::File => {
-                let columns = texts(&args)?;
+                let columns = Argument::texts(&args)?;
                 for path in columns.iter().flat_map(|paths| paths.as_string::<i32>().iter()) {
                     said.push(match path {
                         Some(path) => Some(self.by_file(path).await?),
@@ -174,10 +175,6 @@ impl AsyncScalarUDFImpl for Retire {
     }
 }
 
-fn failed(e: LakeError) -> DataFusionError {
-    DataFusionError::External(Box::new(e))
-}
-
 impl Retire {
     /// Times in nanoseconds since the Unix epoch.
     fn times(&self, column: &ArrayRef) -> Result<Vec<Option<i64>>> {
@@ -196,8 +193,9 @@ impl Retire {
     }
 
     async fn by_file(&self, path: &str) -> Result<String> {
-        let found = self.context.connection().catalog().partitions_with_file(path).await.map_err(failed)?;
-        Ok(said(self.retire(&found).await?, path))
+        let found =
+            self.context.connection().catalog().partitions_with_file(path).await.map_err(Error::from)?;
+        Ok(outcome_text(self.retire(&found).await?, path))
     }
 
     /// Those of that schema, if a hash is given; all, if not.
@@ -209,10 +207,10 @@ impl Retire {
         schema_hash: Option<&[u8]>,
     ) -> Result<String> {
         let catalog = self.context.connection().catalog();
-        let mut found = catalog.partitions_inserted(set, instance, times).await.map_err(failed)?;
+        let mut found = catalog.partitions_inserted(set, instance, times).await.map_err(Error::from)?;
         found.retain(|partition| schema_hash.is_none_or(|hash| partition.content.schema_hash == hash));
         let name = format!("{set}/{instance} [{}, {})", to_rfc3339(times.0), to_rfc3339(times.1));
-        Ok(said(self.retire(&found).await?, &name))
+        Ok(outcome_text(self.retire(&found).await?, &name))
     }
 
     /// Whether any of them was still there.
@@ -222,11 +220,11 @@ impl Retire {
         }
         let builder = self.context.partition_builder();
         let ids: Vec<i64> = partitions.iter().map(|p| p.partition_id).collect();
-        Ok(builder.catalog().retire(&ids, builder.expiry()).await.map_err(failed)? > 0)
+        Ok(builder.catalog().retire(&ids, builder.expiry()).await.map_err(Error::from)? > 0)
     }
 }
 
-fn said(is_retired: bool, name: &str) -> String {
+fn outcome_text(is_retired: bool, name: &str) -> String {
     if is_retired {
         format!("SUCCESS: Retired partition {name}")
     } else {

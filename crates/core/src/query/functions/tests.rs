@@ -5,7 +5,7 @@ use crate::fixture::{block, insert, lake, number, process};
 use crate::partitions::Retention;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::Int64Type;
-use belvedere_model::time::{SECOND, TimeRange};
+use belvedere_model::time::{SECOND, TimeRange, to_rfc3339};
 use belvedere_model::wire::BlockRequest;
 use futures::TryStreamExt;
 use uuid::Uuid;
@@ -42,7 +42,7 @@ async fn the_objects_of_a_block_are_shown_with_all_their_members() {
     assert_eq!(found[0].as_primitive::<Int64Type>().values(), &[0, 1]);
     assert!(found[1].as_string::<i32>().iter().all(|name| name == Some("Tick")));
     let json =
-        |row| belvedere_model::properties::jsonb_to_json(found[2].as_binary::<i32>().value(row)).unwrap();
+        |row| belvedere_model::jsonb::Jsonb::new(found[2].as_binary::<i32>().value(row)).unwrap().to_string();
     assert_eq!(json(0), r#"{"__type":"Tick","number":5,"time":77}"#);
     assert_eq!(json(1), r#"{"__type":"Tick","number":-6,"time":1077}"#);
     let count = format!("SELECT count(*) FROM parse_block('{}')", request.info.block_id);
@@ -133,4 +133,21 @@ async fn a_partition_is_retired_by_its_file_or_by_its_times() {
     assert!(found[0].is_null(0));
     let text = error(&lake, "SELECT retire_partition_by_metadata('ticks', 'global', 1, 2)").await;
     assert!(text.contains("argument 3 must be an RFC 3339 string or a timestamp in UTC"), "{text}");
+}
+
+#[tokio::test]
+async fn regenerated_are_partitions_that_end_before_the_range_does() {
+    let (lake, _) = lake_of_ticks().await;
+    lake.maintain_once(&Retention::default(), |_| ()).await.unwrap();
+    let of_ticks = "FROM list_partitions() WHERE view_set_name = 'ticks' AND view_instance_id = 'global'";
+    let last = format!("SELECT CAST(end_insert_time AS BIGINT) {of_ticks}");
+    let last = number(&lake, &last, TimeRange::ALL).await;
+    let file = format!("SELECT file_path {of_ticks}");
+    let before = said(&lake, &file).await;
+    for (end, is_regenerated) in [(last, false), (last + 1, true)] {
+        let (begin, end) = (to_rfc3339(end - SECOND), to_rfc3339(end));
+        let again = format!("SELECT * FROM regenerate_partitions('ticks', '{begin}', '{end}', 1)");
+        lake.sql(&again).await.unwrap();
+        assert_eq!(said(&lake, &file).await != before, is_regenerated, "{end}");
+    }
 }

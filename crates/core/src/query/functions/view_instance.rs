@@ -1,6 +1,6 @@
 //! `view_instance('set', 'id')`
 
-use super::arguments::text;
+use crate::query::Argument;
 use crate::query::QueryContext;
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::error::{DataFusionError, Result};
@@ -25,8 +25,8 @@ impl TableFunctionImpl for ViewInstance {
                 args.exprs().len()
             )));
         };
-        let set = text(set, "first argument of view_instance, the view set,")?;
-        let instance = text(instance, "second argument of view_instance, the instance,")?;
+        let set = Argument::text(set, "first argument of view_instance, the view set,")?;
+        let instance = Argument::text(instance, "second argument of view_instance, the instance,")?;
         self.context
             .factory()
             .make_view(&set, &instance)

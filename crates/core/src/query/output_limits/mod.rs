@@ -84,13 +84,13 @@ impl Hash for Amplifier {
 }
 
 /// What is allowed for the rows of one batch, and what is made of it.
-struct Room {
+struct Allowance {
     limit: usize,
     made: usize,
     memory: MemoryReservation,
 }
 
-impl Room {
+impl Allowance {
     fn left(&self) -> usize {
         self.limit.saturating_sub(self.made)
     }
@@ -125,25 +125,29 @@ impl Amplifier {
         ))
     }
 
-    fn invoke(&self, args: ScalarFunctionArgs, room: &mut Room) -> Result<ColumnarValue> {
+    fn invoke(&self, args: ScalarFunctionArgs, allowance: &mut Allowance) -> Result<ColumnarValue> {
         let is_constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if is_constant { 1 } else { args.number_rows };
         let bound = (self.bound)(&bounds::Given { args: &args.args, rows })?;
         if rows > 1 {
-            if bound > PIECE.min(room.left()) || room.reserve(bound).is_err() {
-                return self.invoke_in_halves(&args, room);
+            if bound > PIECE.min(allowance.left()) || allowance.reserve(bound).is_err() {
+                return self.invoke_in_halves(&args, allowance);
             }
-        } else if bound > room.left() {
-            return Err(self.too_much(room.made.saturating_add(bound)));
+        } else if bound > allowance.left() {
+            return Err(self.too_much(allowance.made.saturating_add(bound)));
         } else {
-            room.reserve(bound)?;
+            allowance.reserve(bound)?;
         }
         let made = self.inner().invoke_with_args(args)?;
-        room.add(bound, bounds::bytes_of(&made)?);
+        allowance.add(bound, bounds::bytes_of(&made)?);
         Ok(made)
     }
 
-    fn invoke_in_halves(&self, args: &ScalarFunctionArgs, room: &mut Room) -> Result<ColumnarValue> {
+    fn invoke_in_halves(
+        &self,
+        args: &ScalarFunctionArgs,
+        allowance: &mut Allowance,
+    ) -> Result<ColumnarValue> {
         let half = args.number_rows / 2;
         let mut part = |from: usize, number_rows: usize| -> Result<ArrayRef> {
             let slice = |arg: &ColumnarValue| match arg {
@@ -157,7 +161,7 @@ impl Amplifier {
                 return_field: args.return_field.clone(),
                 config_options: args.config_options.clone(),
             };
-            self.invoke(part, room)?.into_array(number_rows)
+            self.invoke(part, allowance)?.into_array(number_rows)
         };
         let (first, second) = (part(0, half)?, part(half, args.number_rows - half)?);
         Ok(ColumnarValue::Array(concat(&[first.as_ref(), second.as_ref()])?))
@@ -192,7 +196,7 @@ impl ScalarUDFImpl for Amplifier {
         let given = args.args.iter().filter(|arg| matches!(arg, ColumnarValue::Array(_)));
         let given = given.map(bounds::bytes_of).collect::<Result<Vec<_>>>()?.into_iter().max().unwrap_or(0);
         let memory = MemoryConsumer::new(self.function.name()).register(&self.memory);
-        self.invoke(args, &mut Room { limit: LIMIT.saturating_add(given), made: 0, memory })
+        self.invoke(args, &mut Allowance { limit: LIMIT.saturating_add(given), made: 0, memory })
     }
 
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {

@@ -3,8 +3,8 @@
 use super::*;
 use arrow_flight::sql::CommandStatementIngest;
 use belvedere_core::arrow::array::{ArrayRef, BinaryArray, StringArray};
-use belvedere_lake::access::Rights;
-use belvedere_model::properties::to_jsonb;
+use belvedere_lake::access::{Identity, Rights};
+use belvedere_model::jsonb::Jsonb;
 use futures::StreamExt;
 
 async fn copy(client: &mut Client, table: &str, batch: RecordBatch) -> Result<i64, FlightError> {
@@ -70,7 +70,7 @@ async fn a_copy_has_the_same_rows_whichever_half_of_a_block_came_first() {
 async fn properties_may_be_jsonb_objects() {
     let (_lake, mut original) = talker().await;
     let rows = ask(&mut original, "SELECT * FROM processes").await.unwrap();
-    let jsonb: ArrayRef = Arc::new(BinaryArray::from_iter_values([to_jsonb([("shift", "day")])]));
+    let jsonb: ArrayRef = Arc::new(BinaryArray::from_iter_values([Jsonb::encode_texts([("shift", "day")])]));
     let schema = rows.schema();
     let columns =
         schema.fields().iter().zip(rows.columns()).map(|(field, column)| match field.name().as_str() {
@@ -94,7 +94,7 @@ async fn what_cannot_be_taken_is_refused_and_only_administrators_copy() {
     assert!(missing.message().contains("Column 'payload' not found"), "{}", missing.message());
     assert_eq!(code(copy(&mut client, "measures", only_ids.clone()).await), Code::InvalidArgument);
     let rights: Rights = "read".parse().unwrap();
-    let reader = Caller { rights, ..Caller::clone(&Caller::anybody()) };
+    let reader = Caller::new(Identity::Anybody, "reader", rights);
     let mut reader = client_of(&lake, Some(Arc::new(reader))).await;
     let refused = status(copy(&mut reader, "payloads", only_ids).await);
     assert_eq!(refused.code(), Code::PermissionDenied);

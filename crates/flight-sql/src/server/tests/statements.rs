@@ -9,7 +9,7 @@ use arrow_flight::{
     Action, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, Empty, FlightDescriptor,
 };
 use belvedere_core::arrow::datatypes::Schema;
-use belvedere_lake::access::{Right, Rights};
+use belvedere_lake::access::{Identity, Right, Rights};
 use prost::Message;
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn nobody_and_who_may_not_read_are_told_so() {
     let mut nobody = client_of(&lake, None).await;
     assert_eq!(code(nobody.execute("SELECT 1".to_owned(), None).await), Code::Unauthenticated);
     let rights = Rights::NONE.with(Right::Send);
-    let sender = Caller { rights, name: "sender".to_owned(), ..Caller::clone(&Caller::anybody()) };
+    let sender = Caller::new(Identity::Anybody, "sender", rights);
     let mut sender = client_of(&lake, Some(Arc::new(sender))).await;
     assert_eq!(code(sender.execute("SELECT 1".to_owned(), None).await), Code::PermissionDenied);
     assert_eq!(code(sender.get_table_types().await), Code::PermissionDenied);

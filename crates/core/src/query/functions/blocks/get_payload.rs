@@ -1,16 +1,16 @@
 //! `get_payload(process_id, stream_id, block_id)`
 
 use super::{closing, damaged, payload};
+use crate::error::Error;
+use crate::query::Argument;
 use crate::query::QueryContext;
-use crate::query::functions::arguments::{is_text, texts};
-use crate::scan::external;
 use arrow::array::{Array, AsArray, BinaryArray};
 use arrow::datatypes::DataType;
 use async_trait::async_trait;
 use belvedere_lake::BlockFilter;
 use belvedere_model::BlockRecord;
 use belvedere_model::TRANSIT_FORMAT;
-use belvedere_model::wire::{PayloadParts, encode_payload};
+use belvedere_model::wire::PayloadParts;
 use belvedere_view::decoder::{BlockReader, DecodeOptions};
 use bytes::Bytes;
 use datafusion::error::{DataFusionError, Result};
@@ -67,7 +67,7 @@ impl ScalarUDFImpl for GetPayload {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match types.iter().zip(KINDS).find(|(found, _)| !is_text(found)) {
+        match types.iter().zip(KINDS).find(|(found, _)| !Argument::is_text(found)) {
             Some((found, kind)) => Err(DataFusionError::Plan(format!(
                 "get_payload: the {kind} id must be a string, not {found}"
             ))),
@@ -83,7 +83,7 @@ impl ScalarUDFImpl for GetPayload {
 #[async_trait]
 impl AsyncScalarUDFImpl for GetPayload {
     async fn invoke_async_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let columns = texts(&args)?;
+        let columns = Argument::texts(&args)?;
         let mut wanted = Vec::with_capacity(args.number_rows);
         for row in 0..args.number_rows {
             wanted.push(ids(&columns, row)?);
@@ -152,12 +152,12 @@ impl GetPayload {
         let mut block_ids: Vec<Uuid> = wanted.iter().flatten().map(|[_, _, block_id]| *block_id).collect();
         block_ids.sort_unstable();
         block_ids.dedup();
-        let seqs = self.context.visible().await.map_err(external)?;
+        let seqs = self.context.visible().await.map_err(Error::from)?;
         let mut blocks = HashMap::new();
         for page in block_ids.chunks(PAGE) {
             let filter = BlockFilter { block_ids: Some(page.to_vec()), seqs, ..BlockFilter::default() };
             let found = self.context.connection().catalog().blocks(&filter, 0, PAGE as u32).await;
-            blocks.extend(found.map_err(external)?.into_iter().map(|block| (block.info.block_id, block)));
+            blocks.extend(found.map_err(Error::from)?.into_iter().map(|block| (block.info.block_id, block)));
         }
         Ok(blocks)
     }
@@ -185,5 +185,5 @@ fn expanded(block: &BlockRecord, stored: Bytes, options: &DecodeOptions) -> Resu
     let objects = reader.objects().map_err(damaged)?;
     let parts = reader.payload().map_err(damaged)?;
     let sent = PayloadParts { dependencies: parts.dependencies, objects: objects.into() };
-    Ok(encode_payload(&sent).into())
+    Ok(sent.encode().into())
 }

@@ -1,9 +1,9 @@
 //! `parse_block(block_id)`: a block's objects as they were sent.
 
 use super::{closing, damaged, failure, payload};
+use crate::error::Error;
+use crate::query::Argument;
 use crate::query::QueryContext;
-use crate::query::functions::arguments::text;
-use crate::scan::external;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
@@ -46,7 +46,7 @@ impl TableFunctionImpl for ParseBlockFunction {
                 "parse_block takes one argument: the block_id, a string in quotes".to_owned(),
             ));
         };
-        let block_id = text(block_id, "block_id")?;
+        let block_id = Argument::text(block_id, "block_id")?;
         let block_id = Uuid::try_parse(&block_id).map_err(|_| {
             DataFusionError::Plan(format!("parse_block: '{block_id}' is not a valid block id"))
         })?;
@@ -103,10 +103,10 @@ impl BlockObjects {
         let filter = BlockFilter {
             block_ids: Some(vec![self.block_id]),
             bounds: self.context.range(),
-            seqs: self.context.visible().await.map_err(external)?,
+            seqs: self.context.visible().await.map_err(Error::from)?,
             ..BlockFilter::default()
         };
-        let blocks = self.context.connection().catalog().blocks(&filter, 0, 1).await.map_err(external)?;
+        let blocks = self.context.connection().catalog().blocks(&filter, 0, 1).await.map_err(Error::from)?;
         blocks.into_iter().next().ok_or_else(|| DataFusionError::Plan(self.not_found()))
     }
 

@@ -1,17 +1,22 @@
-//! Writes JSONB values member by member, without building a tree first.
+//! JSONB: [`Object`] and [`Entry`] write values member by member, without building a tree first; [`Jsonb`] reads bytes
+//! that may be invalid.
 //!
 //! The layout is that of the `jsonb` crate (as Databend has it): a container is a header (kind and number of
 //! members), one entry for each key and each value (kind and length), then the keys, then the values. Numbers
 //! take as many bytes as they need. The keys of an object are sorted.
 //!
 //! ```
-//! use belvedere_model::jsonb::{Object, float, text};
+//! use belvedere_model::jsonb::{Entry, Jsonb, Object};
 //! let (mut object, mut bytes) = (Object::default(), Vec::new());
-//! object.put("unit", |out| text(out, "ms"));
-//! object.put("mean", |out| float(out, 2.5));
+//! object.put("unit", |out| Entry::text(out, "ms"));
+//! object.put("mean", |out| Entry::float(out, 2.5));
 //! object.finish(&mut bytes);
-//! assert_eq!(belvedere_model::properties::jsonb_to_json(&bytes).unwrap(), r#"{"mean":2.5,"unit":"ms"}"#);
+//! assert_eq!(Jsonb::new(&bytes).unwrap().to_string(), r#"{"mean":2.5,"unit":"ms"}"#);
 //! ```
+
+mod value;
+
+pub use value::Jsonb;
 
 const ARRAY: u32 = 0x8000_0000;
 const OBJECT: u32 = 0x4000_0000;
@@ -27,7 +32,7 @@ impl Entry {
         let length = out.len() - start;
         if length > LENGTH {
             out.truncate(start);
-            return null();
+            return Self::null();
         }
         Self(kind << 28 | length as u32)
     }
@@ -35,74 +40,94 @@ impl Entry {
     fn len(self) -> usize {
         self.0 as usize & LENGTH
     }
-}
 
-/// The value null.
-#[inline]
-pub fn null() -> Entry {
-    Entry(0)
-}
+    /// The value null.
+    #[inline]
+    pub fn null() -> Self {
+        Self(0)
+    }
 
-/// A flag.
-#[inline]
-pub fn boolean(value: bool) -> Entry {
-    Entry(if value { 4 << 28 } else { 3 << 28 })
-}
+    /// A flag.
+    #[inline]
+    pub fn boolean(value: bool) -> Self {
+        Self(if value { 4 << 28 } else { 3 << 28 })
+    }
 
-/// A text.
-#[inline]
-pub fn text(out: &mut Vec<u8>, value: &str) -> Entry {
-    let start = out.len();
-    out.extend_from_slice(value.as_bytes());
-    Entry::new(1, out, start)
-}
+    /// A text.
+    #[inline]
+    pub fn text(out: &mut Vec<u8>, value: &str) -> Self {
+        let start = out.len();
+        out.extend_from_slice(value.as_bytes());
+        Self::new(1, out, start)
+    }
 
-/// A signed integer.
-#[inline]
-pub fn integer(out: &mut Vec<u8>, value: i64) -> Entry {
-    let start = out.len();
-    if value == 0 {
-        out.push(0x00);
-    } else {
-        out.push(0x40);
-        if let Ok(v) = i8::try_from(value) {
-            out.extend_from_slice(&v.to_be_bytes());
-        } else if let Ok(v) = i16::try_from(value) {
-            out.extend_from_slice(&v.to_be_bytes());
-        } else if let Ok(v) = i32::try_from(value) {
-            out.extend_from_slice(&v.to_be_bytes());
+    /// A signed integer.
+    #[inline]
+    pub fn integer(out: &mut Vec<u8>, value: i64) -> Self {
+        let start = out.len();
+        if value == 0 {
+            out.push(0x00);
         } else {
+            out.push(0x40);
+            if let Ok(v) = i8::try_from(value) {
+                out.extend_from_slice(&v.to_be_bytes());
+            } else if let Ok(v) = i16::try_from(value) {
+                out.extend_from_slice(&v.to_be_bytes());
+            } else if let Ok(v) = i32::try_from(value) {
+                out.extend_from_slice(&v.to_be_bytes());
+            } else {
+                out.extend_from_slice(&value.to_be_bytes());
+            }
+        }
+        Self::new(2, out, start)
+    }
+
+    /// An integer without a sign.
+    #[inline]
+    pub fn unsigned(out: &mut Vec<u8>, value: u64) -> Self {
+        if let Ok(value) = i64::try_from(value) {
+            return Self::integer(out, value);
+        }
+        let start = out.len();
+        out.push(0x50);
+        out.extend_from_slice(&value.to_be_bytes());
+        Self::new(2, out, start)
+    }
+
+    /// A float, which may be infinite or not a number.
+    #[inline]
+    pub fn float(out: &mut Vec<u8>, value: f64) -> Self {
+        let start = out.len();
+        if value.is_nan() {
+            out.push(0x10);
+        } else if value.is_infinite() {
+            out.push(if value > 0.0 { 0x20 } else { 0x30 });
+        } else {
+            out.push(0x60);
             out.extend_from_slice(&value.to_be_bytes());
         }
+        Self::new(2, out, start)
     }
-    Entry::new(2, out, start)
-}
 
-/// An integer without a sign.
-#[inline]
-pub fn unsigned(out: &mut Vec<u8>, value: u64) -> Entry {
-    if let Ok(value) = i64::try_from(value) {
-        return integer(out, value);
+    /// Appends an array of `count` values. `write` appends the bytes of each of `values` and returns their entry. Values beyond
+    /// `count` are left out, missing ones are null.
+    pub fn array<T>(
+        out: &mut Vec<u8>,
+        count: usize,
+        values: impl IntoIterator<Item = T>,
+        mut write: impl FnMut(&mut Vec<u8>, T) -> Self,
+    ) -> Self {
+        let start = out.len();
+        out.extend_from_slice(&(ARRAY | count as u32).to_be_bytes());
+        let mut place = out.len();
+        out.resize(place + 4 * count, 0);
+        for value in values.into_iter().take(count) {
+            let entry = write(out, value);
+            out[place..place + 4].copy_from_slice(&entry.0.to_be_bytes());
+            place += 4;
+        }
+        Self::new(5, out, start)
     }
-    let start = out.len();
-    out.push(0x50);
-    out.extend_from_slice(&value.to_be_bytes());
-    Entry::new(2, out, start)
-}
-
-/// A float, which may be infinite or not a number.
-#[inline]
-pub fn float(out: &mut Vec<u8>, value: f64) -> Entry {
-    let start = out.len();
-    if value.is_nan() {
-        out.push(0x10);
-    } else if value.is_infinite() {
-        out.push(if value > 0.0 { 0x20 } else { 0x30 });
-    } else {
-        out.push(0x60);
-        out.extend_from_slice(&value.to_be_bytes());
-    }
-    Entry::new(2, out, start)
 }
 
 /// Builds an object. After [`Object::finish`] it can be used again, with the memory that it has.
@@ -151,26 +176,6 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Appends an array of `count` values. `write` appends the bytes of each of `values` and returns their entry. Values beyond
-/// `count` are left out, missing ones are null.
-pub fn array<T>(
-    out: &mut Vec<u8>,
-    count: usize,
-    values: impl IntoIterator<Item = T>,
-    mut write: impl FnMut(&mut Vec<u8>, T) -> Entry,
-) -> Entry {
-    let start = out.len();
-    out.extend_from_slice(&(ARRAY | count as u32).to_be_bytes());
-    let mut place = out.len();
-    out.resize(place + 4 * count, 0);
-    for value in values.into_iter().take(count) {
-        let entry = write(out, value);
-        out[place..place + 4].copy_from_slice(&entry.0.to_be_bytes());
-        place += 4;
-    }
-    Entry::new(5, out, start)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,12 +213,12 @@ mod tests {
 
     fn write(value: &Json, out: &mut Vec<u8>) -> Entry {
         match value {
-            Json::Null => null(),
-            Json::Boolean(b) => boolean(*b),
-            Json::Integer(i) => integer(out, *i),
-            Json::Float(f) => float(out, *f),
-            Json::Text(t) => text(out, t),
-            Json::Array(values) => array(out, values.len(), values, |out, v| write(v, out)),
+            Json::Null => Entry::null(),
+            Json::Boolean(b) => Entry::boolean(*b),
+            Json::Integer(i) => Entry::integer(out, *i),
+            Json::Float(f) => Entry::float(out, *f),
+            Json::Text(t) => Entry::text(out, t),
+            Json::Array(values) => Entry::array(out, values.len(), values, |out, v| write(v, out)),
             Json::Object(members) => {
                 let mut object = Object::default();
                 members.iter().for_each(|(k, v)| object.put(k, |out| write(v, out)));
@@ -240,9 +245,9 @@ mod tests {
     fn unsigned_integers_keep_all_their_bits() {
         for value in [0, 1, 300, i64::MAX as u64, i64::MAX as u64 + 1, u64::MAX] {
             let (mut object, mut bytes) = (Object::default(), Vec::new());
-            object.put("n", |out| unsigned(out, value));
+            object.put("n", |out| Entry::unsigned(out, value));
             object.finish(&mut bytes);
-            let json = crate::properties::jsonb_to_json(&bytes).unwrap();
+            let json = Jsonb::new(&bytes).unwrap().to_string();
             assert_eq!(json, format!(r#"{{"n":{value}}}"#));
         }
     }

@@ -6,7 +6,7 @@ use super::fields::{BytesField, TextField, load, short};
 use super::layout::{EventType, Field, Kind, StreamLayout};
 use super::text::Text;
 use super::{DecodeError, TransitBlock};
-use crate::jsonb::{Entry, Object, float, integer, null, text, unsigned};
+use crate::jsonb::{Entry, Object};
 
 /// Depth of nested records and of records that refer to records.
 const MAX_DEPTH: usize = 32;
@@ -102,13 +102,13 @@ impl<'a> Writer<'a> {
         };
         let mut object = Object::default();
         self.count(type_.name.len())?;
-        object.put("__type", |out| text(out, &type_.name));
+        object.put("__type", |out| Entry::text(out, &type_.name));
         for field in &type_.fields {
             let mut failed = None;
             object.put(&field.name, |out| {
                 self.value(types, field, bytes, depth, out).unwrap_or_else(|e| {
                     failed = Some(e);
-                    null()
+                    Entry::null()
                 })
             });
             if let Some(e) = failed {
@@ -130,11 +130,11 @@ impl<'a> Writer<'a> {
         let offset = field.offset;
         let event = Event { type_index: 0, bytes };
         Ok(match field.kind {
-            Kind::U8 => integer(out, load::<1>(bytes, offset).map(|[byte]| byte.into())?),
-            Kind::U32 => integer(out, load(bytes, offset).map(u32::from_le_bytes)?.into()),
-            Kind::U64 => unsigned(out, load(bytes, offset).map(u64::from_le_bytes)?),
-            Kind::I64 => integer(out, load(bytes, offset).map(i64::from_le_bytes)?),
-            Kind::F64 => float(out, load(bytes, offset).map(f64::from_le_bytes)?),
+            Kind::U8 => Entry::integer(out, load::<1>(bytes, offset).map(|[byte]| byte.into())?),
+            Kind::U32 => Entry::integer(out, load(bytes, offset).map(u32::from_le_bytes)?.into()),
+            Kind::U64 => Entry::unsigned(out, load(bytes, offset).map(u64::from_le_bytes)?),
+            Kind::I64 => Entry::integer(out, load(bytes, offset).map(i64::from_le_bytes)?),
+            Kind::F64 => Entry::float(out, load(bytes, offset).map(f64::from_le_bytes)?),
             Kind::Reference => {
                 let id = load(bytes, offset).map(u64::from_le_bytes)?;
                 self.dependency(self.dependencies.find(id)?, depth, out)?
@@ -143,7 +143,7 @@ impl<'a> Writer<'a> {
             Kind::BareText => self.text(TextField { offset, skip: 0, is_bare: true }.get(&event)?, out)?,
             Kind::Blob { skip } => {
                 let blob = BytesField { offset, skip }.get(&event)?;
-                text(out, &format!("<binary {} bytes>", blob.len()))
+                Entry::text(out, &format!("<binary {} bytes>", blob.len()))
             }
             Kind::Nested { index } => {
                 let nested = types
@@ -162,7 +162,7 @@ impl<'a> Writer<'a> {
     fn text(&mut self, value: Text<'a>, out: &mut Vec<u8>) -> Result<Entry, DecodeError> {
         let value = value.to_str();
         self.count(value.len())?;
-        Ok(text(out, &value))
+        Ok(Entry::text(out, &value))
     }
 
     fn dependency(
@@ -174,7 +174,7 @@ impl<'a> Writer<'a> {
         let dependencies = self.dependencies;
         if let Some(value) = dependencies.text(dependency) {
             self.count(value.len())?;
-            return Ok(text(out, value));
+            return Ok(Entry::text(out, value));
         }
         if let Some(record) = dependencies.record(dependency) {
             let types = &self.layout.dependencies;
@@ -184,13 +184,13 @@ impl<'a> Writer<'a> {
             .properties(dependency)
             .ok_or_else(|| DecodeError::corrupt("an event refers to something that can't be read"))?;
         let mut object = Object::default();
-        object.put("__type", |out| text(out, PROPERTY_SET));
+        object.put("__type", |out| Entry::text(out, PROPERTY_SET));
         for (name, value) in pairs {
             let not_text = || DecodeError::corrupt("a property is not made of texts");
             let name = dependencies.text(*name).ok_or_else(not_text)?;
             let value = dependencies.text(*value).ok_or_else(not_text)?;
             self.count(name.len() + value.len())?;
-            object.put(name, |out| text(out, value));
+            object.put(name, |out| Entry::text(out, value));
         }
         Ok(object.finish(out))
     }
@@ -210,7 +210,7 @@ mod tests {
         let show = |event: Event<'_>| {
             let mut value = Vec::new();
             let name = block.event_to_jsonb(&event, 1 << 20, &mut value)?;
-            Ok(name.map(|_| crate::properties::jsonb_to_json(&value).unwrap()))
+            Ok(name.map(|_| crate::jsonb::Jsonb::new(&value).unwrap().to_string()))
         };
         block.events().map(|event| show(event?)).collect()
     }
