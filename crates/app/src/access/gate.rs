@@ -214,7 +214,7 @@ mod tests {
         serde_json::from_str::<serde_json::Value>(&body).unwrap();
         // a page that made its name lead here
         let (status, _, body) = page(&Gate::default(), "example.com", "text/plain").await;
-        assert!(status == 403 && body.contains("'example.com' is not a name"), "{status} {body}");
+        assert!(status == 403 && body.contains("'example.com' is not a local host name"), "{status} {body}");
         let (status, code, _) = page(&Gate::default(), "localhost:9000", "application/grpc-web").await;
         assert_eq!((status, code.as_deref()), (200, Some("7")));
         let (status, ..) = page(&Gate::open(true), "example.com", "text/plain").await;

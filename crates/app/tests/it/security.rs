@@ -309,7 +309,10 @@ fn no_web_page_asks_or_sends_where_nobody_is_asked_for_a_key() {
     // a name that leads here does not make a page ours
     let rebound = b"GET /metrics HTTP/1.1\r\nhost: example.com\r\norigin: http://example.com\r\n\r\n";
     let answer = exchange(&server.address, rebound);
-    assert!(answer.starts_with("HTTP/1.1 403") && answer.contains("'example.com' is not a name"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 403") && answer.contains("'example.com' is not a local host name"),
+        "{answer}"
+    );
     server.stop();
     // who starts it so is reached by any name, but not by others' pages
     let server = place.serve(&["--insecure"]);

@@ -1,13 +1,14 @@
 //! Fetches and decodes blocks, many at a time, and hands on their rows in small batches.
 
 use super::block_queue::{BlockList, BlockQueue};
+use super::faults::{note_fault, report_fault};
 use super::leaf_exec::LeafScan;
-use super::{Fault, Instance, ScanContext, fetch_payload};
+use super::{Instance, ScanContext, fetch_payload};
 use crate::error::Error;
 use crate::metrics::metrics;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use belvedere_lake::{BlockSummary, LakeConnection};
+use belvedere_lake::BlockSummary;
 use belvedere_model::BlockRecord;
 use belvedere_view::BlockSource;
 use belvedere_view::decoder::{DecodeError, decode_block};
@@ -242,43 +243,4 @@ impl Reader {
         let reason = note_fault(self.context.connection(), name, block, &error).await;
         report_fault(&self.context, name, block, reason);
     }
-}
-
-/// Notes in the report of a query that a block is missing from its answer.
-pub(super) fn report_fault(context: &ScanContext, view_set: &str, block: &BlockRecord, reason: String) {
-    context.report.add_fault(Fault {
-        view_set: view_set.to_owned(),
-        block_id: block.info.block_id,
-        process_id: block.info.process_id,
-        reason,
-    });
-}
-
-/// Counts and reports a block that can't be read: it costs its own rows and nothing else. Returns why, in short.
-pub(crate) async fn note_fault(
-    connection: &Arc<LakeConnection>,
-    view_set: &'static str,
-    block: &BlockRecord,
-    error: &DecodeError,
-) -> String {
-    let (block_id, mut reason) = (block.info.block_id, error.to_string());
-    // it may quote names that a sender made up
-    if let Some((cut, _)) = reason.char_indices().nth(500) {
-        reason.truncate(cut);
-    }
-    tracing::error!(
-        %block_id,
-        stream_id = %block.info.stream_id,
-        process_id = %block.info.process_id,
-        view_set,
-        "a block can't be read; its rows are missing: {reason}"
-    );
-    metrics(connection).block_unreadable(view_set);
-    // a task of its own: a transaction must not stay open because nobody takes rows
-    let (recorder, text) = (connection.clone(), reason.clone());
-    let recorded = tokio::spawn(async move { recorder.record_fault(block_id, view_set, &text).await });
-    if let Err(e) = recorded.await {
-        tracing::warn!(%block_id, "recording a fault ended early: {e}");
-    }
-    reason
 }

@@ -14,9 +14,10 @@
 //! | `block_queue`, `block_scan` | blocks that are decoded each by itself |
 //! | `stream_scan` | blocks of streams that are decoded one after the other |
 //! | `partition_scan`, `range_cache` | Parquet files |
+//! | `faults` | blocks that can't be read: counted, logged, told |
 //! | `jit_requests` | which partitions queries would have liked to find |
 //!
-//! Invariant: this room knows no SQL text and no wire format.
+//! Invariant: this module knows no SQL text and no wire format.
 
 mod block_queue;
 mod block_scan;
@@ -24,6 +25,7 @@ mod conditions;
 mod conform;
 mod context;
 mod coverage;
+mod faults;
 mod instance;
 mod jit_requests;
 mod leaf_exec;
@@ -34,11 +36,11 @@ mod stream_partitions;
 mod stream_scan;
 mod view_table;
 
-pub(crate) use block_scan::note_fault;
 pub(crate) use conditions::{Conditions, range_predicate};
 pub(crate) use conform::{ConformExec, conform};
 pub(crate) use context::{ScanContext, ScanResources};
 pub(crate) use coverage::Coverage;
+pub(crate) use faults::note_fault;
 #[doc(hidden)]
 pub use instance::Instance;
 pub(crate) use instance::{RowSource, Scope, hash_of};

@@ -1,7 +1,7 @@
 //! Fetches the blocks of streams, decodes those of each stream one after the other, and hands on their rows in small
 //! batches.
 
-use super::block_scan::{note_fault, report_fault};
+use super::faults::{note_fault, report_fault};
 use super::leaf_exec::LeafScan;
 use super::{Instance, ScanContext, StreamPiece, fetch_payload};
 use crate::error::Error;
