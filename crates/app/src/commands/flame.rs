@@ -23,7 +23,7 @@ pub(crate) async fn flame(args: FlameArgs) -> Result<()> {
             break;
         }
     }
-    super::query::warn_of_faults(context.report());
+    super::faults::warn_of_faults(context.report());
     if outcome.is_ok() {
         outcome = draw(&graph, &title, &args);
     }

@@ -4,6 +4,7 @@
 mod demo;
 #[cfg(feature = "demo")]
 mod demo_program;
+mod faults;
 #[cfg(feature = "spans")]
 mod flame;
 mod fsck;

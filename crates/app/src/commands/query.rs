@@ -6,7 +6,6 @@ use super::source::Source;
 use crate::args::QueryArgs;
 use crate::format::{Format, RowWriter};
 use anyhow::{Result, bail};
-use belvedere_core::query::QueryReport;
 use belvedere_model::time::TimeRange;
 use futures::TryStreamExt;
 use std::io::{BufWriter, IsTerminal, Write};
@@ -59,31 +58,4 @@ async fn answer_to_file(
     let mut file = NewFile::create(path)?;
     answer(source, sql, range, format, file.writer()).await?;
     file.finish()
-}
-
-/// Tells which blocks are missing from an answer, and how many events.
-pub(crate) fn warn_of_faults(report: &QueryReport) {
-    let ignored = report.ignored_events();
-    if ignored > 0 {
-        note!(
-            "warning: {ignored} events produced no row (for example, an end event without a begin event): see \
-             belvedere_events_ignored_total in /metrics"
-        );
-    }
-    let count = report.fault_count();
-    if count == 0 {
-        return;
-    }
-    let blocks = if count == 1 { "1 block".to_owned() } else { format!("{count} blocks") };
-    note!("warning: {blocks} could not be read; their rows are missing from this result:");
-    for fault in report.faults().iter().take(3) {
-        note!(
-            "  {} block {} of process {}: {}",
-            fault.view_set,
-            fault.block_id,
-            fault.process_id,
-            fault.reason
-        );
-    }
-    note!("  SELECT * FROM block_faults() lists them");
 }

@@ -1,7 +1,7 @@
 //! The source of answers: a lake in this process, or a server.
 
+use super::faults::warn_of_faults;
 use super::lake::open_existing;
-use super::query::warn_of_faults;
 use crate::args::SourceArgs;
 use anyhow::Result;
 use arrow::array::RecordBatch;

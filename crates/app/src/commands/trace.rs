@@ -58,7 +58,7 @@ async fn from_lake(lake: &Lake, range: TimeRange, args: &TraceArgs) -> Result<St
     };
     let (written, summary) = tokio::join!(write, read);
     bar.finish_and_clear();
-    super::query::warn_of_faults(context.report());
+    super::faults::warn_of_faults(context.report());
     let summary = written.and(summary)?;
     file.finish()?;
     Ok(format!(

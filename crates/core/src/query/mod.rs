@@ -6,7 +6,7 @@
 //! | `view`, `registration`, `argument` | views and SQL functions as crates make them |
 //! | `planning` | from a statement to rows |
 //! | `statement_limits`, `output_limits`, `memory`, `cancellation` | what a query may take, and how it ends |
-//! | `sql_rows`, `partials` | the rows of views that are SQL over others |
+//! | `view_sql`, `sql_rows`, `partials` | the rows of views that are SQL over others |
 //! | `paged` | tables that are read page by page |
 //! | `information_schema` | the tables that describe tables |
 //! | `request`, `client`, `running`, `deny_rules`, `refused` | who asks what, and what is denied |
@@ -42,6 +42,7 @@ mod sql_hash;
 mod sql_rows;
 mod statement_limits;
 mod view;
+mod view_sql;
 
 pub use crate::error::QueryError;
 #[doc(hidden)]
@@ -63,7 +64,7 @@ pub use registration::{Functions, SqlFunction};
 pub use request::{AnswerTypes, ClientInfo, Description, QueryRequest};
 pub(crate) use running::{RunningQueries, RunningQuery};
 pub(crate) use sql_hash::sql_hash;
-pub(crate) use sql_rows::{check_sql_source, frame, scan_of};
 pub(crate) use statement_limits::check_length;
 #[doc(hidden)]
 pub use view::{Maker, MakerContext, View, ViewFactory, ViewMaker};
+pub(crate) use view_sql::{check_sql_source, frame, scan_of};

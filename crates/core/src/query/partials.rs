@@ -1,7 +1,7 @@
 //! The partial rows of a view that is SQL over others: those in partitions, and those of the blocks that none covers.
 
 use super::QueryContext;
-use super::sql_rows::{frame, ident, without_columns};
+use super::view_sql::{frame, ident, without_columns};
 use crate::error::Error;
 use crate::scan::{ConformExec, Coverage, Instance, PartitionScan};
 use arrow::datatypes::SchemaRef;
