@@ -1,0 +1,144 @@
+//! Requests that are refused, sent again, and joined with those of other programs.
+
+use super::requests;
+use crate::support::{Place, Server, replay};
+use serde_json::{Value, json};
+use std::io::Write;
+
+/// Recording, and the requests (counted from 1) that are not answered 200. See `bad/README.md`.
+const BAD: &[(&str, &[(usize, u16)])] = &[
+    ("otlp-bad-gzip", &[(2, 400), (3, 400), (4, 400)]),
+    ("otlp-bad-ids", &[]),
+    ("otlp-bad-json", &[(2, 400), (3, 400), (4, 400), (5, 400), (6, 400)]),
+    ("otlp-bad-times", &[]),
+    ("otlp-content-types", &[(2, 415), (3, 415), (4, 400), (5, 400)]),
+    ("otlp-deep", &[(2, 400)]),
+    ("otlp-encodings", &[(3, 415), (4, 400)]),
+    ("otlp-flipped", &[(2, 400), (3, 400)]),
+    ("otlp-gzip-bomb", &[(2, 413)]),
+    ("otlp-no-resource", &[]),
+    ("otlp-truncated", &[(2, 400), (3, 400)]),
+];
+
+#[test]
+fn bad_requests_are_refused_in_the_protocols_words_and_good_data_stays() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    for (name, refused) in BAD {
+        let statuses = replay(&server, &requests(&format!("bad/{name}")));
+        for (i, status) in statuses.iter().enumerate() {
+            let expected = refused.iter().find(|(number, _)| *number == i + 1).map_or(200, |(_, s)| *s);
+            assert_eq!(*status, expected, "{name}, request {}", i + 1);
+        }
+        // the first request of each has logs, the last one spans
+        let service =
+            format!("property_get(process_properties, 'otel.resource.service.name') = 'bad-{name}'");
+        for view in ["log_entries", "otel_spans"] {
+            let rows = place.number(&format!("SELECT count(*) AS n FROM {view} WHERE {service}"));
+            assert!(rows >= 30, "{name} {view}: {rows}");
+        }
+    }
+    // what was taken is readable
+    let (rows, warnings) = place.query_with("SELECT count(*) AS n FROM otel_metrics", &[]);
+    assert_eq!((rows, warnings.as_str()), (vec![json!({"n": 0})], ""));
+    assert_eq!(place.query("SELECT * FROM block_faults()"), Vec::<Value>::new());
+    assert!(server.resident() < 500 << 20, "{} bytes", server.resident());
+}
+
+#[test]
+fn refusals_are_statuses_in_the_senders_encoding() {
+    let place = Place::new();
+    let server = place.serve(&["--max-body", "1"]);
+    let json = [("content-type", "application/json")];
+    let mut connection = Server::connect_to(&server.otlp_http);
+    assert_eq!(connection.send("POST", "/v1/logs", &json, b"{}"), (200, "{}".to_owned()));
+    let (status, body) = connection.send("POST", "/v1/logs", &json, br#"{"resourceLogs":[{"scopeLogs":7}]}"#);
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &body["code"]), (400, &json!(3)));
+    assert!(body["message"].as_str().unwrap().contains("scopeLogs"), "{body}");
+    // two spans, one of which can't be found by any id
+    let span = |id: &str| {
+        format!(
+            r#"{{"traceId":"{}","spanId":"{id}","name":"x","startTimeUnixNano":"1","endTimeUnixNano":"2"}}"#,
+            "5b".repeat(16)
+        )
+    };
+    let spans = format!(
+        r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{},{}]}}]}}]}}"#,
+        span(&"0a".repeat(8)),
+        span("0a")
+    );
+    let (status, body) = connection.send("POST", "/v1/traces", &json, spans.as_bytes());
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &body["partialSuccess"]["rejectedSpans"]), (200, &json!("1")), "{body}");
+    assert_eq!(place.number("SELECT count(*) AS n FROM otel_spans"), 1);
+    let protobuf = [("content-type", "application/x-protobuf")];
+    let (status, body) = connection.send("POST", "/v1/traces", &protobuf, b"\x0a\x05abc");
+    assert_eq!(status, 400);
+    assert!(body.starts_with("\u{8}\u{3}\u{12}") && body.contains("in the middle of a field"), "{body:?}");
+    let large = vec![0; (1 << 20) + 1];
+    assert_eq!(connection.send("POST", "/v1/traces", &protobuf, &large).0, 413);
+}
+
+/// A log record without a time, as a script sends it.
+fn nameless(body: &str, services: usize) -> String {
+    let record = format!(r#"{{"scopeLogs":[{{"logRecords":[{{"body":{{"stringValue":"{body}"}}}}]}}]}}"#);
+    format!(r#"{{"resourceLogs":[{}]}}"#, vec![record; services].join(","))
+}
+
+#[test]
+fn a_request_that_is_sent_again_changes_nothing_and_equal_events_are_all_kept() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let json = [("content-type", "application/json")];
+    let mut connection = server.connect();
+    let mut send =
+        |body: &str| assert_eq!(connection.send("POST", "/v1/logs", &json, body.as_bytes()).0, 200);
+    let count = || place.number("SELECT count(*) AS n FROM log_entries");
+    // twice the same in one request
+    send(&nameless("x", 2));
+    assert_eq!(count(), 2);
+    // again, and compressed
+    send(&nameless("x", 2));
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(nameless("x", 2).as_bytes()).unwrap();
+    let headers = [("content-type", "application/json"), ("content-encoding", "gzip")];
+    let gzip = gzip.finish().unwrap();
+    assert_eq!(server.connect().send("POST", "/v1/logs", &headers, &gzip).0, 200);
+    assert_eq!(count(), 2);
+    // the same event in another request
+    send(&nameless("x", 1));
+    assert_eq!(count(), 3);
+    let metrics = server.connect().get("/metrics").1;
+    assert!(metrics.contains("belvedere_blocks_repeated_total 4\n"), "{metrics}");
+}
+
+#[test]
+fn a_trace_is_found_across_processes_and_with_the_log_of_a_native_one() {
+    let place = Place::new();
+    let server = place.serve(&["--roles", "ingest"]);
+    replay(&server, &requests("otlp-small"));
+    replay(&server, &requests("native-small"));
+    let traces = place.query(
+        "SELECT encode(trace_id, 'hex') AS trace, count(*) AS n, count(DISTINCT process_id) AS processes \
+         FROM otel_spans GROUP BY trace_id ORDER BY processes DESC, n DESC LIMIT 1",
+    );
+    let (trace, spans) = (traces[0]["trace"].as_str().unwrap(), &traces[0]["n"]);
+    let sql = format!("SELECT count(*) AS n FROM otel_spans WHERE trace_id = X'{trace}'");
+    assert_eq!(&place.query(&sql)[0]["n"], spans);
+    assert!(place.command("maintain").arg("--once").output().unwrap().status.success());
+    assert_eq!(&place.query(&sql)[0]["n"], spans);
+    let elsewhere = sql.replace(&format!("X'{trace}'"), &format!("X'{}'", "00".repeat(16)));
+    assert_eq!(place.number(&elsewhere), 0);
+    // and a partition that does not have it is not read
+    let plan = place.query(&format!("EXPLAIN ANALYZE {elsewhere}"));
+    let plan = plan.iter().map(|row| row["plan"].as_str().unwrap()).collect::<String>();
+    assert!(plan.contains("row_groups_pruned_bloom_filter=1 total → 0 matched"), "{plan}");
+    let joined = place.query(
+        "SELECT count(DISTINCT l.process_id) AS native, count(DISTINCT s.process_id) AS otel \
+         FROM log_entries l JOIN otel_spans s ON s.status = 'ERROR' AND l.level <= 2 \
+         WHERE l.process_id NOT IN (SELECT process_id FROM otel_spans)",
+    );
+    assert_eq!(joined[0]["native"], 1);
+    assert!(joined[0]["otel"].as_i64().unwrap() >= 3);
+}
