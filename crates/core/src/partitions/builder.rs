@@ -7,8 +7,10 @@
 //! from being doubled is [`PartitionBuilder::publish`] alone. A [`Lease`] only saves them the work: it expires, clocks
 //! differ, and no answer may depend on it.
 
+use super::block_rows::{BlocksToRows, RowsMade};
 use super::file::{RowSink, Written, new_key, write_file};
-use super::order::in_time_order;
+use super::lease::Lease;
+use super::limits::{BuildStats, MaintenanceLimits};
 use super::view_rows::ViewRows;
 use crate::error::{Context, Error, Result};
 use crate::metrics::metrics;
@@ -17,18 +19,13 @@ use arrow::array::RecordBatch;
 use belvedere_lake::{NewPartition, PartitionRecord};
 use belvedere_model::BlockRecord;
 use belvedere_model::SeqRange;
-use belvedere_model::time::SECOND;
-use belvedere_view::decoder::{DecodeError, Ignored, decode_block};
+use belvedere_view::decoder::DecodeError;
 use belvedere_view::{BlockSource, SqlSource};
 use bytes::Bytes;
-use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
-use datafusion::physical_plan::spill::get_record_batch_memory_size;
+use datafusion::execution::memory_pool::MemoryConsumer;
 use futures::StreamExt;
-use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
-use uuid::Uuid;
 
 /// Bytes of decoded rows from which on a partition is closed.
 const PARTITION_BYTES: usize = 128 << 20;
@@ -38,56 +35,6 @@ const PARTITION_OBJECTS: i64 = 50_000_000;
 const PAGE: u32 = 500;
 /// More processes than these are not noted in the catalog.
 pub(crate) const NOTED_PROCESSES: usize = 64;
-/// How long a piece of work is taken for; it is prolonged with each partition.
-const LEASE: i64 = 120 * SECOND;
-
-/// What has been made.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct BuildStats {
-    pub(crate) partitions: u64,
-    pub(crate) blocks: u64,
-    pub(crate) rows: u64,
-    pub(crate) bytes: u64,
-}
-
-impl BuildStats {
-    /// One partition.
-    pub(super) fn of(new: &NewPartition) -> Self {
-        Self {
-            partitions: 1,
-            blocks: new.block_count as u64,
-            rows: new.row_count as u64,
-            bytes: new.file_size as u64,
-        }
-    }
-}
-
-impl std::ops::AddAssign for BuildStats {
-    fn add_assign(&mut self, other: Self) {
-        self.partitions += other.partitions;
-        self.blocks += other.blocks;
-        self.rows += other.rows;
-        self.bytes += other.bytes;
-    }
-}
-
-/// What is allowed for making partitions.
-#[derive(Debug, Clone)]
-pub(crate) struct MaintenanceLimits {
-    /// Threads that make partitions at once.
-    pub(crate) threads: Arc<Semaphore>,
-    /// Nanoseconds for which replaced files are kept, for those who still read them.
-    pub(crate) grace: i64,
-    /// Bytes that all queries and all making of partitions may take.
-    pub(crate) memory_bytes: usize,
-}
-
-impl MaintenanceLimits {
-    /// For where no partition is made.
-    pub(crate) fn none() -> Self {
-        Self { threads: Arc::new(Semaphore::new(1)), grace: 0, memory_bytes: 0 }
-    }
-}
 
 /// Makes partitions of one lake. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -100,25 +47,6 @@ pub(crate) struct PartitionBuilder {
     pub(crate) grace: i64,
     /// Bytes of decoded rows of one partition.
     pub(crate) partition_bytes: usize,
-}
-
-/// The right to work on an instance, as far as everybody asks for it.
-pub(crate) struct Lease<'a> {
-    builder: &'a PartitionBuilder,
-    job: String,
-    owner: Uuid,
-}
-
-impl Lease<'_> {
-    pub(crate) async fn prolong(&self) -> Result<bool> {
-        Ok(self.builder.catalog().claim(&self.job, self.owner, LEASE).await?)
-    }
-
-    pub(crate) async fn release(self) {
-        if let Err(e) = self.builder.catalog().release(&self.job, self.owner).await {
-            tracing::debug!(job = self.job, "a lease was not released and will expire: {e}");
-        }
-    }
 }
 
 impl PartitionBuilder {
@@ -138,7 +66,7 @@ impl PartitionBuilder {
 
     /// Takes an instance for work. `None` if somebody else has it.
     pub(crate) async fn lease(&self, instance: &str) -> Result<Option<Lease<'_>>> {
-        let lease = Lease { builder: self, job: format!("partitions of {instance}"), owner: Uuid::new_v4() };
+        let lease = Lease::new(self.catalog(), format!("partitions of {instance}"));
         Ok(lease.prolong().await?.then_some(lease))
     }
 
@@ -438,105 +366,5 @@ impl PartitionBuilder {
         // what broke off says why
         fed?;
         written
-    }
-}
-
-/// What was read for one partition.
-#[derive(Default)]
-pub(super) struct RowsMade {
-    pub(super) blocks: i64,
-    pub(super) objects: i64,
-    pub(super) faults: Vec<(BlockRecord, DecodeError)>,
-    pub(super) ignored: Ignored,
-    pub(super) inserted: Option<(i64, i64)>,
-    processes: BTreeSet<Uuid>,
-    last_seq: i64,
-    /// There may be more blocks.
-    is_full: bool,
-}
-
-impl RowsMade {
-    /// Counts a block, and why it could not be read.
-    pub(super) fn add(&mut self, block: BlockRecord, fault: Option<DecodeError>) {
-        self.blocks += 1;
-        self.objects += i64::from(block.info.nb_objects);
-        self.last_seq = block.seq;
-        let inserted = block.info.insert_time;
-        let (a, b) = self.inserted.unwrap_or((inserted, inserted));
-        self.inserted = Some((a.min(inserted), b.max(inserted)));
-        self.processes.insert(block.info.process_id);
-        if let Some(error) = fault {
-            self.faults.push((block, error));
-        }
-    }
-}
-
-/// Plain code: from blocks to the rows of a file, on one thread.
-struct BlocksToRows {
-    instance: Instance,
-    sources: Arc<[BlockSource]>,
-    options: belvedere_view::decoder::DecodeOptions,
-    budget: usize,
-    memory: MemoryReservation,
-}
-
-impl BlocksToRows {
-    fn run(
-        self,
-        mut blocks: mpsc::Receiver<(BlockRecord, Result<Bytes, DecodeError>)>,
-        sink: &mut RowSink,
-    ) -> Result<RowsMade> {
-        let view_set = self.instance.view_set;
-        let schema = view_set.engine_schema();
-        let projection: Vec<usize> = (0..view_set.columns.len()).collect();
-        let mut made = RowsMade::default();
-        let mut batches: Vec<RecordBatch> = Vec::new();
-        let mut bytes = 0;
-        while let Some((block, payload)) = blocks.blocking_recv() {
-            let rows = payload.and_then(|payload| {
-                let Some(decoder) = BlockSource::for_block(&self.sources, &block) else { return Ok(None) };
-                // a decoder's mistake costs the block, here as in queries
-                catch_unwind(AssertUnwindSafe(|| {
-                    decode_block(
-                        view_set,
-                        decoder,
-                        &block,
-                        payload,
-                        &projection,
-                        schema.clone(),
-                        &self.options,
-                    )
-                }))
-                .unwrap_or_else(|_| Err(DecodeError::mistake("it panicked")))
-                .map(Some)
-            });
-            let fault = match rows {
-                Ok(Some(decoded)) => {
-                    let (rows, ignored) = decoded.into_parts();
-                    bytes += get_record_batch_memory_size(&rows);
-                    batches.push(rows);
-                    made.ignored.extend(ignored);
-                    None
-                }
-                Ok(None) => None,
-                Err(error) => Some(error),
-            };
-            made.add(block, fault);
-            // if queries need the memory, the partition gets smaller
-            if bytes >= self.budget || self.memory.try_resize(bytes).is_err() {
-                made.is_full = true;
-                break;
-            }
-        }
-        drop(blocks);
-        match view_set.event_time_columns() {
-            Some((begin, _)) => {
-                let key = schema.index_of(begin)?;
-                in_time_order(batches, key, |batch| sink.write(&batch))?;
-            }
-            None => batches.iter().try_for_each(|batch| sink.write(batch))?,
-        }
-        tracing::trace!(bytes = bytes + sink.memory(), "memory of a partition");
-        Ok(made)
     }
 }

@@ -4,8 +4,9 @@
 //! Rows are merged as they are read, in their order, so that memory depends on how many files are read side by side
 //! and on nothing else.
 
-use super::builder::{BuildStats, NOTED_PROCESSES, PartitionBuilder};
+use super::builder::{NOTED_PROCESSES, PartitionBuilder};
 use super::file::new_key;
+use super::limits::BuildStats;
 use crate::error::{Context, Error, Result};
 use crate::scan::{Coverage, Instance, PartitionScan, RowSource, SIDE_BY_SIDE, runs};
 use belvedere_lake::{ChainSection, NewPartition, PartitionRecord};

@@ -6,9 +6,10 @@
 //!
 //! | file | idea |
 //! | --- | --- |
-//! | `view_rows` | what partitions are made of: the rows of views, as the rooms above give them |
+//! | `view_rows` | what partitions are made of: the rows of views, as the modules above give them |
 //! | `order`, `encode`, `dictionary_column`, `file` | rows to a file in the object store |
-//! | `builder` | makes partitions of blocks and of SQL, and publishes them |
+//! | `builder`, `block_rows` | makes partitions of blocks and of SQL, and publishes them |
+//! | `lease`, `limits` | who works on what, with how much |
 //! | `stream_builder` | makes partitions of what is decoded along streams |
 //! | `instance_partitions` | the partitions of one instance, by hand: for programs and tests |
 //! | `listing` | all partitions, page by page |
@@ -19,12 +20,15 @@
 //! Invariant: an answer does not depend on which partitions there are.
 //! Invariant: no more is in memory than one partition's rows under work, whatever the size of the lake.
 
+mod block_rows;
 mod builder;
 mod check;
 mod dictionary_column;
 mod encode;
 mod file;
 mod instance_partitions;
+mod lease;
+mod limits;
 mod listing;
 mod merge;
 mod order;
@@ -35,9 +39,10 @@ mod sweep;
 mod tests;
 mod view_rows;
 
-pub(crate) use builder::{BuildStats, MaintenanceLimits, PartitionBuilder};
+pub(crate) use builder::PartitionBuilder;
 pub use check::{CheckReport, Finding};
 pub use instance_partitions::InstancePartitions;
+pub(crate) use limits::{BuildStats, MaintenanceLimits};
 pub(crate) use listing::all_partitions;
 pub use retention::{Expired, Keep, Retention};
 pub(crate) use view_rows::ViewRows;

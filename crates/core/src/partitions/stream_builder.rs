@@ -1,7 +1,10 @@
 //! Makes partitions of what is decoded along streams.
 
-use super::builder::{BuildStats, Lease, PartitionBuilder, RowsMade};
+use super::block_rows::RowsMade;
+use super::builder::PartitionBuilder;
 use super::file::{RowSink, Written, new_key, write_file};
+use super::lease::Lease;
+use super::limits::BuildStats;
 use super::order::in_time_order;
 use crate::error::{Context, Error, Result};
 use crate::scan::{Instance, RowSource, StreamPiece, StreamPlan, plan_streams, stream_blocks};

@@ -6,6 +6,8 @@
 //! Invariant: no view set is known by name in here, and core's own come through the same door.
 
 mod assembly;
+mod checks;
+mod dependencies;
 mod nearest;
 mod sql_text;
 
