@@ -9,8 +9,10 @@
 
 mod backend;
 pub mod conformance;
+mod failure;
 mod fake_process;
 pub mod ticks;
 
 pub use backend::{REQUIRE, backend, postgres_database};
+pub use failure::Failure;
 pub use fake_process::{FakePayload, FakeProcess, START};

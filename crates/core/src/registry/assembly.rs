@@ -1,6 +1,6 @@
 //! Registrations, checked and in order.
 
-use super::checks::{check_filled, check_kept, check_query, check_view_set, duplicate, unusable};
+use super::checks::{ByName, check_filled, check_kept, check_query, check_view_set, duplicate, unusable};
 use super::dependencies::in_order;
 use super::nearest;
 use crate::error::AssemblyError;
@@ -276,9 +276,6 @@ impl Assembly {
         Ok(())
     }
 }
-
-/// All view sets, by name, with the crates that register them.
-pub(super) type ByName = BTreeMap<&'static str, (&'static ViewSet, &'static str)>;
 
 fn item_key(item: &Item) -> (u8, &'static str) {
     match item {

@@ -1,10 +1,12 @@
 //! Registrations that contradict themselves or each other.
 
-use super::assembly::ByName;
 use super::{PARTIALS, tables_of};
 use crate::error::AssemblyError;
 use belvedere_view::{Column, EventTime, Instances, Origin, Source, ViewSet};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All view sets, by name, with the crates that register them.
+pub(super) type ByName = BTreeMap<&'static str, (&'static ViewSet, &'static str)>;
 
 /// A source from another crate must know the view set's columns as they are.
 pub(super) fn check_filled(set: &ViewSet, filled: &[Column]) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! How blocks come does not matter.
 
 use super::{SOME, Subject, ensure_same};
-use anyhow::{Result, ensure};
+use crate::failure::{Result, ensure};
 use belvedere_core::LakeConfig;
 
 /// What is sent a second time is there once, and the sample does give rows.

@@ -1,7 +1,7 @@
 //! What a query asks for is what it gets: columns, conditions, ranges of time.
 
 use super::{SOME, Subject, Table, ensure_same, quoted, texts};
-use anyhow::{Context, Result, ensure};
+use crate::failure::{Context, Result, ensure};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit, TimestampNanosecondType};

@@ -2,8 +2,8 @@
 
 use super::{SOME, Subject, Table, ensure_same, rows_do_not_depend_on_partitions};
 use crate::FakeProcess;
+use crate::failure::{Context, Result, ensure};
 use crate::fake_process::Block;
-use anyhow::{Context, Result, ensure};
 use arrow::array::AsArray;
 use belvedere_core::LakeConfig;
 use belvedere_model::time::TimeRange;

@@ -29,7 +29,7 @@ pub use partitions::{all_rows, rows_do_not_depend_on_partitions};
 pub use schema::{the_example_is_a_query_that_works, the_schema_is_the_one_of_the_snapshot};
 
 use crate::FakeProcess;
-use anyhow::{Context, Result, ensure};
+use crate::failure::{Context, Result, ensure};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -105,7 +105,7 @@ pub fn run(test: impl Future<Output = Result<()>>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let outcome = runtime.context("a test needs threads").and_then(|runtime| runtime.block_on(test));
     if let Err(e) = outcome {
-        panic!("{e:#}");
+        panic!("{e}");
     }
 }
 

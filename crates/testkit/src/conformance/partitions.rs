@@ -1,6 +1,6 @@
 //! Partitions are a cache: what is in them changes no answer.
 
-use anyhow::{Result, ensure};
+use crate::failure::{Result, ensure};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::util::display::{ArrayFormatter, FormatOptions};

@@ -2,8 +2,8 @@
 
 use super::damage::LIMIT;
 use super::{SOME, Subject, is_along_streams, texts};
+use crate::failure::{Context, Failure, Result, ensure};
 use crate::fake_process::Block;
-use anyhow::{Context, Result, bail, ensure};
 use belvedere_model::time::TimeRange;
 use belvedere_model::transit::decompress;
 use belvedere_view::Source;
@@ -29,7 +29,9 @@ pub(super) async fn check(subject: &Subject, crate_directory: &Path, is_blessed:
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text.replace("\r\n", "\n"),
         Err(_) if is_blessed => return now.write(&path),
-        Err(e) => bail!("{shown} can't be read ({e}); {BLESS}=1 cargo test writes it"),
+        Err(e) => {
+            return Err(Failure::new(format!("{shown} can't be read ({e}); {BLESS}=1 cargo test writes it")));
+        }
     };
     if text == now.to_text() {
         return Ok(());
