@@ -217,9 +217,9 @@ async fn partitions(path: &Path) {
             plain_bytes as f64 / rows as f64
         );
         // queries are recorded in the background
-        lake.build_requested(|_| ()).await;
+        lake.build_requested(&|_| ()).await;
         lake.sql(&sql(aggregates[0], &one)).await.unwrap();
-        lake.build_requested(|_| ()).await;
+        lake.build_requested(&|_| ()).await;
         for (aggregate, live) in aggregates.into_iter().zip(live) {
             let (warm, scan) = time_query(&lake, &sql(aggregate, set)).await;
             assert_eq!(scan.blocks, 0);

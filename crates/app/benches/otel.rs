@@ -180,7 +180,7 @@ fn decoding(blocks: &[(BlockRecord, Bytes)]) {
 /// Bytes of a span in partitions compared with the wire.
 async fn keeping(directory: &std::path::Path) {
     let lake = Lake::open(directory).await.unwrap();
-    lake.maintain_once(&Retention::default(), |_| ()).await.unwrap();
+    lake.maintain_once(&Retention::default(), &|_| ()).await.unwrap();
     let sql = "SELECT view_set_name, sum(num_rows) AS rows, sum(file_size) AS bytes, \
                       CAST(sum(file_size) AS DOUBLE) / sum(num_rows) AS bytes_a_row \
                FROM list_partitions() WHERE num_rows > 0 GROUP BY view_set_name ORDER BY view_set_name";

@@ -176,7 +176,7 @@ async fn queries(path: &Path, largest: &Stream) {
         lake.sql(&retire).await.unwrap();
         ask().await;
         let before = cpu_of("self");
-        lake.build_requested(|_| ()).await;
+        lake.build_requested(&|_| ()).await;
         materialize = materialize.min(cpu_of("self") - before);
     }
     let warm = least_cpu(5, 20, ask).await;

@@ -413,7 +413,7 @@ async fn blocks_go(lake: &Lake) {
         blocks: Keep { age: Some(std::time::Duration::ZERO), bytes: None },
         ..Retention::default()
     };
-    lake.maintain_once(&retention, |_| ()).await.unwrap();
+    lake.maintain_once(&retention, &|_| ()).await.unwrap();
     let blocks = lake.sql("SELECT count(*) FROM blocks").await.unwrap();
     assert_eq!(number(&blocks[0], 0, 0), 0);
     assert_eq!(found(lake, &sent).await, before);

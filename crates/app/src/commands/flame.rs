@@ -27,7 +27,7 @@ pub(crate) async fn flame(args: FlameArgs) -> Result<()> {
     if outcome.is_ok() {
         outcome = draw(&graph, &title, &args);
     }
-    lake.build_requested(|_| ()).await;
+    lake.build_requested(&|_| ()).await;
     lake.close().await;
     outcome?;
     note!(

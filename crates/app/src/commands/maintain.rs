@@ -65,7 +65,7 @@ async fn once(lake: &Lake, retention: &Retention) -> Result<()> {
     let sums: Mutex<BTreeMap<String, Sums>> = Mutex::default();
     let others: Mutex<Vec<String>> = Mutex::default();
     let failed = lake
-        .maintain_once(retention, |progress| match progress {
+        .maintain_once(retention, &|progress| match progress {
             Progress::Filling { instance, blocks } => {
                 bar.inc_length(blocks);
                 bar.set_message(instance);

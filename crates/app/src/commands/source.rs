@@ -85,7 +85,7 @@ impl Source {
     pub(crate) async fn close(self) {
         match self {
             Self::Lake(lake) => {
-                lake.build_requested(|_| ()).await;
+                lake.build_requested(&|_| ()).await;
                 lake.close().await;
             }
             #[cfg(feature = "cli-client")]

@@ -13,6 +13,7 @@ use belvedere_lake::BlockSummary;
 use belvedere_lake::with_causes;
 use belvedere_model::SeqRange;
 use belvedere_model::time::SECOND;
+use futures::future::BoxFuture;
 use futures::{StreamExt, stream};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -111,71 +112,83 @@ impl Failures {
 impl Lake {
     /// Brings all global partitions up to date, merges what is due, takes away what is no longer to be kept, and
     /// deletes files that nothing refers to. Goes on behind what fails; returns how many instances did.
-    pub async fn maintain_once(
-        &self,
-        retention: &Retention,
-        listener: impl Fn(Progress) + Send + Sync,
-    ) -> Result<u64> {
-        let worker = MaintenanceWorker {
-            lake: self,
-            failures: &Failures::default(),
-            listener: &listener,
-            retention,
-            is_settled: AtomicBool::new(true),
-        };
-        let failed = worker.pass(None).await? + worker.merges().await?;
-        worker.expire().await?;
-        Ok(failed)
+    pub fn maintain_once<'a>(
+        &'a self,
+        retention: &'a Retention,
+        listener: &'a (dyn Fn(Progress) + Send + Sync),
+    ) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(async move {
+            let worker = MaintenanceWorker {
+                lake: self,
+                failures: &Failures::default(),
+                listener,
+                retention,
+                is_settled: AtomicBool::new(true),
+            };
+            let failed = worker.pass(None).await? + worker.merges().await?;
+            worker.expire().await?;
+            Ok(failed)
+        })
     }
 
     /// Makes the partitions that queries would have liked to find, until there are no more such notes.
-    pub async fn build_requested(&self, listener: impl Fn(Progress) + Send + Sync) {
-        let worker = MaintenanceWorker {
-            lake: self,
-            failures: &Failures::default(),
-            listener: &listener,
-            retention: &Retention::default(),
-            is_settled: AtomicBool::new(true),
-        };
-        worker.just_in_time().await;
+    pub fn build_requested<'a>(
+        &'a self,
+        listener: &'a (dyn Fn(Progress) + Send + Sync),
+    ) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let worker = MaintenanceWorker {
+                lake: self,
+                failures: &Failures::default(),
+                listener,
+                retention: &Retention::default(),
+                is_settled: AtomicBool::new(true),
+            };
+            worker.just_in_time().await;
+        })
     }
 
     /// Background work, for as long as it is polled. Dropping it is safe at any time.
-    pub async fn run_maintenance(&self, config: &MaintenanceConfig) {
-        let failures = Failures::default();
-        let listener = |progress: Progress| match progress {
-            Progress::Filling { .. } => {}
-            Progress::Made { instance, blocks, rows, bytes } => {
-                tracing::info!(instance, blocks, rows, bytes, "published a partition");
-            }
-            // who saw it fail has said so
-            Progress::Failed { .. } => {}
-            Progress::Expired(expired) => tracing::info!("{expired}"),
-            Progress::Deleted { files } => tracing::info!(files, "deleted files that nothing refers to"),
-        };
-        let worker = MaintenanceWorker {
-            lake: self,
-            failures: &failures,
-            listener: &listener,
-            retention: &config.retention,
-            is_settled: AtomicBool::new(true),
-        };
-        let global = async {
-            let mut done = Done { swept: Instant::now(), merged: 0, settled: (0, 0) };
-            loop {
-                tokio::time::sleep(config.every).await;
-                if let Err(e) = worker.round(config, &mut done).await {
-                    tracing::warn!("background work was interrupted and will continue: {}", with_causes(&e));
+    pub fn run_maintenance<'a>(&'a self, config: &'a MaintenanceConfig) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let failures = Failures::default();
+            let listener = |progress: Progress| match progress {
+                Progress::Filling { .. } => {}
+                Progress::Made { instance, blocks, rows, bytes } => {
+                    tracing::info!(instance, blocks, rows, bytes, "published a partition");
                 }
-            }
-        };
-        let wanted = async {
-            loop {
-                self.jit_requests().wait().await;
-                worker.just_in_time().await;
-            }
-        };
-        tokio::join!(global, wanted);
+                // who saw it fail has said so
+                Progress::Failed { .. } => {}
+                Progress::Expired(expired) => tracing::info!("{expired}"),
+                Progress::Deleted { files } => tracing::info!(files, "deleted files that nothing refers to"),
+            };
+            let worker = MaintenanceWorker {
+                lake: self,
+                failures: &failures,
+                listener: &listener,
+                retention: &config.retention,
+                is_settled: AtomicBool::new(true),
+            };
+            let global = async {
+                let mut done = Done { swept: Instant::now(), merged: 0, settled: (0, 0) };
+                loop {
+                    tokio::time::sleep(config.every).await;
+                    if let Err(e) = worker.round(config, &mut done).await {
+                        tracing::warn!(
+                            "background work was interrupted and will continue: {}",
+                            with_causes(&e)
+                        );
+                    }
+                }
+            };
+            let wanted = async {
+                loop {
+                    self.jit_requests().wait().await;
+                    worker.just_in_time().await;
+                }
+            };
+            tokio::join!(global, wanted);
+        })
     }
 }
 

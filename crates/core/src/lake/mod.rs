@@ -30,6 +30,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use futures::TryStreamExt;
+use futures::future::BoxFuture;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -112,22 +113,30 @@ impl Lake {
 
     /// Begins to answer a query about events in `range`. Only queries: statements that would change
     /// something are refused.
-    pub async fn query(&self, sql: &str, range: TimeRange) -> Result<QueryResult, QueryError> {
-        self.refresh().await;
-        let statement = Statement {
-            sql: sql.to_owned(),
-            parameters: None,
-            limit: None,
-            types: AnswerTypes::Documented,
-            suspect: self.first_problem(),
-        };
-        self.context(range).answer(statement, ()).await.map(|(result, ())| result)
+    pub fn query<'a>(
+        &'a self,
+        sql: &'a str,
+        range: TimeRange,
+    ) -> BoxFuture<'a, Result<QueryResult, QueryError>> {
+        Box::pin(async move {
+            self.refresh().await;
+            let statement = Statement {
+                sql: sql.to_owned(),
+                parameters: None,
+                limit: None,
+                types: AnswerTypes::Documented,
+                suspect: self.first_problem(),
+            };
+            self.context(range).answer(statement, ()).await.map(|(result, ())| result)
+        })
     }
 
     /// All rows of the answer to a query about the whole lake: for tests and small answers.
-    pub async fn sql(&self, sql: &str) -> Result<Vec<RecordBatch>, QueryError> {
-        let result = self.query(sql, TimeRange::ALL).await?;
-        Ok(result.rows.try_collect().await?)
+    pub fn sql<'a>(&'a self, sql: &'a str) -> BoxFuture<'a, Result<Vec<RecordBatch>, QueryError>> {
+        Box::pin(async move {
+            let result = self.query(sql, TimeRange::ALL).await?;
+            Ok(result.rows.try_collect().await?)
+        })
     }
 
     /// Lets insertions under way come to their end, then closes.
@@ -171,14 +180,14 @@ impl Lake {
     }
 
     /// What would go if only that were kept.
-    pub async fn what_would_expire(&self, retention: &Retention) -> Result<Vec<Expired>> {
-        self.partition_builder().expire(retention, true).await
+    pub fn what_would_expire<'a>(&'a self, retention: &'a Retention) -> BoxFuture<'a, Result<Vec<Expired>>> {
+        Box::pin(async move { self.partition_builder().expire(retention, true).await })
     }
 
     /// Checks the lake. Contents of at most `sample` partitions and `sample` blocks are read. With `repair`, what can be
     /// made again is retired, and files that nothing refers to are deleted.
-    pub async fn check(&self, sample: usize, repair: bool) -> Result<CheckReport> {
-        self.partition_builder().check(sample, repair).await
+    pub fn check(&self, sample: usize, repair: bool) -> BoxFuture<'_, Result<CheckReport>> {
+        Box::pin(async move { self.partition_builder().check(sample, repair).await })
     }
 
     /// Threads that queries take at most.

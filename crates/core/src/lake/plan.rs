@@ -9,6 +9,7 @@ use belvedere_model::SeqRange;
 use belvedere_model::time::TimeRange;
 use belvedere_view::Source;
 use futures::TryStreamExt;
+use futures::future::BoxFuture;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Files and what is in them.
@@ -56,57 +57,59 @@ pub struct PlannedSet {
 impl Lake {
     /// What this program would make again, and what for the first time: nothing is changed. By view set, those of this
     /// program first, in the order of their dependencies. Blocks that retention would leave out are counted too.
-    pub async fn plan(&self) -> Result<Vec<PlannedSet>> {
-        self.refresh().await;
-        let context = self.context(TimeRange::ALL);
-        let catalog = self.connection().catalog();
-        let all = SeqRange::new(1, catalog.last_seq().await?);
-        let mut sets: BTreeMap<String, PlannedSet> = BTreeMap::new();
-        let mut instances: BTreeSet<(String, String)> = BTreeSet::new();
-        for view in context.factory().get_global_views() {
-            instances.insert((view.get_view_set_name().to_owned(), "global".to_owned()));
-        }
-        // a view set's instances stand together: the hash of each is worked out once
-        let mut hashes: BTreeMap<(String, String), Option<Vec<u8>>> = BTreeMap::new();
-        let mut partitions = all_partitions(catalog, None);
-        while let Some(partition) = partitions.try_next().await? {
-            let NewPartition { view_set, instance, schema_hash, file_size, row_count, .. } =
-                partition.content;
-            let key = (view_set.clone(), instance.clone());
-            let valid = hashes.entry(key.clone()).or_insert_with(|| {
-                let view = context.factory().make_view(&view_set, &instance).ok();
-                view.and_then(|v| v.instance().map(|i| i.schema_hash.clone()))
-            });
-            let set = sets.entry(view_set).or_default();
-            let kept = if valid.as_ref() == Some(&schema_hash) { &mut set.valid } else { &mut set.stale };
-            kept.partitions += 1;
-            kept.bytes += file_size.max(0).unsigned_abs();
-            kept.rows += row_count.max(0).unsigned_abs();
-            instances.insert(key);
-        }
-        for (view_set, id) in instances {
-            let Ok(view) = context.factory().make_view(&view_set, &id) else { continue };
-            let Some(instance) = view.instance() else { continue };
-            let open = open(catalog, instance, all).await?;
-            let set = sets.entry(view_set).or_default();
-            let of = if id == "global" { &mut set.global } else { &mut set.on_demand };
-            of.blocks += open.blocks;
-            of.bytes += open.bytes;
-        }
-        let mut planned = Vec::new();
-        for set in context.assembly().view_sets() {
-            if let Some(found) = sets.remove(set.name) {
-                let is_decoded = matches!(set.source, Source::Blocks(_));
-                planned.push(PlannedSet {
-                    view_set: set.name.to_owned(),
-                    is_known: true,
-                    is_decoded,
-                    ..found
-                });
+    pub fn plan(&self) -> BoxFuture<'_, Result<Vec<PlannedSet>>> {
+        Box::pin(async move {
+            self.refresh().await;
+            let context = self.context(TimeRange::ALL);
+            let catalog = self.connection().catalog();
+            let all = SeqRange::new(1, catalog.last_seq().await?);
+            let mut sets: BTreeMap<String, PlannedSet> = BTreeMap::new();
+            let mut instances: BTreeSet<(String, String)> = BTreeSet::new();
+            for view in context.factory().get_global_views() {
+                instances.insert((view.get_view_set_name().to_owned(), "global".to_owned()));
             }
-        }
-        planned.extend(sets.into_iter().map(|(view_set, found)| PlannedSet { view_set, ..found }));
-        Ok(planned)
+            // a view set's instances stand together: the hash of each is worked out once
+            let mut hashes: BTreeMap<(String, String), Option<Vec<u8>>> = BTreeMap::new();
+            let mut partitions = all_partitions(catalog, None);
+            while let Some(partition) = partitions.try_next().await? {
+                let NewPartition { view_set, instance, schema_hash, file_size, row_count, .. } =
+                    partition.content;
+                let key = (view_set.clone(), instance.clone());
+                let valid = hashes.entry(key.clone()).or_insert_with(|| {
+                    let view = context.factory().make_view(&view_set, &instance).ok();
+                    view.and_then(|v| v.instance().map(|i| i.schema_hash.clone()))
+                });
+                let set = sets.entry(view_set).or_default();
+                let kept = if valid.as_ref() == Some(&schema_hash) { &mut set.valid } else { &mut set.stale };
+                kept.partitions += 1;
+                kept.bytes += file_size.max(0).unsigned_abs();
+                kept.rows += row_count.max(0).unsigned_abs();
+                instances.insert(key);
+            }
+            for (view_set, id) in instances {
+                let Ok(view) = context.factory().make_view(&view_set, &id) else { continue };
+                let Some(instance) = view.instance() else { continue };
+                let open = open(catalog, instance, all).await?;
+                let set = sets.entry(view_set).or_default();
+                let of = if id == "global" { &mut set.global } else { &mut set.on_demand };
+                of.blocks += open.blocks;
+                of.bytes += open.bytes;
+            }
+            let mut planned = Vec::new();
+            for set in context.assembly().view_sets() {
+                if let Some(found) = sets.remove(set.name) {
+                    let is_decoded = matches!(set.source, Source::Blocks(_));
+                    planned.push(PlannedSet {
+                        view_set: set.name.to_owned(),
+                        is_known: true,
+                        is_decoded,
+                        ..found
+                    });
+                }
+            }
+            planned.extend(sets.into_iter().map(|(view_set, found)| PlannedSet { view_set, ..found }));
+            Ok(planned)
+        })
     }
 }
 

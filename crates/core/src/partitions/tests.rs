@@ -144,8 +144,8 @@ async fn run(lake: &Lake, steps: &[Step]) {
             }
             Step::Maintain(by_two) => {
                 let keep = Retention::default();
-                let (one, other) = (lake.maintain_once(&keep, |_| ()), async {
-                    if *by_two { lake.maintain_once(&keep, |_| ()).await } else { Ok(0) }
+                let (one, other) = (lake.maintain_once(&keep, &|_| ()), async {
+                    if *by_two { lake.maintain_once(&keep, &|_| ()).await } else { Ok(0) }
                 });
                 let (one, other) = tokio::join!(one, other);
                 assert_eq!((one.unwrap(), other.unwrap()), (0, 0));
@@ -269,7 +269,7 @@ async fn answers_are_whole_while_senders_and_materializers_are_at_work() {
                 let lake = lake.clone();
                 tokio::spawn(async move {
                     loop {
-                        lake.maintain_once(&Retention::default(), |_| ()).await.unwrap();
+                        lake.maintain_once(&Retention::default(), &|_| ()).await.unwrap();
                         let context = lake.context(TimeRange::ALL);
                         let factory = context.factory();
                         for set in ["ticks", "tick_stats"] {
@@ -326,11 +326,11 @@ async fn what_is_kept_forever_outlives_its_blocks_and_what_is_not_covered_keeps_
             expired.lock().unwrap().push((e.what, e.count));
         }
     };
-    lake.maintain_once(&Retention::default(), note).await.unwrap();
+    lake.maintain_once(&Retention::default(), &note).await.unwrap();
     let would = lake.what_would_expire(&blocks_go).await.unwrap();
     assert_eq!((would[0].count, would[0].is_dry_run), (5, true));
     assert_eq!(number(&lake, "SELECT count(*) FROM blocks", TimeRange::ALL).await, 5);
-    lake.maintain_once(&blocks_go, note).await.unwrap();
+    lake.maintain_once(&blocks_go, &note).await.unwrap();
     assert_eq!(expired.lock().unwrap().drain(..).collect::<Vec<_>>(), [("blocks".to_owned(), 5)]);
     assert_eq!(number(&lake, "SELECT count(*) FROM blocks", TimeRange::ALL).await, 0);
     assert_eq!(number(&lake, "SELECT count(*) FROM ticks", TimeRange::ALL).await, 5);
@@ -344,7 +344,7 @@ async fn what_is_kept_forever_outlives_its_blocks_and_what_is_not_covered_keeps_
     assert!(error.contains("5 of the 5 blocks") && error.contains("can't be rebuilt"), "{error}");
     // a view set that nobody named goes with everything
     let all_go = Retention { views: Keep { age: Some(Duration::ZERO), bytes: None }, ..blocks_go };
-    lake.maintain_once(&all_go, note).await.unwrap();
+    lake.maintain_once(&all_go, &note).await.unwrap();
     assert_eq!(number(&lake, "SELECT count(*) FROM ticks", TimeRange::ALL).await, 0);
     assert_eq!(number(&lake, "SELECT count(*) FROM list_partitions()", TimeRange::ALL).await, 0);
     // it was announced once, and may still send
@@ -356,7 +356,7 @@ async fn blocks_stay_while_somebody_may_read_them_in_the_place_of_a_new_partitio
     let lake = filled(5).await;
     let blocks_go =
         Retention { blocks: Keep { age: Some(Duration::ZERO), bytes: None }, ..Retention::default() };
-    lake.maintain_once(&blocks_go, |_| ()).await.unwrap();
+    lake.maintain_once(&blocks_go, &|_| ()).await.unwrap();
     assert_eq!(number(&lake, "SELECT count(*) FROM blocks", TimeRange::ALL).await, 5);
 }
 
@@ -415,7 +415,7 @@ async fn files_that_were_replaced_are_kept_for_their_readers_and_orphans_are_fou
     let lake = lake_at(&LakeOptions::directory(directory.path()), config).await;
     let id = Uuid::new_v4();
     insert(&lake, process(id, 1_000), block(id, Uuid::new_v4(), &[(1, 1)], 1_000)).await;
-    lake.maintain_once(&Retention::default(), |_| ()).await.unwrap();
+    lake.maintain_once(&Retention::default(), &|_| ()).await.unwrap();
     let store = lake.connection().store().clone();
     let files = async || -> Vec<String> {
         let files: Vec<_> = store.list(Some(&"partitions".into())).try_collect().await.unwrap();
@@ -454,7 +454,7 @@ async fn a_damaged_partition_is_found_and_made_again() {
     let id = Uuid::new_v4();
     for i in 0..3 {
         insert(&lake, process(id, 1_000), block(id, Uuid::new_v4(), &[(i, i)], 1_000)).await;
-        lake.maintain_once(&Retention::default(), |_| ()).await.unwrap();
+        lake.maintain_once(&Retention::default(), &|_| ()).await.unwrap();
     }
     let partitions = lake.connection().catalog().partitions(Some("ticks"), 0, 10).await.unwrap();
     let file = |i: usize| directory.path().join(partitions[i].content.file_key.as_deref().unwrap());
@@ -475,7 +475,7 @@ async fn a_damaged_partition_is_found_and_made_again() {
     lake.connection().catalog().retire(&[retired[0].partition_id], i64::MAX).await.unwrap();
     assert!(lake.check(10, true).await.unwrap().is_clean());
     assert_eq!(number(&lake, "SELECT count(*) FROM ticks", TimeRange::ALL).await, 3);
-    lake.maintain_once(&Retention::default(), |_| ()).await.unwrap();
+    lake.maintain_once(&Retention::default(), &|_| ()).await.unwrap();
     assert!(lake.check(10, false).await.unwrap().findings.is_empty());
 }
 
@@ -507,10 +507,10 @@ async fn what_a_query_decoded_of_a_process_is_kept_for_the_next_one() {
     let (plan, _) = scan(&format!("EXPLAIN {sql}")).await;
     let text = arrow::util::pretty::pretty_format_batches(&plan).unwrap().to_string();
     assert!(text.contains("0 of 0 partitions (0 bytes of files), 4 blocks to decode"), "{text}");
-    lake.build_requested(|_| ()).await;
+    lake.build_requested(&|_| ()).await;
     let (first, before) = scan(&sql).await;
     assert_eq!((before.partitions, before.blocks), (0, 4));
-    lake.build_requested(|_| ()).await;
+    lake.build_requested(&|_| ()).await;
     let (second, after) = scan(&sql).await;
     assert_eq!((after.partitions, after.blocks), (1, 0));
     assert_eq!(first, second);

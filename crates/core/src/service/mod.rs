@@ -24,6 +24,7 @@ use arrow::datatypes::SchemaRef;
 use belvedere_lake::access::{Caller, Right};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use queue::{Queue, Slot};
 use record::{End, PlanWork, Stages};
@@ -117,37 +118,44 @@ impl QueryService {
 
     /// Begins to answer: waits for its turn, plans, and comes back when rows may come. Dropping what it returned, or
     /// not waiting for it, ends the query.
-    pub async fn run(&self, request: QueryRequest) -> Result<Answer, QueryError> {
-        let listed = self.admit(&request)?;
-        let (query_id, report) = (listed.query.id, listed.query.report.clone());
-        let work = Arc::new(self.work(&listed, request));
-        let (begin, begun) = oneshot::channel();
-        let (sender, rows) = mpsc::channel(BATCHES_AHEAD);
-        let (ended, mut end) = watch::channel(None);
-        let mut task = JoinSet::new();
-        task.spawn_on(work.clone().answer(begin, sender.clone()), &self.runtime);
-        tokio::spawn(supervise(work, listed, task, sender, ended));
-        tokio::select! {
-            biased;
-            Ok(schema) = begun => {
-                Ok(Answer { query_id, schema, rows: row_stream(rows, end, query_id), report })
+    pub fn run(&self, request: QueryRequest) -> BoxFuture<'_, Result<Answer, QueryError>> {
+        Box::pin(async move {
+            let listed = self.admit(&request)?;
+            let (query_id, report) = (listed.query.id, listed.query.report.clone());
+            let work = Arc::new(self.work(&listed, request));
+            let (begin, begun) = oneshot::channel();
+            let (sender, rows) = mpsc::channel(BATCHES_AHEAD);
+            let (ended, mut end) = watch::channel(None);
+            let mut task = JoinSet::new();
+            task.spawn_on(work.clone().answer(begin, sender.clone()), &self.runtime);
+            tokio::spawn(supervise(work, listed, task, sender, ended));
+            tokio::select! {
+                biased;
+                Ok(schema) = begun => {
+                    Ok(Answer { query_id, schema, rows: row_stream(rows, end, query_id), report })
+                }
+                error = failure(&mut end, query_id) => Err(error),
             }
-            error = failure(&mut end, query_id) => Err(error),
-        }
+        })
     }
 
     /// Plans a statement without running it, within the same limits. Not waiting for it ends it.
-    pub async fn describe(&self, request: &QueryRequest) -> Result<Description, QueryError> {
-        let listed = self.admit(request)?;
-        let work = Arc::new(self.work(&listed, request.clone()));
-        let mut task = JoinSet::new();
-        task.spawn_on(work.clone().describe(), &self.runtime);
-        let described = work.within_limits(task).await;
-        // one that goes on to run is written down then
-        if let Err(error) = &described {
-            work.note(&End::Failed(error.clone()));
-        }
-        described
+    pub fn describe<'a>(
+        &'a self,
+        request: &'a QueryRequest,
+    ) -> BoxFuture<'a, Result<Description, QueryError>> {
+        Box::pin(async move {
+            let listed = self.admit(request)?;
+            let work = Arc::new(self.work(&listed, request.clone()));
+            let mut task = JoinSet::new();
+            task.spawn_on(work.clone().describe(), &self.runtime);
+            let described = work.within_limits(task).await;
+            // one that goes on to run is written down then
+            if let Err(error) = &described {
+                work.note(&End::Failed(error.clone()));
+            }
+            described
+        })
     }
 
     fn work(&self, listed: &Listed, request: QueryRequest) -> Work {

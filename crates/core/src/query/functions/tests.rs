@@ -112,7 +112,7 @@ async fn a_partition_is_retired_by_its_file_or_by_its_times() {
              {of_ticks}"
         ),
     ] {
-        lake.maintain_once(&Retention::default(), |_| ()).await.unwrap();
+        lake.maintain_once(&Retention::default(), &|_| ()).await.unwrap();
         assert_eq!(number(&lake, partitions, TimeRange::ALL).await, 1);
         let text = said(&lake, &sql).await;
         assert!(text.starts_with("SUCCESS: Retired partition "), "{text}");
@@ -138,7 +138,7 @@ async fn a_partition_is_retired_by_its_file_or_by_its_times() {
 #[tokio::test]
 async fn regenerated_are_partitions_that_end_before_the_range_does() {
     let (lake, _) = lake_of_ticks().await;
-    lake.maintain_once(&Retention::default(), |_| ()).await.unwrap();
+    lake.maintain_once(&Retention::default(), &|_| ()).await.unwrap();
     let of_ticks = "FROM list_partitions() WHERE view_set_name = 'ticks' AND view_instance_id = 'global'";
     let last = format!("SELECT CAST(end_insert_time AS BIGINT) {of_ticks}");
     let last = number(&lake, &last, TimeRange::ALL).await;
