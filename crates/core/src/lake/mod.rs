@@ -48,6 +48,8 @@ pub struct Lake {
     query: Arc<QueryResources>,
 }
 
+// Where work is long, its future is boxed here: the state machine of an `async fn` is compiled by each crate that awaits
+// it.
 impl Lake {
     /// Opens the lake in a directory, making it if it is not there, with the views that are linked in.
     pub async fn open(directory: impl AsRef<Path>) -> Result<Self> {

@@ -349,7 +349,7 @@ impl PartitionBuilder {
             // a file is only whole if its rows came to their end
             if !produce(sink)? {
                 return Err(Error::other("the rows broke off"));
-            };
+            }
             Ok(())
         });
         let feed = async move {

@@ -271,12 +271,12 @@ impl ChainToRows {
                     "too many blocks of the stream say that they begin with event {}",
                     block_offset
                 )));
-            };
+            }
         }
         drop(blocks);
         if made.blocks == 0 {
             return Err(Error::other(format!("the blocks of {} are gone", self.instance.name())));
-        };
+        }
         let view_set = self.instance.view_set;
         match view_set.event_time_columns() {
             Some((begin, _)) => {
