@@ -1,6 +1,6 @@
 //! SQL text with its arguments, and the two databases that run it.
 //!
-//! Each statement is written once: both databases accept `$n` for arguments, and differ only in migrations and in how a
+//! Each statement is written once: the databases differ only in how arguments are marked, in migrations and in how a
 //! transaction takes the write lock.
 
 use crate::LakeError;
@@ -26,6 +26,20 @@ pub(super) enum Arg {
 
 /// Marks the place of an argument in SQL under construction. No SQL of ours contains this character.
 const PLACEHOLDER: char = '\u{1}';
+
+/// How SQL marks the place of an argument. SQLite takes `$1` for a name, and looks for each name among all those before
+/// it: the statement for 1,000 blocks took 1.99 s, and takes 0.011 s without names.
+#[derive(Debug, Clone, Copy)]
+enum Marks {
+    /// `?`, in the order of the arguments: SQLite.
+    Plain,
+    /// `$1`, `$2` …: PostgreSQL.
+    #[cfg_attr(
+        not(any(feature = "postgres", test)),
+        expect(dead_code, reason = "only PostgreSQL numbers them")
+    )]
+    Numbered,
+}
 
 /// SQL under construction. Values only ever become arguments, never text.
 #[derive(Debug, Clone, Default)]
@@ -57,19 +71,20 @@ impl Statement {
         self.args.extend(other.args);
     }
 
-    /// The SQL with numbered arguments, and the arguments.
-    fn render(self) -> (String, Vec<Arg>) {
+    /// The SQL with its arguments marked, and the arguments.
+    fn render(self, marks: Marks) -> (String, Vec<Arg>) {
         let mut sql = String::with_capacity(self.sql.len() + 3 * self.args.len());
         let mut number = 0;
         for part in self.sql.split_inclusive(PLACEHOLDER) {
-            match part.strip_suffix(PLACEHOLDER) {
-                Some(before) => {
-                    number += 1;
-                    sql.push_str(before);
-                    sql.push('$');
-                    sql.push_str(&number.to_string());
-                }
-                None => sql.push_str(part),
+            let Some(before) = part.strip_suffix(PLACEHOLDER) else {
+                sql.push_str(part);
+                continue;
+            };
+            number += 1;
+            sql.push_str(before);
+            match marks {
+                Marks::Plain => sql.push('?'),
+                Marks::Numbered => sql.push_str(&format!("${number}")),
             }
         }
         (sql, self.args)
@@ -90,8 +105,8 @@ impl Statement {
 
 /// A query of `$statement` that is ready to run on either kind of database.
 macro_rules! prepare {
-    ($make:path, $statement:expr) => {{
-        let (sql, args) = $statement.render();
+    ($make:path, $statement:expr, $marks:expr) => {{
+        let (sql, args) = $statement.render($marks);
         // the statement of a whole group is large and rarely needed twice: it would only fill the statement cache
         let mut query = $make(AssertSqlSafe(sql)).persistent(args.len() <= 32);
         for arg in args {
@@ -142,12 +157,16 @@ impl<T> DatabaseRow for T where T: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> 
 impl Readers {
     pub(super) async fn fetch<T: DatabaseRow>(&self, statement: Statement) -> Result<Vec<T>, LakeError> {
         let rows = match self {
-            Self::File(pool) => prepare!(sqlx::query_as, statement).fetch_all(pool).await,
+            Self::File(pool) => prepare!(sqlx::query_as, statement, Marks::Plain).fetch_all(pool).await,
             Self::Memory(one) => {
-                prepare!(sqlx::query_as, statement).fetch_all(&mut *one.connection().await).await
+                prepare!(sqlx::query_as, statement, Marks::Plain)
+                    .fetch_all(&mut *one.connection().await)
+                    .await
             }
             #[cfg(feature = "postgres")]
-            Self::Postgres(pool) => prepare!(sqlx::query_as, statement).fetch_all(pool).await,
+            Self::Postgres(pool) => {
+                prepare!(sqlx::query_as, statement, Marks::Numbered).fetch_all(pool).await
+            }
         };
         Ok(rows?)
     }
@@ -221,7 +240,8 @@ impl SqliteWriter {
             && let Some(step) = steps.pop()
         {
             let (statement, is_counted) = step.into_parts();
-            let added = prepare!(sqlx::query, statement).execute(connection).await?.rows_affected();
+            let added =
+                prepare!(sqlx::query, statement, Marks::Plain).execute(connection).await?.rows_affected();
             return Ok(if is_counted { added } else { 0 });
         }
         // a deferred transaction takes the write lock at its first write, and fails there if another one wrote since it
@@ -236,7 +256,8 @@ impl SqliteWriter {
         }
         script.then(Statement::new("COMMIT"));
         self.is_unfinished.store(true, Ordering::Relaxed);
-        let counts = prepare!(sqlx::query_as::<_, (i64,)>, script).fetch_all(&mut *connection).await;
+        let counts =
+            prepare!(sqlx::query_as::<_, (i64,)>, script, Marks::Plain).fetch_all(&mut *connection).await;
         if counts.is_ok() {
             self.is_unfinished.store(false, Ordering::Relaxed);
         }
@@ -301,9 +322,26 @@ async fn transact_postgres(pool: &sqlx::PgPool, steps: Vec<Step>) -> Result<u64,
     let mut count = 0;
     for step in steps {
         let (statement, is_counted) = step.into_parts();
-        let added = prepare!(sqlx::query, statement).execute(&mut *transaction).await?.rows_affected();
+        let added = prepare!(sqlx::query, statement, Marks::Numbered)
+            .execute(&mut *transaction)
+            .await?
+            .rows_affected();
         count += if is_counted { added } else { 0 };
     }
     transaction.commit().await?;
     Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_have_numbers_for_postgresql_and_no_names_for_sqlite() {
+        let mut statement = Statement::new("INSERT INTO t VALUES ");
+        statement.tuple([Arg::Int(1), Arg::Small(2)]).push(" RETURNING a");
+        let (sql, args) = statement.clone().render(Marks::Plain);
+        assert_eq!((sql.as_str(), args.len()), ("INSERT INTO t VALUES (?, ?) RETURNING a", 2));
+        assert_eq!(statement.render(Marks::Numbered).0, "INSERT INTO t VALUES ($1, $2) RETURNING a");
+    }
 }
