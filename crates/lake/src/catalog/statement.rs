@@ -28,7 +28,7 @@ pub(super) enum Arg {
 const PLACEHOLDER: char = '\u{1}';
 
 /// How SQL marks the place of an argument. SQLite takes `$1` for a name, and looks for each name among all those before
-/// it: the statement for 1,000 blocks took 1.99 s, and takes 0.011 s without names.
+/// it. Measured in a debug build: an OTLP request of 10,000 resources took 4.7 s, and takes 3.3 s without names.
 #[derive(Debug, Clone, Copy)]
 enum Marks {
     /// `?`, in the order of the arguments: SQLite.
