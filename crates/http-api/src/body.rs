@@ -150,7 +150,7 @@ where
 {
     let failed = |e: String| QueryError::Internal(format!("rows could not be encoded: {e}"));
     match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome.map_err(|e| failed(format!("{e:#}"))),
+        Ok(outcome) => outcome.map_err(|e| failed(format!("{e}"))),
         Err(e) => Err(failed(e.to_string())),
     }
 }

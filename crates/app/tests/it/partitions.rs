@@ -181,8 +181,14 @@ fn a_view_that_fails_costs_the_others_nothing() {
     let writes = "-- description: Writes a file\n-- group: level\n-- merge: SELECT level FROM partials\n\
                   COPY (SELECT level FROM log_entries) TO '/tmp/out.csv'";
     std::fs::write(folder.join("writes.sql"), writes).unwrap();
+    // a mistake in it is said with its cause
+    let misses = "-- description: Misses a column\n-- group: nothing\n-- merge: SELECT nothing FROM partials\n\
+                  SELECT nothing FROM log_entries";
+    std::fs::write(folder.join("misses.sql"), misses).unwrap();
     let listed = place.command("views").output().unwrap();
     let warning = String::from_utf8(listed.stderr).unwrap();
+    assert!(warning.contains("views/misses.sql is not usable: the SQL of the view: "), "{warning}");
+    assert!(warning.contains("No field named nothing"), "{warning}");
     assert!(warning.contains("views/writes.sql is not usable: expected one SQL query"), "{warning}");
     assert!(String::from_utf8(listed.stdout).unwrap().contains("a_fails"));
 }

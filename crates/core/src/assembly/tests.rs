@@ -329,7 +329,7 @@ async fn a_function_without_description_or_with_another_name_is_refused() {
         let assembly = Assembly::new(crate::registrations().into_iter().chain([functions])).unwrap();
         let options = belvedere_lake::LakeOptions::in_memory();
         let made = crate::Lake::assemble(&options, assembly, crate::LakeConfig::default()).await;
-        let error = made.err().map(|e| format!("{e:#}")).unwrap_or_default();
+        let error = made.err().map(|e| format!("{e}")).unwrap_or_default();
         assert!(if expected.is_empty() { error.is_empty() } else { error.contains(expected) }, "{error}");
     }
 }

@@ -158,7 +158,7 @@ impl UserViews {
                 }
             }
             if failed.is_empty() || registrations.len() == before {
-                problems.extend(failed.iter().map(|(key, _, e)| format!("{key} is not usable: {e:#}")));
+                problems.extend(failed.iter().map(|(key, _, e)| format!("{key} is not usable: {e}")));
                 break;
             }
             waiting = failed.into_iter().map(|(key, text, _)| (key, text)).collect();

@@ -17,8 +17,7 @@ use thiserror::Error;
 use tokio::sync::AcquireError;
 use tokio::task::JoinError;
 
-/// Why work on views, partitions or queries failed. Printed with its sources it says what was done, to what, and what
-/// happened.
+/// Why work on views, partitions or queries failed: what was done, to what, and what happened.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -49,8 +48,9 @@ pub enum Error {
     /// Anything else.
     #[error(transparent)]
     Other(Box<dyn std::error::Error + Send + Sync>),
-    /// What was being done when the source happened.
-    #[error("{doing}")]
+    /// What was being done when the source happened. The words have those of the source in them, since many errors end up
+    /// in a message without their chain.
+    #[error("{doing}: {source}")]
     While {
         /// What was being done, and to what.
         doing: String,
@@ -185,6 +185,8 @@ mod tests {
         assert!(matches!(through(lake().into()), QueryError::Internal(text) if text.contains("gone")));
         let told = Err::<(), _>(lake()).context("looking it up").unwrap_err();
         assert_eq!(with_causes(&told), "looking it up: metadata database: gone");
+        assert_eq!(told.during("answering").to_string(), "answering: looking it up: metadata database: gone");
+        let told = Err::<(), _>(lake()).context("looking it up").unwrap_err();
         assert_eq!(through(told), QueryError::Internal("looking it up: metadata database: gone".to_owned()));
         assert_eq!(through(Error::other("odd")), QueryError::Internal("odd".to_owned()));
         let full = DataFusionError::ResourcesExhausted("full".to_owned());

@@ -106,7 +106,7 @@ pub(super) fn check_query(
     let failed = |reason| Err(unusable(set, crate_name, reason));
     let tables = match tables_of(sql) {
         Ok(tables) => tables,
-        Err(e) => return failed(format!("its query can't be read: {e:#}")),
+        Err(e) => return failed(format!("its query can't be read: {e}")),
     };
     let unsaid =
         |table: &&String| all.contains_key(table.as_str()) && !set.depends_on.contains(&table.as_str());

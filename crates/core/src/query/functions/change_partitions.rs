@@ -139,7 +139,7 @@ impl Work {
     async fn run(&self, progress: &Progress) -> Result<()> {
         // nothing of the lake is read for that
         let view = self.context.factory().make_view(&self.view_set, &self.instance);
-        let view = view.map_err(|e| QueryError::Sql(format!("{e:#}")))?;
+        let view = view.map_err(|e| QueryError::Sql(format!("{e}")))?;
         let Some(instance) = view.instance() else {
             return Err(QueryError::Sql(format!("the rows of {} are not materialized", self.view_set)).into());
         };

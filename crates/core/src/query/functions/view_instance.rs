@@ -31,6 +31,6 @@ impl TableFunctionImpl for ViewInstance {
             .factory()
             .make_view(&set, &instance)
             .and_then(|view| view.table(&self.context))
-            .map_err(|e| DataFusionError::Plan(format!("{e:#}")))
+            .map_err(|e| DataFusionError::Plan(format!("{e}")))
     }
 }
