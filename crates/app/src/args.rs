@@ -7,6 +7,7 @@ mod source;
 pub(crate) use access::{AccessArgs, CreateKeyArgs, KeysAction, KeysArgs, ListKeysArgs, RevokeKeyArgs};
 pub(crate) use lake::LakeArgs;
 
+use crate::budget::{Budget, default_pending};
 use crate::format::Format;
 use belvedere_core::lake::{Keep, Retention};
 use belvedere_core::service::QueryLimits;
@@ -68,6 +69,9 @@ pub(crate) enum Command {
     Schema(SchemaArgs),
     /// Create, list and revoke API keys.
     Keys(KeysArgs),
+    /// Answer queries of a server, which starts this.
+    #[command(hide = true)]
+    QueryWorker,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -99,8 +103,9 @@ pub(crate) struct ServeArgs {
     /// Maximum size of a request body, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_body: u64,
-    /// Maximum total size of request bodies in memory, in MiB; further requests wait
-    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Maximum total size of request bodies in memory, in MiB; further requests wait [default: an eighth of the memory of
+    /// the machine or container, at most 512]
+    #[arg(long, value_name = "MIB", default_value_t = default_pending(), hide_default_value = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_pending: u64,
 }
 
@@ -114,24 +119,34 @@ pub(crate) struct QueryLimitArgs {
     /// Maximum number of queries in the queue; further queries are refused
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) max_waiting: usize,
-    /// Maximum memory per query, in MiB; beyond it, a query spills to disk or fails [default: a quarter of --memory]
+    /// Maximum memory per query, in MiB; beyond it, a query spills to disk or fails [default: a quarter of --memory, at
+    /// most 512]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) query_memory: Option<u64>,
     /// Maximum time per query, until the client has read the last row
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = age)]
     pub(crate) query_time: Duration,
+    /// Maximum time that a client may leave the rows of its query unread
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = age)]
+    pub(crate) reader_time: Duration,
 }
 
 impl QueryLimitArgs {
-    /// The limits of a service with that many MiB of memory.
-    pub(crate) fn limits(&self, memory: usize) -> QueryLimits {
+    /// How a server shares out that many MiB of memory.
+    pub(crate) fn budget(&self, memory: usize) -> Budget {
+        Budget::new(memory, self.query_memory.map(|query| usize::try_from(query).unwrap_or(usize::MAX)))
+    }
+
+    /// The limits of a service with that budget.
+    pub(crate) fn limits(&self, budget: &Budget) -> QueryLimits {
         let usual = QueryLimits::default();
         let count = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
         QueryLimits {
-            memory_bytes: self.query_memory.map_or(memory / 4, count).max(1).saturating_mul(1 << 20),
+            memory_bytes: budget.operators,
             time: self.query_time,
             concurrent: self.max_queries.map_or(usual.concurrent, count),
             waiting: self.max_waiting,
+            stalled: self.reader_time,
         }
     }
 }

@@ -10,6 +10,9 @@ pub(crate) struct Threads {
     runtime: Option<Runtime>,
 }
 
+/// Priority of queries: they give way to ingestion.
+pub(crate) const QUERY_NICE: i32 = 10;
+
 /// Stack size of threads: the engine recurses as deep as an expression is nested.
 pub(crate) const STACK_BYTES: usize = 16 << 20;
 
@@ -44,10 +47,10 @@ impl Drop for Threads {
 
 /// Sets the priority of this thread. On Linux each thread has its own.
 #[cfg(target_os = "linux")]
-fn lower_priority(nice: i32) {
+pub(crate) fn lower_priority(nice: i32) {
     // best effort: without it everything works the same
     let _ = rustix::process::setpriority_process(None, nice);
 }
 
 #[cfg(not(target_os = "linux"))]
-fn lower_priority(_: i32) {}
+pub(crate) fn lower_priority(_: i32) {}

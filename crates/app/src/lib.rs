@@ -52,8 +52,10 @@
 mod note;
 
 mod access;
+mod allocator;
 mod args;
 mod background;
+mod budget;
 mod commands;
 mod format;
 mod linked;
@@ -90,10 +92,15 @@ pub fn main_with(crates: &[Linked]) -> ExitCode {
     let arguments = Arguments::parse();
     let default_level = match arguments.command {
         Command::Serve(_) => "info",
+        Command::QueryWorker => "warn",
         // commands report errors themselves
         _ => "off",
     };
     start_log(default_level);
+    if let Command::QueryWorker = arguments.command {
+        // threads that are started from here on have it too
+        background::lower_priority(background::QUERY_NICE);
+    }
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.thread_stack_size(background::STACK_BYTES);
     if let Command::Serve(_) = arguments.command {

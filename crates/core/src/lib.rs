@@ -21,6 +21,7 @@
 //! | room | what it knows |
 //! | --- | --- |
 //! | [`service`] | whose query it is, whose turn, what it may use |
+//! | [`isolation`] | processes that queries run in, and what is said through their pipes |
 //! | [`lake`] | the lake as one value; background work |
 //! | [`assembly`] | how what is registered becomes tables |
 //! | `views` | views over blocks, views that are SQL, the catalog's own |
@@ -35,6 +36,7 @@ pub mod assembly;
 mod error;
 #[cfg(test)]
 mod fixture;
+pub mod isolation;
 pub mod lake;
 mod metrics;
 mod partitions;

@@ -51,6 +51,15 @@ pub struct LakeConnection {
 impl LakeConnection {
     /// Opens a lake, creating it if it does not exist, and restores what a power cut took from the catalog.
     pub async fn open(options: &LakeOptions) -> Result<Arc<Self>, LakeError> {
+        Self::open_with(options, true).await
+    }
+
+    /// Opens a lake that a server of this program has open: restoring is the server's business.
+    pub async fn open_beside(options: &LakeOptions) -> Result<Arc<Self>, LakeError> {
+        Self::open_with(options, false).await
+    }
+
+    async fn open_with(options: &LakeOptions, does_recover: bool) -> Result<Arc<Self>, LakeError> {
         if let Database::Sqlite(path) = &options.database
             && let Some(parent) = path.parent()
         {
@@ -63,6 +72,7 @@ impl LakeConnection {
         let catalog = Catalog::open(&options.database, is_relaxed).await?;
         if let Objects::Local(local) = &objects
             && is_relaxed
+            && does_recover
         {
             let added = recovery::recover(&catalog, local).await?;
             if added > 0 {

@@ -1,12 +1,14 @@
 //! Where a lake is, and the limits of this process.
 
 use super::age;
+use crate::budget::default_memory;
 use clap::Args;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Address and limits of the lake.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Args, Serialize, Deserialize)]
 pub(crate) struct LakeArgs {
     /// Directory of the lake: SQLite and files
     #[arg(long, value_name = "DIR", default_value = "./belvedere-lake", env = "BELVEDERE_LAKE")]
@@ -18,9 +20,10 @@ pub(crate) struct LakeArgs {
     /// credentials come from AWS_…, GOOGLE_…, AZURE_… variables
     #[arg(long, value_name = "URL", env = "BELVEDERE_OBJECTS", hide_env_values = true)]
     pub(crate) objects: Option<String>,
-    /// Maximum memory for all queries together, in MiB; beyond it, queries spill to disk or fail
-    #[arg(long, value_name = "MIB", default_value_t = 2048, env = "BELVEDERE_MEMORY")]
-    pub(crate) memory: usize,
+    /// Maximum memory for all queries together, in MiB; beyond it, queries wait, spill to disk or fail [default: a quarter of
+    /// the memory of the machine or container]
+    #[arg(long, value_name = "MIB", env = "BELVEDERE_MEMORY", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) memory: Option<u64>,
     /// Maximum disk space for temporary files of all queries together, in MiB; queries that need more fail
     #[arg(long, value_name = "MIB", default_value_t = 10_240, env = "BELVEDERE_SPILL")]
     pub(crate) spill: u64,
@@ -33,4 +36,16 @@ pub(crate) struct LakeArgs {
     /// Maximum decompressed size of each buffer in a block, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     pub(crate) max_block: usize,
+}
+
+impl LakeArgs {
+    /// Where temporary files go, if that was said. An empty variable counts as unset.
+    pub(crate) fn spill_directory(&self) -> Option<PathBuf> {
+        self.spill_dir.clone().filter(|directory| !directory.as_os_str().is_empty())
+    }
+
+    /// MiB for all queries together.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory.map_or_else(default_memory, |memory| usize::try_from(memory).unwrap_or(usize::MAX))
+    }
 }

@@ -1,14 +1,17 @@
 //! `belvedere demo`: a server, a program that sends to it, and first answers.
 
-use super::lake::open;
+use super::lake::open_for_server;
 use super::query::answer;
+use super::query_worker::workers;
 use super::serve::{Server, listen, stopped};
 use super::source::Source;
 use crate::access::Security;
 use crate::args::DemoArgs;
+use crate::budget::Budget;
 use crate::format::Format;
 use anyhow::{Context, Result, bail};
 use belvedere_core::Lake;
+use belvedere_core::isolation::Scratch;
 use belvedere_core::lake::MaintenanceConfig;
 use belvedere_core::service::QueryLimits;
 use belvedere_lake::BlockFilter;
@@ -16,6 +19,7 @@ use belvedere_lake::ingest::IngestLimits;
 use belvedere_model::time::TimeRange;
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -67,12 +71,15 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
         },
     };
     let address = listener.local_addr()?;
-    let lake = open(&args.lake).await?;
+    let budget = Budget::new(args.lake.memory(), None);
+    let scratch = Arc::new(Scratch::new(args.lake.spill_directory().as_deref())?);
+    let lake = open_for_server(&args.lake, &budget, &scratch).await?;
+    let workers = workers(&args.lake, &budget, scratch).await?;
     let server = Server::start(
         lake.clone(),
         vec![("http", listener)],
         Some(IngestLimits::default()),
-        Some(QueryLimits::default()),
+        Some((QueryLimits { memory_bytes: budget.operators, ..QueryLimits::default() }, workers)),
         Some(MaintenanceConfig::default()),
         Security::default(),
     )?;

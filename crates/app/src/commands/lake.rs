@@ -1,8 +1,10 @@
 //! From flags to an open lake.
 
 use crate::args::{LakeArgs, RangeArgs};
+use crate::budget::Budget;
 use crate::linked;
 use anyhow::{Context, Result, anyhow};
+use belvedere_core::isolation::Scratch;
 use belvedere_core::{Lake, LakeConfig};
 use belvedere_lake::{Database, LakeConnection, LakeOptions};
 use belvedere_model::time::TimeRange;
@@ -10,15 +12,30 @@ use std::sync::Arc;
 
 /// Opens the lake, and creates it if it does not exist.
 pub(crate) async fn open(args: &LakeArgs) -> Result<Lake> {
+    let config = LakeConfig { memory_bytes: args.memory() << 20, ..LakeConfig::default() };
+    open_with(args, config).await
+}
+
+/// The same for a server, which shares its memory out.
+pub(crate) async fn open_for_server(args: &LakeArgs, budget: &Budget, scratch: &Scratch) -> Result<Lake> {
+    let config = LakeConfig {
+        memory_bytes: budget.server,
+        content_cache_bytes: budget.contents,
+        footer_cache_bytes: budget.footers,
+        ..LakeConfig::default()
+    };
+    let args = LakeArgs { spill_dir: Some(scratch.part()?), ..args.clone() };
+    open_with(&args, config).await
+}
+
+async fn open_with(args: &LakeArgs, config: LakeConfig) -> Result<Lake> {
     let options = options(args)?;
     let config = LakeConfig {
-        memory_bytes: args.memory << 20,
         spill_bytes: args.spill.saturating_mul(1 << 20),
-        // an empty variable counts as unset
-        spill_directory: args.spill_dir.clone().filter(|directory| !directory.as_os_str().is_empty()),
+        spill_directory: args.spill_directory(),
         block_bytes: args.max_block << 20,
         grace: args.grace,
-        ..LakeConfig::default()
+        ..config
     };
     Ok(Lake::assemble(&options, linked::assembly()?, config).await?)
 }
@@ -55,7 +72,7 @@ fn no_lake(args: &LakeArgs) -> anyhow::Error {
     )
 }
 
-fn options(args: &LakeArgs) -> Result<LakeOptions> {
+pub(super) fn options(args: &LakeArgs) -> Result<LakeOptions> {
     let mut options = LakeOptions::directory(&args.lake);
     // an empty variable counts as unset
     if let Some(database) = args.database.as_deref().filter(|d| !d.is_empty()) {

@@ -14,6 +14,7 @@ mod maintain;
 mod output;
 mod plan;
 mod query;
+mod query_worker;
 mod schema;
 mod serve;
 #[cfg(feature = "cli-client")]
@@ -48,5 +49,6 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
         Command::Plan(args) => plan::plan(args).await,
         Command::Schema(args) => schema::schema(args),
         Command::Keys(args) => keys::keys(args).await,
+        Command::QueryWorker => query_worker::run().await,
     }
 }

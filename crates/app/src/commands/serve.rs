@@ -1,9 +1,10 @@
 //! `belvedere serve`
 
-use super::lake::open;
+use super::lake::open_for_server;
+use super::query_worker::workers;
 use crate::access::{self, Security};
 use crate::args::{ListenAt, Role, ServeArgs};
-use crate::background::Threads;
+use crate::background::{QUERY_NICE, Threads};
 use crate::listener::{self, ConnectionLimits};
 use anyhow::{Context, Result};
 use axum::Router;
@@ -12,6 +13,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use belvedere_core::Lake;
 use belvedere_core::assembly::Assembly;
+use belvedere_core::isolation::{Scratch, Workers};
 use belvedere_core::lake::MaintenanceConfig;
 use belvedere_core::service::{QueryLimits, QueryService};
 use belvedere_lake::LakeConnection;
@@ -25,8 +27,7 @@ use tokio::net::TcpListener;
 
 /// How long requests under way may take when the server stops.
 const GRACE: Duration = Duration::from_secs(25);
-/// Priorities: queries give way to ingestion, and background work to both.
-const QUERY_NICE: i32 = 10;
+/// Priority of background work, which gives way to queries and ingestion.
 const MAINTENANCE_NICE: i32 = 15;
 /// Threads of the query runtime for each core. Queries compute for long without yielding, so with one thread for each core
 /// a few heavy queries would block all others.
@@ -58,7 +59,9 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     }
     let addresses =
         listeners.iter().map(|(_, listener)| listener.local_addr()).collect::<Result<Vec<_>, _>>()?;
-    let lake = open(&args.lake).await?;
+    let budget = args.queries.budget(args.lake.memory());
+    let scratch = Arc::new(Scratch::new(args.lake.spill_directory().as_deref())?);
+    let lake = open_for_server(&args.lake, &budget, &scratch).await?;
     let security = match access::gate(&args.access, &addresses, lake.connection(), &args.lake.lake).await {
         Ok(gate) => Security { gate, tls },
         Err(e) => {
@@ -71,7 +74,10 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     }
     let upkeep = has(Role::Maintain)
         .then(|| MaintenanceConfig { retention: args.keep.retention(), ..MaintenanceConfig::default() });
-    let queries = has(Role::Query).then(|| args.queries.limits(args.lake.memory));
+    let queries = match has(Role::Query) {
+        true => Some((args.queries.limits(&budget), workers(&args.lake, &budget, scratch).await?)),
+        false => None,
+    };
     let server =
         Server::start(lake, listeners, has(Role::Ingest).then_some(limits), queries, upkeep, security)?;
     // before the lines are printed: whoever reads them may send a signal at once
@@ -142,7 +148,7 @@ impl Server {
         lake: Lake,
         listeners: Vec<(&'static str, TcpListener)>,
         limits: Option<IngestLimits>,
-        queries: Option<QueryLimits>,
+        queries: Option<(QueryLimits, Arc<Workers>)>,
         upkeep: Option<MaintenanceConfig>,
         security: Security,
     ) -> Result<Self> {
@@ -158,13 +164,14 @@ impl Server {
         let ingestion =
             limits.map(|limits| Arc::new(IngestionService::new(lake.connection().clone(), limits)));
         let (query_threads, queries) = match queries {
-            Some(limits) => {
+            Some((limits, workers)) => {
                 let runtime = Threads::start(
                     "query",
                     lake.query_threads().saturating_mul(QUERIES_AT_ONCE),
                     QUERY_NICE,
                 )?;
-                let service = QueryService::new(lake.clone(), limits, runtime.handle().clone());
+                let service =
+                    QueryService::new(lake.clone(), limits, runtime.handle().clone()).with_workers(workers);
                 (Some(runtime), Some(Arc::new(service)))
             }
             None => (None, None),

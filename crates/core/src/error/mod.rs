@@ -5,6 +5,7 @@ mod query;
 
 pub use assembly::AssemblyError;
 pub use query::QueryError;
+pub(crate) use query::panic_error;
 
 use arrow::error::ArrowError;
 use belvedere_lake::LakeError;

@@ -4,10 +4,11 @@ use arrow::error::ArrowError;
 use belvedere_lake::access::Refused;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Why a query failed, by what the asker can do about it.
-#[derive(Debug, Error, Clone, PartialEq, Eq)]
+#[derive(Debug, Error, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum QueryError {
     /// The SQL can't be answered: change it.
     #[error("{0}")]
@@ -35,6 +36,42 @@ pub enum QueryError {
     Internal(String),
 }
 
+impl QueryError {
+    /// Its kind, as `/metrics` has it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Sql(_) => "sql",
+            Self::Resources(_) => "resources",
+            Self::Rights(_) => "rights",
+            Self::TooLong(_) => "too_long",
+            Self::Denied(_) => "denied",
+            Self::Cancelled(_) => "cancelled",
+            Self::Unsupported(_) => "unsupported",
+            Self::Internal(_) => "internal",
+        }
+    }
+}
+
+/// What a panic of the engine means for whoever asked. Where it can't hold what it makes, it panics rather than fails: that
+/// is a limit like others.
+pub(crate) fn panic_error(panic: &(dyn std::any::Any + Send)) -> QueryError {
+    let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    too_large(&text).unwrap_or_else(|| {
+        QueryError::Internal("the query failed inside the server: its log has details".to_owned())
+    })
+}
+
+/// Whether words of the engine say that a batch can't be held: offsets of 32 bits, lengths, sizes of allocations.
+fn too_large(text: &str) -> Option<QueryError> {
+    const WORDS: [&str; 4] = ["overflow", "capacity", "too large", "too big"];
+    WORDS.iter().any(|word| text.contains(word)).then(|| {
+        QueryError::Resources(format!(
+            "a value or a batch of rows is larger than the engine can hold ({text}): ask for shorter texts or lists"
+        ))
+    })
+}
+
 impl From<DataFusionError> for QueryError {
     fn from(error: DataFusionError) -> Self {
         let root = error.find_root();
@@ -49,11 +86,13 @@ impl From<DataFusionError> for QueryError {
                 None => Self::Internal(text),
             },
             DataFusionError::ArrowError(cause, _) if is_of_the_host(cause) => spill_error(text),
+            DataFusionError::ExecutionJoin(cause) => {
+                too_large(&cause.to_string()).unwrap_or(Self::Internal(text))
+            }
             DataFusionError::Internal(_)
             | DataFusionError::IoError(_)
             | DataFusionError::ObjectStore(_)
-            | DataFusionError::ParquetError(_)
-            | DataFusionError::ExecutionJoin(_) => Self::Internal(text),
+            | DataFusionError::ParquetError(_) => Self::Internal(text),
             _ => Self::Sql(text),
         }
     }

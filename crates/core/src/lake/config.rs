@@ -25,6 +25,8 @@ pub struct LakeConfig {
     pub content_cache_bytes: usize,
     /// How long the file of a partition that was replaced is kept for those who still read it.
     pub grace: Duration,
+    /// Another process of this program has the lake open, and sees to what a start has to see to.
+    pub is_beside: bool,
 }
 
 impl Default for LakeConfig {
@@ -41,6 +43,7 @@ impl Default for LakeConfig {
             footer_cache_bytes: 64 << 20,
             content_cache_bytes: 256 << 20,
             grace: Duration::from_secs(3600),
+            is_beside: false,
         }
     }
 }

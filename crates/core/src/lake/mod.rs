@@ -22,6 +22,7 @@ use crate::query::{
 use crate::scan::{JitRequests, RangeCache, STORE, ScanContext, ScanResources};
 use arrow::array::RecordBatch;
 use belvedere_lake::{LakeConnection, LakeOptions};
+use belvedere_model::SeqRange;
 use belvedere_model::time::TimeRange;
 use belvedere_view::decoder::DecodeOptions;
 use belvedere_view::linked_unsorted;
@@ -76,7 +77,11 @@ impl Lake {
             .with_cache_manager(caches)
             .with_disk_manager_builder(spilling(&config)?)
             .build_arc()?;
-        let connection = LakeConnection::open(options).await.context("the lake could not be opened")?;
+        let connection = match config.is_beside {
+            false => LakeConnection::open(options).await,
+            true => LakeConnection::open_beside(options).await,
+        };
+        let connection = connection.context("the lake could not be opened")?;
         let store = RangeCache::new(
             connection.store().clone(),
             config.content_cache_bytes,
@@ -216,6 +221,20 @@ impl Lake {
 
     pub(crate) fn jit_requests(&self) -> &JitRequests {
         &self.scan.jit_requests
+    }
+
+    /// Notes what a query in another process would have liked to find. An instance that is not there any more needs
+    /// nothing.
+    pub(crate) fn wish(&self, view_set: &str, instance: &str, blocks: SeqRange) {
+        let view = self.views.current().factory.make_view(view_set, instance);
+        if let Some(instance) = view.ok().as_ref().and_then(|view| view.instance()) {
+            self.scan.jit_requests.add(instance, blocks);
+        }
+    }
+
+    /// Bytes that queries have on disk now.
+    pub(crate) fn spilled_bytes(&self) -> u64 {
+        self.runtime.disk_manager.used_disk_space()
     }
 }
 

@@ -64,6 +64,12 @@ impl QueryMemory {
         self.peak.load(Ordering::Relaxed)
     }
 
+    /// Says what a query takes that runs in another process.
+    pub(crate) fn adopt(&self, used: usize, peak: usize) {
+        self.used.store(used, Ordering::Relaxed);
+        self.peak.fetch_max(peak, Ordering::Relaxed);
+    }
+
     fn note(&self, bytes: usize) {
         let used = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         self.peak.fetch_max(used, Ordering::Relaxed);

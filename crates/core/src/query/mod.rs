@@ -5,6 +5,7 @@
 //! | `context`, `engine` | what one query works with; its session |
 //! | `view`, `registration`, `argument` | views and SQL functions as crates make them |
 //! | `planning` | from a statement to rows |
+//! | `place` | whether the server answers a statement, or a process of its own |
 //! | `statement_limits`, `output_limits`, `memory`, `cancellation` | what a query may take, and how it ends |
 //! | `view_sql`, `sql_rows`, `partials` | the rows of views that are SQL over others |
 //! | `paged` | tables that are read page by page |
@@ -32,6 +33,7 @@ mod output;
 mod output_limits;
 mod paged;
 mod partials;
+mod place;
 mod placeholders;
 mod planning;
 mod refused;
@@ -43,8 +45,11 @@ mod sql_rows;
 mod statement_limits;
 mod view;
 mod view_sql;
+mod work_done;
 
 pub use crate::error::QueryError;
+pub(crate) use crate::error::panic_error;
+pub(crate) use crate::scan::ReportState;
 #[doc(hidden)]
 pub use crate::scan::ScanPlan;
 pub use crate::scan::{Fault, QueryReport};
@@ -55,6 +60,7 @@ pub(crate) use deny_rules::DenyRules;
 pub(crate) use memory::{LakeMemory, QueryMemory};
 pub(crate) use paged::{Page, PagedSource, PagedTable};
 pub(crate) use partials::Partials;
+pub(crate) use place::{Place, streams};
 pub use planning::QueryResult;
 pub(crate) use planning::Statement;
 pub(crate) use registration::Make;
@@ -68,3 +74,4 @@ pub(crate) use statement_limits::check_length;
 #[doc(hidden)]
 pub use view::{Maker, MakerContext, View, ViewFactory, ViewMaker};
 pub(crate) use view_sql::{check_sql_source, frame, scan_of};
+pub(crate) use work_done::WorkDone;

@@ -85,18 +85,20 @@ impl RunningQuery {
     }
 }
 
+/// Functions that are about the server itself.
+pub(super) const MANAGEMENT_FUNCTIONS: [&str; 5] =
+    ["list_queries", "cancel_query", "deny_queries", "list_query_denials", "remove_query_denial"];
+
 /// Bytes of a statement by which a server is managed: a rule, and why it is made.
 const MANAGEMENT: usize = 4096;
 
 /// SQL has names in any case.
 fn is_management(sql: &str) -> bool {
-    const FUNCTIONS: [&str; 5] =
-        ["list_queries", "cancel_query", "deny_queries", "list_query_denials", "remove_query_denial"];
     if sql.len() > MANAGEMENT {
         return false;
     }
     let sql = sql.to_ascii_lowercase();
-    FUNCTIONS.iter().any(|name| sql.contains(name))
+    MANAGEMENT_FUNCTIONS.iter().any(|name| sql.contains(name))
 }
 
 /// All of them.

@@ -28,13 +28,18 @@ impl JitRequests {
         if instance.scope == Scope::Global || blocks.payload_bytes < WORTH_BYTES {
             return;
         }
+        self.add(instance, SeqRange::new(begin, end));
+    }
+
+    /// Notes that partitions of these blocks would be of use.
+    pub(crate) fn add(&self, instance: &Instance, blocks: SeqRange) {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         notes
             .entry(instance.name())
             .and_modify(|(_, range)| {
-                *range = SeqRange::new(range.begin.min(begin), range.end.max(end));
+                *range = SeqRange::new(range.begin.min(blocks.begin), range.end.max(blocks.end));
             })
-            .or_insert_with(|| (instance.clone(), SeqRange::new(begin, end)));
+            .or_insert_with(|| (instance.clone(), blocks));
         drop(notes);
         self.added.notify_one();
     }

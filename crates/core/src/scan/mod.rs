@@ -47,6 +47,7 @@ pub(crate) use instance::{RowSource, Scope, hash_of};
 pub(crate) use jit_requests::JitRequests;
 pub(crate) use partition_scan::{PartitionScan, SIDE_BY_SIDE, STORE, runs};
 pub(crate) use range_cache::RangeCache;
+pub(crate) use report::ReportState;
 pub use report::{Fault, QueryReport, ScanPlan};
 pub(crate) use stream_partitions::{StreamPiece, StreamPlan, plan_streams};
 pub(crate) use stream_scan::stream_blocks;

@@ -1,5 +1,6 @@
 //! What a query reads and did: complete when its last row has been taken.
 
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use uuid::Uuid;
@@ -8,7 +9,7 @@ use uuid::Uuid;
 const KEPT_FAULTS: usize = 100;
 
 /// What a plan is going to read of one table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ScanPlan {
     /// View set and instance.
@@ -41,7 +42,7 @@ impl std::fmt::Display for ScanPlan {
 }
 
 /// A block whose rows are missing from an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Fault {
     /// View set that should have had the rows.
@@ -65,7 +66,45 @@ pub struct QueryReport {
     scans: Mutex<Vec<ScanPlan>>,
 }
 
+/// All that a report says, for another process.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ReportState {
+    blocks: u64,
+    payload_bytes: u64,
+    fault_count: u64,
+    faults: Vec<Fault>,
+    ignored: u64,
+    scans: Vec<ScanPlan>,
+}
+
 impl QueryReport {
+    /// All that it says now.
+    pub(crate) fn state(&self) -> ReportState {
+        ReportState {
+            blocks: self.blocks(),
+            payload_bytes: self.payload_bytes(),
+            fault_count: self.fault_count(),
+            faults: self.faults(),
+            ignored: self.ignored_events(),
+            scans: self.scans(),
+        }
+    }
+
+    /// Says what the report of another process says.
+    pub(crate) fn adopt(&self, state: ReportState) {
+        self.adopt_progress(state.blocks, state.payload_bytes);
+        self.fault_count.store(state.fault_count, Ordering::Relaxed);
+        self.ignored.store(state.ignored, Ordering::Relaxed);
+        *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = state.faults;
+        *self.scans.lock().unwrap_or_else(PoisonError::into_inner) = state.scans;
+    }
+
+    /// Says how far another process has come.
+    pub(crate) fn adopt_progress(&self, blocks: u64, payload_bytes: u64) {
+        self.blocks.store(blocks, Ordering::Relaxed);
+        self.payload_bytes.store(payload_bytes, Ordering::Relaxed);
+    }
+
     /// Blocks that were decoded.
     pub fn blocks(&self) -> u64 {
         self.blocks.load(Ordering::Relaxed)

@@ -7,16 +7,18 @@
 //!
 //! Invariant: an answer that ends without an error is whole.
 
+mod elsewhere;
 mod queue;
 mod record;
 #[cfg(test)]
 mod tests;
 
 use crate::Lake;
+use crate::isolation::Workers;
 use crate::metrics::metrics;
 use crate::query::{
-    ClientInfo, Description, QueryContext, QueryError, QueryMemory, QueryRequest, RunningQuery, Statement,
-    check_length,
+    ClientInfo, Description, Place, QueryContext, QueryError, QueryMemory, QueryRequest, QueryResult,
+    RunningQuery, Statement, WorkDone, check_length, streams,
 };
 use crate::scan::QueryReport;
 use arrow::array::RecordBatch;
@@ -27,7 +29,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use queue::{Queue, Slot};
-use record::{End, PlanWork, Stages};
+use record::{End, Stages};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -63,6 +65,8 @@ pub struct QueryLimits {
     pub concurrent: usize,
     /// Queries that wait; more are refused.
     pub waiting: usize,
+    /// How long a client may take no row that is there.
+    pub stalled: Duration,
 }
 
 impl Default for QueryLimits {
@@ -73,6 +77,7 @@ impl Default for QueryLimits {
             time: Duration::from_secs(600),
             concurrent: cores.saturating_mul(4).max(8),
             waiting: 1000,
+            stalled: Duration::from_secs(60),
         }
     }
 }
@@ -95,14 +100,30 @@ pub struct QueryService {
     lake: Lake,
     limits: QueryLimits,
     queue: Arc<Queue>,
+    elsewhere: Option<Elsewhere>,
     runtime: Handle,
+}
+
+/// The processes that queries run in, and the turns of those.
+#[derive(Debug, Clone)]
+struct Elsewhere {
+    workers: Arc<Workers>,
+    queue: Arc<Queue>,
 }
 
 impl QueryService {
     /// Asks this lake, within these limits; queries run in `runtime`.
     pub fn new(lake: Lake, limits: QueryLimits, runtime: Handle) -> Self {
         let queue = Queue::new(limits.concurrent, limits.waiting);
-        Self { lake, limits, queue, runtime }
+        Self { lake, limits, queue, elsewhere: None, runtime }
+    }
+
+    /// The same with processes for what may take more than it reads. Without them everything runs in this one.
+    #[must_use]
+    pub fn with_workers(mut self, workers: Arc<Workers>) -> Self {
+        let queue = Queue::new(workers.options().count, self.limits.waiting);
+        self.elsewhere = Some(Elsewhere { workers, queue });
+        self
     }
 
     /// The lake.
@@ -163,6 +184,7 @@ impl QueryService {
             lake: self.lake.clone(),
             limits: self.limits.clone(),
             queue: self.queue.clone(),
+            elsewhere: self.elsewhere.clone(),
             query: listed.query.clone(),
             request,
             progress: Mutex::default(),
@@ -269,6 +291,7 @@ struct Work {
     lake: Lake,
     limits: QueryLimits,
     queue: Arc<Queue>,
+    elsewhere: Option<Elsewhere>,
     request: QueryRequest,
     query: Arc<RunningQuery>,
     progress: Mutex<Progress>,
@@ -279,6 +302,8 @@ struct Work {
 struct Progress {
     stages: Stages,
     plan: Option<Arc<dyn ExecutionPlan>>,
+    /// What a plan of another process did.
+    work: Option<WorkDone>,
 }
 
 /// Sees that a query comes to its end, whatever its task is busy with, and writes down how.
@@ -337,22 +362,25 @@ impl Work {
     }
 
     fn note(&self, end: &End) {
-        let (stages, plan) = {
+        let (stages, plan, work) = {
             let progress = self.progress();
-            (progress.stages, progress.plan.clone())
+            (progress.stages, progress.plan.clone(), progress.work)
         };
-        let work = plan.as_deref().map(PlanWork::measure).unwrap_or_default();
+        let work = work.or_else(|| plan.as_deref().map(WorkDone::measure)).unwrap_or_default();
         record::write(&self.query, end, stages, work);
-        metrics(self.lake.connection()).query_ended(record::status(end), self.query.arrived.elapsed());
+        let metrics = metrics(self.lake.connection());
+        metrics.query_ended(record::status(end), self.query.arrived.elapsed());
+        if let End::Failed(error) = end {
+            metrics.query_failed(error.kind());
+        }
     }
 
     /// Waits until it may be planned. Whoever holds the turn is at work on the query.
-    async fn turn(&self) -> Result<Slot, QueryError> {
-        self.lake.deny_rules().check(self.lake.connection(), &self.query).await?;
+    async fn turn(&self, queue: &Arc<Queue>) -> Result<Slot, QueryError> {
         let turn = match self.query.is_urgent() {
             true => Ok(Slot::extra()),
             // names are not told apart from those that others chose
-            false => self.queue.turn(&format!("{:?}", self.query.caller.identity), self.query.user()).await,
+            false => queue.turn(&format!("{:?}", self.query.caller.identity), self.query.user()).await,
         };
         let turn = turn.map_err(|full| {
             QueryError::Resources(format!("{} queries are already waiting: try again later", full.waiting))
@@ -360,6 +388,21 @@ impl Work {
         self.progress().stages.waited = self.query.arrived.elapsed();
         self.query.is_running.store(true, Ordering::Relaxed);
         Ok(turn)
+    }
+
+    /// Whether it may be asked, and the processes that answer it, if the server does not.
+    async fn elsewhere(&self) -> Result<Option<Elsewhere>, QueryError> {
+        self.lake.deny_rules().check(self.lake.connection(), &self.query).await?;
+        let Some(elsewhere) = &self.elsewhere else { return Ok(None) };
+        match Place::of(&self.request.sql, self.request.parameters.as_ref()) {
+            Place::Here | Place::HereOnly => Ok(None),
+            Place::Elsewhere => Ok(Some(elsewhere.clone())),
+            Place::Nowhere => Err(QueryError::Unsupported(
+                "list_queries(), cancel_query() and the functions of deny rules can only be used in a SELECT of one table \
+                 with columns, comparisons, WHERE, ORDER BY and LIMIT: take their rows, and compute elsewhere"
+                    .to_owned(),
+            )),
+        }
     }
 
     /// What the query works with, as the lake is now.
@@ -370,7 +413,11 @@ impl Work {
     }
 
     async fn describe(self: Arc<Self>) -> Result<Description, QueryError> {
-        let turn = self.turn().await?;
+        if let Some(Elsewhere { workers, queue }) = self.elsewhere().await? {
+            let _turn = self.turn(&queue).await?;
+            return self.describe_elsewhere(&workers).await;
+        }
+        let turn = self.turn(&self.queue).await?;
         let (context, statement) = self.prepared().await?;
         context.describe(statement, turn).await
     }
@@ -380,9 +427,36 @@ impl Work {
         begin: oneshot::Sender<SchemaRef>,
         rows: mpsc::Sender<RecordBatch>,
     ) -> Result<End, QueryError> {
-        let turn = self.turn().await?;
-        let (context, statement) = self.prepared().await?;
-        let (mut result, _turn) = context.answer(statement, turn).await?;
+        let elsewhere = match self.elsewhere().await? {
+            Some(elsewhere) => elsewhere,
+            None => {
+                let turn = self.turn(&self.queue).await?;
+                let (context, statement) = self.prepared().await?;
+                let (result, turn) = context.answer(statement, turn).await?;
+                let is_stream = || result.plan.as_deref().is_none_or(streams);
+                match &self.elsewhere {
+                    // a table that is SQL over others
+                    Some(elsewhere) if !self.is_managed() && !is_stream() => elsewhere.clone(),
+                    _ => return self.stream(result, turn, begin, rows).await,
+                }
+            }
+        };
+        let turn = self.turn(&elsewhere.queue).await?;
+        self.answer_elsewhere(&elsewhere.workers, turn, begin, rows).await
+    }
+
+    fn is_managed(&self) -> bool {
+        Place::of(&self.request.sql, self.request.parameters.as_ref()) == Place::HereOnly
+    }
+
+    /// Hands on the rows of a plan of this process.
+    async fn stream(
+        &self,
+        mut result: QueryResult,
+        turn: Slot,
+        begin: oneshot::Sender<SchemaRef>,
+        rows: mpsc::Sender<RecordBatch>,
+    ) -> Result<End, QueryError> {
         {
             let mut progress = self.progress();
             progress.plan = result.plan.take();
@@ -391,14 +465,45 @@ impl Work {
         if begin.send(result.schema.clone()).is_err() {
             return Ok(End::Left);
         }
+        let mut turn = Some(turn);
         while let Some(batch) = result.rows.next().await {
             let batch = batch?;
             let count = batch.num_rows() as u64;
-            if rows.send(batch).await.is_err() {
-                return Ok(End::Left);
-            }
+            let Some(room) = self.room(&rows, &mut turn).await? else { return Ok(End::Left) };
+            room.send(batch);
             self.query.rows.fetch_add(count, Ordering::Relaxed);
         }
         Ok(End::Done)
+    }
+}
+
+/// How long a client may keep a turn by taking no rows.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Work {
+    /// Waits until the client takes rows; `None` if it is gone. A client that takes none does not keep others from their
+    /// turns: what waits for it are a few batches.
+    async fn room<'a>(
+        &self,
+        rows: &'a mpsc::Sender<RecordBatch>,
+        turn: &mut Option<Slot>,
+    ) -> Result<Option<mpsc::Permit<'a, RecordBatch>>, QueryError> {
+        if let Ok(room) = rows.try_reserve() {
+            return Ok(Some(room));
+        }
+        // without workers, operators that keep much may be behind the batch
+        if self.elsewhere.is_some() && turn.is_some() {
+            match tokio::time::timeout(PATIENCE, rows.reserve()).await {
+                Ok(room) => return Ok(room.ok()),
+                Err(_) => drop(turn.take()),
+            }
+        }
+        match tokio::time::timeout(self.limits.stalled, rows.reserve()).await {
+            Ok(room) => Ok(room.ok()),
+            Err(_) => Err(QueryError::TooLong(format!(
+                "the client took no rows for {:?}: read faster, or raise the limit (--reader-time)",
+                self.limits.stalled
+            ))),
+        }
     }
 }

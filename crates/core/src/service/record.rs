@@ -1,8 +1,7 @@
 //! What is written down of each query: one line of JSON in the log, target `query_audit`.
 
-use crate::query::{QueryError, RunningQuery, sql_hash};
+use crate::query::{QueryError, RunningQuery, WorkDone, sql_hash};
 use belvedere_model::time::to_rfc3339;
-use datafusion::physical_plan::ExecutionPlan;
 use serde::Serialize;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,29 +11,6 @@ use std::time::Duration;
 pub(super) struct Stages {
     pub(super) waited: Duration,
     pub(super) planned: Duration,
-}
-
-/// What a plan did that only its operators know.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct PlanWork {
-    pub(super) spilled_bytes: usize,
-    pub(super) spill_count: usize,
-    pub(super) file_bytes: usize,
-}
-
-impl PlanWork {
-    pub(super) fn measure(plan: &dyn ExecutionPlan) -> Self {
-        let own = plan.metrics().map_or(Self::default(), |metrics| Self {
-            spilled_bytes: metrics.spilled_bytes().unwrap_or(0),
-            spill_count: metrics.spill_count().unwrap_or(0),
-            file_bytes: metrics.sum_by_name("bytes_scanned").map_or(0, |value| value.as_usize()),
-        });
-        plan.children().into_iter().map(|child| Self::measure(child.as_ref())).fold(own, |sum, child| Self {
-            spilled_bytes: sum.spilled_bytes + child.spilled_bytes,
-            spill_count: sum.spill_count + child.spill_count,
-            file_bytes: sum.file_bytes + child.file_bytes,
-        })
-    }
 }
 
 /// How a query ended.
@@ -104,7 +80,7 @@ pub(super) fn status(end: &End) -> &'static str {
 }
 
 /// Writes the line of a query that came to its end.
-pub(super) fn write(query: &RunningQuery, end: &End, stages: Stages, work: PlanWork) {
+pub(super) fn write(query: &RunningQuery, end: &End, stages: Stages, work: WorkDone) {
     let milliseconds = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
     let error = match end {
         End::Failed(error) => Some(error),

@@ -7,6 +7,7 @@ mod keys;
 
 pub use keys::{ApiKey, KeyError, Keys, Secret};
 
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use thiserror::Error;
 use uuid::Uuid;
@@ -38,7 +39,7 @@ impl Right {
 }
 
 /// The rights of a caller. The right to administer includes the right to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Rights {
     send: bool,
     read: bool,
@@ -94,7 +95,7 @@ impl std::str::FromStr for Rights {
 }
 
 /// Identifies a caller. Names don't: the subject of a token may be any text, and so may the name of a key.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Identity {
     /// Callers are not authenticated.
     Anybody,
@@ -110,7 +111,7 @@ pub enum Identity {
 }
 
 /// The sender of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Caller {
     /// Identifies the caller.

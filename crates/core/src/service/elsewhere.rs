@@ -1,0 +1,178 @@
+//! Queries that another process answers.
+
+use super::queue::Slot;
+use super::record::End;
+use super::{Work, task_lost};
+use crate::error::Error;
+use crate::isolation::{Job, Kind, Lease, Spool, Told, Workers};
+use crate::metrics::metrics;
+use crate::query::{Description, QueryError};
+use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
+use arrow::datatypes::SchemaRef;
+use arrow::ipc::reader::StreamDecoder;
+use belvedere_model::SeqRange;
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::{mpsc, oneshot};
+
+impl Work {
+    async fn begin(&self, workers: &Arc<Workers>, kind: Kind) -> Result<Lease, QueryError> {
+        let job = Job::new(kind, self.query.id, &self.request, workers.options().memory_bytes)?;
+        let lease = workers.begin(&job).await?;
+        self.progress().stages.waited = self.query.arrived.elapsed();
+        Ok(lease)
+    }
+
+    /// Takes over what a process says of its work. An error if it says that the query failed.
+    fn hear(&self, told: Told) -> Result<Option<Bytes>, QueryError> {
+        let metrics = metrics(self.lake.connection());
+        match told {
+            Told::Rows(bytes) => return Ok(Some(bytes)),
+            Told::Progress(progress) => {
+                self.query.memory.adopt(progress.memory_bytes, progress.peak_memory_bytes);
+                self.query.report.adopt_progress(progress.blocks, progress.payload_bytes);
+            }
+            Told::Lost(reason, error) => {
+                metrics.worker_lost(reason);
+                return Err(error);
+            }
+            Told::Ended(ended) => {
+                self.query.memory.adopt(0, ended.progress.peak_memory_bytes);
+                self.query.report.adopt(ended.report);
+                metrics.adopt(ended.counted);
+                for (view_set, instance, first, last) in ended.wishes {
+                    self.lake.wish(&view_set, &instance, SeqRange::new(first, last));
+                }
+                let mut progress = self.progress();
+                progress.work = Some(ended.work);
+                progress.stages.planned = ended.planned;
+                if let Some(error) = ended.error {
+                    return Err(error);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) async fn describe_elsewhere(&self, workers: &Arc<Workers>) -> Result<Description, QueryError> {
+        let mut lease = self.begin(workers, Kind::Describe).await?;
+        let mut schemas = VecDeque::new();
+        loop {
+            let told = lease.next().await;
+            let is_end = matches!(told, Told::Ended(_));
+            if let Some(bytes) = self.hear(told)? {
+                let mut decoder = Decoder::new();
+                decoder.decode(bytes)?;
+                schemas.extend(decoder.schema());
+            }
+            if is_end {
+                break;
+            }
+        }
+        match (schemas.pop_front(), schemas.pop_front()) {
+            (Some(schema), Some(parameters)) => Ok(Description { schema, parameters }),
+            _ => Err(task_lost(self.query.id)),
+        }
+    }
+
+    /// Hands on the rows of a process. The process and the turn are free when the last row has been made, whether the
+    /// client has taken it or not.
+    pub(super) async fn answer_elsewhere(
+        &self,
+        workers: &Arc<Workers>,
+        turn: Slot,
+        begin: oneshot::Sender<SchemaRef>,
+        rows: mpsc::Sender<RecordBatch>,
+    ) -> Result<End, QueryError> {
+        let options = workers.options();
+        let mut spool = Spool::new(&options.scratch.file("rows"), options.spill_bytes);
+        let mut lease = Some((self.begin(workers, Kind::Answer).await?, turn));
+        let mut begin = Some(begin);
+        let mut decoder = Decoder::new();
+        let mut ready = VecDeque::new();
+        loop {
+            while ready.is_empty()
+                && let Some(piece) = spool.pop().map_err(spool_failed)?
+            {
+                ready.extend(decoder.decode(piece)?);
+                if let Some(begin) = begin.take_if(|_| decoder.schema().is_some())
+                    && let Some(schema) = decoder.schema()
+                    && begin.send(schema).is_err()
+                {
+                    return Ok(End::Left);
+                }
+            }
+            let told = match (&mut lease, ready.front()) {
+                (None, None) => return Ok(End::Done),
+                (Some((lease, _)), None) => lease.next().await,
+                (Some((lease, _)), Some(_)) => tokio::select! {
+                    biased;
+                    room = rows.reserve() => match room {
+                        Ok(room) => {
+                            self.send(room, &mut ready);
+                            continue;
+                        }
+                        Err(_) => return Ok(End::Left),
+                    },
+                    told = lease.next() => told,
+                },
+                (None, Some(_)) => match self.room(&rows, &mut None).await? {
+                    Some(room) => {
+                        self.send(room, &mut ready);
+                        continue;
+                    }
+                    None => return Ok(End::Left),
+                },
+            };
+            let is_end = matches!(told, Told::Ended(_));
+            if let Some(piece) = self.hear(told)?
+                && !spool.push(piece).map_err(spool_failed)?
+            {
+                return Err(QueryError::Resources(format!(
+                    "more than {} MiB of rows wait for the client: read faster, or raise the limit on disk space (--spill)",
+                    options.spill_bytes >> 20
+                )));
+            }
+            if is_end {
+                lease = None;
+            }
+        }
+    }
+
+    fn send(&self, room: mpsc::Permit<'_, RecordBatch>, ready: &mut VecDeque<RecordBatch>) {
+        if let Some(batch) = ready.pop_front() {
+            self.query.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
+            room.send(batch);
+        }
+    }
+}
+
+fn spool_failed(error: std::io::Error) -> QueryError {
+    tracing::error!("rows that wait for a client could not be kept on disk: {error}");
+    QueryError::Internal("rows that wait for the client could not be kept on disk".to_owned())
+}
+
+/// An Arrow IPC stream that comes in pieces.
+struct Decoder(StreamDecoder);
+
+impl Decoder {
+    fn new() -> Self {
+        Self(StreamDecoder::new())
+    }
+
+    fn schema(&self) -> Option<SchemaRef> {
+        self.0.schema()
+    }
+
+    fn decode(&mut self, piece: Bytes) -> Result<Vec<RecordBatch>, QueryError> {
+        let mut piece = Buffer::from(piece);
+        let mut batches = Vec::new();
+        while !piece.is_empty() {
+            batches.extend(self.0.decode(&mut piece).map_err(Error::from)?);
+        }
+        Ok(batches)
+    }
+}
