@@ -126,6 +126,9 @@ pub(crate) struct QueryLimitArgs {
     /// Maximum time per query, until the client has read the last row
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = age)]
     pub(crate) query_time: Duration,
+    /// Maximum time per query of a client that somebody is waiting for: Grafana, the web application
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = age)]
+    pub(crate) interactive_query_time: Duration,
     /// Maximum time that a client may leave the rows of its query unread
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = age)]
     pub(crate) reader_time: Duration,
@@ -144,6 +147,7 @@ impl QueryLimitArgs {
         QueryLimits {
             memory_bytes: budget.operators,
             time: self.query_time,
+            interactive_time: self.interactive_query_time,
             concurrent: self.max_queries.map_or(usual.concurrent, count),
             waiting: self.max_waiting,
             stalled: self.reader_time,

@@ -40,6 +40,8 @@ pub(crate) struct Job {
     pub(super) caller: Caller,
     /// Bytes of memory for the operators of the engine.
     pub(super) memory_bytes: usize,
+    /// It needed too much memory before: few rows at a time.
+    pub(super) is_careful: bool,
 }
 
 /// Values of parameters: one row as an Arrow IPC stream in base64.
@@ -67,7 +69,13 @@ impl Job {
             is_plain: request.types == AnswerTypes::Plain,
             caller: Caller::clone(&request.caller),
             memory_bytes,
+            is_careful: false,
         })
+    }
+
+    /// The same with few rows at a time.
+    pub(crate) fn carefully(self) -> Self {
+        Self { is_careful: true, ..self }
     }
 
     pub(super) fn range(&self) -> TimeRange {

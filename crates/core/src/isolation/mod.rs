@@ -30,7 +30,7 @@ mod spool;
 mod work;
 
 pub(crate) use job::{Job, Kind};
-pub(crate) use pool::{Lease, Told};
+pub(crate) use pool::{LOST_BY_MEMORY, Lease, Told};
 pub use pool::{WorkerOptions, Workers};
 pub use scratch::Scratch;
 pub(crate) use spool::Spool;

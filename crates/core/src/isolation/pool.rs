@@ -23,6 +23,8 @@ const START: Duration = Duration::from_secs(30);
 const CANCEL: Duration = Duration::from_millis(500);
 /// How long more than one process may be idle.
 const IDLE: Duration = Duration::from_secs(10);
+/// Why a process ended that reached its limit.
+pub(crate) const LOST_BY_MEMORY: &str = "memory";
 /// Messages of a process that wait to be looked at.
 const AHEAD: usize = 2;
 
@@ -337,7 +339,7 @@ fn lost(status: Option<ExitStatus>, limit: usize) -> Told {
              ask for shorter texts or lists, or raise the limit",
             limit >> 20
         );
-        return Told::Lost("memory", QueryError::Resources(text));
+        return Told::Lost(LOST_BY_MEMORY, QueryError::Resources(text));
     }
     let how = status.map_or_else(|| "for an unknown reason".to_owned(), |status| status.to_string());
     tracing::error!("a query process ended before its query: {how}");

@@ -5,9 +5,13 @@ use super::job::{Ended, Job, Kind, Progress};
 use crate::Lake;
 use crate::error::{Context, Error, Result};
 use crate::metrics::metrics;
-use crate::query::{ClientInfo, QueryError, QueryMemory, RunningQuery, Statement, WorkDone, panic_error};
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, SchemaRef};
+use crate::query::{
+    ClientInfo, QueryError, QueryMemory, ReportState, RunningQuery, ScanPlan, Statement, WorkDone,
+    panic_error,
+};
+use crate::scan::row_bytes;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use arrow::ipc::writer::StreamWriter;
 use datafusion::physical_plan::ExecutionPlan;
 use futures::{FutureExt, StreamExt};
@@ -140,6 +144,7 @@ impl Answer<'_> {
         let request = job.request()?;
         self.lake.refresh().await;
         let context = self.lake.context(request.range).for_query(&self.query)?;
+        let context = if job.is_careful { context.carefully() } else { context };
         let statement = Statement::new(&request, self.lake.first_problem());
         if job.kind == Kind::Describe {
             let description = context.describe(statement, ()).await?;
@@ -149,7 +154,13 @@ impl Answer<'_> {
             }
             return Ok(());
         }
-        let (mut result, ()) = context.answer(statement, ()).await?;
+        let (mut result, ()) = context.answer(statement.clone(), ()).await?;
+        if !job.is_careful && result.report.scans().iter().any(ScanPlan::has_large_rows) {
+            // the plan was for batches of many rows
+            drop(result);
+            self.query.report.adopt(ReportState::default());
+            (result, ()) = context.carefully().answer(statement, ()).await?;
+        }
         self.planned = self.began.elapsed();
         self.plan = result.plan.take();
         let mut stream = Encoder::new(&result.schema)?;
@@ -222,8 +233,7 @@ impl Encoder {
 /// A batch in pieces that are small, if its rows are.
 fn pieces(batch: RecordBatch) -> Vec<RecordBatch> {
     let rows = batch.num_rows();
-    let bytes: usize = batch.columns().iter().map(bytes_of_rows).fold(0, usize::saturating_add);
-    if rows <= 1 || bytes <= PIECE {
+    if rows <= 1 || row_bytes(&batch) <= PIECE {
         return vec![batch];
     }
     let mut first = pieces(batch.slice(0, rows / 2));
@@ -231,21 +241,11 @@ fn pieces(batch: RecordBatch) -> Vec<RecordBatch> {
     first
 }
 
-/// Bytes of a column's own rows. The values of dictionaries leave once, whatever the pieces are.
-fn bytes_of_rows(column: &ArrayRef) -> usize {
-    if let DataType::Dictionary(..) = column.data_type() {
-        return column
-            .as_any_dictionary_opt()
-            .map_or(0, |column| bytes_of_rows(&column.keys().slice(0, column.len())));
-    }
-    column.to_data().get_slice_memory_size().unwrap_or(usize::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use arrow::array::{Int64Array, StringArray};
-    use arrow::datatypes::{Field, Schema};
+    use arrow::datatypes::{DataType, Field, Schema};
     use proptest::prelude::*;
 
     proptest! {
@@ -265,8 +265,7 @@ mod tests {
             for piece in pieces(batch.clone()) {
                 prop_assert_eq!(&piece, &batch.slice(rows, piece.num_rows()));
                 rows += piece.num_rows();
-                let bytes: usize = piece.columns().iter().map(bytes_of_rows).sum();
-                prop_assert!(piece.num_rows() == 1 || bytes <= PIECE, "{bytes}");
+                prop_assert!(piece.num_rows() == 1 || row_bytes(&piece) <= PIECE);
             }
             prop_assert_eq!(rows, batch.num_rows());
         }

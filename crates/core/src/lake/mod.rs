@@ -93,6 +93,7 @@ impl Lake {
             // views that users define add no layouts
             decode: DecodeOptions::new(assembly.layouts()).with_block_bytes(config.block_bytes),
             decoders: Arc::new(Semaphore::new(config.threads.max(1))),
+            decoder_count: u32::try_from(config.threads.max(1)).unwrap_or(u32::MAX),
             jit_requests: Arc::default(),
         };
         let query = QueryResources {

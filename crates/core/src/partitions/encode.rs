@@ -5,6 +5,7 @@
 
 use super::dictionary_column::DictionaryColumn;
 use crate::error::{Context, Result};
+use crate::scan::row_bytes;
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{max, min};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimestampNanosecondType};
@@ -23,6 +24,9 @@ use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 const ROW_GROUP_ROWS: usize = 1 << 18;
 /// A row group is also closed when its encoded columns take this many bytes.
 const ROW_GROUP_BYTES: usize = 64 << 20;
+/// Or when its rows take that many before they are encoded: a batch of a reader is never larger than a row group, however
+/// well large rows are compressed.
+const ROW_GROUP_RAW_BYTES: usize = 128 << 20;
 /// Beyond this a dictionary is given up. Ids and names of a row group fit.
 const DICTIONARY_BYTES: usize = 4 << 20;
 
@@ -60,6 +64,8 @@ pub(crate) struct Encoder {
 struct RowGroup {
     columns: Vec<ColumnWriter>,
     rows: usize,
+    /// About what they take before they are encoded.
+    raw_bytes: usize,
 }
 
 enum ColumnWriter {
@@ -113,6 +119,7 @@ impl Encoder {
         self.rows += batch.num_rows() as i64;
         // the same types, whatever an engine's plan says of nullability and metadata
         let batch = RecordBatch::try_new(self.schema.clone(), batch.columns().to_vec())?;
+        let row_bytes = (row_bytes(&batch) / batch.num_rows().max(1)).max(1);
         let mut offset = 0;
         while offset < batch.num_rows() {
             let group = match &mut self.group {
@@ -123,8 +130,10 @@ impl Encoder {
                     self.group.insert(group)
                 }
             };
-            let count = (batch.num_rows() - offset).min(ROW_GROUP_ROWS - group.rows);
+            let room = (ROW_GROUP_RAW_BYTES.saturating_sub(group.raw_bytes) / row_bytes).max(1);
+            let count = (batch.num_rows() - offset).min(ROW_GROUP_ROWS - group.rows).min(room);
             group.write(&self.schema, &batch.slice(offset, count))?;
+            group.raw_bytes = group.raw_bytes.saturating_add(count.saturating_mul(row_bytes));
             offset += count;
             if group.is_full() {
                 self.close_group()?;
@@ -204,7 +213,7 @@ impl RowGroup {
                 _ => ColumnWriter::Other(own),
             });
         }
-        Ok(Self { columns, rows: 0 })
+        Ok(Self { columns, rows: 0, raw_bytes: 0 })
     }
 
     fn write(&mut self, schema: &Schema, rows: &RecordBatch) -> Result<()> {
@@ -228,7 +237,10 @@ impl RowGroup {
             ColumnWriter::Dictionary(column) => column.dictionary_bytes() > DICTIONARY_BYTES,
             ColumnWriter::Other(_) => false,
         };
-        self.rows >= ROW_GROUP_ROWS || self.memory() > ROW_GROUP_BYTES || self.columns.iter().any(is_crowded)
+        self.rows >= ROW_GROUP_ROWS
+            || self.raw_bytes >= ROW_GROUP_RAW_BYTES
+            || self.memory() > ROW_GROUP_BYTES
+            || self.columns.iter().any(is_crowded)
     }
 
     fn memory(&self) -> usize {

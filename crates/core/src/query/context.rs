@@ -21,6 +21,9 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
+/// Rows of a batch where rows are large: of 1 MiB each, a batch is as large as usual ones are at most.
+const CAREFUL_ROWS: usize = 64;
+
 /// What is registered, and the tables that were made of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Tables {
@@ -65,6 +68,7 @@ impl QueryContext {
             connection,
             decode: DecodeOptions::new(tables.assembly.layouts()),
             decoders: Arc::new(Semaphore::new(1)),
+            decoder_count: 1,
             jit_requests: Arc::default(),
         };
         let resources = QueryResources {
@@ -158,6 +162,11 @@ impl QueryContext {
         Ok(Self { scan: self.scan.with_query(runtime, report, over), caller: query.caller.clone(), ..self })
     }
 
+    /// The same with batches of few rows, one after the other: slow, and with little memory for rows on their way.
+    pub(crate) fn carefully(&self) -> Self {
+        self.with_scan(self.scan.carefully())
+    }
+
     /// The same with other scans.
     pub(crate) fn with_scan(&self, scan: ScanContext) -> Self {
         Self { scan, ..self.clone() }
@@ -181,14 +190,15 @@ impl QueryContext {
         let mut config = SessionConfig::new()
             .with_information_schema(false)
             .with_target_partitions(self.scan.threads.max(1));
+        if self.scan.is_careful {
+            config = config.with_batch_size(CAREFUL_ROWS);
+        }
         let options = config.options_mut();
         options.sql_parser.collect_spans = true;
         // footers of our files are small, and mostly in the cache
         options.execution.parquet.metadata_size_hint = Some(64 << 10);
-        let state = engine::session_state(&self.scan.runtime.memory_pool)
-            .with_config(config)
-            .with_runtime_env(self.scan.runtime.clone())
-            .build();
+        let state =
+            engine::session_state().with_config(config).with_runtime_env(self.scan.runtime.clone()).build();
         let session = SessionContext::new_with_state(state);
         for view in self.tables.factory.get_global_views() {
             session.register_table(view.get_view_set_name(), view.table(self)?)?;

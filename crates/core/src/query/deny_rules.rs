@@ -6,6 +6,7 @@
 
 use super::QueryError;
 use super::engine;
+use super::place::is_bounded_condition;
 use super::running::RunningQuery;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -13,7 +14,6 @@ use belvedere_lake::{DenyRuleRecord, LakeConnection, LakeError};
 use belvedere_model::time::now;
 use datafusion::common::DFSchema;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::memory_pool::{MemoryPool, UnboundedMemoryPool};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -210,10 +210,16 @@ pub(super) fn condition(text: &str) -> Result<Arc<dyn PhysicalExpr>> {
         return Err(wrong(format!("it has {} bytes, at most {LONGEST_CONDITION} are allowed", text.len())));
     }
     let schema = DFSchema::try_from(schema())?;
-    // of a rule there is one row, and few at once
-    let memory: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
-    let session = SessionContext::new_with_state(engine::session_state(&memory).build());
+    let session = SessionContext::new_with_state(engine::session_state().build());
     let expr = session.parse_sql_expr(text, &schema).map_err(|e| wrong(e.strip_backtrace()))?;
+    // the server itself evaluates it for each query that arrives
+    if !is_bounded_condition(text) {
+        return Err(wrong(
+            "only columns, literals, comparisons, AND, OR, NOT, IN, LIKE, ~, and functions like lower, length and \
+             starts_with can be used"
+                .to_owned(),
+        ));
+    }
     if expr.column_refs().is_empty() {
         return Err(wrong("it uses no column, so it would match every query or none".to_owned()));
     }

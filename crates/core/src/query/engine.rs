@@ -3,9 +3,7 @@
 //! Nothing else of the engine's defaults is there: no formats and no factories of tables, so that no SQL can name a
 //! file, and the linker leaves out what reads and writes them.
 
-use super::output_limits::limited;
 use datafusion::execution::SessionStateBuilder;
-use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::functions_aggregate::all_default_aggregate_functions;
 use datafusion::functions_table::all_default_table_functions;
 use datafusion::functions_window::all_default_window_functions;
@@ -14,11 +12,11 @@ use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::{functions, functions_aggregate, functions_window};
 use std::sync::Arc;
 
-/// A session with the engine's functions. What those make that can make much out of little comes from that memory.
-pub(super) fn session_state(memory: &Arc<dyn MemoryPool>) -> SessionStateBuilder {
+/// A session with the engine's functions.
+pub(super) fn session_state() -> SessionStateBuilder {
     let state = SessionStateBuilder::new()
         .with_expr_planners(planners())
-        .with_scalar_functions(scalars().into_iter().map(|function| limited(function, memory)).collect())
+        .with_scalar_functions(scalars())
         .with_aggregate_functions(all_default_aggregate_functions())
         .with_window_functions(all_default_window_functions())
         .with_table_function_list(all_default_table_functions());
@@ -45,8 +43,8 @@ fn planners() -> Vec<Arc<dyn ExprPlanner>> {
     ]
 }
 
-/// Its functions of one value, as they are.
-pub(super) fn scalars() -> Vec<Arc<ScalarUDF>> {
+/// Its functions of one value.
+fn scalars() -> Vec<Arc<ScalarUDF>> {
     let families: &[fn() -> Vec<Arc<ScalarUDF>>] = &[
         functions::core::functions,
         #[cfg(feature = "sql-datetime")]

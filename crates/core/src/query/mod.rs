@@ -6,7 +6,7 @@
 //! | `view`, `registration`, `argument` | views and SQL functions as crates make them |
 //! | `planning` | from a statement to rows |
 //! | `place` | whether the server answers a statement, or a process of its own |
-//! | `statement_limits`, `output_limits`, `memory`, `cancellation` | what a query may take, and how it ends |
+//! | `statement_limits`, `memory`, `cancellation` | what a query may take, and how it ends |
 //! | `view_sql`, `sql_rows`, `partials` | the rows of views that are SQL over others |
 //! | `paged` | tables that are read page by page |
 //! | `information_schema` | the tables that describe tables |
@@ -30,7 +30,6 @@ pub mod fuzzed;
 mod information_schema;
 mod memory;
 mod output;
-mod output_limits;
 mod paged;
 mod partials;
 mod place;

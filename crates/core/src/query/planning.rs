@@ -35,6 +35,7 @@ pub struct QueryResult {
 }
 
 /// A statement, and how its answer is to be.
+#[derive(Debug, Clone)]
 pub(crate) struct Statement {
     pub(crate) sql: String,
     pub(crate) parameters: Option<ParamValues>,

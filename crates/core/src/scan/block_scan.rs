@@ -23,9 +23,12 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Blocks that one partition fetches and decodes at once: while one is decoded, the next is fetched.
 const IN_FLIGHT: usize = 2;
+/// KiB of payloads that one partition has at once, if one alone has not more. Rows may take several times that.
+const IN_FLIGHT_KIB: usize = 16 << 10;
 
 /// What blocks are decoded into.
 #[derive(Debug, Clone)]
@@ -110,7 +113,12 @@ impl LeafScan for BlockScan {
         let metrics = BaselineMetrics::new(metrics, partition);
         let memory = MemoryConsumer::new(format!("BlockScan[{partition}] {}", self.target.instance.name()))
             .register(task.memory_pool());
-        let reader = Arc::new(Reader { target: self.target.clone(), context: self.context.clone(), memory });
+        let reader = Arc::new(Reader {
+            target: self.target.clone(),
+            context: self.context.clone(),
+            memory,
+            in_flight: Arc::new(Semaphore::new(IN_FLIGHT_KIB)),
+        });
         let batch_size = task.session_config().batch_size();
         let queue = self.queue(partition);
         let decoded = queue
@@ -128,7 +136,7 @@ impl LeafScan for BlockScan {
                     rows
                 }
             })
-            .buffer_unordered(IN_FLIGHT)
+            .buffer_unordered(if self.context.is_careful { 1 } else { IN_FLIGHT })
             .flat_map(move |decoded| pieces(decoded, batch_size))
             .map(move |batch| {
                 if let Ok(batch) = &batch {
@@ -144,6 +152,7 @@ impl LeafScan for BlockScan {
 struct Decoded {
     rows: RecordBatch,
     _memory: MemoryReservation,
+    _in_flight: OwnedSemaphorePermit,
 }
 
 /// Hands a block's rows on in batches of the usual size.
@@ -162,10 +171,15 @@ fn pieces(decoded: Result<Option<Decoded>>, size: usize) -> BoxStream<'static, R
     }
 }
 
+fn closing() -> DataFusionError {
+    DataFusionError::Execution("the lake is closing".to_owned())
+}
+
 struct Reader {
     target: Arc<ScanTarget>,
     context: ScanContext,
     memory: MemoryReservation,
+    in_flight: Arc<Semaphore>,
 }
 
 impl Reader {
@@ -175,6 +189,9 @@ impl Reader {
         let Some(decoder) = BlockSource::for_block(&self.target.sources, &block) else {
             return Ok(None);
         };
+        let kibibytes =
+            usize::try_from(block.info.payload_size >> 10).unwrap_or(0).clamp(1, IN_FLIGHT_KIB) as u32;
+        let in_flight = self.in_flight.clone().acquire_many_owned(kibibytes).await.map_err(|_| closing())?;
         let payload = match fetch_payload(self.context.connection(), &block).await.map_err(Error::from)? {
             Ok(payload) => payload,
             Err(e) => {
@@ -192,9 +209,10 @@ impl Reader {
         let decoded = block.clone();
         // a task of its own: who waits for a permit must be polled even when nobody takes rows, or the
         // permits of all queries end up with somebody who sleeps
+        let permits = self.context.lake.permits(payload.len());
         let task = SpawnedTask::spawn(async move {
-            let Ok(permit) = decoders.acquire_owned().await else {
-                return Err(DataFusionError::Execution("the lake is closing".to_owned()));
+            let Ok(permit) = decoders.acquire_many_owned(permits).await else {
+                return Err(closing());
             };
             let decode = move || {
                 let _permit = permit;
@@ -212,7 +230,7 @@ impl Reader {
             match tokio::task::spawn_blocking(decode).await {
                 Ok(rows) => Ok(rows),
                 Err(e) if e.is_panic() => Ok(Err(DecodeError::mistake("it panicked"))),
-                Err(_) => Err(DataFusionError::Execution("the lake is closing".to_owned())),
+                Err(_) => Err(closing()),
             }
         });
         let rows = task
@@ -229,7 +247,7 @@ impl Reader {
             Ok(rows) => {
                 let memory = self.memory.new_empty();
                 memory.try_grow(get_record_batch_memory_size(&rows))?;
-                Ok(Some(Decoded { rows, _memory: memory }))
+                Ok(Some(Decoded { rows, _memory: memory, _in_flight: in_flight }))
             }
             Err(e) => {
                 self.fault(&block, e).await;

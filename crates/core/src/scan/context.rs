@@ -18,8 +18,20 @@ pub(crate) struct ScanResources {
     pub(crate) decode: DecodeOptions,
     /// Threads that may decode at once, over all queries.
     pub(crate) decoders: Arc<Semaphore>,
+    /// All permits of it.
+    pub(crate) decoder_count: u32,
     /// Where queries say which partitions they would have liked to find.
     pub(crate) jit_requests: Arc<JitRequests>,
+}
+
+/// Payloads of more bytes are decoded alone: LZ4 makes up to 255 times as much of them.
+const LARGE: usize = 1 << 20;
+
+impl ScanResources {
+    /// How many permits to take for decoding a payload.
+    pub(crate) fn permits(&self, payload_bytes: usize) -> u32 {
+        if payload_bytes > LARGE { self.decoder_count } else { 1 }
+    }
 }
 
 /// What one query sees of a lake. Cheap to clone.
@@ -40,6 +52,8 @@ pub(crate) struct ScanContext {
     pub(crate) report: Arc<QueryReport>,
     /// The query came to its end, and nobody waits for what is still at work.
     pub(crate) over: Arc<AtomicBool>,
+    /// Few rows at a time, one batch after the other: rows are large.
+    pub(crate) is_careful: bool,
 }
 
 impl ScanContext {
@@ -55,6 +69,7 @@ impl ScanContext {
             last_seq: Arc::default(),
             report: Arc::default(),
             over: Arc::default(),
+            is_careful: false,
         }
     }
 
@@ -76,6 +91,11 @@ impl ScanContext {
         over: Arc<AtomicBool>,
     ) -> Self {
         Self { runtime, report, over, ..self.clone() }
+    }
+
+    /// The same with few rows at a time, one batch after the other.
+    pub(crate) fn carefully(&self) -> Self {
+        Self { is_careful: true, threads: 1, ..self.clone() }
     }
 
     /// The same for another range of event time.

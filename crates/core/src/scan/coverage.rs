@@ -99,6 +99,7 @@ impl Coverage {
             table: instance.name(),
             known_partitions: self.known,
             partitions: self.partitions.len(),
+            partition_rows: self.partitions.iter().map(|p| p.content.row_count).sum(),
             partition_bytes: self.partitions.iter().map(|p| p.content.file_size).sum(),
             blocks: blocks.0,
             block_bytes: blocks.1,

@@ -20,6 +20,8 @@ pub struct ScanPlan {
     pub partitions: usize,
     /// Bytes of their files.
     pub partition_bytes: i64,
+    /// Rows of the partitions, before any condition.
+    pub partition_rows: i64,
     /// Blocks that are decoded.
     pub blocks: i64,
     /// Bytes of their payloads.
@@ -38,6 +40,19 @@ impl std::fmt::Display for ScanPlan {
             self.blocks,
             self.block_bytes
         )
+    }
+}
+
+/// Bytes of a row in a file, on the average, that are much.
+const LARGE_ROW: i64 = 16 << 10;
+/// Bytes of a payload, on the average, that are much.
+const LARGE_BLOCK: i64 = 4 << 20;
+
+impl ScanPlan {
+    /// Whether rows may be so large that a batch of them takes much memory.
+    pub(crate) fn has_large_rows(&self) -> bool {
+        self.partition_bytes > self.partition_rows.saturating_mul(LARGE_ROW)
+            || self.block_bytes > self.blocks.saturating_mul(LARGE_BLOCK)
     }
 }
 

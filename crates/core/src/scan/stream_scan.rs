@@ -177,7 +177,9 @@ impl Reader {
         payload: Result<Bytes, DecodeError>,
     ) -> Result<(StreamDecoder, Vec<Decoded>, Option<(BlockRecord, DecodeError)>)> {
         let closing = || DataFusionError::Execution("the lake is closing".to_owned());
-        let permit = self.context.lake.decoders.clone().acquire_owned().await.map_err(|_| closing())?;
+        let permits = self.context.lake.permits(payload.as_ref().map_or(0, Bytes::len));
+        let permit =
+            self.context.lake.decoders.clone().acquire_many_owned(permits).await.map_err(|_| closing())?;
         let before = walk.clone();
         let record = block.clone();
         let task = tokio::task::spawn_blocking(move || {

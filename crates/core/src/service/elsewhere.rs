@@ -4,7 +4,7 @@ use super::queue::Slot;
 use super::record::End;
 use super::{Work, task_lost};
 use crate::error::Error;
-use crate::isolation::{Job, Kind, Lease, Spool, Told, Workers};
+use crate::isolation::{Job, Kind, LOST_BY_MEMORY, Lease, Spool, Told, Workers};
 use crate::metrics::metrics;
 use crate::query::{Description, QueryError};
 use arrow::array::RecordBatch;
@@ -19,8 +19,9 @@ use std::sync::atomic::Ordering;
 use tokio::sync::{mpsc, oneshot};
 
 impl Work {
-    async fn begin(&self, workers: &Arc<Workers>, kind: Kind) -> Result<Lease, QueryError> {
+    async fn begin(&self, workers: &Arc<Workers>, kind: Kind, is_again: bool) -> Result<Lease, QueryError> {
         let job = Job::new(kind, self.query.id, &self.request, workers.options().memory_bytes)?;
+        let job = if is_again { job.carefully() } else { job };
         let lease = workers.begin(&job).await?;
         self.progress().stages.waited = self.query.arrived.elapsed();
         Ok(lease)
@@ -58,7 +59,7 @@ impl Work {
     }
 
     pub(super) async fn describe_elsewhere(&self, workers: &Arc<Workers>) -> Result<Description, QueryError> {
-        let mut lease = self.begin(workers, Kind::Describe).await?;
+        let mut lease = self.begin(workers, Kind::Describe, false).await?;
         let mut schemas = VecDeque::new();
         loop {
             let told = lease.next().await;
@@ -89,7 +90,8 @@ impl Work {
     ) -> Result<End, QueryError> {
         let options = workers.options();
         let mut spool = Spool::new(&options.scratch.file("rows"), options.spill_bytes);
-        let mut lease = Some((self.begin(workers, Kind::Answer).await?, turn));
+        let mut lease = Some((self.begin(workers, Kind::Answer, false).await?, turn));
+        let mut is_again = false;
         let mut begin = Some(begin);
         let mut decoder = Decoder::new();
         let mut ready = VecDeque::new();
@@ -127,6 +129,20 @@ impl Work {
                     None => return Ok(End::Left),
                 },
             };
+            if let Told::Lost(LOST_BY_MEMORY, _) = &told
+                && !is_again
+                && self.may_try_again()
+                && let Some((lost, turn)) = lease.take()
+            {
+                // rows may be large: a batch of them is what was too much
+                metrics(self.lake.connection()).worker_lost(LOST_BY_MEMORY);
+                drop(lost);
+                is_again = true;
+                spool = Spool::new(&options.scratch.file("rows"), options.spill_bytes);
+                (decoder, ready) = (Decoder::new(), VecDeque::new());
+                lease = Some((self.begin(workers, Kind::Answer, true).await?, turn));
+                continue;
+            }
             let is_end = matches!(told, Told::Ended(_));
             if let Some(piece) = self.hear(told)?
                 && !spool.push(piece).map_err(spool_failed)?
@@ -140,6 +156,11 @@ impl Work {
                 lease = None;
             }
         }
+    }
+
+    /// Whether there is time to try once more, and nothing of the first answer has been sent.
+    fn may_try_again(&self) -> bool {
+        self.query.rows.load(Ordering::Relaxed) == 0 && self.query.arrived.elapsed() < self.time() / 3
     }
 
     fn send(&self, room: mpsc::Permit<'_, RecordBatch>, ready: &mut VecDeque<RecordBatch>) {

@@ -18,7 +18,7 @@ use crate::isolation::Workers;
 use crate::metrics::metrics;
 use crate::query::{
     ClientInfo, Description, Place, QueryContext, QueryError, QueryMemory, QueryRequest, QueryResult,
-    RunningQuery, Statement, WorkDone, check_length, streams,
+    RunningQuery, ScanPlan, Statement, WorkDone, check_length, streams,
 };
 use crate::scan::QueryReport;
 use arrow::array::RecordBatch;
@@ -61,6 +61,8 @@ pub struct QueryLimits {
     pub memory_bytes: usize,
     /// From a query's arrival until its last row is taken.
     pub time: Duration,
+    /// The same for clients in front of which somebody waits.
+    pub interactive_time: Duration,
     /// Queries that run at once; others wait, and callers take turns.
     pub concurrent: usize,
     /// Queries that wait; more are refused.
@@ -75,6 +77,7 @@ impl Default for QueryLimits {
         Self {
             memory_bytes: 512 << 20,
             time: Duration::from_secs(600),
+            interactive_time: Duration::from_secs(60),
             concurrent: cores.saturating_mul(4).max(8),
             waiting: 1000,
             stalled: Duration::from_secs(60),
@@ -286,6 +289,16 @@ impl Drop for Listed {
     }
 }
 
+/// Clients in front of which somebody waits.
+const INTERACTIVE: [&str; 2] = ["grafana", "web"];
+
+/// How long a query may take, and why.
+struct LimitOfTime {
+    most: Duration,
+    of: String,
+    flag: &'static str,
+}
+
 /// One query at work.
 struct Work {
     lake: Lake,
@@ -334,17 +347,14 @@ impl Work {
         &self,
         mut task: JoinSet<Result<T, QueryError>>,
     ) -> Result<T, QueryError> {
-        let time = self.limits.time;
+        let time = self.time();
         let over = tokio::time::sleep(time.saturating_sub(self.query.arrived.elapsed()));
         let ended = tokio::select! {
             biased;
             by = self.query.cancelled() => {
                 Err(QueryError::Cancelled(format!("the query was cancelled by '{by}'")))
             }
-            () = over => Err(QueryError::TooLong(format!(
-                "the query took longer than {time:?}: narrow it, preferably its time range, or raise the time \
-                 limit"
-            ))),
+            () = over => Err(self.too_long()),
             done = task.join_next() => match done {
                 Some(Ok(done)) => done,
                 Some(Err(_)) | None => Err(task_lost(self.query.id)),
@@ -354,6 +364,33 @@ impl Work {
             self.query.over.store(true, Ordering::Relaxed);
         }
         ended
+    }
+
+    /// What it may take, from its arrival.
+    fn time(&self) -> Duration {
+        let LimitOfTime { most, .. } = self.limit_of_time();
+        most
+    }
+
+    fn limit_of_time(&self) -> LimitOfTime {
+        let Some(client) = self.query.client.client.as_deref().filter(|client| INTERACTIVE.contains(client))
+        else {
+            return LimitOfTime { most: self.limits.time, of: "queries".to_owned(), flag: "--query-time" };
+        };
+        let of = format!("queries of interactive clients such as '{client}'");
+        LimitOfTime {
+            most: self.limits.interactive_time.min(self.limits.time),
+            of,
+            flag: "--interactive-query-time",
+        }
+    }
+
+    fn too_long(&self) -> QueryError {
+        let LimitOfTime { most, of, flag } = self.limit_of_time();
+        QueryError::TooLong(format!(
+            "the query took longer than {most:?}, the limit for {of}: narrow it, preferably its time range, or raise the \
+             limit ({flag})"
+        ))
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
@@ -433,7 +470,10 @@ impl Work {
                 let turn = self.turn(&self.queue).await?;
                 let (context, statement) = self.prepared().await?;
                 let (result, turn) = context.answer(statement, turn).await?;
-                let is_stream = || result.plan.as_deref().is_none_or(streams);
+                let is_stream = || {
+                    let has_large_rows = result.report.scans().iter().any(ScanPlan::has_large_rows);
+                    result.plan.as_deref().is_none_or(streams) && !has_large_rows
+                };
                 match &self.elsewhere {
                     // a table that is SQL over others
                     Some(elsewhere) if !self.is_managed() && !is_stream() => elsewhere.clone(),
