@@ -136,6 +136,7 @@ pub(crate) struct Server {
     listeners: Vec<(&'static str, TcpListener, Router)>,
     /// The runtime of queries.
     query_threads: Option<Threads>,
+    workers: Option<Arc<Workers>>,
     /// The background work, if there is any.
     upkeep: Option<MaintenanceConfig>,
     security: Security,
@@ -163,6 +164,7 @@ impl Server {
         }
         let ingestion =
             limits.map(|limits| Arc::new(IngestionService::new(lake.connection().clone(), limits)));
+        let workers = queries.as_ref().map(|(_, workers)| workers.clone());
         let (query_threads, queries) = match queries {
             Some((limits, workers)) => {
                 let runtime = Threads::start(
@@ -198,7 +200,7 @@ impl Server {
         };
         let listeners =
             listeners.into_iter().map(|(name, listener)| (name, listener, router(name))).collect();
-        Ok(Self { lake, listeners, query_threads, upkeep, security })
+        Ok(Self { lake, listeners, query_threads, workers, upkeep, security })
     }
 
     /// The bound addresses with their names.
@@ -251,6 +253,9 @@ impl Server {
             background.stop().await;
         }
         drop(self.query_threads);
+        if let Some(workers) = self.workers {
+            workers.close().await;
+        }
         self.lake.close().await;
         Ok(())
     }

@@ -99,6 +99,15 @@ impl Workers {
         }
     }
 
+    /// Ends all processes, and waits until they are gone: a lake that is closed has no other users then.
+    pub async fn close(&self) {
+        self.free.close();
+        let idle = std::mem::take(&mut *self.idle());
+        for mut process in idle {
+            process.kill_and_wait().await;
+        }
+    }
+
     fn idle(&self) -> MutexGuard<'_, Vec<Process>> {
         // every change is a single operation
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)

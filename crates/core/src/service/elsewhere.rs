@@ -10,7 +10,7 @@ use crate::query::{Description, QueryError};
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
-use arrow::ipc::reader::StreamDecoder;
+use arrow::ipc::reader::{StreamDecoder, StreamReader};
 use belvedere_model::SeqRange;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -65,9 +65,7 @@ impl Work {
             let told = lease.next().await;
             let is_end = matches!(told, Told::Ended(_));
             if let Some(bytes) = self.hear(told)? {
-                let mut decoder = Decoder::new();
-                decoder.decode(bytes)?;
-                schemas.extend(decoder.schema());
+                schemas.push_back(schema_of(&bytes)?);
             }
             if is_end {
                 break;
@@ -99,13 +97,13 @@ impl Work {
             while ready.is_empty()
                 && let Some(piece) = spool.pop().map_err(spool_failed)?
             {
-                ready.extend(decoder.decode(piece)?);
-                if let Some(begin) = begin.take_if(|_| decoder.schema().is_some())
-                    && let Some(schema) = decoder.schema()
-                    && begin.send(schema).is_err()
+                // the first piece is the schema alone
+                if let Some(begin) = begin.take()
+                    && begin.send(schema_of(&piece)?).is_err()
                 {
                     return Ok(End::Left);
                 }
+                ready.extend(decoder.decode(piece)?);
             }
             let told = match (&mut lease, ready.front()) {
                 (None, None) => return Ok(End::Done),
@@ -176,16 +174,17 @@ fn spool_failed(error: std::io::Error) -> QueryError {
     QueryError::Internal("rows that wait for the client could not be kept on disk".to_owned())
 }
 
+/// The schema at the beginning of an Arrow IPC stream. A [`StreamDecoder`] may keep it to itself until the first rows come.
+fn schema_of(piece: &[u8]) -> Result<SchemaRef, QueryError> {
+    Ok(StreamReader::try_new(piece, None).map_err(Error::from)?.schema())
+}
+
 /// An Arrow IPC stream that comes in pieces.
 struct Decoder(StreamDecoder);
 
 impl Decoder {
     fn new() -> Self {
         Self(StreamDecoder::new())
-    }
-
-    fn schema(&self) -> Option<SchemaRef> {
-        self.0.schema()
     }
 
     fn decode(&mut self, piece: Bytes) -> Result<Vec<RecordBatch>, QueryError> {
