@@ -1,0 +1,1 @@
+-- Statements that `cargo xtask attack` has found: they run first. Written as in statements.sql.
