@@ -69,8 +69,14 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     if let Some(warning) = access::warning(&security, &addresses) {
         note!("{warning}");
     }
-    let upkeep = has(Role::Maintain)
-        .then(|| MaintenanceConfig { retention: args.keep.retention(), ..MaintenanceConfig::default() });
+    let retention = match super::maintain::retention(&args.keep, &lake) {
+        Ok(retention) => retention,
+        Err(e) => {
+            lake.close().await;
+            return Err(e);
+        }
+    };
+    let upkeep = has(Role::Maintain).then(|| MaintenanceConfig { retention, ..MaintenanceConfig::default() });
     let queries = has(Role::Query).then(|| args.queries.limits(args.lake.memory));
     let server =
         Server::start(lake, listeners, has(Role::Ingest).then_some(limits), queries, upkeep, security)?;

@@ -5,6 +5,7 @@ use belvedere_lake::access::Refused;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use thiserror::Error;
+use uuid::Uuid;
 
 /// Why a query failed, by what the asker can do about it.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
@@ -33,6 +34,21 @@ pub enum QueryError {
     /// The lake failed: trying again may help.
     #[error("the lake failed: {0}")]
     Internal(String),
+}
+
+impl QueryError {
+    /// What whoever asked over a network is told. What failed inside may name paths, buckets and addresses of the host:
+    /// the asker gets the id of the query, or another one, by which the log has it.
+    pub fn report(&self, query_id: Option<Uuid>) -> String {
+        match self {
+            Self::Internal(text) => {
+                let id = query_id.unwrap_or_else(Uuid::new_v4);
+                tracing::error!(error_id = %id, "the lake failed: {text}");
+                format!("the lake failed: the server's log has the reason as error {id}")
+            }
+            other => other.to_string(),
+        }
+    }
 }
 
 impl From<DataFusionError> for QueryError {
@@ -185,6 +201,29 @@ mod tests {
         assert!(text.starts_with("Cannot cast string 'a'"), "{text}");
         let error = lake.sql("SELECT nothing FROM processes").await.unwrap_err().to_string();
         assert!(error.starts_with("No field named nothing"), "{error}");
+    }
+
+    #[test]
+    fn an_asker_is_told_nothing_of_the_host_and_the_log_has_it() {
+        let id = Uuid::from_u128(5);
+        for secret in ["/var/lib/lake/records/7", "s3://bucket/records/7", "postgres://user:password@db/lake"]
+        {
+            let io = || std::io::Error::other(secret);
+            for error in [
+                DataFusionError::IoError(io()),
+                DataFusionError::External(Box::new(io())),
+                DataFusionError::ArrowError(Box::new(ArrowError::IoError(secret.to_owned(), io())), None),
+                DataFusionError::Internal(secret.to_owned()),
+                DataFusionError::External(Box::new(QueryError::Internal(secret.to_owned()))),
+            ] {
+                let error = QueryError::from(error.context("reading the partition of a view"));
+                assert!(error.to_string().contains(secret), "{error}");
+                let told = error.report(Some(id));
+                assert!(!told.contains(secret) && told.ends_with(&id.to_string()), "{told}");
+                assert!(!error.report(None).contains(secret));
+            }
+        }
+        assert_eq!(QueryError::Sql("no such table".to_owned()).report(Some(id)), "no such table");
     }
 
     #[tokio::test]
