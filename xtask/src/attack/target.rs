@@ -142,6 +142,12 @@ impl Target {
         }
     }
 
+    /// Starts anew with this time limit.
+    pub(super) fn limit_time(&mut self, query_time: Duration) -> Result<(), String> {
+        self.limits.query_time = query_time;
+        self.restart()
+    }
+
     fn memory(&self) -> Option<u64> {
         let id = self.server.id();
         proc::is_there().then(|| proc::sum(id, &proc::children(id)))

@@ -19,11 +19,14 @@ use std::time::{Duration, Instant};
 /// So many run one after the other, and so many at once after them.
 const ALONE: usize = 24;
 const AT_ONCE: usize = 8;
+/// Many statements find more than long ones.
+const QUERY_TIME: Duration = Duration::from_secs(3);
 /// How often memory is looked at, in turns of the above.
 const SETTLED_EVERY: usize = 10;
 
 /// Runs statements of this seed for a while.
 pub(super) fn run(target: &mut Target, report: &mut Report, seed: u64, time: Duration) -> Outcome {
+    target.limit_time(QUERY_TIME)?;
     let registry = Registry::load(|sql| target.rows(sql))?;
     println!("\nfuzzer: seed {seed}, {} functions, {:.0?}", registry.functions.len(), time);
     let end = Instant::now() + time;
