@@ -60,7 +60,7 @@ fn status_of(kind: &str) -> Option<u16> {
     Some(match kind {
         "sql" => 400,
         "rights" => 403,
-        "cancelled" => 409,
+        "busy" | "cancelled" => 409,
         "denied" | "resources" => 429,
         "internal" => 500,
         "unsupported" => 501,

@@ -25,6 +25,9 @@ pub enum QueryError {
     /// A rule forbids it: ask an administrator to take the rule away.
     #[error("{0}")]
     Denied(String),
+    /// Somebody else is at work on the same: try again later.
+    #[error("{0}")]
+    Busy(String),
     /// Somebody ended it.
     #[error("{0}")]
     Cancelled(String),

@@ -13,6 +13,7 @@ pub(super) fn from_query_error(error: &QueryError, query_id: Option<Uuid>) -> St
         QueryError::Rights(_) => Code::PermissionDenied,
         QueryError::Resources(_) | QueryError::Denied(_) => Code::ResourceExhausted,
         QueryError::TooLong(_) => Code::DeadlineExceeded,
+        QueryError::Busy(_) => Code::Aborted,
         QueryError::Cancelled(_) => Code::Cancelled,
         QueryError::Unsupported(_) => Code::Unimplemented,
         QueryError::Internal(_) => Code::Internal,
