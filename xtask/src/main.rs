@@ -1,5 +1,6 @@
 //! `cargo xtask`: chores of this repository, each in a module of its own.
 
+mod attack;
 mod bench;
 mod binary;
 mod cargo;
@@ -26,6 +27,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
                                          build the binary with each feature alone, none and all, and test it;
                                          with --check, only compile it
   fuzz [--seconds N] [NAME...]           run the fuzz targets, each for a minute, starting from the kept inputs
+  attack [--short] [--binary PATH] [--lake DIR] [--fuzz SECONDS] [--seed N]
+                                         send statements that take memory, time or the process to a server, those of
+                                         xtask/src/attack and those of a fuzzer; memory is that of all its processes
   laws [DIRECTORY...]                    check which crate may depend on which, and which may name a view set; or count
                                          what these decoder crates are built of
   sizes [--only NAME,...]                measure the cost of features, and write the table in docs/slim.md
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         Some((&"ci", rest)) => ci::run(rest),
         Some((&"features", rest)) => features::run(rest),
         Some((&"fuzz", rest)) => fuzz::run(rest),
+        Some((&"attack", rest)) => attack::run(rest),
         Some((&"laws", rest)) => laws::run(rest),
         Some((&"sizes", rest)) => sizes::run(rest),
         Some((&"bench", rest)) => bench::run(rest),

@@ -5,7 +5,7 @@ use crate::binary::command;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -25,11 +25,16 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server on a lake and a free port, and waits until it listens.
     pub(crate) fn start(binary: &Path, lake: &Path) -> Result<Self, String> {
+        Self::start_with(binary, lake, &[])
+    }
+
+    /// The same, with more flags.
+    pub(crate) fn start_with(binary: &Path, lake: &Path, flags: &[&str]) -> Result<Self, String> {
         let lake = lake.display().to_string();
         let arguments =
             ["--http", "127.0.0.1:0", "--otlp-http", "off", "--otlp-grpc", "off", "--flight-sql", "off"];
         let mut command = command(binary, &["serve", "--lake", &lake]);
-        command.args(arguments).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.args(arguments).args(flags).stdout(Stdio::null()).stderr(Stdio::piped());
         let begin = Instant::now();
         let mut child = command.spawn().map_err(|e| format!("{command:?} can't be run: {e}"))?;
         let (sender, lines) = channel();
@@ -56,6 +61,26 @@ impl Server {
         Err(format!("the server ended, or did not listen within {START_TIMEOUT:.0?}. It said:\n{said}"))
     }
 
+    /// The number of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> Result<SocketAddr, String> {
+        self.address.ok_or_else(|| "the server has no address".to_owned())
+    }
+
+    /// How it ended, if it did.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
+    /// The lines that it wrote and that nobody has taken yet.
+    pub(crate) fn take_lines(&self) -> Vec<String> {
+        self.lines.try_iter().map(|(_, line)| line).collect()
+    }
+
     /// From its start until it listened.
     pub(crate) fn ready_after(&self) -> Duration {
         self.ready_after
@@ -77,7 +102,7 @@ impl Server {
 
     /// Calls its health check.
     pub(crate) fn check_health(&self) -> Outcome {
-        let address = self.address.ok_or("the server has no address")?;
+        let address = self.address()?;
         let answer = get(address, "/health").map_err(|e| format!("{address}/health: {e}"))?;
         let status = answer.lines().next().unwrap_or_default();
         match status.split(' ').nth(1) {

@@ -38,7 +38,7 @@ pub(super) async fn send(answer: Answer, format: Format) -> Result<Response, Htt
             None => Ok((encoder, Bytes::new())),
         }
     };
-    let (encoder, bytes) = begin.await.map_err(|e| HttpError::from(e).with_query_id(query_id))?;
+    let (encoder, bytes) = begin.await.map_err(|e| HttpError::of_query(&e, Some(query_id)))?;
     let stream = BodyStream {
         rows,
         encoder: Some(encoder),
@@ -107,7 +107,7 @@ impl BodyStream {
         // dropping the rows ends the query now, not when the client is gone
         self.rows = futures::stream::empty().boxed();
         tracing::warn!(query_id = %self.query_id, "a response was aborted: {error}");
-        let error = HttpError::from(error).with_query_id(self.query_id);
+        let error = HttpError::of_query(&error, Some(self.query_id));
         if self.format == Format::Ndjson {
             self.ready = Some(format!("{}\n", error.to_json()).into());
         }

@@ -57,9 +57,20 @@ impl HttpError {
         )
     }
 
-    /// Adds the id of the query.
-    pub(super) fn with_query_id(self, query_id: Uuid) -> Self {
-        Self { query_id: Some(query_id), ..self }
+    /// The query failed.
+    pub(super) fn of_query(error: &QueryError, query_id: Option<Uuid>) -> Self {
+        let (status, kind) = match error {
+            QueryError::Sql(_) => (StatusCode::BAD_REQUEST, "sql"),
+            QueryError::Rights(_) => (StatusCode::FORBIDDEN, "rights"),
+            QueryError::Denied(_) => (StatusCode::TOO_MANY_REQUESTS, "denied"),
+            QueryError::Resources(_) => (StatusCode::TOO_MANY_REQUESTS, "resources"),
+            QueryError::TooLong(_) => (StatusCode::GATEWAY_TIMEOUT, "too_long"),
+            QueryError::Busy(_) => (StatusCode::CONFLICT, "busy"),
+            QueryError::Cancelled(_) => (StatusCode::CONFLICT, "cancelled"),
+            QueryError::Unsupported(_) => (StatusCode::NOT_IMPLEMENTED, "unsupported"),
+            QueryError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        };
+        Self { query_id, ..Self::new(status, kind, error.report(query_id)) }
     }
 
     /// The body of an answer of its own, or the last line of one that is cut off.
@@ -81,22 +92,6 @@ impl std::fmt::Display for HttpError {
 }
 
 impl std::error::Error for HttpError {}
-
-impl From<QueryError> for HttpError {
-    fn from(error: QueryError) -> Self {
-        let (status, kind) = match &error {
-            QueryError::Sql(_) => (StatusCode::BAD_REQUEST, "sql"),
-            QueryError::Rights(_) => (StatusCode::FORBIDDEN, "rights"),
-            QueryError::Denied(_) => (StatusCode::TOO_MANY_REQUESTS, "denied"),
-            QueryError::Resources(_) => (StatusCode::TOO_MANY_REQUESTS, "resources"),
-            QueryError::TooLong(_) => (StatusCode::GATEWAY_TIMEOUT, "too_long"),
-            QueryError::Cancelled(_) => (StatusCode::CONFLICT, "cancelled"),
-            QueryError::Unsupported(_) => (StatusCode::NOT_IMPLEMENTED, "unsupported"),
-            QueryError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
-        };
-        Self::new(status, kind, error.to_string())
-    }
-}
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
@@ -135,14 +130,20 @@ mod tests {
             (QueryError::Denied(text("a")), 429, "denied"),
             (QueryError::Resources(text("a")), 429, "resources"),
             (QueryError::TooLong(text("a")), 504, "too_long"),
+            (QueryError::Busy(text("a")), 409, "busy"),
             (QueryError::Cancelled(text("a")), 409, "cancelled"),
             (QueryError::Unsupported(text("a")), 501, "unsupported"),
             (QueryError::Internal(text("a")), 500, "internal"),
         ] {
-            let message = error.to_string();
-            let error = HttpError::from(error).with_query_id(Uuid::nil());
-            assert_eq!(error.status.as_u16(), status);
             let id = "00000000-0000-0000-0000-000000000000";
+            let message = match error {
+                QueryError::Internal(_) => {
+                    format!("the lake failed: the server's log has the reason as error {id}")
+                }
+                _ => error.to_string(),
+            };
+            let error = HttpError::of_query(&error, Some(Uuid::nil()));
+            assert_eq!(error.status.as_u16(), status);
             let expected = json!({"error": {"kind": kind, "message": message, "query_id": id}});
             assert_eq!(error.to_json(), expected);
         }

@@ -101,7 +101,7 @@ async fn run_query(
     request.client = client;
     // set here so that an error from before the query runs has it too
     request.query_id = Some(query_id);
-    service.run(request).await.map_err(|e| HttpError::from(e).with_query_id(query_id))
+    service.run(request).await.map_err(|e| HttpError::of_query(&e, Some(query_id)))
 }
 
 /// The caller, as the listener authenticated it.

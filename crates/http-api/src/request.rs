@@ -93,7 +93,9 @@ impl QueryBody {
         let JsonBody { sql, parameters, begin, end, limit } = from_json(body)?;
         // the engine knows parameters by name only
         let sql = match &parameters {
-            Some(serde_json::Value::Array(_)) => QueryRequest::numbered(&sql)?.into_owned(),
+            Some(serde_json::Value::Array(_)) => {
+                QueryRequest::numbered(&sql).map_err(|e| HttpError::of_query(&e, None))?.into_owned()
+            }
             _ => sql,
         };
         let parameters = parameters.map(parameters::from_json).transpose()?;

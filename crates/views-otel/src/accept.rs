@@ -15,6 +15,7 @@ use crate::identity::{Resource, stream, stream_id};
 use crate::proto::{Fields, ProtoError, Value};
 use crate::request::{Form, Part, RequestError, parts};
 use crate::signal::Signal;
+use belvedere_lake::Cause;
 use belvedere_lake::ingest::{AnnouncedBlock, Body, IngestError, IngestLimits, IngestionService};
 use belvedere_model::BlockInfo;
 use belvedere_model::time::now;
@@ -95,9 +96,9 @@ async fn on_a_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, IngestError> + Send + 'static,
 ) -> Result<T, IngestError> {
     match is_large {
-        true => tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|e| IngestError::Unavailable(format!("the request could not be handled: {e}").into()))?,
+        true => tokio::task::spawn_blocking(work).await.map_err(|e| {
+            IngestError::Unavailable(Cause::new(format!("the request could not be handled: {e}"), e))
+        })?,
         false => work(),
     }
 }

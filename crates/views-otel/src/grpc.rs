@@ -72,13 +72,13 @@ async fn export(
 
 /// What a client is told.
 fn status(error: &IngestError) -> Status {
-    tracing::warn!("refused: {error}");
+    let text = error.report("otlp-grpc");
     match error {
-        IngestError::BadRequest(cause) => Status::invalid_argument(cause.as_str()),
-        IngestError::TooLarge(cause) => Status::resource_exhausted(cause.as_str()),
-        IngestError::Unavailable(cause) => {
-            let text = cause.as_str();
-            Status::with_details(Code::Unavailable, text, retry_info(text).into())
+        IngestError::BadRequest(_) => Status::invalid_argument(text),
+        IngestError::TooLarge(_) => Status::resource_exhausted(text),
+        IngestError::Unavailable(_) => {
+            let details = retry_info(&text).into();
+            Status::with_details(Code::Unavailable, text, details)
         }
     }
 }

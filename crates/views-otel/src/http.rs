@@ -5,6 +5,7 @@ use crate::encoding::{ACCEPTED, Coding, ExpandError, expand};
 use crate::proto::{WireType, put_bytes, put_tag, put_varint};
 use crate::request::Form;
 use crate::signal::Signal;
+use belvedere_lake::Cause;
 use belvedere_lake::axum::Router;
 use belvedere_lake::axum::extract::{Request, State};
 use belvedere_lake::axum::http::{HeaderMap, StatusCode, header};
@@ -91,9 +92,9 @@ async fn expanded(service: &IngestionService, codings: Vec<Coding>, body: Body) 
         let (codings, body) = (codings.clone(), bytes.clone());
         // the work goes on if nobody waits for it any more, and so does what is reserved for it
         let work = move || (expand(&codings, &body, room), reserved);
-        let (expanded, held) = tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|e| IngestError::Unavailable(format!("the body could not be expanded: {e}").into()))?;
+        let (expanded, held) = tokio::task::spawn_blocking(work).await.map_err(|e| {
+            IngestError::Unavailable(Cause::new(format!("the body could not be expanded: {e}"), e))
+        })?;
         reserved = held;
         match expanded {
             Ok(bytes) => {
@@ -182,19 +183,19 @@ fn failure(signal: Signal, form: Form, refusal: Refusal) -> Response {
                 .insert(header::ACCEPT_ENCODING, header::HeaderValue::from_static(ACCEPTED));
             response
         }
-        Refusal::Ingest(IngestError::BadRequest(text)) => {
-            tracing::warn!(signal = name, "refused: {text}");
-            status(StatusCode::BAD_REQUEST, form, INVALID_ARGUMENT, text.as_str())
-        }
-        Refusal::Ingest(IngestError::TooLarge(text)) => {
-            tracing::warn!(signal = name, "refused: {text}");
-            status(StatusCode::PAYLOAD_TOO_LARGE, form, RESOURCE_EXHAUSTED, text.as_str())
-        }
-        Refusal::Ingest(IngestError::Unavailable(text)) => {
-            tracing::warn!(signal = name, "temporarily refused: {text}");
-            let mut response = status(StatusCode::SERVICE_UNAVAILABLE, form, UNAVAILABLE, text.as_str());
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
-            response
+        Refusal::Ingest(error) => {
+            let text = error.report(&format!("otlp/{name}"));
+            match error {
+                IngestError::BadRequest(_) => status(StatusCode::BAD_REQUEST, form, INVALID_ARGUMENT, &text),
+                IngestError::TooLarge(_) => {
+                    status(StatusCode::PAYLOAD_TOO_LARGE, form, RESOURCE_EXHAUSTED, &text)
+                }
+                IngestError::Unavailable(_) => {
+                    let mut response = status(StatusCode::SERVICE_UNAVAILABLE, form, UNAVAILABLE, &text);
+                    response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS.into());
+                    response
+                }
+            }
         }
     }
 }

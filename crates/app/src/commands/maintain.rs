@@ -2,7 +2,7 @@
 
 use super::lake::open_existing;
 use super::serve::stopped;
-use crate::args::MaintainArgs;
+use crate::args::{KeepArgs, MaintainArgs};
 use anyhow::{Result, bail};
 use belvedere_core::Lake;
 use belvedere_core::lake::Retention;
@@ -14,7 +14,13 @@ use std::sync::{Mutex, PoisonError};
 
 pub(crate) async fn maintain(args: MaintainArgs) -> Result<()> {
     let lake = open_existing(&args.lake).await?;
-    let retention = args.keep.retention();
+    let retention = match retention(&args.keep, &lake) {
+        Ok(retention) => retention,
+        Err(e) => {
+            lake.close().await;
+            return Err(e);
+        }
+    };
     let outcome = if args.dry_run {
         dry_run(&lake, &retention).await
     } else if args.once {
@@ -29,6 +35,25 @@ pub(crate) async fn maintain(args: MaintainArgs) -> Result<()> {
     };
     lake.close().await;
     outcome
+}
+
+/// The retention of a lake. A view set that is not there is an error: what somebody meant to delete would be kept.
+pub(super) fn retention(args: &KeepArgs, lake: &Lake) -> Result<Retention> {
+    let retention = args.retention();
+    let assembly = lake.assembly();
+    let known: Vec<&str> = assembly.view_sets().map(|view_set| view_set.name).collect();
+    for name in retention.named.keys().filter(|name| !known.contains(&name.as_str())) {
+        let problems = lake.problems();
+        if problems.is_empty() {
+            bail!("--keep-view: there is no view set '{name}'; available: {}", known.join(", "));
+        }
+        // it may be one of the views that can't be read at the moment, which must not keep a server from starting
+        tracing::warn!(
+            "--keep-view: there is no view set '{name}', or it can't be used: {}",
+            problems.join("; ")
+        );
+    }
+    Ok(retention)
 }
 
 async fn dry_run(lake: &Lake, retention: &Retention) -> Result<()> {

@@ -72,8 +72,14 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     if let Some(warning) = access::warning(&security, &addresses) {
         note!("{warning}");
     }
-    let upkeep = has(Role::Maintain)
-        .then(|| MaintenanceConfig { retention: args.keep.retention(), ..MaintenanceConfig::default() });
+    let retention = match super::maintain::retention(&args.keep, &lake) {
+        Ok(retention) => retention,
+        Err(e) => {
+            lake.close().await;
+            return Err(e);
+        }
+    };
+    let upkeep = has(Role::Maintain).then(|| MaintenanceConfig { retention, ..MaintenanceConfig::default() });
     let queries = match has(Role::Query) {
         true => Some((args.queries.limits(&budget), workers(&args.lake, &budget, scratch).await?)),
         false => None,

@@ -5,9 +5,11 @@
 //! Invariant: a client that does nothing, or does it too slowly, loses its connection: before TLS, before the first
 //! request, in the middle of a head, and between requests. So does a client that does not read a response. Bodies of
 //! requests have time limits where they are read.
+//! Invariant: lines of an HTTP/1 head end in CR LF. What doesn't is refused.
 
 mod first_byte_timeout;
 mod response_watch;
+mod strict_lines;
 #[cfg(test)]
 mod tests;
 mod write_timeout;
@@ -29,6 +31,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use strict_lines::StrictLines;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -246,7 +249,7 @@ impl Server {
             let answer = router.clone().oneshot(request.map(Body::new));
             answer.map_ok(move |answer| answer.map(|body| watch.watch(body)))
         });
-        let io = TokioIo::new(FirstByteTimeout::new(stream, self.limits.head));
+        let io = TokioIo::new(StrictLines::new(FirstByteTimeout::new(stream, self.limits.head)));
         tokio::select! {
             served = watcher.watch(self.builder.serve_connection(io, service)) => {
                 if let Err(e) = served {

@@ -262,3 +262,35 @@ async fn who_does_not_shake_hands_loses_the_connection_and_delays_no_stop() {
     timeout(TIMEOUT, server.serving).await.unwrap().unwrap();
     drop(silent);
 }
+
+#[tokio::test]
+async fn heads_with_bare_line_feeds_are_refused_on_every_request_of_a_connection() {
+    let server = start(hasty()).await;
+    for bad in [
+        "GET / HTTP/1.1\nhost: a\n\n",
+        "GET / HTTP/1.1\r\nhost: a\nx: y\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: a\r\n\n",
+        "\nGET / HTTP/1.1\r\nhost: a\r\n\r\n",
+    ] {
+        let answer = rest(server.connect(bad.as_bytes()).await).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{bad:?}: {answer}");
+        let good = "POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 6\r\n\r\n\n\n\r\n\n\n";
+        let answer = rest(server.connect([good, bad].concat().as_bytes()).await).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.contains("\r\n\r\n\n\n\r\n\n\nHTTP/1.1 400"),
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn line_feeds_in_bodies_arrive_as_they_were_sent() {
+    let server = start(hasty()).await;
+    let chunked = "POST /echo HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n4\r\n\n\na\n\r\n2\r\n\n\n\r\n0\r\n\r\n";
+    let whole = "POST /echo HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: 3\r\n\r\n\nb\n";
+    let answer = rest(server.connect([chunked, whole].concat().as_bytes()).await).await;
+    assert!(
+        answer.contains("\r\n\r\n\n\na\n\n\nHTTP/1.1 200") && answer.ends_with("\r\n\r\n\nb\n"),
+        "{answer:?}"
+    );
+}

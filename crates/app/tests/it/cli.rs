@@ -43,8 +43,32 @@ fn a_server_that_lost_its_database_is_not_ready_and_asks_to_be_tried_again() {
     std::fs::write(place.directory.path().join("records"), b"").unwrap();
     let (status, body) = server.connect().post(&requests[0].path, &requests[0].body);
     assert_eq!(status, 503, "{body}");
+    assert!(!body.contains(place.directory.path().to_str().unwrap()) && !body.contains("records"), "{body}");
+    let id = body.trim_end().rsplit(' ').next().unwrap_or_default();
+    assert!(uuid::Uuid::parse_str(id).is_ok(), "{body}");
     std::fs::remove_file(place.directory.path().join("records")).unwrap();
     assert_eq!(server.connect().post(&requests[0].path, &requests[0].body).0, 200);
+}
+
+#[test]
+fn a_retention_of_a_view_set_that_is_not_there_is_an_error_that_lists_those_that_are() {
+    let place = Place::new();
+    place.serve(&[]).stop();
+    let lake = place.directory.path().to_str().unwrap();
+    for command in
+        [&["serve", "--http", "127.0.0.1:0"][..], &["maintain", "--once"], &["maintain", "--dry-run"]]
+    {
+        for keep in [["--keep-view", "procesess=90d"], ["--keep-view-bytes", "procesess=5GB"]] {
+            let mut belvedere = Command::new(BELVEDERE);
+            let output = belvedere.args(command).args(["--lake", lake]).args(keep).output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(!output.status.success(), "{command:?} {keep:?}: {said}");
+            assert!(said.contains("no view set 'procesess'"), "{said}");
+            for known in ["processes", "streams", "blocks"] {
+                assert!(said.contains(known), "{known}: {said}");
+            }
+        }
+    }
 }
 
 #[test]

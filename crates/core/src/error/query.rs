@@ -6,6 +6,7 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use uuid::Uuid;
 
 /// Why a query failed, by what the asker can do about it.
 #[derive(Debug, Error, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub enum QueryError {
     /// A rule forbids it: ask an administrator to take the rule away.
     #[error("{0}")]
     Denied(String),
+    /// Somebody else is at work on the same: try again later.
+    #[error("{0}")]
+    Busy(String),
     /// Somebody ended it.
     #[error("{0}")]
     Cancelled(String),
@@ -48,6 +52,19 @@ impl QueryError {
             Self::Cancelled(_) => "cancelled",
             Self::Unsupported(_) => "unsupported",
             Self::Internal(_) => "internal",
+        }
+    }
+
+    /// What whoever asked over a network is told. What failed inside may name paths, buckets and addresses of the host:
+    /// the asker gets the id of the query, or another one, by which the log has it.
+    pub fn report(&self, query_id: Option<Uuid>) -> String {
+        match self {
+            Self::Internal(text) => {
+                let id = query_id.unwrap_or_else(Uuid::new_v4);
+                tracing::error!(error_id = %id, "the lake failed: {text}");
+                format!("the lake failed: the server's log has the reason as error {id}")
+            }
+            other => other.to_string(),
         }
     }
 }
@@ -76,6 +93,9 @@ impl From<DataFusionError> for QueryError {
     fn from(error: DataFusionError) -> Self {
         let root = error.find_root();
         let text = format!("{}{}", descriptions(&error), in_our_words(root));
+        if let Some(text) = bad_pattern(root, &text) {
+            return Self::Sql(text);
+        }
         match root {
             DataFusionError::ResourcesExhausted(_) => Self::Resources(text),
             DataFusionError::NotImplemented(_) => Self::Unsupported(text),
@@ -114,6 +134,35 @@ impl From<Refused> for QueryError {
         Self::Rights(refused.to_string())
     }
 }
+
+/// What is wrong with a regular expression, if that is what failed. The engine reports it as an error of somebody else's
+/// crate or of its own, by where it was compiled.
+fn bad_pattern(root: &DataFusionError, text: &str) -> Option<String> {
+    let said = match root {
+        DataFusionError::External(cause) => {
+            let cause = cause.to_string();
+            PATTERN_ERRORS.iter().any(|beginning| cause.starts_with(beginning)).then_some(text)?
+        }
+        DataFusionError::Internal(_) => {
+            let (_, said) = text.split_once("Regular expression did not compile: ")?;
+            // what follows asks for a bug report
+            said.split("\nThis issue was likely caused").next()?.trim_end_matches('.')
+        }
+        _ => return None,
+    };
+    Some(match said {
+        said if said.starts_with("CompiledTooBig") => "the regular expression is too large".to_owned(),
+        said if said.starts_with("Compiled regex exceeds") => {
+            format!("the regular expression is too large: {said}")
+        }
+        said => {
+            format!("the regular expression is not valid: {}", said.trim_start_matches("Invalid regex: "))
+        }
+    })
+}
+
+/// How errors of the crates for regular expressions begin.
+const PATTERN_ERRORS: [&str; 2] = ["regex parse error:", "Compiled regex exceeds size limit"];
 
 /// A file failed, and those that are written as Arrow are what operators spill.
 fn spill_error(text: String) -> QueryError {
@@ -192,5 +241,83 @@ mod tests {
         assert!(text.starts_with("Cannot cast string 'a'"), "{text}");
         let error = lake.sql("SELECT nothing FROM processes").await.unwrap_err().to_string();
         assert!(error.starts_with("No field named nothing"), "{error}");
+    }
+
+    #[test]
+    fn an_asker_is_told_nothing_of_the_host_and_the_log_has_it() {
+        let id = Uuid::from_u128(5);
+        for secret in ["/var/lib/lake/records/7", "s3://bucket/records/7", "postgres://user:password@db/lake"]
+        {
+            let io = || std::io::Error::other(secret);
+            for error in [
+                DataFusionError::IoError(io()),
+                DataFusionError::External(Box::new(io())),
+                DataFusionError::ArrowError(Box::new(ArrowError::IoError(secret.to_owned(), io())), None),
+                DataFusionError::Internal(secret.to_owned()),
+                DataFusionError::External(Box::new(QueryError::Internal(secret.to_owned()))),
+            ] {
+                let error = QueryError::from(error.context("reading the partition of a view"));
+                assert!(error.to_string().contains(secret), "{error}");
+                let told = error.report(Some(id));
+                assert!(!told.contains(secret) && told.ends_with(&id.to_string()), "{told}");
+                assert!(!error.report(None).contains(secret));
+            }
+        }
+        assert_eq!(QueryError::Sql("no such table".to_owned()).report(Some(id)), "no such table");
+    }
+
+    #[tokio::test]
+    async fn a_bad_or_too_large_regular_expression_is_the_fault_of_its_writer_wherever_it_is_compiled() {
+        let lake = crate::fixture::lake().await;
+        let large = "((a{1000}){1000}){1000}";
+        for (pattern, said) in [("(", "not valid"), ("[a", "not valid"), (large, "too large")] {
+            for text in ["'a'", "t.a", "t.a || '('"] {
+                let of = if text.starts_with('t') {
+                    format!("'{pattern}' || t.b")
+                } else {
+                    format!("'{pattern}'")
+                };
+                for test in [
+                    format!("{text} ~ '{pattern}'"),
+                    format!("{text} !~* '{pattern}'"),
+                    format!("{text} SIMILAR TO '{pattern}'"),
+                    format!("regexp_like({text}, '{pattern}')"),
+                    format!("regexp_replace({text}, '{pattern}', 'x')"),
+                    format!("regexp_match({text}, '{pattern}') IS NULL"),
+                    format!("regexp_count({text}, '{pattern}')"),
+                    format!("regexp_instr({text}, '{pattern}')"),
+                    format!("{text} ~ ({of})"),
+                    format!("regexp_replace({text}, {of}, 'x', 'g')"),
+                    format!("regexp_match({text}, {of})"),
+                ] {
+                    let sql = format!("SELECT {test} FROM (VALUES ('a', ''), ('b', '')) t(a, b)");
+                    let error = lake.sql(&sql).await.unwrap_err();
+                    assert!(matches!(error, QueryError::Sql(_)), "{sql}: {error:?}");
+                    let text = error.to_string();
+                    assert!(!text.contains("bug"), "{sql}: {text}");
+                    if text.contains("regular expression is") {
+                        assert!(text.contains(said), "{sql}: {text}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pattern_of_like_that_ends_in_its_escape_is_no_failure_of_the_lake() {
+        let lake = crate::fixture::lake().await;
+        for (test, is_refused) in [
+            ("t.a LIKE 'a\\'", false),
+            ("t.a ILIKE '%\\'", false),
+            ("t.a LIKE t.a || '\\'", false),
+            ("t.a LIKE 'a!' ESCAPE '!'", true),
+            ("t.a LIKE 'a' ESCAPE '!!'", true),
+        ] {
+            let sql = format!("SELECT {test} FROM (VALUES ('a'), ('b')) t(a)");
+            match lake.sql(&sql).await {
+                Ok(_) => assert!(!is_refused, "{sql}"),
+                Err(error) => assert!(is_refused && matches!(error, QueryError::Sql(_)), "{sql}: {error:?}"),
+            }
+        }
     }
 }

@@ -19,6 +19,7 @@ use arrow::array::RecordBatch;
 use belvedere_lake::{NewPartition, PartitionRecord};
 use belvedere_model::BlockRecord;
 use belvedere_model::SeqRange;
+use belvedere_model::time::to_rfc3339;
 use belvedere_view::decoder::DecodeError;
 use belvedere_view::{BlockSource, SqlSource};
 use bytes::Bytes;
@@ -49,6 +50,11 @@ pub(crate) struct PartitionBuilder {
     pub(crate) partition_bytes: usize,
 }
 
+/// What a lease on an instance is for.
+fn job(instance: &str) -> String {
+    format!("partitions of {instance}")
+}
+
 impl PartitionBuilder {
     pub(crate) fn new(scan: ScanContext, views: Arc<dyn ViewRows>, limits: &MaintenanceLimits) -> Self {
         let partition_bytes = PARTITION_BYTES.min(limits.memory_bytes / 8).max(1);
@@ -65,9 +71,17 @@ impl PartitionBuilder {
     }
 
     /// Takes an instance for work. `None` if somebody else has it.
-    pub(crate) async fn lease(&self, instance: &str) -> Result<Option<Lease<'_>>> {
-        let lease = Lease::new(self.catalog(), format!("partitions of {instance}"));
-        Ok(lease.prolong().await?.then_some(lease))
+    pub(crate) async fn lease(&self, instance: &str) -> Result<Option<Lease>> {
+        Lease::take(self.scan.connection().clone(), job(instance)).await
+    }
+
+    /// Who is at work on an instance, and until when at least; `None` if nobody is.
+    pub(crate) async fn at_work(&self, instance: &str) -> Result<Option<String>> {
+        let lease = self.catalog().lease_of(&job(instance)).await?;
+        Ok(lease.map(|(holder, expires)| {
+            let holder = if holder.is_empty() { "another worker" } else { &holder };
+            format!("{holder} is working on it, and has it until {}", to_rfc3339(expires))
+        }))
     }
 
     /// Covers all blocks of `range` that no partition covers yet. Stops, and leaves the rest for later, when
@@ -91,7 +105,7 @@ impl PartitionBuilder {
         &self,
         instance: &Instance,
         range: SeqRange,
-        lease: &Lease<'_>,
+        lease: &Lease,
         made: &mut (dyn FnMut(BuildStats) + Send),
     ) -> Result<()> {
         let existing = self.partitions(instance).await?;

@@ -37,7 +37,7 @@ impl PartitionBuilder {
         &self,
         instance: &Instance,
         sources: &Arc<[BlockSource]>,
-        lease: &Lease<'_>,
+        lease: &Lease,
         made: &mut (dyn FnMut(BuildStats) + Send),
     ) -> Result<()> {
         let context = self.scan.with_fresh_snapshot();

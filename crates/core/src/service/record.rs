@@ -129,7 +129,7 @@ pub(super) fn write(query: &RunningQuery, end: &End, stages: Stages, work: WorkD
 fn class(error: &QueryError) -> &'static str {
     match error {
         QueryError::Sql(_) | QueryError::Unsupported(_) | QueryError::Cancelled(_) => "user",
-        QueryError::Resources(_) | QueryError::TooLong(_) => "resource",
+        QueryError::Resources(_) | QueryError::TooLong(_) | QueryError::Busy(_) => "resource",
         QueryError::Rights(_) | QueryError::Denied(_) => "denied",
         QueryError::Internal(_) => "internal",
     }

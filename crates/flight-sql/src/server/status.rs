@@ -13,13 +13,15 @@ pub(super) fn from_query_error(error: &QueryError, query_id: Option<Uuid>) -> St
         QueryError::Rights(_) => Code::PermissionDenied,
         QueryError::Resources(_) | QueryError::Denied(_) => Code::ResourceExhausted,
         QueryError::TooLong(_) => Code::DeadlineExceeded,
+        QueryError::Busy(_) => Code::Aborted,
         QueryError::Cancelled(_) => Code::Cancelled,
         QueryError::Unsupported(_) => Code::Unimplemented,
         QueryError::Internal(_) => Code::Internal,
     };
+    let said = error.report(query_id);
     match query_id {
-        Some(id) => Status::new(code, format!("{error} (query_id={id})")),
-        None => Status::new(code, error.to_string()),
+        Some(id) => Status::new(code, format!("{said} (query_id={id})")),
+        None => Status::new(code, said),
     }
 }
 
@@ -33,7 +35,7 @@ pub(super) fn from_lake_error(error: &LakeError) -> Status {
     match error {
         LakeError::Refused(_) => Status::invalid_argument(error.to_string()),
         LakeError::Closed => Status::unavailable(error.to_string()),
-        _ => Status::internal(error.to_string()),
+        _ => Status::internal(QueryError::Internal(error.to_string()).report(None)),
     }
 }
 
@@ -45,4 +47,31 @@ pub(super) fn unreadable_data(reason: &str) -> Status {
 /// The status of an answer that can't be encoded.
 pub(super) fn unencodable(error: impl std::fmt::Display) -> Status {
     Status::internal(format!("the result can't be encoded: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use belvedere_lake::Cause;
+
+    #[test]
+    fn what_the_lake_says_about_its_host_is_told_nobody() {
+        let secret = "s3://bucket/records/7: /var/lib/lake: permission denied";
+        let id = Uuid::from_u128(7);
+        let status = from_query_error(&QueryError::Internal(secret.to_owned()), Some(id));
+        assert!(
+            !status.message().contains("lake:") && status.message().contains(&id.to_string()),
+            "{status:?}"
+        );
+        for error in [
+            LakeError::Database(Cause::from(secret)),
+            LakeError::Objects(Cause::from(secret)),
+            LakeError::Corrupt(Cause::from(secret)),
+            LakeError::Address(Cause::from(secret)),
+        ] {
+            let status = from_lake_error(&error);
+            assert!(!status.message().contains("bucket") && !status.message().contains("/var"), "{status:?}");
+            assert!(status.message().contains("log"), "{status:?}");
+        }
+    }
 }

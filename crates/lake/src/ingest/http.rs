@@ -121,13 +121,12 @@ fn answer(service: &IngestionService, route: &'static str, outcome: Result<(), I
     service.count_request(route, status.as_str());
     match outcome {
         Ok(()) => status.into_response(),
-        Err(e @ IngestError::Unavailable(_)) => {
-            tracing::warn!(route, "temporarily refused: {e}");
-            (status, [(header::RETRY_AFTER, "5")], format!("{e}\n")).into_response()
-        }
         Err(e) => {
-            tracing::warn!(route, "refused: {e}");
-            (status, format!("{e}\n")).into_response()
+            let body = format!("{}\n", e.report(route));
+            match e {
+                IngestError::Unavailable(_) => (status, [(header::RETRY_AFTER, "5")], body).into_response(),
+                IngestError::BadRequest(_) | IngestError::TooLarge(_) => (status, body).into_response(),
+            }
         }
     }
 }

@@ -53,6 +53,28 @@ pub enum IngestError {
 }
 
 impl IngestError {
+    /// Writes it to the log, and returns what its sender is told. What a backend says may name paths, buckets and
+    /// addresses of the host: the sender gets an id, by which the log has it.
+    pub fn report(&self, route: &str) -> String {
+        match self {
+            Self::Unavailable(cause) if cause.source().is_some() => {
+                let id = Uuid::new_v4();
+                tracing::warn!(route, error_id = %id, "temporarily refused: {self}");
+                format!(
+                    "the server can't store this at the moment, try again: its log has the reason as error {id}"
+                )
+            }
+            Self::Unavailable(_) => {
+                tracing::warn!(route, "temporarily refused: {self}");
+                self.to_string()
+            }
+            Self::BadRequest(_) | Self::TooLarge(_) => {
+                tracing::warn!(route, "refused: {self}");
+                self.to_string()
+            }
+        }
+    }
+
     fn cause(&self) -> &Cause {
         match self {
             Self::BadRequest(cause) | Self::TooLarge(cause) | Self::Unavailable(cause) => cause,
@@ -273,5 +295,65 @@ impl IngestionService {
     fn announced(&self) -> MutexGuard<'_, LruCache<Uuid, ()>> {
         // consistent after every single operation, so one that panicked did no harm
         self.announced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Something that only the host's administrators may know.
+    fn secret() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "/[a-z]{3,9}(/[a-z0-9._-]{3,9}){1,4}",
+            "(s3|gs|az)://[a-z]{3,9}/[a-z0-9/]{3,20}",
+            "https?://[a-z]{3,9}\\.internal:[0-9]{4}/[a-z]{3,9}",
+            "postgres://[a-z]{3,9}:[a-zA-Z0-9]{5,9}@[a-z]{3,9}/[a-z]{3,9}",
+        ]
+    }
+
+    /// Each kind of error that a backend can have, with it.
+    fn errors(secret: &str) -> Vec<LakeError> {
+        let io = || std::io::Error::other(format!("{secret}: no space left on device"));
+        let store =
+            |source: &str| object_store::Error::Generic { store: "S3", source: source.to_owned().into() };
+        vec![
+            LakeError::Address(Cause::from(secret)),
+            LakeError::Corrupt(Cause::from(format!("object {secret} is missing"))),
+            LakeError::Objects(Cause::new(format!("{secret}: {}", io()), io())),
+            LakeError::from(store(secret)),
+            LakeError::from(object_store::Error::NotFound { path: secret.to_owned(), source: secret.into() }),
+            LakeError::from(object_store::Error::PermissionDenied {
+                path: secret.to_owned(),
+                source: secret.into(),
+            }),
+            LakeError::from(sqlx::Error::Io(io())),
+            LakeError::from(sqlx::Error::Configuration(secret.into())),
+            LakeError::from(sqlx::Error::Protocol(secret.to_owned())),
+            LakeError::Closed,
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_sender_is_told_nothing_of_the_host_by_any_error_of_a_backend(secret in secret()) {
+            for error in errors(&secret) {
+                let error = IngestError::from(error);
+                prop_assert!(matches!(error, IngestError::Unavailable(_)));
+                let told = error.report("insert_block");
+                prop_assert!(!told.contains(&secret), "{}", told);
+                let id = told.rsplit(' ').next().and_then(|id| id.parse::<Uuid>().ok());
+                prop_assert!(id.is_some(), "{}", told);
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_sender_can_do_something_about_is_told() {
+        let busy = IngestError::Unavailable("the server is busy with other requests".into());
+        assert_eq!(busy.report("insert_block"), "the server is busy with other requests");
+        let wrong = IngestError::BadRequest("the body is empty".into());
+        assert_eq!(wrong.report("insert_block"), "the body is empty");
     }
 }

@@ -148,7 +148,8 @@ impl Oidc {
         }
         // the algorithm 'none' is not even parsed
         let Ok(header) = decode_header(token) else { return Ok(None) };
-        if !keys::ALGORITHMS.contains(&header.alg) {
+        // RFC 7515: who does not understand a header that is critical must refuse the token, and none is understood here
+        if !keys::ALGORITHMS.contains(&header.alg) || header.crit.is_some() {
             return Ok(None);
         }
         for key in self.keys_for(header.kid.as_deref(), header.alg).await? {

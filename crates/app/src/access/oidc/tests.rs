@@ -78,7 +78,18 @@ impl Signer {
     }
 
     fn token(&self, provider: &Provider, subject: &str, seconds: i64) -> String {
-        let header = Header { kid: Some(self.id.to_owned()), ..Header::new(Algorithm::ES256) };
+        self.token_with(provider, subject, seconds, None)
+    }
+
+    fn token_with(
+        &self,
+        provider: &Provider,
+        subject: &str,
+        seconds: i64,
+        critical: Option<&[&str]>,
+    ) -> String {
+        let crit = critical.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+        let header = Header { kid: Some(self.id.to_owned()), crit, ..Header::new(Algorithm::ES256) };
         let expires = now() / SECOND + seconds;
         let claims = json!({"iss": provider.issuer, "aud": "lake", "sub": subject, "exp": expires});
         encode(&header, &claims, &self.key).unwrap()
@@ -123,6 +134,18 @@ async fn who_signs_with_a_key_of_the_same_name_is_refused() {
     let oidc = provider.oidc(hasty());
     assert!(knows(&oidc, &real.token(&provider, "a", 600)).await);
     assert!(!knows(&oidc, &forged.token(&provider, "a", 600)).await);
+}
+
+#[tokio::test]
+async fn a_token_with_critical_headers_is_refused_whatever_they_are() {
+    let provider = Provider::start(Duration::ZERO, None).await;
+    let signer = Signer::new("k");
+    provider.publish(&[&signer]);
+    let oidc = provider.oidc(hasty());
+    assert!(knows(&oidc, &signer.token(&provider, "a", 600)).await);
+    for critical in [&["exp"][..], &["b64", "http://example.com/x"], &[]] {
+        assert!(!knows(&oidc, &signer.token_with(&provider, "a", 600, Some(critical))).await, "{critical:?}");
+    }
 }
 
 #[tokio::test]

@@ -135,6 +135,10 @@ impl Progress {
     }
 }
 
+fn busy(what: &str, who: &str) -> Error {
+    QueryError::Busy(format!("{what}: {who}: try again later")).into()
+}
+
 impl Work {
     async fn run(&self, progress: &Progress) -> Result<()> {
         // nothing of the lake is read for that
@@ -163,6 +167,10 @@ impl Work {
         let name = format!("[{}, {}] {}", to_rfc3339(begin), to_rfc3339(end), instance.name());
         let builder = self.context.partition_builder();
         if self.change == Change::Regenerate {
+            // before anything is retired
+            if let Some(who) = builder.at_work(&instance.name()).await? {
+                return Err(busy(&name, &who));
+            }
             for partition in builder.partitions(instance).await? {
                 let p = &partition.content;
                 if p.insert_begin < begin || p.insert_end > last {
@@ -199,7 +207,8 @@ impl Work {
             .await?;
         let covered = builder.partitions(instance).await?;
         if !range.without(covered.iter().map(|p| p.content.seqs)).is_empty() {
-            return Err(Error::other(format!("{name}: another worker is working on it, try again")));
+            let who = builder.at_work(&instance.name()).await?;
+            return Err(busy(&name, who.as_deref().unwrap_or("another worker was working on it")));
         }
         let text = match partitions {
             0 => format!("{name}: already up to date, nb_source_events={}", wanted.objects),

@@ -3,6 +3,7 @@
 use crate::Lake;
 use crate::fixture::{block, insert, lake, number, process};
 use crate::partitions::Retention;
+use crate::query::QueryError;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::Int64Type;
 use belvedere_model::time::{SECOND, TimeRange, to_rfc3339};
@@ -149,5 +150,28 @@ async fn regenerated_are_partitions_that_end_before_the_range_does() {
         let again = format!("SELECT * FROM regenerate_partitions('ticks', '{begin}', '{end}', 1)");
         lake.sql(&again).await.unwrap();
         assert_eq!(said(&lake, &file).await != before, is_regenerated, "{end}");
+    }
+}
+
+#[tokio::test]
+async fn partitions_that_another_worker_makes_are_not_made_or_thrown_away_and_it_is_said_who_and_until_when()
+{
+    let (lake, _) = lake_of_ticks().await;
+    let catalog = lake.connection().catalog();
+    let range = "'ticks', '2020-01-01T00:00:00Z', '2100-01-01T00:00:00Z', 2524608000";
+    let instance = lake.context(TimeRange::ALL).factory().make_view("ticks", "global").unwrap();
+    let job = format!("partitions of {}", instance.instance().unwrap().name());
+    let other = Uuid::new_v4();
+    for (function, partitions) in [("materialize_partitions", 0), ("regenerate_partitions", 1)] {
+        assert!(catalog.claim(&job, other, "process 7 on a host", 20 * SECOND).await.unwrap());
+        let until = to_rfc3339(catalog.lease_of(&job).await.unwrap().unwrap().1);
+        let error = lake.sql(&format!("SELECT * FROM {function}({range})")).await.unwrap_err();
+        assert!(matches!(&error, QueryError::Busy(_)), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("process 7 on a host") && text.contains(&until), "{text}");
+        let count = lake.sql("SELECT count(*) FROM list_partitions()").await.unwrap();
+        assert_eq!(count[0].column(0).as_primitive::<Int64Type>().value(0), partitions);
+        catalog.release(&job, other).await.unwrap();
+        lake.sql(&format!("SELECT * FROM {function}({range})")).await.unwrap();
     }
 }
