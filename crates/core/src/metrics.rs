@@ -184,7 +184,7 @@ impl MetricGroup for QueryMetrics {
         );
         registry.register(
             "queries_failed",
-            "Failed queries of callers, by reason: sql, resources, too_long, rights, denied, cancelled, unsupported, or \
+            "Failed queries of callers, by reason: sql, resources, too_long, rights, denied, cancelled, unsupported, busy, or \
              internal, which is a bug or a failure of storage",
             m.queries_failed.clone(),
         );

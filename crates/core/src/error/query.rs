@@ -51,6 +51,7 @@ impl QueryError {
             Self::Denied(_) => "denied",
             Self::Cancelled(_) => "cancelled",
             Self::Unsupported(_) => "unsupported",
+            Self::Busy(_) => "busy",
             Self::Internal(_) => "internal",
         }
     }
