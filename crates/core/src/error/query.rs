@@ -41,6 +41,11 @@ pub enum QueryError {
 }
 
 impl QueryError {
+    /// Whether fewer rows at a time may help.
+    pub(crate) fn is_of_a_batch(&self) -> bool {
+        matches!(self, Self::Resources(text) if text.starts_with(TOO_LARGE))
+    }
+
     /// Its kind, as `/metrics` has it.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
@@ -80,14 +85,22 @@ pub(crate) fn panic_error(panic: &(dyn std::any::Any + Send)) -> QueryError {
     })
 }
 
+/// What is said of batches that the engine can't hold.
+const TOO_LARGE: &str = "a value or a batch of rows is larger than the engine can hold";
+
+/// An error of a task that panicked, which the engine has as an error of somebody else's.
+fn of_task(text: String) -> QueryError {
+    let panicked = text.contains("panicked").then(|| too_large(&text)).flatten();
+    panicked.unwrap_or(QueryError::Internal(text))
+}
+
 /// Whether words of the engine say that a batch can't be held: offsets of 32 bits, lengths, sizes of allocations.
 fn too_large(text: &str) -> Option<QueryError> {
     const WORDS: [&str; 4] = ["overflow", "capacity", "too large", "too big"];
-    WORDS.iter().any(|word| text.contains(word)).then(|| {
-        QueryError::Resources(format!(
-            "a value or a batch of rows is larger than the engine can hold ({text}): ask for shorter texts or lists"
-        ))
-    })
+    WORDS
+        .iter()
+        .any(|word| text.contains(word))
+        .then(|| QueryError::Resources(format!("{TOO_LARGE} ({text}): ask for shorter texts or lists")))
 }
 
 impl From<DataFusionError> for QueryError {
@@ -104,8 +117,13 @@ impl From<DataFusionError> for QueryError {
                 Some(known) => known.clone(),
                 None if cause.downcast_ref::<Refused>().is_some() => Self::Rights(text),
                 // the engine does not know what it is, and so the asker can't be blamed for it
-                None => Self::Internal(text),
+                None => of_task(text),
             },
+            DataFusionError::ArrowError(cause, _)
+                if matches!(**cause, ArrowError::OffsetOverflowError(_)) =>
+            {
+                Self::Resources(format!("{TOO_LARGE} ({text}): ask for shorter texts or lists"))
+            }
             DataFusionError::ArrowError(cause, _) if is_of_the_host(cause) => spill_error(text),
             DataFusionError::ExecutionJoin(cause) => {
                 too_large(&cause.to_string()).unwrap_or(Self::Internal(text))
@@ -113,7 +131,7 @@ impl From<DataFusionError> for QueryError {
             DataFusionError::Internal(_)
             | DataFusionError::IoError(_)
             | DataFusionError::ObjectStore(_)
-            | DataFusionError::ParquetError(_) => Self::Internal(text),
+            | DataFusionError::ParquetError(_) => of_task(text),
             _ => Self::Sql(text),
         }
     }

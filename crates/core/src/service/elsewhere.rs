@@ -127,13 +127,15 @@ impl Work {
                     None => return Ok(End::Left),
                 },
             };
-            if let Told::Lost(LOST_BY_MEMORY, _) = &told
+            if may_fit(&told)
                 && !is_again
                 && self.may_try_again()
                 && let Some((lost, turn)) = lease.take()
             {
                 // rows may be large: a batch of them is what was too much
-                metrics(self.lake.connection()).worker_lost(LOST_BY_MEMORY);
+                if let Told::Lost(reason, _) = told {
+                    metrics(self.lake.connection()).worker_lost(reason);
+                }
                 drop(lost);
                 is_again = true;
                 spool = Spool::new(&options.scratch.file("rows"), options.spill_bytes);
@@ -166,6 +168,15 @@ impl Work {
             self.query.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
             room.send(batch);
         }
+    }
+}
+
+/// Whether a query may come to its end with fewer rows at a time.
+fn may_fit(told: &Told) -> bool {
+    match told {
+        Told::Lost(reason, _) => *reason == LOST_BY_MEMORY,
+        Told::Ended(ended) => ended.error.as_ref().is_some_and(QueryError::is_of_a_batch),
+        _ => false,
     }
 }
 
