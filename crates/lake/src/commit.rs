@@ -16,6 +16,7 @@
 //! without records.
 
 use super::catalog::{Catalog, Commit, CommitBlock};
+use super::ingest::Reservation;
 use super::metrics::Metrics;
 use super::objects::{Objects, WrittenGroup};
 use super::record::{Entry, append};
@@ -24,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 /// A group is closed when it has this many bytes: enough to amortize a sync, little enough to hold in memory …
 const GROUP_BYTES: usize = 8 << 20;
@@ -40,7 +41,7 @@ struct Request {
     payloads: Vec<usize>,
     answer: oneshot::Sender<Result<(), LakeError>>,
     /// Memory that is reserved as long as the request lives, even if its sender is gone.
-    _reserved: Option<OwnedSemaphorePermit>,
+    _reserved: Option<Reservation>,
 }
 
 /// Queue and thread of the commits. [`Committer::close`] finishes the groups under way.
@@ -79,7 +80,7 @@ impl Committer {
     pub(super) async fn submit(
         &self,
         entries: Vec<Entry>,
-        reserved: Option<OwnedSemaphorePermit>,
+        reserved: Option<Reservation>,
     ) -> Result<(), LakeError> {
         let queue = {
             let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);

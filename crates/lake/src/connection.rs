@@ -2,6 +2,7 @@
 
 use super::catalog::Catalog;
 use super::commit::Committer;
+use super::ingest::Reservation;
 use super::objects::Objects;
 use super::record::Entry;
 use super::{Cause, Database, LakeError, Metrics, ObjectsAddress, recovery};
@@ -12,7 +13,6 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
-use tokio::sync::OwnedSemaphorePermit;
 
 /// Address of a lake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl LakeConnection {
     pub(crate) async fn insert(
         &self,
         entries: Vec<Entry>,
-        reserved: Option<OwnedSemaphorePermit>,
+        reserved: Option<Reservation>,
     ) -> Result<(), LakeError> {
         self.committer.submit(entries, reserved).await
     }
