@@ -5,7 +5,7 @@ use super::commit::Committer;
 use super::ingest::Reservation;
 use super::objects::Objects;
 use super::record::Entry;
-use super::{Cause, Database, LakeError, Metrics, ObjectsAddress, recovery};
+use super::{Cause, Database, LakeError, Metrics, ObjectsAddress, OpenProgress, recovery};
 use belvedere_model::wire::BlockRequest;
 use belvedere_model::{BlockRecord, ProcessInfo, StreamInfo};
 use bytes::Bytes;
@@ -21,6 +21,8 @@ pub struct LakeOptions {
     pub database: Database,
     /// The object store.
     pub objects: ObjectsAddress,
+    /// Tells how far opening is.
+    pub progress: OpenProgress,
 }
 
 impl LakeOptions {
@@ -29,12 +31,17 @@ impl LakeOptions {
         Self {
             database: Database::Sqlite(path.join("catalog.sqlite")),
             objects: ObjectsAddress::Directory(path.to_owned()),
+            progress: OpenProgress::default(),
         }
     }
 
     /// Everything in memory.
     pub fn in_memory() -> Self {
-        Self { database: Database::Memory, objects: ObjectsAddress::Memory }
+        Self {
+            database: Database::Memory,
+            objects: ObjectsAddress::Memory,
+            progress: OpenProgress::default(),
+        }
     }
 }
 
@@ -64,9 +71,12 @@ impl LakeConnection {
         if let Objects::Local(local) = &objects
             && is_relaxed
         {
-            let added = recovery::recover(&catalog, local).await?;
-            if added > 0 {
-                tracing::warn!("recovered {added} blocks into the catalog");
+            let recovered = recovery::recover(&catalog, local, &options.progress).await?;
+            if recovered.blocks > 0 {
+                tracing::warn!("recovered {} blocks into the catalog", recovered.blocks);
+            }
+            if recovered.empty_files > 0 {
+                tracing::info!("deleted {} record files that never got a record", recovered.empty_files);
             }
         }
         let (catalog, objects, metrics) =
@@ -166,7 +176,7 @@ impl LakeConnection {
     pub async fn close(&self) {
         self.committer.close().await;
         if let Some(key) = self.objects.close().await
-            && let Err(e) = self.catalog.seal(&key).await
+            && let Err(e) = self.catalog.seal(std::slice::from_ref(&key)).await
         {
             tracing::warn!(object = key, "could not be marked as complete: {e}");
         }

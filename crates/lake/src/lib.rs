@@ -31,6 +31,7 @@ pub mod ingest;
 mod metrics;
 mod objects;
 mod partial_blocks;
+mod progress;
 mod record;
 mod recovery;
 mod routes;
@@ -48,6 +49,7 @@ pub use error::{Cause, LakeError, with_causes};
 pub use metrics::MetricGroup;
 pub use metrics::Metrics;
 pub use objects::ObjectsAddress;
+pub use progress::OpenProgress;
 pub use routes::Routes;
 
 // plug-ins must build routes with the version that the program serves

@@ -5,7 +5,7 @@ mod remote;
 
 use super::LakeError;
 use bytes::Bytes;
-pub(super) use local::LocalObjects;
+pub(super) use local::{AbandonedObject, LocalObjects};
 use object_store::ObjectStore;
 use remote::RemoteObjects;
 use std::ops::Range;
@@ -80,6 +80,11 @@ impl Objects {
             Self::Local(local) => local.append(&records),
             Self::Remote(remote) => runtime.block_on(remote.put(records)),
         }
+    }
+
+    /// Whether recovery reads objects back.
+    pub(super) fn are_read_back(&self) -> bool {
+        matches!(self, Self::Local(_))
     }
 
     /// Reads a range of an object. An object that ends before it is corrupt.
