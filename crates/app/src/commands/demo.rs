@@ -2,7 +2,7 @@
 
 use super::lake::open;
 use super::query::answer;
-use super::serve::{Server, listen, stopped};
+use super::serve::{Server, Serving, listen, stopped};
 use super::source::Source;
 use crate::access::Security;
 use crate::args::DemoArgs;
@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail};
 use belvedere_core::Lake;
 use belvedere_core::lake::MaintenanceConfig;
 use belvedere_core::service::QueryLimits;
-use belvedere_lake::BlockFilter;
 use belvedere_lake::ingest::IngestLimits;
+use belvedere_lake::{BlockFilter, OpenProgress};
 use belvedere_model::time::TimeRange;
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
@@ -67,10 +67,11 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
         },
     };
     let address = listener.local_addr()?;
+    let serving = Serving::start(vec![("http", listener)], None, &OpenProgress::default())?;
     let lake = open(&args.lake).await?;
     let server = Server::start(
         lake.clone(),
-        vec![("http", listener)],
+        serving,
         Some(IngestLimits::default()),
         Some(QueryLimits::default()),
         Some(MaintenanceConfig::default()),

@@ -4,13 +4,18 @@ use crate::args::{LakeArgs, RangeArgs};
 use crate::linked;
 use anyhow::{Context, Result, anyhow};
 use belvedere_core::{Lake, LakeConfig};
-use belvedere_lake::{Database, LakeConnection, LakeOptions};
+use belvedere_lake::{Database, LakeConnection, LakeOptions, OpenProgress};
 use belvedere_model::time::TimeRange;
 use std::sync::Arc;
 
 /// Opens the lake, and creates it if it does not exist.
 pub(crate) async fn open(args: &LakeArgs) -> Result<Lake> {
-    let options = options(args)?;
+    open_with(args, &OpenProgress::default()).await
+}
+
+/// The same, telling how far it is.
+pub(crate) async fn open_with(args: &LakeArgs, progress: &OpenProgress) -> Result<Lake> {
+    let options = LakeOptions { progress: progress.clone(), ..options(args)? };
     let config = LakeConfig {
         memory_bytes: args.memory << 20,
         spill_bytes: args.spill.saturating_mul(1 << 20),

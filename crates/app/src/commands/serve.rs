@@ -1,10 +1,10 @@
 //! `belvedere serve`
 
-use super::lake::open;
+use super::lake::open_with;
 use crate::access::{self, Security};
 use crate::args::{ListenAt, Role, ServeArgs};
 use crate::background::Threads;
-use crate::listener::{self, ConnectionLimits};
+use crate::listener::{self, ConnectionLimits, Door, Tls};
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::http::{StatusCode, header};
@@ -14,17 +14,20 @@ use belvedere_core::Lake;
 use belvedere_core::assembly::Assembly;
 use belvedere_core::lake::MaintenanceConfig;
 use belvedere_core::service::{QueryLimits, QueryService};
-use belvedere_lake::LakeConnection;
-use belvedere_lake::Routes;
 use belvedere_lake::access::Right;
 use belvedere_lake::ingest::{IngestLimits, IngestionService};
+use belvedere_lake::{LakeConnection, OpenProgress, Routes};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// How long requests under way may take when the server stops.
 const GRACE: Duration = Duration::from_secs(25);
+/// Opening a lake that takes longer is told.
+const SLOW_OPENING: Duration = Duration::from_secs(1);
 /// Priorities: queries give way to ingestion, and background work to both.
 const QUERY_NICE: i32 = 10;
 const MAINTENANCE_NICE: i32 = 15;
@@ -58,7 +61,26 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     }
     let addresses =
         listeners.iter().map(|(_, listener)| listener.local_addr()).collect::<Result<Vec<_>, _>>()?;
-    let lake = open(&args.lake).await?;
+    // before the lake is opened, which may take a while: whoever asks is told to wait
+    let progress = OpenProgress::default();
+    let serving = Serving::start(listeners, tls.clone(), &progress)?;
+    // caught from here on; whoever reads the lines below may send a signal at once
+    let mut stop = Box::pin(stopped());
+    let opening = async {
+        let mut opened = std::pin::pin!(open_with(&args.lake, &progress));
+        tokio::select! {
+            lake = &mut opened => return lake,
+            () = tokio::time::sleep(SLOW_OPENING) => {}
+        }
+        note!(
+            "the lake is being opened; /ready says how far that is, and other requests are refused meanwhile"
+        );
+        opened.await
+    };
+    let lake = tokio::select! {
+        lake = opening => lake?,
+        () = &mut stop => return Ok(()),
+    };
     let security = match access::gate(&args.access, &addresses, lake.connection(), &args.lake.lake).await {
         Ok(gate) => Security { gate, tls },
         Err(e) => {
@@ -73,9 +95,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
         .then(|| MaintenanceConfig { retention: args.keep.retention(), ..MaintenanceConfig::default() });
     let queries = has(Role::Query).then(|| args.queries.limits(args.lake.memory));
     let server =
-        Server::start(lake, listeners, has(Role::Ingest).then_some(limits), queries, upkeep, security)?;
-    // before the lines are printed: whoever reads them may send a signal at once
-    let stop = stopped();
+        Server::start(lake, serving, has(Role::Ingest).then_some(limits), queries, upkeep, security)?;
     for line in server.addresses() {
         note!("listening {line}");
     }
@@ -123,24 +143,55 @@ pub(crate) async fn listen(name: &str, address: SocketAddr) -> Result<TcpListene
     })
 }
 
+/// Addresses that are served already. What is behind their doors is decided later.
+pub(crate) struct Serving {
+    /// By the name of the address.
+    doors: Vec<(&'static str, SocketAddr, Door)>,
+    tasks: JoinSet<()>,
+    stopping: watch::Sender<bool>,
+}
+
+impl Serving {
+    /// Serves these addresses. All doors are closed.
+    pub(crate) fn start(
+        listeners: Vec<(&'static str, TcpListener)>,
+        tls: Option<Tls>,
+        progress: &OpenProgress,
+    ) -> Result<Self> {
+        let (stopping, stopped) = watch::channel(false);
+        let (mut doors, mut tasks) = (Vec::new(), JoinSet::new());
+        for (name, listener) in listeners {
+            let door = Door::closed(progress);
+            doors.push((name, listener.local_addr()?, door.clone()));
+            let stop = asked_to_stop(stopped.clone());
+            let limits = ConnectionLimits::default();
+            tasks.spawn(listener::serve(listener, door.router(), tls.clone(), limits, stop));
+        }
+        Ok(Self { doors, tasks, stopping })
+    }
+}
+
+async fn asked_to_stop(mut stopped: watch::Receiver<bool>) {
+    // a dropped sender means stop, too
+    let _ = stopped.wait_for(|is_stopping| *is_stopping).await;
+}
+
 /// A server with bound addresses.
 pub(crate) struct Server {
     pub(crate) lake: Lake,
-    /// By the name of the address.
-    listeners: Vec<(&'static str, TcpListener, Router)>,
+    serving: Serving,
     /// The runtime of queries.
     query_threads: Option<Threads>,
     /// The background work, if there is any.
     upkeep: Option<MaintenanceConfig>,
-    security: Security,
 }
 
 impl Server {
-    /// Sets up a server. It ingests if there are limits for that, and does background work if it is configured. The listener
-    /// `http` also serves the routes about the server itself.
+    /// Sets up a server, and opens its doors. It ingests if there are limits for that, and does background work if it is
+    /// configured. The address `http` also serves the routes about the server itself.
     pub(crate) fn start(
         lake: Lake,
-        listeners: Vec<(&'static str, TcpListener)>,
+        serving: Serving,
         limits: Option<IngestLimits>,
         queries: Option<QueryLimits>,
         upkeep: Option<MaintenanceConfig>,
@@ -189,33 +240,21 @@ impl Server {
             let here = protocols.iter().filter(|(listeners, _)| listeners.contains(&name));
             here.fold(own, |router, (_, routes)| router.merge(routes.clone()))
         };
-        let listeners =
-            listeners.into_iter().map(|(name, listener)| (name, listener, router(name))).collect();
-        Ok(Self { lake, listeners, query_threads, upkeep, security })
+        for (name, _, door) in &serving.doors {
+            door.open(router(name));
+        }
+        Ok(Self { lake, serving, query_threads, upkeep })
     }
 
     /// The bound addresses with their names.
     pub(crate) fn addresses(&self) -> Vec<String> {
-        let bound = self.listeners.iter().filter_map(|(name, listener, _)| {
-            let address = listener.local_addr().ok()?;
-            Some(format!("{name} {address}"))
-        });
-        bound.collect()
+        self.serving.doors.iter().map(|(name, address, _)| format!("{name} {address}")).collect()
     }
 
     /// Serves until `stop` is done, then finishes the requests under way.
     pub(crate) async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
-        let (stopping, stopped) = tokio::sync::watch::channel(false);
-        let asked_to_stop = |mut stopped: tokio::sync::watch::Receiver<bool>| async move {
-            // a dropped sender means stop, too
-            let _ = stopped.wait_for(|is_stopping| *is_stopping).await;
-        };
-        let mut serving = tokio::task::JoinSet::new();
-        for (_, listener, router) in self.listeners {
-            let stop = asked_to_stop(stopped.clone());
-            let (tls, limits) = (self.security.tls.clone(), ConnectionLimits::default());
-            serving.spawn(listener::serve(listener, router, tls, limits, stop));
-        }
+        let Serving { mut tasks, stopping, .. } = self.serving;
+        let stopped = stopping.subscribe();
         let stop = tokio::spawn(async move {
             stop.await;
             tracing::info!("stopping: waiting for running requests");
@@ -230,7 +269,7 @@ impl Server {
             None => None,
         };
         let all_served = async {
-            while let Some(served) = serving.join_next().await {
+            while let Some(served) = tasks.join_next().await {
                 served.context("serving HTTP")?;
             }
             anyhow::Ok(())

@@ -6,6 +6,7 @@
 //! request, in the middle of a head, and between requests. So does a client that does not read a response. Bodies of
 //! requests have time limits where they are read.
 
+mod door;
 mod first_byte_timeout;
 mod response_watch;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
+pub(crate) use door::Door;
 use first_byte_timeout::FirstByteTimeout;
 use futures::TryFutureExt;
 use hyper::body::Incoming;
