@@ -23,11 +23,12 @@
 #[cfg(test)]
 mod tests;
 
-use super::catalog::{Catalog, Commit, CommitBlock};
+use super::catalog::{Catalog, Commit, CommitBlock, Committed};
 use super::ingest::Reservation;
 use super::metrics::Metrics;
 use super::objects::{Objects, WrittenGroup};
 use super::record::{Entry, append};
+use super::unannounced::{SinceLastLook, UnannouncedBlocks};
 use super::{Cause, LakeError};
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -72,12 +73,16 @@ impl Committer {
         catalog: Arc<Catalog>,
         objects: Arc<Objects>,
         metrics: Arc<Metrics>,
+        unannounced: UnannouncedBlocks,
     ) -> Result<Self, LakeError> {
         let (queue, mut requests) = mpsc::channel(QUEUE_SLOTS);
         let runtime = Handle::current();
         let thread = std::thread::Builder::new()
             .name("lake-commit".to_owned())
-            .spawn(move || CommitThread::new(catalog, objects, metrics, runtime).run(&mut requests))
+            .spawn(move || {
+                let thread = CommitThread::new(catalog, objects, metrics, unannounced, runtime);
+                thread.run(&mut requests)
+            })
             .map_err(|e| {
                 LakeError::Objects(Cause::new(format!("the commit thread can't be started: {e}"), e))
             })?;
@@ -127,6 +132,8 @@ struct CommitThread {
     large: VecDeque<LargeRequest>,
     /// Complete objects, to be marked when no large request needs them any more.
     completed: Vec<String>,
+    unannounced: UnannouncedBlocks,
+    since_last_look: SinceLastLook,
 }
 
 /// A request that is made visible in several transactions.
@@ -140,7 +147,13 @@ struct LargeRequest {
 }
 
 impl CommitThread {
-    fn new(catalog: Arc<Catalog>, objects: Arc<Objects>, metrics: Arc<Metrics>, runtime: Handle) -> Self {
+    fn new(
+        catalog: Arc<Catalog>,
+        objects: Arc<Objects>,
+        metrics: Arc<Metrics>,
+        unannounced: UnannouncedBlocks,
+        runtime: Handle,
+    ) -> Self {
         Self {
             catalog,
             objects,
@@ -150,6 +163,8 @@ impl CommitThread {
             noted: 0,
             large: VecDeque::new(),
             completed: Vec::new(),
+            unannounced,
+            since_last_look: SinceLastLook::default(),
         }
     }
 
@@ -255,11 +270,12 @@ impl CommitThread {
         }
         let blocks = commit.blocks.len() as u64;
         match self.catalog.commit(&commit).await {
-            Ok(added) => {
+            Ok(Committed { added, unannounced }) => {
                 self.committed(&commit);
                 self.metrics.blocks_added.inc_by(added);
                 self.metrics.blocks_repeated.inc_by(blocks - added.min(blocks));
                 answer_all(group, &Ok(()));
+                self.unannounced.added(unannounced, &mut self.since_last_look).await;
             }
             // the values of one request are refused, but the error does not say of which: each request gets a transaction
             // of its own, and only the refused one fails
@@ -318,8 +334,10 @@ impl CommitThread {
         let end = (large.done + GROUP_ENTRIES).min(large.request.entries.len());
         let mut commit = self.new_commit(&written);
         add(&mut commit, &large.request, large.done..end, written.offset);
-        large.added += self.runtime.block_on(self.catalog.commit(&commit))?;
+        let Committed { added, unannounced } = self.runtime.block_on(self.catalog.commit(&commit))?;
         self.committed(&commit);
+        large.added += added;
+        self.runtime.clone().block_on(self.unannounced.added(unannounced, &mut self.since_last_look));
         large.done = end;
         large.written = Some(written);
         Ok(())

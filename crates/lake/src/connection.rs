@@ -1,10 +1,11 @@
 //! An open lake: the value that all other code shares.
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, UnannouncedLimits};
 use super::commit::Committer;
 use super::ingest::Reservation;
 use super::objects::Objects;
 use super::record::Entry;
+use super::unannounced::UnannouncedBlocks;
 use super::{Cause, Database, LakeError, Metrics, ObjectsAddress, OpenProgress, recovery};
 use belvedere_model::wire::BlockRequest;
 use belvedere_model::{BlockRecord, ProcessInfo, StreamInfo};
@@ -21,6 +22,8 @@ pub struct LakeOptions {
     pub database: Database,
     /// The object store.
     pub objects: ObjectsAddress,
+    /// How many blocks may wait for their stream or their process.
+    pub unannounced: UnannouncedLimits,
     /// Tells how far opening is.
     pub progress: OpenProgress,
 }
@@ -31,6 +34,7 @@ impl LakeOptions {
         Self {
             database: Database::Sqlite(path.join("catalog.sqlite")),
             objects: ObjectsAddress::Directory(path.to_owned()),
+            unannounced: UnannouncedLimits::default(),
             progress: OpenProgress::default(),
         }
     }
@@ -40,8 +44,28 @@ impl LakeOptions {
         Self {
             database: Database::Memory,
             objects: ObjectsAddress::Memory,
+            unannounced: UnannouncedLimits::default(),
             progress: OpenProgress::default(),
         }
+    }
+}
+
+/// A part of a lake that can't be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unwritable {
+    /// The metadata database.
+    Catalog,
+    /// The object store.
+    Objects,
+}
+
+impl std::fmt::Display for Unwritable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Catalog => "the catalog can't be written",
+            Self::Objects => "the object store can't be written",
+        })
     }
 }
 
@@ -52,6 +76,7 @@ pub struct LakeConnection {
     objects: Arc<Objects>,
     store: Arc<dyn ObjectStore>,
     committer: Committer,
+    unannounced: UnannouncedBlocks,
     metrics: Arc<Metrics>,
 }
 
@@ -81,8 +106,16 @@ impl LakeConnection {
         }
         let (catalog, objects, metrics) =
             (Arc::new(catalog), Arc::new(objects), Arc::new(Metrics::default()));
+        let unannounced =
+            UnannouncedBlocks::new(catalog.clone(), metrics.clone(), options.unannounced.clone());
         Ok(Arc::new(Self {
-            committer: Committer::start(catalog.clone(), objects.clone(), metrics.clone())?,
+            committer: Committer::start(
+                catalog.clone(),
+                objects.clone(),
+                metrics.clone(),
+                unannounced.clone(),
+            )?,
+            unannounced,
             store: objects.store()?,
             catalog,
             objects,
@@ -160,6 +193,19 @@ impl LakeConnection {
     /// Checks that the database and the object store respond.
     pub async fn ping(&self) -> Result<(), LakeError> {
         tokio::try_join!(self.catalog.ping(), self.objects.ping()).map(drop)
+    }
+
+    /// What of the lake can't be written now, each with the reason. Writes a little to find out.
+    pub async fn check_writable(&self) -> Vec<(Unwritable, LakeError)> {
+        let (catalog, objects) = tokio::join!(self.catalog.check_writable(), self.objects.check_writable());
+        let catalog = catalog.err().map(|e| (Unwritable::Catalog, e));
+        let objects = objects.err().map(|e| (Unwritable::Objects, e));
+        catalog.into_iter().chain(objects).collect()
+    }
+
+    /// Drops blocks that wait for their stream or their process for too long, or since too many do. Returns how many.
+    pub async fn drop_unannounced(&self) -> Result<u64, LakeError> {
+        self.unannounced.drop_oldest().await
     }
 
     /// Records that a block could not be read, for `block_faults()`. Never fails: it is about another failure.

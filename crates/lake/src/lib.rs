@@ -27,6 +27,7 @@ mod catalog;
 mod commit;
 mod connection;
 mod error;
+mod files;
 pub mod ingest;
 mod metrics;
 mod objects;
@@ -35,15 +36,16 @@ mod progress;
 mod record;
 mod recovery;
 mod routes;
+mod unannounced;
 
-pub use catalog::{BlockFilter, Catalog, Database};
+pub use catalog::{BlockFilter, Catalog, Database, UnannouncedLimits};
 // rows of the catalog that only core works with
 #[doc(hidden)]
 pub use catalog::{
     BlockSummary, ChainSection, DenyRuleRecord, ExpiredBlocks, NewPartition, PartitionRecord,
     PartitionedInstance, ProcessActivity, ProcessFilter, SectionBlocks, StreamFilter,
 };
-pub use connection::{LakeConnection, LakeOptions};
+pub use connection::{LakeConnection, LakeOptions, Unwritable};
 pub use error::{Cause, LakeError, with_causes};
 #[doc(hidden)]
 pub use metrics::MetricGroup;

@@ -123,8 +123,8 @@ async fn recover_object(
         let Some(commit) = commit else { break };
         // blocks that the catalog has already change nothing: inserts are idempotent
         let blocks = commit.blocks.len() as u64;
-        added +=
-            catalog.commit(&Commit { object_key: key.to_owned(), is_new_object: true, ..commit }).await?;
+        let commit = Commit { object_key: key.to_owned(), is_new_object: true, ..commit };
+        added += catalog.commit(&commit).await?.added;
         progress.add_blocks(blocks);
     }
     let lost = length.saturating_sub(records.end() as u64);

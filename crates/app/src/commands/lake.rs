@@ -4,7 +4,7 @@ use crate::args::{LakeArgs, RangeArgs};
 use crate::linked;
 use anyhow::{Context, Result, anyhow};
 use belvedere_core::{Lake, LakeConfig};
-use belvedere_lake::{Database, LakeConnection, LakeOptions, OpenProgress};
+use belvedere_lake::{Database, LakeConnection, LakeOptions, OpenProgress, UnannouncedLimits};
 use belvedere_model::time::TimeRange;
 use std::sync::Arc;
 
@@ -62,6 +62,11 @@ fn no_lake(args: &LakeArgs) -> anyhow::Error {
 
 fn options(args: &LakeArgs) -> Result<LakeOptions> {
     let mut options = LakeOptions::directory(&args.lake);
+    options.unannounced = UnannouncedLimits {
+        blocks: args.max_unannounced_blocks,
+        bytes: args.max_unannounced_bytes,
+        age: args.keep_unannounced,
+    };
     // an empty variable counts as unset
     if let Some(database) = args.database.as_deref().filter(|d| !d.is_empty()) {
         options.database = database.parse()?;

@@ -14,6 +14,7 @@ mod maintain;
 mod output;
 mod plan;
 mod query;
+mod readiness;
 mod schema;
 mod serve;
 #[cfg(feature = "cli-client")]

@@ -1,6 +1,7 @@
 //! `belvedere serve`
 
 use super::lake::open_with;
+use super::readiness::Readiness;
 use crate::access::{self, Security};
 use crate::args::{ListenAt, Role, ServeArgs};
 use crate::background::Threads;
@@ -8,7 +9,6 @@ use crate::listener::{self, ConnectionLimits, Door, Tls};
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
 use axum::routing::get;
 use belvedere_core::Lake;
 use belvedere_core::assembly::Assembly;
@@ -18,8 +18,8 @@ use belvedere_lake::access::Right;
 use belvedere_lake::ingest::{IngestLimits, IngestionService};
 use belvedere_lake::{LakeConnection, OpenProgress, Routes};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -206,6 +206,7 @@ impl Server {
                 .collect();
             tracing::info!("{name} {version} registered the view sets {}", sets.join(", "));
         }
+        let writes = limits.is_some() || upkeep.is_some();
         let ingestion =
             limits.map(|limits| Arc::new(IngestionService::new(lake.connection().clone(), limits)));
         let (query_threads, queries) = match queries {
@@ -233,7 +234,7 @@ impl Server {
         }
         let router = |name: &str| {
             let own = match name {
-                "http" => probes(lake.connection().clone())
+                "http" => probes(lake.connection().clone(), writes)
                     .merge(security.gate.guard(metrics(lake.connection().clone()), Right::Read)),
                 _ => Router::new(),
             };
@@ -330,9 +331,9 @@ pub(crate) fn stopped() -> impl Future<Output = ()> + Send + 'static {
 }
 
 /// Routes without rights: `/` says what this is, `/health` that the process is alive, `/ready` that database and object store
-/// respond.
-fn probes(lake: Arc<LakeConnection>) -> Router {
-    let readiness = Arc::new(Readiness { lake, last_success: Mutex::new(None) });
+/// respond and, for those that write, can be written.
+fn probes(lake: Arc<LakeConnection>, writes: bool) -> Router {
+    let readiness = Arc::new(Readiness::new(lake, writes));
     Router::new()
         .route("/", get(|| async { concat!("belvedere ", env!("CARGO_PKG_VERSION"), "\n") }))
         .route("/health", get(|| async { StatusCode::OK }))
@@ -354,30 +355,4 @@ fn metrics(lake: Arc<LakeConnection>) -> Router {
             ([(header::CONTENT_TYPE, content_type)], lake.metrics().to_text())
         }),
     )
-}
-
-struct Readiness {
-    lake: Arc<LakeConnection>,
-    last_success: Mutex<Option<Instant>>,
-}
-
-impl Readiness {
-    async fn answer(&self) -> axum::response::Response {
-        let is_fresh = |at: Option<Instant>| at.is_some_and(|at| at.elapsed() < Duration::from_secs(1));
-        if is_fresh(*self.last_success.lock().unwrap_or_else(PoisonError::into_inner)) {
-            return StatusCode::OK.into_response();
-        }
-        match tokio::time::timeout(Duration::from_secs(2), self.lake.ping()).await {
-            Ok(Ok(())) => {
-                *self.last_success.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-                StatusCode::OK.into_response()
-            }
-            // the error may tell about the backends, which is not for everybody
-            Ok(Err(e)) => {
-                tracing::warn!("not ready: {e}");
-                (StatusCode::SERVICE_UNAVAILABLE, "the lake can't be used\n").into_response()
-            }
-            Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the lake does not respond\n").into_response(),
-        }
-    }
 }

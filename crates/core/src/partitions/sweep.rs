@@ -41,6 +41,7 @@ impl PartitionBuilder {
         deleted += orphans.len() as u64;
         deleted += self.scan.connection().delete_unfinished(FOLDER, ago(YOUNG)).await?;
         deleted += self.scan.connection().delete_partial_blocks(ago(WAITS)).await?;
+        self.scan.connection().drop_unannounced().await?;
         Ok(deleted)
     }
 

@@ -221,12 +221,6 @@ impl Catalog {
         Ok(self.intake.fetch::<(i64,)>(statement).await?.first().is_some_and(|row| row.0 > 0))
     }
 
-    /// How many blocks wait for their stream or their process.
-    pub async fn waiting_blocks(&self) -> Result<i64, LakeError> {
-        let statement = Statement::new("SELECT COUNT(*) FROM waiting_blocks");
-        Ok(self.readers.fetch::<(i64,)>(statement).await?.first().map_or(0, |r| r.0))
-    }
-
     /// Objects with blocks whose keys are after `after`, sorted, and how long each must be to hold all of its blocks.
     pub async fn object_lengths(&self, after: &str, limit: u32) -> Result<Vec<(String, i64)>, LakeError> {
         let mut statement = Statement::new(

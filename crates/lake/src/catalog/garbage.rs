@@ -27,9 +27,12 @@ impl Catalog {
     /// Waits until all commits so far are on disk. Only then may an object be deleted: after a power cut an earlier state of
     /// the catalog may come back, which still refers to it.
     pub async fn sync(&self) -> Result<(), LakeError> {
-        let touch = Statement::new("DELETE FROM garbage WHERE object_key = ''");
-        let insert = Statement::new("INSERT INTO garbage (object_key, size, expires) VALUES ('', 0, 0)");
-        self.writer.transact_synced(vec![Step::Do(insert), Step::Do(touch)]).await.map(drop)
+        self.writer.transact_synced(touching()).await.map(drop)
+    }
+
+    /// Writes something that changes nothing.
+    pub(super) async fn touch(&self) -> Result<(), LakeError> {
+        self.writer.transact(touching()).await.map(drop)
     }
 
     /// Forgets objects that have been deleted.
@@ -57,4 +60,9 @@ impl Catalog {
         }
         Ok(known)
     }
+}
+
+fn touching() -> Vec<Step> {
+    let insert = "INSERT INTO garbage (object_key, size, expires) VALUES ('', 0, 0) ON CONFLICT DO NOTHING";
+    [insert, "DELETE FROM garbage WHERE object_key = ''"].map(|sql| Step::Do(Statement::new(sql))).into()
 }

@@ -13,7 +13,7 @@
 //! visibility, which is exactly what must not happen.
 
 use super::statement::{Arg, Statement, Step};
-use super::{Catalog, LakeError};
+use super::{Catalog, LakeError, Waiting};
 use crate::Cause;
 use belvedere_model::time::Clock;
 use belvedere_model::{BlockInfo, ProcessInfo, StreamInfo, TRANSIT_FORMAT};
@@ -44,6 +44,15 @@ pub struct CommitBlock {
     pub info: BlockInfo,
     /// Where in the object the payload starts.
     pub offset: u64,
+}
+
+/// What a commit did.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Committed {
+    /// Blocks that were new.
+    pub added: u64,
+    /// Blocks whose stream or process was not known.
+    pub unannounced: Waiting,
 }
 
 const BLOCK_COLUMNS: &str = "block_id, stream_id, process_id, begin_time, begin_ticks, end_time, end_ticks, \
@@ -79,8 +88,8 @@ impl KnownSenders {
 }
 
 impl Catalog {
-    /// Adds what is new in a commit. Returns how many of its blocks were new.
-    pub async fn commit(&self, commit: &Commit) -> Result<u64, LakeError> {
+    /// Adds what is new in a commit.
+    pub async fn commit(&self, commit: &Commit) -> Result<Committed, LakeError> {
         let known = self.known(commit).await?;
         let mut steps = insert_processes(&commit.processes)?;
         steps.extend(insert_streams(&commit.streams)?);
@@ -104,6 +113,10 @@ impl Catalog {
         }
         // what this commit's waiting blocks lack may have been announced since `known` was read, which was outside of the
         // transaction; and blocks may wait for what this commit announces
+        let unannounced = Waiting {
+            blocks: waiting.len() as i64,
+            bytes: waiting.iter().map(|b| b.info.payload_size).sum(),
+        };
         let waiting: Vec<Uuid> = waiting.iter().map(|b| b.info.block_id).collect();
         for (column, ids) in
             [("block_id", waiting), ("stream_id", known.new_streams), ("process_id", known.new_processes)]
@@ -112,7 +125,8 @@ impl Catalog {
                 steps.extend(make_waiting_visible(column, ids));
             }
         }
-        if steps.is_empty() { Ok(0) } else { self.writer.transact(steps).await }
+        let added = if steps.is_empty() { 0 } else { self.writer.transact(steps).await? };
+        Ok(Committed { added, unannounced })
     }
 
     /// Marks objects as complete, in a commit that reaches the disk together with all commits before it.

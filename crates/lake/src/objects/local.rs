@@ -11,6 +11,7 @@
 use super::super::record::MAGIC;
 use super::{LakeError, WrittenGroup, new_key};
 use crate::Cause;
+use crate::files::is_deleted;
 use bytes::Bytes;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
@@ -23,6 +24,10 @@ use std::time::{Duration, SystemTime};
 
 /// From this size on a new file is started. It bounds how much is read back after a crash.
 const ROLL_AT: u64 = 64 << 20;
+
+/// What is written to see whether that is possible: more than fits into an inode.
+const PROBE: &str = "write-probe#0";
+const PROBE_BYTES: usize = 8192;
 
 #[derive(Debug)]
 pub(crate) struct LocalObjects {
@@ -55,6 +60,10 @@ impl LocalObjects {
     /// Appends records and waits until they are on disk.
     pub(super) fn append(&self, records: &[u8]) -> Result<WrittenGroup, LakeError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        // what has no name any more is lost when it is closed
+        if current.as_ref().is_some_and(|open| is_deleted(&open.file)) {
+            *current = None;
+        }
         let completed = match &*current {
             Some(open) if open.length >= ROLL_AT => current.take().map(|open| open.key),
             _ => None,
@@ -70,7 +79,7 @@ impl LocalObjects {
                 open.length += records.len() as u64;
                 (open, offset)
             }
-            None => (create(&self.root, records)?, MAGIC.len() as u64),
+            None => (self.create(records)?, MAGIC.len() as u64),
         };
         let key = open.key.clone();
         *current = Some(open);
@@ -129,6 +138,31 @@ impl LocalObjects {
     pub(super) async fn ping(&self) -> Result<(), LakeError> {
         let root = self.root.clone();
         blocking(move || std::fs::metadata(&root).map(drop).map_err(failed("reading", &root))).await
+    }
+
+    /// Writes a file and deletes it.
+    pub(super) async fn check_writable(&self) -> Result<(), LakeError> {
+        if let Some(open) = &*self.current.lock().unwrap_or_else(PoisonError::into_inner)
+            && is_deleted(&open.file)
+        {
+            return Err(LakeError::Objects("the file with the last records was deleted".into()));
+        }
+        let path = self.root.join(PROBE);
+        blocking(move || {
+            std::fs::write(&path, [0; PROBE_BYTES]).map_err(failed("writing", &path))?;
+            match std::fs::remove_file(&path) {
+                // another server looks, too
+                Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("deleting", &path)(e)),
+                _ => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Begins a new object. A lake whose directory was taken away is not begun anew: what is left of it is elsewhere.
+    fn create(&self, records: &[u8]) -> Result<OpenObject, LakeError> {
+        std::fs::metadata(&self.root).map_err(failed("reading", &self.root))?;
+        create(&self.root, records)
     }
 
     pub(super) async fn close(&self) -> Option<String> {

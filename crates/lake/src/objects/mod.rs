@@ -127,6 +127,14 @@ impl Objects {
         }
     }
 
+    /// Checks that the store can be written, and is still where it was.
+    pub(super) async fn check_writable(&self) -> Result<(), LakeError> {
+        match self {
+            Self::Local(local) => local.check_writable().await,
+            Self::Remote(remote) => remote.check_writable().await,
+        }
+    }
+
     /// Closes the open object and returns its key: it is complete now.
     pub(super) async fn close(&self) -> Option<String> {
         match self {
