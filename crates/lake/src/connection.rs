@@ -153,6 +153,10 @@ impl LakeConnection {
         &self.catalog
     }
 
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
     /// The lake's counters.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics

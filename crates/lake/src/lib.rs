@@ -13,6 +13,8 @@
 //! | `objects`, `record` | store the bytes |
 //! | `catalog` | stores the rows |
 //! | `recovery` | restores rows that a power cut took |
+//! | `unannounced` | bounds what waits for its stream or process |
+//! | `leftovers` | finds what groups left that were never committed |
 //! | `partial_blocks` | blocks whose announcement and payload arrive separately |
 //! | `access` | callers, their rights, API keys |
 //!
@@ -29,6 +31,7 @@ mod connection;
 mod error;
 mod files;
 pub mod ingest;
+mod leftovers;
 mod metrics;
 mod objects;
 mod partial_blocks;
@@ -47,6 +50,8 @@ pub use catalog::{
 };
 pub use connection::{LakeConnection, LakeOptions, Unwritable};
 pub use error::{Cause, LakeError, with_causes};
+#[doc(hidden)]
+pub use leftovers::{Leftover, Leftovers};
 #[doc(hidden)]
 pub use metrics::MetricGroup;
 pub use metrics::Metrics;

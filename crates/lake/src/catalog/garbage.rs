@@ -47,12 +47,18 @@ impl Catalog {
 
     /// Those of these files that belong to a partition, or are to be deleted anyway.
     pub async fn known_files(&self, keys: &[String]) -> Result<HashSet<String>, LakeError> {
+        self.known_keys(keys, "SELECT file_key FROM partitions WHERE file_key IN ").await
+    }
+
+    /// Those of these objects that the catalog has, or that are to be deleted anyway.
+    pub async fn known_objects(&self, keys: &[String]) -> Result<HashSet<String>, LakeError> {
+        self.known_keys(keys, "SELECT object_key FROM objects WHERE object_key IN ").await
+    }
+
+    async fn known_keys(&self, keys: &[String], select: &str) -> Result<HashSet<String>, LakeError> {
         let mut known = HashSet::new();
         for keys in keys.chunks(1000) {
-            for sql in [
-                "SELECT file_key FROM partitions WHERE file_key IN ",
-                "SELECT object_key FROM garbage WHERE object_key IN ",
-            ] {
+            for sql in [select, "SELECT object_key FROM garbage WHERE object_key IN "] {
                 let mut statement = Statement::new(sql);
                 statement.tuple(keys.iter().cloned().map(Arg::Text));
                 known.extend(self.readers.fetch::<(String,)>(statement).await?.into_iter().map(|r| r.0));

@@ -93,7 +93,10 @@ impl Catalog {
         let known = self.known(commit).await?;
         let mut steps = insert_processes(&commit.processes)?;
         steps.extend(insert_streams(&commit.streams)?);
-        if commit.is_new_object && (!commit.blocks.is_empty() || commit.recovered.is_some()) {
+        // one that is complete already is noted even without blocks: otherwise it would look like a group that was never
+        // committed
+        let is_noted = !commit.blocks.is_empty() || commit.recovered.is_some() || commit.seals;
+        if commit.is_new_object && is_noted {
             steps.push(insert_object(&commit.object_key, commit.seals));
         }
         if let Some(position) = commit.recovered {

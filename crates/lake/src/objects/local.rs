@@ -10,8 +10,8 @@
 
 use super::super::record::MAGIC;
 use super::{LakeError, WrittenGroup, new_key};
-use crate::Cause;
 use crate::files::is_deleted;
+use crate::{Cause, Leftover};
 use bytes::Bytes;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
@@ -177,6 +177,41 @@ impl LocalObjects {
             let file = File::create(&path).map_err(failed("making", &path))?;
             file.lock().map_err(failed("locking", &path))?;
             Ok(file)
+        })
+        .await
+    }
+
+    /// Files that never got a record and were last changed before `before`.
+    pub(crate) async fn without_records(&self, before: SystemTime) -> Result<Vec<Leftover>, LakeError> {
+        let this = Self { root: self.root.clone(), current: Mutex::default() };
+        blocking(move || {
+            let mut found = Vec::new();
+            for key in this.record_files(|_| true)? {
+                // gone by now
+                let Ok(file) = std::fs::metadata(this.root.join(&key)) else { continue };
+                let has_records = file.len() > MAGIC.len() as u64 && !is_unfinished(&key);
+                if !has_records && file.modified().is_ok_and(|modified| modified < before) {
+                    found.push(Leftover { key, size: file.len() });
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// Deletes such files, unless somebody writes to them. Returns how many.
+    pub(crate) async fn delete_without_records(&self, keys: Vec<String>) -> Result<u64, LakeError> {
+        let this = Self { root: self.root.clone(), current: Mutex::default() };
+        blocking(move || {
+            let mut deleted = 0;
+            for key in keys {
+                if let Some(object) = this.abandoned(&key)?
+                    && (is_unfinished(&key) || object.length() <= MAGIC.len() as u64)
+                {
+                    deleted += u64::from(object.delete_if_older(Duration::ZERO)?);
+                }
+            }
+            Ok(deleted)
         })
         .await
     }
