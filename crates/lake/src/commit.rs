@@ -11,25 +11,42 @@
 //! All of it runs on one thread that may block. As tasks of the async runtime each step woke another thread, and
 //! waking a thread costs more than most of the work.
 //!
+//! A request of very many entries is large: it would keep all others waiting for as long as its transaction takes. It is
+//! written by itself, and its rows become visible in several transactions; between them the groups of the others get
+//! their turn, and so do other large requests. Its sender gets the answer after the last one. If one of them fails, the
+//! rows of those before it stay, as when a sender sends the parts one by one.
+//!
 //! The order is what makes an answer true: first the records are durable, then the rows are visible, then the sender
 //! gets its 200. A crash between the steps leaves records without rows, which nobody was promised, and never rows
 //! without records.
 
-use super::catalog::{Catalog, Commit, CommitBlock};
+#[cfg(test)]
+mod tests;
+
+use super::catalog::{Catalog, Commit, CommitBlock, Committed};
+use super::ingest::Reservation;
 use super::metrics::Metrics;
 use super::objects::{Objects, WrittenGroup};
 use super::record::{Entry, append};
+use super::unannounced::{SinceLastLook, UnannouncedBlocks};
 use super::{Cause, LakeError};
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 /// A group is closed when it has this many bytes: enough to amortize a sync, little enough to hold in memory …
 const GROUP_BYTES: usize = 8 << 20;
 /// … or this many requests.
 const GROUP_REQUESTS: usize = 512;
+/// … or this many processes, streams and blocks. A request of more is large, and is made visible so many at a time.
+const GROUP_ENTRIES: usize = 512;
+/// Commits note how far an object is in the catalog when it has grown by so much: recovery reads no more than that and a
+/// group. To note it each time would make each commit dearer.
+const NOTED_EVERY: u64 = 256 << 10;
 /// Requests in the queue. Further senders wait for a free slot.
 const QUEUE_SLOTS: usize = 1024;
 
@@ -40,7 +57,7 @@ struct Request {
     payloads: Vec<usize>,
     answer: oneshot::Sender<Result<(), LakeError>>,
     /// Memory that is reserved as long as the request lives, even if its sender is gone.
-    _reserved: Option<OwnedSemaphorePermit>,
+    _reserved: Option<Reservation>,
 }
 
 /// Queue and thread of the commits. [`Committer::close`] finishes the groups under way.
@@ -56,17 +73,15 @@ impl Committer {
         catalog: Arc<Catalog>,
         objects: Arc<Objects>,
         metrics: Arc<Metrics>,
+        unannounced: UnannouncedBlocks,
     ) -> Result<Self, LakeError> {
         let (queue, mut requests) = mpsc::channel(QUEUE_SLOTS);
         let runtime = Handle::current();
         let thread = std::thread::Builder::new()
             .name("lake-commit".to_owned())
             .spawn(move || {
-                let mut thread =
-                    CommitThread { catalog, objects, metrics, runtime, known_object: String::new() };
-                while let Some(first) = requests.blocking_recv() {
-                    thread.commit_group(first, &mut requests);
-                }
+                let thread = CommitThread::new(catalog, objects, metrics, unannounced, runtime);
+                thread.run(&mut requests)
             })
             .map_err(|e| {
                 LakeError::Objects(Cause::new(format!("the commit thread can't be started: {e}"), e))
@@ -79,7 +94,7 @@ impl Committer {
     pub(super) async fn submit(
         &self,
         entries: Vec<Entry>,
-        reserved: Option<OwnedSemaphorePermit>,
+        reserved: Option<Reservation>,
     ) -> Result<(), LakeError> {
         let queue = {
             let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,43 +126,101 @@ struct CommitThread {
     runtime: Handle,
     /// Key of the object that the last commit went to: the catalog has it already.
     known_object: String,
+    /// Up to where the catalog notes that it has all records of that object.
+    noted: u64,
+    /// Large requests under way. Each gets one transaction in turn.
+    large: VecDeque<LargeRequest>,
+    /// Complete objects, to be marked when no large request needs them any more.
+    completed: Vec<String>,
+    unannounced: UnannouncedBlocks,
+    since_last_look: SinceLastLook,
+}
+
+/// A request that is made visible in several transactions.
+struct LargeRequest {
+    request: Request,
+    /// Where its records are, once they are written.
+    written: Option<WrittenGroup>,
+    /// Entries that are visible.
+    done: usize,
+    added: u64,
 }
 
 impl CommitThread {
-    /// Gathers the requests that wait, writes them, makes them visible, and answers.
+    fn new(
+        catalog: Arc<Catalog>,
+        objects: Arc<Objects>,
+        metrics: Arc<Metrics>,
+        unannounced: UnannouncedBlocks,
+        runtime: Handle,
+    ) -> Self {
+        Self {
+            catalog,
+            objects,
+            metrics,
+            runtime,
+            known_object: String::new(),
+            noted: 0,
+            large: VecDeque::new(),
+            completed: Vec::new(),
+            unannounced,
+            since_last_look: SinceLastLook::default(),
+        }
+    }
+
+    /// Works until nobody can send requests any more and all that were sent are answered.
+    fn run(mut self, requests: &mut mpsc::Receiver<Request>) {
+        loop {
+            let next = match self.large.is_empty() {
+                true => match requests.blocking_recv() {
+                    Some(next) => Some(next),
+                    None => return,
+                },
+                false => requests.try_recv().ok(),
+            };
+            if let Some(first) = next {
+                self.commit_group(first, requests);
+            }
+            if let Some(large) = self.large.pop_front() {
+                self.commit_part(large);
+            }
+            self.seal_completed();
+        }
+    }
+
+    /// Gathers the requests that wait, writes them, makes them visible, and answers. Large ones are put aside.
     fn commit_group(&mut self, first: Request, waiting: &mut mpsc::Receiver<Request>) {
         let began = Instant::now();
         let mut group = Vec::with_capacity(8);
         let mut records = Vec::new();
+        let mut entries = 0;
         let mut next = Some(first);
         while let Some(mut request) = next.take() {
-            let now = belvedere_model::time::now();
-            request.entries = request.entries.into_iter().map(|e| e.received_at(now)).collect();
-            let before = records.len();
-            let appended: Result<Vec<usize>, LakeError> =
-                request.entries.iter().map(|e| Ok(append(&mut records, e)?.unwrap_or(0))).collect();
-            match appended {
-                Ok(payloads) => {
-                    request.payloads = payloads;
-                    group.push(request);
-                }
-                // only this request fails: what it appended is removed
-                Err(e) => {
-                    records.truncate(before);
-                    let _ = request.answer.send(Err(e));
+            if request.entries.len() > GROUP_ENTRIES {
+                self.large.push_back(LargeRequest { request, written: None, done: 0, added: 0 });
+            } else {
+                match request.append_to(&mut records) {
+                    Ok(()) => {
+                        entries += request.entries.len();
+                        group.push(request);
+                    }
+                    // only this request fails
+                    Err(e) => drop(request.answer.send(Err(e))),
                 }
             }
-            if records.len() < GROUP_BYTES && group.len() < GROUP_REQUESTS {
+            if records.len() < GROUP_BYTES && group.len() < GROUP_REQUESTS && entries < GROUP_ENTRIES {
                 next = waiting.try_recv().ok();
             }
         }
         if group.is_empty() {
             return;
         }
+        let length = records.len() as u64;
         match self.objects.write(records, &self.runtime) {
-            Ok(written) => {
+            Ok(mut written) => {
+                self.completed.extend(written.completed.take());
                 let runtime = self.runtime.clone();
-                runtime.block_on(self.make_visible(group, &written));
+                runtime.block_on(self.make_visible(group, &written, length));
             }
             Err(e) => {
                 tracing::error!("{} requests could not be stored: {e}", group.len());
@@ -157,37 +230,61 @@ impl CommitThread {
         self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
     }
 
-    async fn make_visible(&mut self, group: Vec<Request>, written: &WrittenGroup) {
-        let is_new_object = self.known_object != written.key;
-        let (catalog, metrics) = (&self.catalog, &self.metrics);
-        let new_commit = || Commit {
+    fn new_commit(&self, written: &WrittenGroup) -> Commit {
+        Commit {
             object_key: written.key.clone(),
-            is_new_object,
+            is_new_object: self.known_object != written.key,
             seals: written.is_complete,
             ..Commit::default()
-        };
-        let mut commit = new_commit();
+        }
+    }
+
+    /// Whether it is time to note that all records up to `end` are in the catalog, apart from those of large requests.
+    fn position_to_note(&self, written: &WrittenGroup, end: u64) -> Option<u64> {
+        if !self.objects.are_read_back() {
+            return None;
+        }
+        let unfinished = self.large.iter().filter_map(|large| large.written.as_ref());
+        let position = unfinished.filter(|w| w.key == written.key).map(|w| w.offset).fold(end, u64::min);
+        let noted = if self.known_object == written.key { self.noted } else { 0 };
+        (position >= noted.saturating_add(NOTED_EVERY)).then_some(position)
+    }
+
+    /// The catalog has the object now, and has noted a position if there was one in the commit.
+    fn committed(&mut self, commit: &Commit) {
+        if commit.blocks.is_empty() && commit.recovered.is_none() {
+            return;
+        }
+        if self.known_object != commit.object_key {
+            self.known_object.clone_from(&commit.object_key);
+            self.noted = 0;
+        }
+        self.noted = commit.recovered.unwrap_or(self.noted);
+    }
+
+    async fn make_visible(&mut self, group: Vec<Request>, written: &WrittenGroup, length: u64) {
+        let mut commit = self.new_commit(written);
+        commit.recovered = self.position_to_note(written, written.offset + length);
         for request in &group {
-            add(&mut commit, request, written.offset);
+            add(&mut commit, request, 0..request.entries.len(), written.offset);
         }
         let blocks = commit.blocks.len() as u64;
-        match catalog.commit(&commit).await {
-            Ok(added) => {
-                if blocks > 0 && is_new_object {
-                    self.known_object.clone_from(&written.key);
-                }
-                metrics.blocks_added.inc_by(added);
-                metrics.blocks_repeated.inc_by(blocks - added.min(blocks));
+        match self.catalog.commit(&commit).await {
+            Ok(Committed { added, unannounced }) => {
+                self.committed(&commit);
+                self.metrics.blocks_added.inc_by(added);
+                self.metrics.blocks_repeated.inc_by(blocks - added.min(blocks));
                 answer_all(group, &Ok(()));
+                self.unannounced.added(unannounced, &mut self.since_last_look).await;
             }
             // the values of one request are refused, but the error does not say of which: each request gets a transaction
             // of its own, and only the refused one fails
             Err(e @ LakeError::Refused(_)) => {
                 tracing::warn!("committing a group of {} requests one by one: {e}", group.len());
                 for request in group {
-                    let mut commit = new_commit();
-                    add(&mut commit, &request, written.offset);
-                    let committed = catalog.commit(&commit).await;
+                    let mut commit = self.new_commit(written);
+                    add(&mut commit, &request, 0..request.entries.len(), written.offset);
+                    let committed = self.catalog.commit(&commit).await;
                     if let Err(e) = &committed {
                         tracing::error!("a request could not be committed: {e}");
                     }
@@ -199,12 +296,80 @@ impl CommitThread {
                 answer_all(group, &Err(e));
             }
         }
-        if let Some(key) = &written.completed
-            && let Err(e) = catalog.seal(key).await
-        {
-            // harmless: the next start reads it once more than needed
-            tracing::warn!(object = key, "could not be marked as complete: {e}");
+    }
+
+    /// Makes a part of a large request visible, and answers it after the last one.
+    fn commit_part(&mut self, mut large: LargeRequest) {
+        let began = Instant::now();
+        match self.try_commit_part(&mut large) {
+            Ok(()) if large.done < large.request.entries.len() => self.large.push_back(large),
+            Ok(()) => {
+                let blocks =
+                    large.request.entries.iter().filter(|e| matches!(e, Entry::Block(_))).count() as u64;
+                self.metrics.blocks_added.inc_by(large.added);
+                self.metrics.blocks_repeated.inc_by(blocks - large.added.min(blocks));
+                let _ = large.request.answer.send(Ok(()));
+            }
+            Err(e) => {
+                tracing::error!("a large request could not be stored: {e}");
+                let _ = large.request.answer.send(Err(e));
+            }
         }
+        self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
+    }
+
+    fn try_commit_part(&mut self, large: &mut LargeRequest) -> Result<(), LakeError> {
+        let written = match large.written.take() {
+            Some(written) => written,
+            None => {
+                let mut records = Vec::new();
+                large.request.append_to(&mut records)?;
+                let mut written = self.objects.write(records, &self.runtime)?;
+                self.completed.extend(written.completed.take());
+                // others get their turn before the first part: the write took long enough
+                large.written = Some(written);
+                return Ok(());
+            }
+        };
+        let end = (large.done + GROUP_ENTRIES).min(large.request.entries.len());
+        let mut commit = self.new_commit(&written);
+        add(&mut commit, &large.request, large.done..end, written.offset);
+        let Committed { added, unannounced } = self.runtime.block_on(self.catalog.commit(&commit))?;
+        self.committed(&commit);
+        large.added += added;
+        self.runtime.clone().block_on(self.unannounced.added(unannounced, &mut self.since_last_look));
+        large.done = end;
+        large.written = Some(written);
+        Ok(())
+    }
+
+    /// Marks complete objects, apart from those that a large request is still being read from.
+    fn seal_completed(&mut self) {
+        let needed = |key: &String| {
+            self.large.iter().filter_map(|large| large.written.as_ref()).any(|written| written.key == *key)
+        };
+        let (waiting, keys): (Vec<_>, Vec<_>) = self.completed.iter().cloned().partition(needed);
+        self.completed = waiting;
+        if !keys.is_empty()
+            && let Err(e) = self.runtime.block_on(self.catalog.seal(&keys))
+        {
+            // harmless: the next start reads them once more than needed
+            tracing::warn!(objects = ?keys, "could not be marked as complete: {e}");
+        }
+    }
+}
+
+impl Request {
+    /// Appends its records, and notes where the payloads are. Nothing is appended if it fails.
+    fn append_to(&mut self, records: &mut Vec<u8>) -> Result<(), LakeError> {
+        let now = belvedere_model::time::now();
+        let entries = std::mem::take(&mut self.entries);
+        self.entries = entries.into_iter().map(|e| e.received_at(now)).collect();
+        let before = records.len();
+        let appended: Result<Vec<usize>, LakeError> =
+            self.entries.iter().map(|e| Ok(append(records, e)?.unwrap_or(0))).collect();
+        self.payloads = appended.inspect_err(|_| records.truncate(before))?;
+        Ok(())
     }
 }
 
@@ -215,8 +380,9 @@ fn answer_all(group: Vec<Request>, outcome: &Result<(), LakeError>) {
     }
 }
 
-fn add(commit: &mut Commit, request: &Request, offset: u64) {
-    for (entry, payload) in request.entries.iter().zip(&request.payloads) {
+fn add(commit: &mut Commit, request: &Request, entries: Range<usize>, offset: u64) {
+    let entries = request.entries.iter().zip(&request.payloads).take(entries.end).skip(entries.start);
+    for (entry, payload) in entries {
         match entry {
             Entry::Process(p) => commit.processes.push(p.clone()),
             Entry::Stream(s) => commit.streams.push(s.clone()),

@@ -1,10 +1,12 @@
 //! An open lake: the value that all other code shares.
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, UnannouncedLimits};
 use super::commit::Committer;
+use super::ingest::Reservation;
 use super::objects::Objects;
 use super::record::Entry;
-use super::{Cause, Database, LakeError, Metrics, ObjectsAddress, recovery};
+use super::unannounced::UnannouncedBlocks;
+use super::{Cause, Database, LakeError, Metrics, ObjectsAddress, OpenProgress, recovery};
 use belvedere_model::wire::BlockRequest;
 use belvedere_model::{BlockRecord, ProcessInfo, StreamInfo};
 use bytes::Bytes;
@@ -12,7 +14,6 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
-use tokio::sync::OwnedSemaphorePermit;
 
 /// Address of a lake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,10 @@ pub struct LakeOptions {
     pub database: Database,
     /// The object store.
     pub objects: ObjectsAddress,
+    /// How many blocks may wait for their stream or their process.
+    pub unannounced: UnannouncedLimits,
+    /// Tells how far opening is.
+    pub progress: OpenProgress,
 }
 
 impl LakeOptions {
@@ -29,12 +34,38 @@ impl LakeOptions {
         Self {
             database: Database::Sqlite(path.join("catalog.sqlite")),
             objects: ObjectsAddress::Directory(path.to_owned()),
+            unannounced: UnannouncedLimits::default(),
+            progress: OpenProgress::default(),
         }
     }
 
     /// Everything in memory.
     pub fn in_memory() -> Self {
-        Self { database: Database::Memory, objects: ObjectsAddress::Memory }
+        Self {
+            database: Database::Memory,
+            objects: ObjectsAddress::Memory,
+            unannounced: UnannouncedLimits::default(),
+            progress: OpenProgress::default(),
+        }
+    }
+}
+
+/// A part of a lake that can't be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unwritable {
+    /// The metadata database.
+    Catalog,
+    /// The object store.
+    Objects,
+}
+
+impl std::fmt::Display for Unwritable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Catalog => "the catalog can't be written",
+            Self::Objects => "the object store can't be written",
+        })
     }
 }
 
@@ -45,6 +76,7 @@ pub struct LakeConnection {
     objects: Arc<Objects>,
     store: Arc<dyn ObjectStore>,
     committer: Committer,
+    unannounced: UnannouncedBlocks,
     metrics: Arc<Metrics>,
 }
 
@@ -74,15 +106,26 @@ impl LakeConnection {
             && is_relaxed
             && does_recover
         {
-            let added = recovery::recover(&catalog, local).await?;
-            if added > 0 {
-                tracing::warn!("recovered {added} blocks into the catalog");
+            let recovered = recovery::recover(&catalog, local, &options.progress).await?;
+            if recovered.blocks > 0 {
+                tracing::warn!("recovered {} blocks into the catalog", recovered.blocks);
+            }
+            if recovered.empty_files > 0 {
+                tracing::info!("deleted {} record files that never got a record", recovered.empty_files);
             }
         }
         let (catalog, objects, metrics) =
             (Arc::new(catalog), Arc::new(objects), Arc::new(Metrics::default()));
+        let unannounced =
+            UnannouncedBlocks::new(catalog.clone(), metrics.clone(), options.unannounced.clone());
         Ok(Arc::new(Self {
-            committer: Committer::start(catalog.clone(), objects.clone(), metrics.clone())?,
+            committer: Committer::start(
+                catalog.clone(),
+                objects.clone(),
+                metrics.clone(),
+                unannounced.clone(),
+            )?,
+            unannounced,
             store: objects.store()?,
             catalog,
             objects,
@@ -110,7 +153,7 @@ impl LakeConnection {
     pub(crate) async fn insert(
         &self,
         entries: Vec<Entry>,
-        reserved: Option<OwnedSemaphorePermit>,
+        reserved: Option<Reservation>,
     ) -> Result<(), LakeError> {
         self.committer.submit(entries, reserved).await
     }
@@ -118,6 +161,10 @@ impl LakeConnection {
     /// The metadata database.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.objects
     }
 
     /// The lake's counters.
@@ -162,6 +209,19 @@ impl LakeConnection {
         tokio::try_join!(self.catalog.ping(), self.objects.ping()).map(drop)
     }
 
+    /// What of the lake can't be written now, each with the reason. Writes a little to find out.
+    pub async fn check_writable(&self) -> Vec<(Unwritable, LakeError)> {
+        let (catalog, objects) = tokio::join!(self.catalog.check_writable(), self.objects.check_writable());
+        let catalog = catalog.err().map(|e| (Unwritable::Catalog, e));
+        let objects = objects.err().map(|e| (Unwritable::Objects, e));
+        catalog.into_iter().chain(objects).collect()
+    }
+
+    /// Drops blocks that wait for their stream or their process for too long, or since too many do. Returns how many.
+    pub async fn drop_unannounced(&self) -> Result<u64, LakeError> {
+        self.unannounced.drop_oldest().await
+    }
+
     /// Records that a block could not be read, for `block_faults()`. Never fails: it is about another failure.
     pub async fn record_fault(&self, block_id: uuid::Uuid, view_set: &str, reason: &str) {
         let recorded =
@@ -176,7 +236,7 @@ impl LakeConnection {
     pub async fn close(&self) {
         self.committer.close().await;
         if let Some(key) = self.objects.close().await
-            && let Err(e) = self.catalog.seal(&key).await
+            && let Err(e) = self.catalog.seal(std::slice::from_ref(&key)).await
         {
             tracing::warn!(object = key, "could not be marked as complete: {e}");
         }

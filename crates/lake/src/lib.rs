@@ -13,6 +13,8 @@
 //! | `objects`, `record` | store the bytes |
 //! | `catalog` | stores the rows |
 //! | `recovery` | restores rows that a power cut took |
+//! | `unannounced` | bounds what waits for its stream or process |
+//! | `leftovers` | finds what groups left that were never committed |
 //! | `partial_blocks` | blocks whose announcement and payload arrive separately |
 //! | `access` | callers, their rights, API keys |
 //!
@@ -27,27 +29,34 @@ mod catalog;
 mod commit;
 mod connection;
 mod error;
+mod files;
 pub mod ingest;
+mod leftovers;
 mod metrics;
 mod objects;
 mod partial_blocks;
+mod progress;
 mod record;
 mod recovery;
 mod routes;
+mod unannounced;
 
-pub use catalog::{BlockFilter, Catalog, Database};
+pub use catalog::{BlockFilter, Catalog, Database, UnannouncedLimits};
 // rows of the catalog that only core works with
 #[doc(hidden)]
 pub use catalog::{
     BlockSummary, ChainSection, DenyRuleRecord, ExpiredBlocks, NewPartition, PartitionRecord,
     PartitionedInstance, ProcessActivity, ProcessFilter, SectionBlocks, StreamFilter,
 };
-pub use connection::{LakeConnection, LakeOptions};
+pub use connection::{LakeConnection, LakeOptions, Unwritable};
 pub use error::{Cause, LakeError, with_causes};
+#[doc(hidden)]
+pub use leftovers::{Leftover, Leftovers};
 #[doc(hidden)]
 pub use metrics::MetricGroup;
 pub use metrics::Metrics;
 pub use objects::ObjectsAddress;
+pub use progress::OpenProgress;
 pub use routes::Routes;
 
 // plug-ins must build routes with the version that the program serves

@@ -3,6 +3,7 @@
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use std::any::{Any, TypeId};
@@ -24,6 +25,12 @@ pub struct Metrics {
     pub(crate) blocks_added: Counter,
     /// Blocks that the lake had already.
     pub(crate) blocks_repeated: Counter,
+    /// Blocks that came before their stream or their process.
+    pub(crate) unannounced: Counter,
+    /// Blocks that waited for their stream or their process when that was last looked at.
+    pub(crate) unannounced_waiting: Gauge,
+    /// Blocks that were dropped since they waited for too long, or too many did.
+    pub(crate) unannounced_dropped: Counter,
     /// From the first request of a group to its answers.
     pub(crate) commit_seconds: Histogram,
 }
@@ -46,6 +53,9 @@ impl Default for Metrics {
         let request_bytes = Counter::default();
         let blocks_added = Counter::default();
         let blocks_repeated = Counter::default();
+        let unannounced = Counter::default();
+        let unannounced_waiting = Gauge::default();
+        let unannounced_dropped = Counter::default();
         let commit_seconds = Histogram::new(exponential_buckets(0.000_5, 2.0, 16));
         let mut registry = Registry::with_prefix("belvedere");
         registry.register(
@@ -65,12 +75,37 @@ impl Default for Metrics {
             blocks_repeated.clone(),
         );
         registry.register(
+            "unannounced_blocks",
+            "Blocks that came before their stream or process was announced",
+            unannounced.clone(),
+        );
+        registry.register(
+            "unannounced_blocks_waiting",
+            "Blocks that wait for their stream or process, when that was last counted",
+            unannounced_waiting.clone(),
+        );
+        registry.register(
+            "unannounced_blocks_dropped",
+            "Blocks dropped because their stream or process was not announced in time, or too many waited",
+            unannounced_dropped.clone(),
+        );
+        registry.register(
             "commit_seconds",
             "Time from the first request of a commit group to its responses, in seconds",
             commit_seconds.clone(),
         );
         let inner = Mutex::new(Inner { registry, groups: HashMap::new() });
-        Self { inner, requests, request_bytes, blocks_added, blocks_repeated, commit_seconds }
+        Self {
+            inner,
+            requests,
+            request_bytes,
+            blocks_added,
+            blocks_repeated,
+            unannounced,
+            unannounced_waiting,
+            unannounced_dropped,
+            commit_seconds,
+        }
     }
 }
 

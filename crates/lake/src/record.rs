@@ -89,19 +89,26 @@ fn append_record(buffer: &mut Vec<u8>, kind: u8, insert_time: i64, body: &[u8]) 
 /// checksum: that one and what follows were never acknowledged.
 pub(super) struct Records {
     object: Bytes,
+    /// Where in the object the bytes begin.
+    begin: usize,
     position: usize,
     format: Option<String>,
 }
 
 impl Records {
-    pub(super) fn new(object: Bytes) -> Self {
-        let position = if object.starts_with(MAGIC) { MAGIC.len() } else { object.len() };
-        Self { object, position, format: None }
+    /// The records in these bytes of an object, from `begin` to its end. One that does not begin like an object has none.
+    pub(super) fn new(object: Bytes, begin: usize) -> Self {
+        let position = match begin {
+            0 if object.starts_with(MAGIC) => MAGIC.len(),
+            0 => object.len(),
+            _ => 0,
+        };
+        Self { object, begin, position, format: None }
     }
 
     /// End of the last complete record.
-    pub(super) fn position(&self) -> usize {
-        self.position
+    pub(super) fn end(&self) -> usize {
+        self.begin + self.position
     }
 
     fn read(&mut self) -> Option<(u8, i64, usize, Bytes)> {
@@ -115,7 +122,7 @@ impl Records {
         }
         let time = i64::from_le_bytes(*header[9..].first_chunk()?);
         self.position = end;
-        Some((header[8], time, start, self.object.slice(start..end)))
+        Some((header[8], time, self.begin + start, self.object.slice(start..end)))
     }
 }
 

@@ -3,16 +3,20 @@
 use super::{BlockFilter, LakeConnection, LakeOptions};
 use belvedere_model::transit::compress;
 use belvedere_model::wire::{BlockRequest, PayloadParts};
-use belvedere_model::{BlockInfo, StreamParts};
+use belvedere_model::{BlockInfo, ProcessInfo, StreamInfo, StreamParts};
 use futures::future::join_all;
 use std::sync::Arc;
 use uuid::Uuid;
 
 pub(crate) fn block(block_id: Uuid, size: usize) -> BlockRequest {
+    block_of(block_id, Uuid::from_u128(1), Uuid::from_u128(2), size)
+}
+
+pub(crate) fn block_of(block_id: Uuid, process_id: Uuid, stream_id: Uuid, size: usize) -> BlockRequest {
     let info = BlockInfo {
         block_id,
-        stream_id: Uuid::from_u128(2),
-        process_id: Uuid::from_u128(1),
+        stream_id,
+        process_id,
         begin_time: 0,
         begin_ticks: 0,
         end_time: 1,
@@ -29,35 +33,40 @@ pub(crate) fn block(block_id: Uuid, size: usize) -> BlockRequest {
     )
 }
 
-async fn announce(lake: &LakeConnection) {
-    let process = belvedere_model::ProcessInfo::decode(&belvedere_model::ProcessInfo::encode(
-        &belvedere_model::ProcessInfo {
-            process_id: Uuid::from_u128(1),
-            exe: "exe".to_owned(),
-            username: String::new(),
-            realname: String::new(),
-            computer: String::new(),
-            distro: String::new(),
-            cpu_brand: String::new(),
-            tsc_frequency: 0,
-            start_time: 5,
-            start_ticks: 6,
-            parent_process_id: None,
-            properties: vec![("k".to_owned(), "v".to_owned())],
-            insert_time: 0,
-        },
-    ));
-    lake.insert_process(process.unwrap()).await.unwrap();
+/// A process and a stream with these ids.
+pub(crate) fn announcement(process_id: Uuid, stream_id: Uuid) -> (Arc<ProcessInfo>, Arc<StreamInfo>) {
+    let process = ProcessInfo {
+        process_id,
+        exe: "exe".to_owned(),
+        username: String::new(),
+        realname: String::new(),
+        computer: String::new(),
+        distro: String::new(),
+        cpu_brand: String::new(),
+        tsc_frequency: 0,
+        start_time: 5,
+        start_ticks: 6,
+        parent_process_id: None,
+        properties: vec![("k".to_owned(), "v".to_owned())],
+        insert_time: 0,
+    };
     let stream = StreamParts {
-        stream_id: Uuid::from_u128(2),
-        process_id: Uuid::from_u128(1),
+        stream_id,
+        process_id,
         dependencies_metadata: belvedere_model::wire::TypeRecord::encode_all(&[]).into(),
         objects_metadata: belvedere_model::wire::TypeRecord::encode_all(&[]).into(),
         tags: vec!["a".to_owned(), "b".to_owned()],
         format: "something/v1".to_owned(),
         ..StreamParts::default()
     };
-    lake.insert_stream(stream.into()).await.unwrap();
+    (Arc::new(process), Arc::new(stream.into()))
+}
+
+async fn announce(lake: &LakeConnection) {
+    let (process, stream) = announcement(Uuid::from_u128(1), Uuid::from_u128(2));
+    let process = ProcessInfo::decode(&process.encode()).unwrap();
+    lake.insert_process(process).await.unwrap();
+    lake.insert_stream(Arc::unwrap_or_clone(stream)).await.unwrap();
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! gRPC itself is tonic's; messages stay bytes, so that there is one way to read them.
 
 use crate::accept::Receiver;
-use crate::http::{RETRY_AFTER_SECONDS, export_response};
+use crate::http::{EXPANSION, RETRY_AFTER_SECONDS, export_response};
 use crate::proto::{WireType, put_bytes, put_tag, put_varint};
 use crate::request::Form;
 use crate::signal::Signal;
@@ -12,17 +12,19 @@ use belvedere_lake::axum::body::Body as HttpBody;
 use belvedere_lake::axum::extract::{Request, State};
 use belvedere_lake::axum::http;
 use belvedere_lake::axum::routing::post;
-use belvedere_lake::ingest::{Body, IngestError, IngestionService};
+use belvedere_lake::ingest::{Body, IngestError, Reservation};
 use bytes::{Buf, BufMut, Bytes};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::server::UnaryService;
 use tonic::{Code, Response, Status};
 
-/// Bytes of a message, compressed or not. gRPC does not say before how long a request will be, so this much memory
-/// is reserved for each; SDKs and collectors send at most 4 MiB unless they are told otherwise.
+/// Bytes of a message, compressed or not; SDKs and collectors send at most 4 MiB unless they are told otherwise.
 const MESSAGE: usize = 16 << 20;
+
+/// Bytes of a message's head.
+const MESSAGE_HEAD: usize = 5;
 
 /// The methods of all signals.
 pub(crate) fn routes() -> Router<Arc<Receiver>> {
@@ -43,20 +45,9 @@ async fn export(
 ) -> http::Response<tonic::body::Body> {
     let service = receiver.service();
     let message = MESSAGE.min(service.limits().body_bytes);
-    let timeout = service.limits().timeout;
     let route = format!("otlp-grpc/{}", signal.name());
-    let response = match service.reserve(message, 1).await {
-        Ok(reserved) => {
-            let mut grpc = tonic::server::Grpc::new(BytesCodec)
-                .accept_compressed(CompressionEncoding::Gzip)
-                .accept_compressed(CompressionEncoding::Zstd)
-                .max_decoding_message_size(message);
-            let exporter = Export { signal, receiver: receiver.clone(), reserved: Some(reserved) };
-            match tokio::time::timeout(timeout, grpc.unary(exporter, request)).await {
-                Ok(response) => response,
-                Err(_) => status(&IngestError::Unavailable("the request took too long".into())).into_http(),
-            }
-        }
+    let response = match take(signal, &receiver, request, message).await {
+        Ok(response) => response,
         Err(e) => status(&e).into_http(),
     };
     let outcome = Status::from_header_map(response.headers());
@@ -67,6 +58,44 @@ async fn export(
             Status::resource_exhausted(refusal.message()).into_http()
         }
         _ => response,
+    }
+}
+
+/// Reads a request before tonic does: tonic would read it by itself, but then memory would have to be reserved before the
+/// first byte is there.
+async fn take(
+    signal: Signal,
+    receiver: &Arc<Receiver>,
+    request: Request,
+    message: usize,
+) -> Result<http::Response<tonic::body::Body>, IngestError> {
+    let service = receiver.service();
+    let (parts, body) = request.into_parts();
+    let Body { bytes, mut reserved, .. } =
+        service.read_body(body, message.saturating_add(MESSAGE_HEAD)).await?;
+    let is_compressed = parts.headers.get("grpc-encoding").is_some_and(|e| e.as_bytes() != b"identity");
+    let mut room = match is_compressed {
+        true => bytes.len().saturating_mul(EXPANSION).min(message),
+        false => message,
+    };
+    loop {
+        if is_compressed {
+            reserved = Some(service.reserve(reserved, room).await?);
+        }
+        let mut grpc = tonic::server::Grpc::new(BytesCodec)
+            .accept_compressed(CompressionEncoding::Gzip)
+            .accept_compressed(CompressionEncoding::Zstd)
+            .max_decoding_message_size(room);
+        let held = Arc::new(Mutex::new(reserved.take()));
+        let exporter = Export { signal, receiver: receiver.clone(), reserved: held.clone() };
+        let request = Request::from_parts(parts.clone(), HttpBody::from(bytes.clone()));
+        let response = grpc.unary(exporter, request).await;
+        reserved = held.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // what is reserved was not taken: the message could not be read within that room
+        if reserved.is_none() || room >= message {
+            return Ok(response);
+        }
+        room = message;
     }
 }
 
@@ -102,7 +131,8 @@ fn retry_info(message: &str) -> Vec<u8> {
 struct Export {
     signal: Signal,
     receiver: Arc<Receiver>,
-    reserved: Option<tokio::sync::OwnedSemaphorePermit>,
+    /// Taken with the message.
+    reserved: Arc<Mutex<Option<Reservation>>>,
 }
 
 impl UnaryService<Bytes> for Export {
@@ -110,13 +140,13 @@ impl UnaryService<Bytes> for Export {
     type Future = Pin<Box<dyn Future<Output = Result<Response<Bytes>, Status>> + Send>>;
 
     fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
-        let (signal, receiver, mut reserved) = (self.signal, self.receiver.clone(), self.reserved.take());
+        let (signal, receiver, held) = (self.signal, self.receiver.clone(), self.reserved.clone());
         let bytes = request.into_inner();
+        let mut reserved = held.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(reserved) = &mut reserved {
-            IngestionService::shrink(reserved, bytes.len());
+            reserved.shrink(bytes.len());
         }
         Box::pin(async move {
-            receiver.service().count_bytes(bytes.len());
             match receiver.accept(signal, Form::Protobuf, Body::new(bytes, reserved)).await {
                 Ok(accepted) => Ok(Response::new(export_response(&accepted).into())),
                 Err(e) => Err(status(&e)),

@@ -15,7 +15,7 @@ use belvedere_lake::ingest::{Body, IngestError, IngestionService};
 use std::sync::Arc;
 
 /// What a compressed body is expected to expand to, at most.
-const EXPANSION: usize = 12;
+pub(crate) const EXPANSION: usize = 12;
 
 /// Seconds after which a client should try again.
 pub(crate) const RETRY_AFTER_SECONDS: u64 = 5;
@@ -73,21 +73,22 @@ async fn handle(
         None => Vec::new(),
     };
     let service = receiver.service();
+    let body = service.read_body(request.into_body(), service.limits().body_bytes).await?;
     if codings.is_empty() {
-        let body = service.read_body(request, 1).await?;
         return Ok(receiver.accept(signal, form, body).await?);
     }
-    let body = service.read_body(request, EXPANSION + 1).await?;
     let body = expanded(service, codings, body).await?;
     Ok(receiver.accept(signal, form, body).await?)
 }
 
-/// Expands a body, within the memory that is reserved for it or, if that is too little, that will be.
+/// Expands a body, within memory for what is expected or, if that is too little, for the largest body.
 async fn expanded(service: &IngestionService, codings: Vec<Coding>, body: Body) -> Result<Body, IngestError> {
     let limit = service.limits().body_bytes;
     let Body { bytes, mut reserved, .. } = body;
-    let mut room = reserved.as_ref().map_or(0, IngestionService::reserved_bytes);
-    room = room.saturating_sub(bytes.len()).min(limit);
+    // who waits for memory here may hold some: a body that grows always gets it in the end
+    let grown = service.reserve(reserved.take(), bytes.len().saturating_mul(EXPANSION)).await?;
+    let mut room = grown.bytes().saturating_sub(bytes.len());
+    reserved = Some(grown);
     loop {
         let (codings, body) = (codings.clone(), bytes.clone());
         // the work goes on if nobody waits for it any more, and so does what is reserved for it
@@ -99,14 +100,13 @@ async fn expanded(service: &IngestionService, codings: Vec<Coding>, body: Body) 
         match expanded {
             Ok(bytes) => {
                 if let Some(reserved) = &mut reserved {
-                    IngestionService::shrink(reserved, bytes.len());
+                    reserved.shrink(bytes.len());
                 }
                 return Ok(Body::new(bytes, reserved));
             }
             Err(ExpandError::TooLarge(_)) if room < limit => {
-                // who waits for memory must not hold any
-                drop(reserved.take());
-                reserved = Some(service.reserve(limit, 1).await?);
+                // the few compressed bytes are not counted beside it
+                reserved = Some(service.reserve(reserved.take(), limit).await?);
                 room = limit;
             }
             Err(e @ ExpandError::TooLarge(_)) => return Err(IngestError::TooLarge(e.to_string().into())),

@@ -18,6 +18,7 @@ pub(crate) use authenticator::Authenticator;
 pub(crate) use gate::Gate;
 #[cfg(feature = "oidc")]
 pub(crate) use oidc::{Oidc, OidcConfig};
+pub(crate) use refusal::starting;
 #[cfg(feature = "tls")]
 pub(crate) use tls::acceptor;
 

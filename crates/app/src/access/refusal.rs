@@ -19,6 +19,13 @@ pub(super) enum Refusal {
     Foreign(Foreign),
     /// Authentication is not possible now.
     Unavailable,
+    /// The server is starting: nothing is known of keys yet.
+    Starting,
+}
+
+/// The answer to a request with these headers while the lake is being opened.
+pub(crate) fn starting(request: &HeaderMap) -> Response {
+    Refusal::Starting.answer(request)
 }
 
 impl Refusal {
@@ -35,6 +42,7 @@ impl Refusal {
                  address, or start the server with --require-keys, or with --insecure to accept any name"
             ),
             Self::Unavailable => "your key can't be checked at the moment: try again".to_owned(),
+            Self::Starting => "the server is starting: try again in a moment".to_owned(),
         }
     }
 
@@ -48,7 +56,7 @@ impl Refusal {
         let (status, kind) = match self {
             Self::Unknown => (StatusCode::UNAUTHORIZED, "rights"),
             Self::Forbidden(_) | Self::Foreign(_) => (StatusCode::FORBIDDEN, "rights"),
-            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Self::Unavailable | Self::Starting => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
         };
         let error = json!({"error": {"kind": kind, "message": self.text(), "query_id": null}});
         let mut response = (status, format!("{error}\n")).into_response();
@@ -59,7 +67,9 @@ impl Refusal {
                 drop(headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
             }
             Self::Forbidden(_) | Self::Foreign(_) => {}
-            Self::Unavailable => drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"))),
+            Self::Unavailable | Self::Starting => {
+                drop(headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5")))
+            }
         }
         response
     }
@@ -69,7 +79,7 @@ impl Refusal {
         let code = match self {
             Self::Unknown => "16",
             Self::Forbidden(_) | Self::Foreign(_) => "7",
-            Self::Unavailable => "14",
+            Self::Unavailable | Self::Starting => "14",
         };
         let mut response = Response::new(Body::empty());
         let headers = response.headers_mut();

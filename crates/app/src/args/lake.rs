@@ -1,6 +1,6 @@
 //! Where a lake is, and the limits of this process.
 
-use super::age;
+use super::{age, size};
 use crate::budget::default_memory;
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,15 @@ pub(crate) struct LakeArgs {
     /// Maximum decompressed size of each buffer in a block, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 256)]
     pub(crate) max_block: usize,
+    /// Maximum number of blocks that wait for their stream or process to be announced; the oldest are dropped
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub(crate) max_unannounced_blocks: u64,
+    /// Maximum total size of blocks that wait for their stream or process: 1GiB, 500MB
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size)]
+    pub(crate) max_unannounced_bytes: u64,
+    /// How long blocks wait for their stream or process before they are dropped
+    #[arg(long, value_name = "AGE", default_value = "7d", value_parser = age)]
+    pub(crate) keep_unannounced: Duration,
 }
 
 impl LakeArgs {

@@ -3,7 +3,7 @@
 use super::lake::open_for_server;
 use super::query::answer;
 use super::query_worker::workers;
-use super::serve::{Server, listen, stopped};
+use super::serve::{Server, Serving, listen, stopped};
 use super::source::Source;
 use crate::access::Security;
 use crate::args::DemoArgs;
@@ -14,8 +14,8 @@ use belvedere_core::Lake;
 use belvedere_core::isolation::Scratch;
 use belvedere_core::lake::MaintenanceConfig;
 use belvedere_core::service::QueryLimits;
-use belvedere_lake::BlockFilter;
 use belvedere_lake::ingest::IngestLimits;
+use belvedere_lake::{BlockFilter, OpenProgress};
 use belvedere_model::time::TimeRange;
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
@@ -71,13 +71,14 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
         },
     };
     let address = listener.local_addr()?;
+    let serving = Serving::start(vec![("http", listener)], None, &OpenProgress::default())?;
     let budget = Budget::new(args.lake.memory(), None);
     let scratch = Arc::new(Scratch::new(args.lake.spill_directory().as_deref())?);
-    let lake = open_for_server(&args.lake, &budget, &scratch).await?;
+    let lake = open_for_server(&args.lake, &budget, &scratch, &OpenProgress::default()).await?;
     let workers = workers(&args.lake, &budget, scratch).await?;
     let server = Server::start(
         lake.clone(),
-        vec![("http", listener)],
+        serving,
         Some(IngestLimits::default()),
         Some((QueryLimits { memory_bytes: budget.operators, ..QueryLimits::default() }, workers)),
         Some(MaintenanceConfig::default()),

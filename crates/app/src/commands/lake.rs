@@ -6,18 +6,23 @@ use crate::linked;
 use anyhow::{Context, Result, anyhow};
 use belvedere_core::isolation::Scratch;
 use belvedere_core::{Lake, LakeConfig};
-use belvedere_lake::{Database, LakeConnection, LakeOptions};
+use belvedere_lake::{Database, LakeConnection, LakeOptions, OpenProgress, UnannouncedLimits};
 use belvedere_model::time::TimeRange;
 use std::sync::Arc;
 
 /// Opens the lake, and creates it if it does not exist.
 pub(crate) async fn open(args: &LakeArgs) -> Result<Lake> {
     let config = LakeConfig { memory_bytes: args.memory() << 20, ..LakeConfig::default() };
-    open_with(args, config).await
+    open_with(args, config, &OpenProgress::default()).await
 }
 
-/// The same for a server, which shares its memory out.
-pub(crate) async fn open_for_server(args: &LakeArgs, budget: &Budget, scratch: &Scratch) -> Result<Lake> {
+/// The same for a server, which shares its memory out and tells how far it is.
+pub(crate) async fn open_for_server(
+    args: &LakeArgs,
+    budget: &Budget,
+    scratch: &Scratch,
+    progress: &OpenProgress,
+) -> Result<Lake> {
     let config = LakeConfig {
         memory_bytes: budget.server,
         content_cache_bytes: budget.contents,
@@ -25,11 +30,11 @@ pub(crate) async fn open_for_server(args: &LakeArgs, budget: &Budget, scratch: &
         ..LakeConfig::default()
     };
     let args = LakeArgs { spill_dir: Some(scratch.part()?), ..args.clone() };
-    open_with(&args, config).await
+    open_with(&args, config, progress).await
 }
 
-async fn open_with(args: &LakeArgs, config: LakeConfig) -> Result<Lake> {
-    let options = options(args)?;
+async fn open_with(args: &LakeArgs, config: LakeConfig, progress: &OpenProgress) -> Result<Lake> {
+    let options = LakeOptions { progress: progress.clone(), ..options(args)? };
     let config = LakeConfig {
         spill_bytes: args.spill.saturating_mul(1 << 20),
         spill_directory: args.spill_directory(),
@@ -74,6 +79,11 @@ fn no_lake(args: &LakeArgs) -> anyhow::Error {
 
 pub(super) fn options(args: &LakeArgs) -> Result<LakeOptions> {
     let mut options = LakeOptions::directory(&args.lake);
+    options.unannounced = UnannouncedLimits {
+        blocks: args.max_unannounced_blocks,
+        bytes: args.max_unannounced_bytes,
+        age: args.keep_unannounced,
+    };
     // an empty variable counts as unset
     if let Some(database) = args.database.as_deref().filter(|d| !d.is_empty()) {
         options.database = database.parse()?;

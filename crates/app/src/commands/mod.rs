@@ -15,6 +15,7 @@ mod output;
 mod plan;
 mod query;
 mod query_worker;
+mod readiness;
 mod schema;
 mod serve;
 #[cfg(feature = "cli-client")]

@@ -2,31 +2,34 @@
 
 use super::lake::open_for_server;
 use super::query_worker::workers;
+use super::readiness::Readiness;
 use crate::access::{self, Security};
 use crate::args::{ListenAt, Role, ServeArgs};
 use crate::background::{QUERY_NICE, Threads};
-use crate::listener::{self, ConnectionLimits};
+use crate::listener::{self, ConnectionLimits, Door, Tls};
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
 use axum::routing::get;
 use belvedere_core::Lake;
 use belvedere_core::assembly::Assembly;
 use belvedere_core::isolation::{Scratch, Workers};
 use belvedere_core::lake::MaintenanceConfig;
 use belvedere_core::service::{QueryLimits, QueryService};
-use belvedere_lake::LakeConnection;
-use belvedere_lake::Routes;
 use belvedere_lake::access::Right;
 use belvedere_lake::ingest::{IngestLimits, IngestionService};
+use belvedere_lake::{LakeConnection, OpenProgress, Routes};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// How long requests under way may take when the server stops.
 const GRACE: Duration = Duration::from_secs(25);
+/// Opening a lake that takes longer is told.
+const SLOW_OPENING: Duration = Duration::from_secs(1);
 /// Priority of background work, which gives way to queries and ingestion.
 const MAINTENANCE_NICE: i32 = 15;
 /// Threads of the query runtime for each core. Queries compute for long without yielding, so with one thread for each core
@@ -61,7 +64,26 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
         listeners.iter().map(|(_, listener)| listener.local_addr()).collect::<Result<Vec<_>, _>>()?;
     let budget = args.queries.budget(args.lake.memory());
     let scratch = Arc::new(Scratch::new(args.lake.spill_directory().as_deref())?);
-    let lake = open_for_server(&args.lake, &budget, &scratch).await?;
+    // before the lake is opened, which may take a while: whoever asks is told to wait
+    let progress = OpenProgress::default();
+    let serving = Serving::start(listeners, tls.clone(), &progress)?;
+    // caught from here on; whoever reads the lines below may send a signal at once
+    let mut stop = Box::pin(stopped());
+    let opening = async {
+        let mut opened = std::pin::pin!(open_for_server(&args.lake, &budget, &scratch, &progress));
+        tokio::select! {
+            lake = &mut opened => return lake,
+            () = tokio::time::sleep(SLOW_OPENING) => {}
+        }
+        note!(
+            "the lake is being opened; /ready says how far that is, and other requests are refused meanwhile"
+        );
+        opened.await
+    };
+    let lake = tokio::select! {
+        lake = opening => lake?,
+        () = &mut stop => return Ok(()),
+    };
     let security = match access::gate(&args.access, &addresses, lake.connection(), &args.lake.lake).await {
         Ok(gate) => Security { gate, tls },
         Err(e) => {
@@ -85,9 +107,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
         false => None,
     };
     let server =
-        Server::start(lake, listeners, has(Role::Ingest).then_some(limits), queries, upkeep, security)?;
-    // before the lines are printed: whoever reads them may send a signal at once
-    let stop = stopped();
+        Server::start(lake, serving, has(Role::Ingest).then_some(limits), queries, upkeep, security)?;
     for line in server.addresses() {
         note!("listening {line}");
     }
@@ -135,25 +155,56 @@ pub(crate) async fn listen(name: &str, address: SocketAddr) -> Result<TcpListene
     })
 }
 
+/// Addresses that are served already. What is behind their doors is decided later.
+pub(crate) struct Serving {
+    /// By the name of the address.
+    doors: Vec<(&'static str, SocketAddr, Door)>,
+    tasks: JoinSet<()>,
+    stopping: watch::Sender<bool>,
+}
+
+impl Serving {
+    /// Serves these addresses. All doors are closed.
+    pub(crate) fn start(
+        listeners: Vec<(&'static str, TcpListener)>,
+        tls: Option<Tls>,
+        progress: &OpenProgress,
+    ) -> Result<Self> {
+        let (stopping, stopped) = watch::channel(false);
+        let (mut doors, mut tasks) = (Vec::new(), JoinSet::new());
+        for (name, listener) in listeners {
+            let door = Door::closed(progress);
+            doors.push((name, listener.local_addr()?, door.clone()));
+            let stop = asked_to_stop(stopped.clone());
+            let limits = ConnectionLimits::default();
+            tasks.spawn(listener::serve(listener, door.router(), tls.clone(), limits, stop));
+        }
+        Ok(Self { doors, tasks, stopping })
+    }
+}
+
+async fn asked_to_stop(mut stopped: watch::Receiver<bool>) {
+    // a dropped sender means stop, too
+    let _ = stopped.wait_for(|is_stopping| *is_stopping).await;
+}
+
 /// A server with bound addresses.
 pub(crate) struct Server {
     pub(crate) lake: Lake,
-    /// By the name of the address.
-    listeners: Vec<(&'static str, TcpListener, Router)>,
+    serving: Serving,
     /// The runtime of queries.
     query_threads: Option<Threads>,
     workers: Option<Arc<Workers>>,
     /// The background work, if there is any.
     upkeep: Option<MaintenanceConfig>,
-    security: Security,
 }
 
 impl Server {
-    /// Sets up a server. It ingests if there are limits for that, and does background work if it is configured. The listener
-    /// `http` also serves the routes about the server itself.
+    /// Sets up a server, and opens its doors. It ingests if there are limits for that, and does background work if it is
+    /// configured. The address `http` also serves the routes about the server itself.
     pub(crate) fn start(
         lake: Lake,
-        listeners: Vec<(&'static str, TcpListener)>,
+        serving: Serving,
         limits: Option<IngestLimits>,
         queries: Option<(QueryLimits, Arc<Workers>)>,
         upkeep: Option<MaintenanceConfig>,
@@ -168,6 +219,7 @@ impl Server {
                 .collect();
             tracing::info!("{name} {version} registered the view sets {}", sets.join(", "));
         }
+        let writes = limits.is_some() || upkeep.is_some();
         let ingestion =
             limits.map(|limits| Arc::new(IngestionService::new(lake.connection().clone(), limits)));
         let workers = queries.as_ref().map(|(_, workers)| workers.clone());
@@ -197,40 +249,28 @@ impl Server {
         }
         let router = |name: &str| {
             let own = match name {
-                "http" => probes(lake.connection().clone())
+                "http" => probes(lake.connection().clone(), writes)
                     .merge(security.gate.guard(metrics(lake.connection().clone()), Right::Read)),
                 _ => Router::new(),
             };
             let here = protocols.iter().filter(|(listeners, _)| listeners.contains(&name));
             here.fold(own, |router, (_, routes)| router.merge(routes.clone()))
         };
-        let listeners =
-            listeners.into_iter().map(|(name, listener)| (name, listener, router(name))).collect();
-        Ok(Self { lake, listeners, query_threads, workers, upkeep, security })
+        for (name, _, door) in &serving.doors {
+            door.open(router(name));
+        }
+        Ok(Self { lake, serving, query_threads, workers, upkeep })
     }
 
     /// The bound addresses with their names.
     pub(crate) fn addresses(&self) -> Vec<String> {
-        let bound = self.listeners.iter().filter_map(|(name, listener, _)| {
-            let address = listener.local_addr().ok()?;
-            Some(format!("{name} {address}"))
-        });
-        bound.collect()
+        self.serving.doors.iter().map(|(name, address, _)| format!("{name} {address}")).collect()
     }
 
     /// Serves until `stop` is done, then finishes the requests under way.
     pub(crate) async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
-        let (stopping, stopped) = tokio::sync::watch::channel(false);
-        let asked_to_stop = |mut stopped: tokio::sync::watch::Receiver<bool>| async move {
-            // a dropped sender means stop, too
-            let _ = stopped.wait_for(|is_stopping| *is_stopping).await;
-        };
-        let mut serving = tokio::task::JoinSet::new();
-        for (_, listener, router) in self.listeners {
-            let stop = asked_to_stop(stopped.clone());
-            let (tls, limits) = (self.security.tls.clone(), ConnectionLimits::default());
-            serving.spawn(listener::serve(listener, router, tls, limits, stop));
-        }
+        let Serving { mut tasks, stopping, .. } = self.serving;
+        let stopped = stopping.subscribe();
         let stop = tokio::spawn(async move {
             stop.await;
             tracing::info!("stopping: waiting for running requests");
@@ -245,7 +285,7 @@ impl Server {
             None => None,
         };
         let all_served = async {
-            while let Some(served) = serving.join_next().await {
+            while let Some(served) = tasks.join_next().await {
                 served.context("serving HTTP")?;
             }
             anyhow::Ok(())
@@ -309,9 +349,9 @@ pub(crate) fn stopped() -> impl Future<Output = ()> + Send + 'static {
 }
 
 /// Routes without rights: `/` says what this is, `/health` that the process is alive, `/ready` that database and object store
-/// respond.
-fn probes(lake: Arc<LakeConnection>) -> Router {
-    let readiness = Arc::new(Readiness { lake, last_success: Mutex::new(None) });
+/// respond and, for those that write, can be written.
+fn probes(lake: Arc<LakeConnection>, writes: bool) -> Router {
+    let readiness = Arc::new(Readiness::new(lake, writes));
     Router::new()
         .route("/", get(|| async { concat!("belvedere ", env!("CARGO_PKG_VERSION"), "\n") }))
         .route("/health", get(|| async { StatusCode::OK }))
@@ -333,30 +373,4 @@ fn metrics(lake: Arc<LakeConnection>) -> Router {
             ([(header::CONTENT_TYPE, content_type)], lake.metrics().to_text())
         }),
     )
-}
-
-struct Readiness {
-    lake: Arc<LakeConnection>,
-    last_success: Mutex<Option<Instant>>,
-}
-
-impl Readiness {
-    async fn answer(&self) -> axum::response::Response {
-        let is_fresh = |at: Option<Instant>| at.is_some_and(|at| at.elapsed() < Duration::from_secs(1));
-        if is_fresh(*self.last_success.lock().unwrap_or_else(PoisonError::into_inner)) {
-            return StatusCode::OK.into_response();
-        }
-        match tokio::time::timeout(Duration::from_secs(2), self.lake.ping()).await {
-            Ok(Ok(())) => {
-                *self.last_success.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-                StatusCode::OK.into_response()
-            }
-            // the error may tell about the backends, which is not for everybody
-            Ok(Err(e)) => {
-                tracing::warn!("not ready: {e}");
-                (StatusCode::SERVICE_UNAVAILABLE, "the lake can't be used\n").into_response()
-            }
-            Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the lake does not respond\n").into_response(),
-        }
-    }
 }

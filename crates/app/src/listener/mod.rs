@@ -7,6 +7,7 @@
 //! requests have time limits where they are read.
 //! Invariant: lines of an HTTP/1 head end in CR LF. What doesn't is refused.
 
+mod door;
 mod first_byte_timeout;
 mod response_watch;
 mod strict_lines;
@@ -18,6 +19,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
+pub(crate) use door::Door;
 use first_byte_timeout::FirstByteTimeout;
 use futures::TryFutureExt;
 use hyper::body::Incoming;

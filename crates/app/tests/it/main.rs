@@ -27,5 +27,6 @@ mod sending;
 #[cfg(all(feature = "spans", feature = "net", feature = "log", feature = "metrics"))]
 mod spans;
 mod sql;
+mod starts;
 mod support;
 mod truth;

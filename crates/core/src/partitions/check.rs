@@ -7,7 +7,7 @@ use crate::scan::{Instance, PartitionScan, RowSource};
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::row::{RowConverter, SortField};
-use belvedere_lake::{BlockFilter, PartitionRecord, with_causes};
+use belvedere_lake::{BlockFilter, Leftovers, PartitionRecord, with_causes};
 use belvedere_model::SeqRange;
 use belvedere_model::wire::PayloadParts;
 use datafusion::execution::SendableRecordBatchStream;
@@ -73,6 +73,7 @@ impl PartitionBuilder {
         let mut check = Check { builder: self, repair, report: CheckReport::default() };
         check.partitions(sample).await?;
         check.orphans().await?;
+        check.leftovers().await?;
         check.objects().await?;
         check.payloads(sample).await?;
         check.report.waiting = self.catalog().waiting_blocks().await? as u64;
@@ -230,6 +231,24 @@ impl Check<'_> {
                 is_repaired: self.repair,
             });
         }
+        Ok(())
+    }
+
+    /// Objects of groups that were never committed, and files that never got a record.
+    async fn leftovers(&mut self) -> Result<()> {
+        let connection = self.builder.scan.connection();
+        let leftovers = connection.leftovers(Leftovers::All).await?;
+        if self.repair {
+            connection.delete_leftovers(&leftovers).await?;
+        }
+        self.report.findings.extend(leftovers.into_iter().map(|leftover| Finding {
+            text: format!(
+                "object {} ({} bytes): left by a group that was never committed",
+                leftover.key, leftover.size
+            ),
+            can_be_repaired: true,
+            is_repaired: self.repair,
+        }));
         Ok(())
     }
 

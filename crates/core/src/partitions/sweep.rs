@@ -3,6 +3,7 @@
 use super::builder::PartitionBuilder;
 use super::file::FOLDER;
 use crate::error::Result;
+use belvedere_lake::Leftovers;
 use futures::TryStreamExt;
 use futures::stream::StreamExt;
 use std::time::{Duration, SystemTime};
@@ -41,6 +42,12 @@ impl PartitionBuilder {
         deleted += orphans.len() as u64;
         deleted += self.scan.connection().delete_unfinished(FOLDER, ago(YOUNG)).await?;
         deleted += self.scan.connection().delete_partial_blocks(ago(WAITS)).await?;
+        self.scan.connection().drop_unannounced().await?;
+        let leftovers = self.scan.connection().leftovers(Leftovers::Recent).await?;
+        if !leftovers.is_empty() {
+            tracing::warn!(objects = leftovers.len(), "deleting objects of groups that were never committed");
+            deleted += self.scan.connection().delete_leftovers(&leftovers).await?;
+        }
         Ok(deleted)
     }
 

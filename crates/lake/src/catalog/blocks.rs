@@ -195,6 +195,13 @@ impl Catalog {
         Ok(sealed)
     }
 
+    /// The position in an object before which all records are in the catalog.
+    pub async fn recovered(&self, key: &str) -> Result<u64, LakeError> {
+        let mut statement = Statement::new("SELECT recovered FROM objects WHERE object_key = ");
+        statement.bind(Arg::Text(key.to_owned()));
+        Ok(self.readers.fetch::<(i64,)>(statement).await?.first().map_or(0, |row| row.0.max(0) as u64))
+    }
+
     /// Blocks that a view set could not read: block id, view set, reason, time of the first attempt.
     pub async fn faults(&self) -> Result<Vec<(Uuid, String, String, i64)>, LakeError> {
         let statement = Statement::new(
@@ -212,12 +219,6 @@ impl Catalog {
             .bind(Arg::Uuid(block_id))
             .push(")");
         Ok(self.intake.fetch::<(i64,)>(statement).await?.first().is_some_and(|row| row.0 > 0))
-    }
-
-    /// How many blocks wait for their stream or their process.
-    pub async fn waiting_blocks(&self) -> Result<i64, LakeError> {
-        let statement = Statement::new("SELECT COUNT(*) FROM waiting_blocks");
-        Ok(self.readers.fetch::<(i64,)>(statement).await?.first().map_or(0, |r| r.0))
     }
 
     /// Objects with blocks whose keys are after `after`, sorted, and how long each must be to hold all of its blocks.

@@ -27,9 +27,12 @@ impl Catalog {
     /// Waits until all commits so far are on disk. Only then may an object be deleted: after a power cut an earlier state of
     /// the catalog may come back, which still refers to it.
     pub async fn sync(&self) -> Result<(), LakeError> {
-        let touch = Statement::new("DELETE FROM garbage WHERE object_key = ''");
-        let insert = Statement::new("INSERT INTO garbage (object_key, size, expires) VALUES ('', 0, 0)");
-        self.writer.transact_synced(vec![Step::Do(insert), Step::Do(touch)]).await.map(drop)
+        self.writer.transact_synced(touching()).await.map(drop)
+    }
+
+    /// Writes something that changes nothing.
+    pub(super) async fn touch(&self) -> Result<(), LakeError> {
+        self.writer.transact(touching()).await.map(drop)
     }
 
     /// Forgets objects that have been deleted.
@@ -44,12 +47,18 @@ impl Catalog {
 
     /// Those of these files that belong to a partition, or are to be deleted anyway.
     pub async fn known_files(&self, keys: &[String]) -> Result<HashSet<String>, LakeError> {
+        self.known_keys(keys, "SELECT file_key FROM partitions WHERE file_key IN ").await
+    }
+
+    /// Those of these objects that the catalog has, or that are to be deleted anyway.
+    pub async fn known_objects(&self, keys: &[String]) -> Result<HashSet<String>, LakeError> {
+        self.known_keys(keys, "SELECT object_key FROM objects WHERE object_key IN ").await
+    }
+
+    async fn known_keys(&self, keys: &[String], select: &str) -> Result<HashSet<String>, LakeError> {
         let mut known = HashSet::new();
         for keys in keys.chunks(1000) {
-            for sql in [
-                "SELECT file_key FROM partitions WHERE file_key IN ",
-                "SELECT object_key FROM garbage WHERE object_key IN ",
-            ] {
+            for sql in [select, "SELECT object_key FROM garbage WHERE object_key IN "] {
                 let mut statement = Statement::new(sql);
                 statement.tuple(keys.iter().cloned().map(Arg::Text));
                 known.extend(self.readers.fetch::<(String,)>(statement).await?.into_iter().map(|r| r.0));
@@ -57,4 +66,9 @@ impl Catalog {
         }
         Ok(known)
     }
+}
+
+fn touching() -> Vec<Step> {
+    let insert = "INSERT INTO garbage (object_key, size, expires) VALUES ('', 0, 0) ON CONFLICT DO NOTHING";
+    [insert, "DELETE FROM garbage WHERE object_key = ''"].map(|sql| Step::Do(Statement::new(sql))).into()
 }

@@ -16,6 +16,7 @@ mod open;
 mod partitions;
 mod retention;
 mod statement;
+mod waiting;
 mod write;
 
 pub use announced::ProcessActivity;
@@ -26,9 +27,12 @@ pub(crate) use keys::KeyRecord;
 pub use open::Database;
 pub use partitions::{ChainSection, NewPartition, PartitionRecord, PartitionedInstance, SectionBlocks};
 pub use retention::ExpiredBlocks;
-pub(crate) use write::{Commit, CommitBlock};
+pub use waiting::UnannouncedLimits;
+pub(crate) use waiting::Waiting;
+pub(crate) use write::{Commit, CommitBlock, Committed};
 
-use super::LakeError;
+use super::files::FileIdentity;
+use super::{Cause, LakeError};
 use belvedere_model::{ProcessInfo, StreamInfo};
 use lru::LruCache;
 use statement::{Readers, Statement, Writer};
@@ -47,6 +51,8 @@ pub struct Catalog {
     /// For ingestion: senders don't wait behind queries.
     intake: Readers,
     writer: Writer,
+    /// The file of a SQLite database.
+    file: Option<FileIdentity>,
     processes: Mutex<LruCache<Uuid, Arc<ProcessInfo>>>,
     streams: Mutex<LruCache<Uuid, Arc<StreamInfo>>>,
 }
@@ -57,6 +63,7 @@ impl Catalog {
             readers,
             intake,
             writer,
+            file: None,
             processes: Mutex::new(LruCache::new(CACHE_ENTRIES)),
             streams: Mutex::new(LruCache::new(CACHE_ENTRIES)),
         }
@@ -65,6 +72,16 @@ impl Catalog {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), LakeError> {
         self.intake.fetch::<(i32,)>(Statement::new("SELECT 1")).await.map(drop)
+    }
+
+    /// Whether the database can be written, and is still where it was.
+    pub async fn check_writable(&self) -> Result<(), LakeError> {
+        if let Some(file) = &self.file {
+            file.check().map_err(|e| {
+                LakeError::Database(Cause::new(format!("the file of the catalog is gone: {e}"), e))
+            })?;
+        }
+        self.touch().await
     }
 
     /// Closes all connections.

@@ -2,6 +2,8 @@
 
 use super::statement::{Readers, SqliteWriter, Writer};
 use super::{Catalog, LakeError};
+use crate::Cause;
+use crate::files::FileIdentity;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::path::PathBuf;
@@ -101,7 +103,9 @@ async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog
     // there is one commit thread
     let intake = pool(1).connect_lazy_with(options);
     let writer = Writer::Sqlite(Arc::new(SqliteWriter::new(connection, is_relaxed)));
-    Ok(Catalog::new(Readers::File(readers), Readers::File(intake), writer))
+    let file = FileIdentity::of(path)
+        .map_err(|e| LakeError::Address(Cause::new(format!("reading {}: {e}", path.display()), e)))?;
+    Ok(Catalog { file: Some(file), ..Catalog::new(Readers::File(readers), Readers::File(intake), writer) })
 }
 
 async fn migrate_sqlite(connection: &mut SqliteConnection) -> Result<(), LakeError> {

@@ -13,11 +13,11 @@
 //! visibility, which is exactly what must not happen.
 
 use super::statement::{Arg, Statement, Step};
-use super::{Catalog, LakeError};
+use super::{Catalog, LakeError, Waiting};
 use crate::Cause;
 use belvedere_model::time::Clock;
 use belvedere_model::{BlockInfo, ProcessInfo, StreamInfo, TRANSIT_FORMAT};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -35,6 +35,8 @@ pub struct Commit {
     pub blocks: Vec<CommitBlock>,
     /// Nothing will be appended to the object, and the commit reaches the disk.
     pub seals: bool,
+    /// With this commit, all records of the object before this position are in the catalog.
+    pub recovered: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -42,6 +44,15 @@ pub struct CommitBlock {
     pub info: BlockInfo,
     /// Where in the object the payload starts.
     pub offset: u64,
+}
+
+/// What a commit did.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Committed {
+    /// Blocks that were new.
+    pub added: u64,
+    /// Blocks whose stream or process was not known.
+    pub unannounced: Waiting,
 }
 
 const BLOCK_COLUMNS: &str = "block_id, stream_id, process_id, begin_time, begin_ticks, end_time, end_ticks, \
@@ -52,6 +63,9 @@ const BLOCK_COLUMNS: &str = "block_id, stream_id, process_id, begin_time, begin_
 struct KnownSenders {
     processes: HashMap<Uuid, Arc<ProcessInfo>>,
     streams: HashMap<Uuid, Arc<StreamInfo>>,
+    /// Those that the commit announces and the catalog does not have: only for these can blocks wait.
+    new_processes: Vec<Uuid>,
+    new_streams: Vec<Uuid>,
 }
 
 impl KnownSenders {
@@ -74,59 +88,81 @@ impl KnownSenders {
 }
 
 impl Catalog {
-    /// Adds what is new in a commit. Returns how many of its blocks were new.
-    pub async fn commit(&self, commit: &Commit) -> Result<u64, LakeError> {
+    /// Adds what is new in a commit.
+    pub async fn commit(&self, commit: &Commit) -> Result<Committed, LakeError> {
         let known = self.known(commit).await?;
-        let mut steps = Vec::new();
-        for process in &commit.processes {
-            steps.push(insert_process(process)?);
+        let mut steps = insert_processes(&commit.processes)?;
+        steps.extend(insert_streams(&commit.streams)?);
+        // one that is complete already is noted even without blocks: otherwise it would look like a group that was never
+        // committed
+        let is_noted = !commit.blocks.is_empty() || commit.recovered.is_some() || commit.seals;
+        if commit.is_new_object && is_noted {
+            steps.push(insert_object(&commit.object_key, commit.seals));
         }
-        for stream in &commit.streams {
-            steps.extend(insert_stream(stream)?);
-        }
-        if !commit.blocks.is_empty() && commit.is_new_object {
-            steps.push(insert_object(commit));
+        if let Some(position) = commit.recovered {
+            let mut statement = Statement::new("UPDATE objects SET recovered = ");
+            statement
+                .bind(Arg::Int(position as i64))
+                .push(" WHERE object_key = ")
+                .bind(Arg::Text(commit.object_key.clone()));
+            steps.push(Step::Do(statement));
         }
         let (visible, waiting): (Vec<_>, Vec<_>) =
             commit.blocks.iter().partition(|b| known.has_both(&b.info));
-        for (table, blocks) in [("blocks", visible), ("waiting_blocks", waiting)] {
+        for (table, blocks) in [("blocks", &visible), ("waiting_blocks", &waiting)] {
             for blocks in blocks.chunks(ROWS_PER_STATEMENT) {
                 steps.push(insert_blocks(table, &commit.object_key, blocks, &known));
             }
-            // blocks may wait for what this commit announces; and what this commit's waiting blocks lack may have been
-            // announced since `known` was read, which was outside of the transaction
-            if table == "waiting_blocks"
-                && (!blocks.is_empty() || !commit.streams.is_empty() || !commit.processes.is_empty())
-            {
-                steps.extend(make_waiting_visible());
+        }
+        // what this commit's waiting blocks lack may have been announced since `known` was read, which was outside of the
+        // transaction; and blocks may wait for what this commit announces
+        let unannounced = Waiting {
+            blocks: waiting.len() as i64,
+            bytes: waiting.iter().map(|b| b.info.payload_size).sum(),
+        };
+        let waiting: Vec<Uuid> = waiting.iter().map(|b| b.info.block_id).collect();
+        for (column, ids) in
+            [("block_id", waiting), ("stream_id", known.new_streams), ("process_id", known.new_processes)]
+        {
+            for ids in ids.chunks(ROWS_PER_STATEMENT) {
+                steps.extend(make_waiting_visible(column, ids));
             }
         }
-        if steps.is_empty() { Ok(0) } else { self.writer.transact(steps).await }
+        let added = if steps.is_empty() { 0 } else { self.writer.transact(steps).await? };
+        Ok(Committed { added, unannounced })
     }
 
-    /// Marks an object as complete, in a commit that reaches the disk together with all commits before it.
-    pub async fn seal(&self, object_key: &str) -> Result<(), LakeError> {
-        let commit = Commit { object_key: object_key.to_owned(), seals: true, ..Commit::default() };
-        self.writer.transact_synced(vec![insert_object(&commit)]).await.map(drop)
+    /// Marks objects as complete, in a commit that reaches the disk together with all commits before it.
+    pub async fn seal(&self, object_keys: &[String]) -> Result<(), LakeError> {
+        if object_keys.is_empty() {
+            return Ok(());
+        }
+        let steps = object_keys.iter().map(|key| insert_object(key, true)).collect();
+        self.writer.transact_synced(steps).await.map(drop)
     }
 
-    /// What is known of the processes and streams of a commit's blocks when it is committed.
+    /// What is known of the processes and streams of a commit when it is committed.
     async fn known(&self, commit: &Commit) -> Result<KnownSenders, LakeError> {
-        let distinct = |id: fn(&BlockInfo) -> Uuid| {
-            let mut ids: Vec<Uuid> = commit.blocks.iter().map(|b| id(&b.info)).collect();
-            ids.sort_unstable();
-            ids.dedup();
-            ids
-        };
+        let blocks = |id: fn(&BlockInfo) -> Uuid| commit.blocks.iter().map(move |b| id(&b.info));
+        let announced = commit.processes.iter().map(|p| p.process_id);
+        let process_ids = distinct(blocks(|b| b.process_id).chain(announced.clone()));
+        let stored_processes = self.processes_by_id(&self.intake, &process_ids).await?;
+        let new_processes =
+            distinct(announced).into_iter().filter(|id| !stored_processes.contains_key(id)).collect();
+        let announced = commit.streams.iter().map(|s| s.stream_id);
+        let stream_ids = distinct(blocks(|b| b.stream_id).chain(announced.clone()));
+        let stored_streams = self.streams_by_id(&self.intake, &stream_ids).await?;
+        let new_streams =
+            distinct(announced).into_iter().filter(|id| !stored_streams.contains_key(id)).collect();
         // of two announcements in one group the first one counts: `rev`, since the last one stays in the map
         let mut processes: HashMap<Uuid, Arc<ProcessInfo>> =
             commit.processes.iter().rev().map(|p| (p.process_id, p.clone())).collect();
         // what is in the catalog came earlier, so it overrides
-        processes.extend(self.processes_by_id(&self.intake, &distinct(|b| b.process_id)).await?);
+        processes.extend(stored_processes);
         let mut streams: HashMap<Uuid, Arc<StreamInfo>> =
             commit.streams.iter().rev().map(|s| (s.stream_id, s.clone())).collect();
-        streams.extend(self.streams_by_id(&self.intake, &distinct(|b| b.stream_id)).await?);
-        Ok(KnownSenders { processes, streams })
+        streams.extend(stored_streams);
+        Ok(KnownSenders { processes, streams, new_processes, new_streams })
     }
 
     /// Notes that a view set could not read a block. The first reason stays.
@@ -151,13 +187,32 @@ impl Catalog {
     }
 }
 
-fn insert_process(p: &ProcessInfo) -> Result<Step, LakeError> {
-    let mut statement = Statement::new(
-        "INSERT INTO processes (process_id, exe, username, realname, computer, distro, cpu_brand, \
-         tsc_frequency, start_time, start_ticks, parent_process_id, properties, insert_time) VALUES ",
-    );
-    statement
-        .tuple([
+fn distinct(ids: impl Iterator<Item = Uuid>) -> Vec<Uuid> {
+    let mut ids: Vec<Uuid> = ids.collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+/// `INSERT … VALUES (…), (…) ON CONFLICT DO NOTHING`, so many rows in a statement. One statement for each row took SQLite
+/// twenty times as long: it copies the rest of the script for each statement.
+fn insert_rows(into: &str, rows: Vec<Vec<Arg>>) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let mut statement = Statement::new(into);
+        for (i, row) in rows.by_ref().take(ROWS_PER_STATEMENT).enumerate() {
+            statement.push(if i > 0 { ", " } else { "" }).tuple(row);
+        }
+        statement.push(" ON CONFLICT DO NOTHING");
+        steps.push(Step::Do(statement));
+    }
+    steps
+}
+
+fn insert_processes(processes: &[Arc<ProcessInfo>]) -> Result<Vec<Step>, LakeError> {
+    let row = |p: &Arc<ProcessInfo>| {
+        Ok(vec![
             Arg::Uuid(p.process_id),
             Arg::Text(p.exe.clone()),
             Arg::Text(p.username.clone()),
@@ -172,31 +227,37 @@ fn insert_process(p: &ProcessInfo) -> Result<Step, LakeError> {
             Arg::Text(json(&p.properties)?),
             Arg::Int(p.insert_time),
         ])
-        .push(" ON CONFLICT DO NOTHING");
-    Ok(Step::Do(statement))
+    };
+    let into = "INSERT INTO processes (process_id, exe, username, realname, computer, distro, cpu_brand, \
+                tsc_frequency, start_time, start_ticks, parent_process_id, properties, insert_time) VALUES ";
+    Ok(insert_rows(into, processes.iter().map(row).collect::<Result<_, LakeError>>()?))
 }
 
-fn insert_stream(s: &StreamInfo) -> Result<Vec<Step>, LakeError> {
+fn insert_streams(streams: &[Arc<StreamInfo>]) -> Result<Vec<Step>, LakeError> {
+    // of two announcements of one stream the first one counts, with its tags
+    let mut seen = HashSet::new();
+    let streams: Vec<&StreamInfo> =
+        streams.iter().map(Arc::as_ref).filter(|s| seen.insert(s.stream_id)).collect();
     let mut steps = Vec::new();
-    // before the stream itself, while it can be told whether it is new: the tags of a second announcement must not
+    // before the streams themselves, while it can be told which are new: the tags of a second announcement must not
     // join those of the first
-    for tag in &s.tags {
-        let mut statement = Statement::new("INSERT INTO stream_tags (tag, stream_id) SELECT ");
-        statement
-            .bind(Arg::Text(tag.clone()))
-            .push(", ")
-            .bind(Arg::Uuid(s.stream_id))
-            .push(" WHERE NOT EXISTS (SELECT 1 FROM streams WHERE stream_id = ")
-            .bind(Arg::Uuid(s.stream_id))
-            .push(") ON CONFLICT DO NOTHING");
+    let tags: Vec<[Arg; 2]> = streams
+        .iter()
+        .flat_map(|s| s.tags.iter().map(|tag| [Arg::Text(tag.clone()), Arg::Uuid(s.stream_id)]))
+        .collect();
+    for tags in tags.chunks(ROWS_PER_STATEMENT) {
+        let mut statement = Statement::new("WITH announced (tag, stream_id) AS (VALUES ");
+        for (i, tag) in tags.iter().enumerate() {
+            statement.push(if i > 0 { ", " } else { "" }).tuple(tag.iter().cloned());
+        }
+        statement.push(
+            ") INSERT INTO stream_tags (tag, stream_id) SELECT tag, stream_id FROM announced a \
+             WHERE NOT EXISTS (SELECT 1 FROM streams s WHERE s.stream_id = a.stream_id) ON CONFLICT DO NOTHING",
+        );
         steps.push(Step::Do(statement));
     }
-    let mut statement = Statement::new(
-        "INSERT INTO streams (stream_id, process_id, dependencies_metadata, objects_metadata, tags, \
-         properties, format, insert_time) VALUES ",
-    );
-    statement
-        .tuple([
+    let row = |s: &&StreamInfo| {
+        Ok(vec![
             Arg::Uuid(s.stream_id),
             Arg::Uuid(s.process_id),
             Arg::Bytes(s.dependencies_metadata.to_vec()),
@@ -206,19 +267,21 @@ fn insert_stream(s: &StreamInfo) -> Result<Vec<Step>, LakeError> {
             Arg::Text(s.format.clone()),
             Arg::Int(s.insert_time),
         ])
-        .push(" ON CONFLICT DO NOTHING");
-    steps.push(Step::Do(statement));
+    };
+    let into = "INSERT INTO streams (stream_id, process_id, dependencies_metadata, objects_metadata, tags, \
+                properties, format, insert_time) VALUES ";
+    steps.extend(insert_rows(into, streams.iter().map(row).collect::<Result<_, LakeError>>()?));
     Ok(steps)
 }
 
-fn insert_object(commit: &Commit) -> Step {
+fn insert_object(object_key: &str, seals: bool) -> Step {
     let mut statement = Statement::new("INSERT INTO objects (object_key, sealed, insert_time) VALUES ");
     statement.tuple([
-        Arg::Text(commit.object_key.clone()),
-        Arg::Small(commit.seals.into()),
+        Arg::Text(object_key.to_owned()),
+        Arg::Small(seals.into()),
         Arg::Int(belvedere_model::time::now()),
     ]);
-    statement.push(if commit.seals {
+    statement.push(if seals {
         " ON CONFLICT (object_key) DO UPDATE SET sealed = 1"
     } else {
         " ON CONFLICT DO NOTHING"
@@ -259,20 +322,25 @@ fn insert_blocks(table: &str, object_key: &str, blocks: &[&CommitBlock], known: 
     Step::Count(statement)
 }
 
-/// Moves blocks to `blocks` whose stream and process are known by now: they get their `seq` here.
-fn make_waiting_visible() -> [Step; 2] {
-    let is_complete = "EXISTS (SELECT 1 FROM streams s WHERE s.stream_id = waiting_blocks.stream_id) \
-                       AND EXISTS (SELECT 1 FROM processes p WHERE p.process_id = waiting_blocks.process_id)";
+/// Moves those of these waiting blocks to `blocks` whose stream and process are known by now: they get their `seq` here.
+fn make_waiting_visible(column: &str, ids: &[Uuid]) -> [Step; 2] {
+    let condition = |statement: &mut Statement| {
+        statement
+            .push(" FROM waiting_blocks WHERE ")
+            .push(column)
+            .push(" IN ")
+            .tuple(ids.iter().copied().map(Arg::Uuid))
+            .push(
+                " AND EXISTS (SELECT 1 FROM streams s WHERE s.stream_id = waiting_blocks.stream_id) \
+                 AND EXISTS (SELECT 1 FROM processes p WHERE p.process_id = waiting_blocks.process_id)",
+            );
+    };
     let mut insert = Statement::new("INSERT INTO blocks (");
-    insert
-        .push(BLOCK_COLUMNS)
-        .push(") SELECT ")
-        .push(BLOCK_COLUMNS)
-        .push(" FROM waiting_blocks WHERE ")
-        .push(is_complete)
-        .push(" ORDER BY insert_time, block_id ON CONFLICT DO NOTHING");
-    let mut delete = Statement::new("DELETE FROM waiting_blocks WHERE ");
-    delete.push(is_complete);
+    insert.push(BLOCK_COLUMNS).push(") SELECT ").push(BLOCK_COLUMNS);
+    condition(&mut insert);
+    insert.push(" ORDER BY insert_time, block_id ON CONFLICT DO NOTHING");
+    let mut delete = Statement::new("DELETE");
+    condition(&mut delete);
     [Step::Do(insert), Step::Do(delete)]
 }
 

@@ -1,5 +1,6 @@
 //! The ingestion service: every protocol passes its processes, streams and blocks to it.
 
+use super::memory::{BodyMemory, Reservation};
 use crate::record::Entry;
 use crate::{Cause, LakeConnection, LakeError};
 use belvedere_model::transit::{DecodeError, TransitBlock};
@@ -11,7 +12,6 @@ use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 /// Limits on requests.
@@ -23,10 +23,15 @@ pub struct IngestLimits {
     pub announcement_bytes: usize,
     /// Size of each decompressed buffer of a block.
     pub block_bytes: usize,
-    /// Size of all bodies that are in memory at once. A request that does not fit waits.
+    /// Size of all bodies that are in memory at once, as far as they have arrived; a quarter of it is for bodies of up to
+    /// 256 KiB. A request that does not fit waits.
     pub pending_bytes: usize,
-    /// How long a body may take to arrive, and how long a request waits for memory.
+    /// How long a body may take to arrive, waiting for memory included.
     pub timeout: Duration,
+    /// Bytes that must arrive of a body each second, on average over `rate_span`; 0 for no minimum.
+    pub min_rate: usize,
+    /// A body that brings less than `min_rate` for this long is cut.
+    pub rate_span: Duration,
 }
 
 impl Default for IngestLimits {
@@ -37,6 +42,8 @@ impl Default for IngestLimits {
             block_bytes: 256 << 20,
             pending_bytes: 512 << 20,
             timeout: Duration::from_secs(60),
+            min_rate: 1024,
+            rate_span: Duration::from_secs(10),
         }
     }
 }
@@ -114,8 +121,8 @@ impl From<LakeError> for IngestError {
 pub struct Body {
     /// The bytes.
     pub bytes: Bytes,
-    /// From [`IngestionService::reserve`]. Released when the body is no longer in memory, even if its sender is gone.
-    pub reserved: Option<OwnedSemaphorePermit>,
+    /// Released when the body is no longer in memory, even if its sender is gone.
+    pub reserved: Option<Reservation>,
 }
 
 /// A block with its process and its stream, for protocols that don't announce them separately.
@@ -133,7 +140,7 @@ pub struct AnnouncedBlock {
 
 impl Body {
     /// A body, with the memory that [`IngestionService::reserve`] gave for it.
-    pub fn new(bytes: Bytes, reserved: Option<OwnedSemaphorePermit>) -> Self {
+    pub fn new(bytes: Bytes, reserved: Option<Reservation>) -> Self {
         Self { bytes, reserved }
     }
 }
@@ -150,9 +157,7 @@ impl AnnouncedBlock {
 pub struct IngestionService {
     lake: Arc<LakeConnection>,
     limits: IngestLimits,
-    pending: Arc<Semaphore>,
-    /// Permits of `pending` when nothing is reserved.
-    units: usize,
+    memory: BodyMemory,
     /// Streams that are known to be in the lake, with their processes.
     announced: Mutex<LruCache<Uuid, ()>>,
 }
@@ -160,20 +165,11 @@ pub struct IngestionService {
 /// Streams that are known not to need another insert.
 const KNOWN_STREAMS: NonZeroUsize = NonZeroUsize::new(16 << 10).unwrap();
 
-/// Memory is counted in units of this many bytes, so that it fits a semaphore's 32 bits.
-const UNIT: usize = 1024;
-
 impl IngestionService {
     /// The service of that lake.
     pub fn new(lake: Arc<LakeConnection>, limits: IngestLimits) -> Self {
-        let units = (limits.pending_bytes.max(limits.body_bytes) / UNIT + 1).min(u32::MAX as usize >> 4);
-        Self {
-            lake,
-            limits,
-            pending: Arc::new(Semaphore::new(units)),
-            units,
-            announced: Mutex::new(LruCache::new(KNOWN_STREAMS)),
-        }
+        let memory = BodyMemory::new(limits.pending_bytes, limits.body_bytes);
+        Self { lake, limits, memory, announced: Mutex::new(LruCache::new(KNOWN_STREAMS)) }
     }
 
     /// The lake.
@@ -197,38 +193,8 @@ impl IngestionService {
         self.lake.metrics().request_bytes.inc_by(bytes as u64);
     }
 
-    /// Reserves memory for a body of `bytes` bytes that expands to `times` its size, and waits until it is free. Hold the
-    /// permit as long as the body. The reservation is at most all memory there is: [`IngestionService::reserved_bytes`]
-    /// tells how much it is.
-    pub async fn reserve(&self, bytes: usize, times: usize) -> Result<OwnedSemaphorePermit, IngestError> {
-        let limit = self.limits.body_bytes;
-        if bytes > limit {
-            let message = format!("the body has {bytes} bytes, at most {limit} are allowed");
-            return Err(IngestError::TooLarge(message.into()));
-        }
-        let units = (bytes.saturating_mul(times) / UNIT + 1).min(self.units) as u32;
-        // a timer wakes a thread: a request that need not wait gets none
-        if let Ok(reserved) = self.pending.clone().try_acquire_many_owned(units) {
-            return Ok(reserved);
-        }
-        let busy = || IngestError::Unavailable("the server is busy with other requests".into());
-        tokio::time::timeout(self.limits.timeout, self.pending.clone().acquire_many_owned(units))
-            .await
-            .map_err(|_| busy())?
-            .map_err(|_| busy())
-    }
-
-    /// The size of a reservation in bytes.
-    pub fn reserved_bytes(reserved: &OwnedSemaphorePermit) -> usize {
-        reserved.num_permits().saturating_mul(UNIT)
-    }
-
-    /// Releases what a reservation has beyond `bytes`.
-    pub fn shrink(reserved: &mut OwnedSemaphorePermit, bytes: usize) {
-        let needed = bytes / UNIT + 1;
-        if let Some(rest) = reserved.num_permits().checked_sub(needed) {
-            drop(reserved.split(rest));
-        }
+    pub(super) fn memory(&self) -> &BodyMemory {
+        &self.memory
     }
 
     fn check_announcement(&self, body: &[u8]) -> Result<(), IngestError> {
@@ -272,7 +238,7 @@ impl IngestionService {
     pub async fn insert_blocks(
         &self,
         blocks: Vec<AnnouncedBlock>,
-        reserved: Option<OwnedSemaphorePermit>,
+        reserved: Option<Reservation>,
     ) -> Result<(), IngestError> {
         let mut entries = Vec::with_capacity(blocks.len());
         let mut new = HashSet::new();

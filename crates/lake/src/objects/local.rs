@@ -10,7 +10,8 @@
 
 use super::super::record::MAGIC;
 use super::{LakeError, WrittenGroup, new_key};
-use crate::Cause;
+use crate::files::is_deleted;
+use crate::{Cause, Leftover};
 use bytes::Bytes;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
@@ -19,10 +20,14 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// From this size on a new file is started. It bounds how much is read back after a crash.
 const ROLL_AT: u64 = 64 << 20;
+
+/// What is written to see whether that is possible: more than fits into an inode.
+const PROBE: &str = "write-probe#0";
+const PROBE_BYTES: usize = 8192;
 
 #[derive(Debug)]
 pub(crate) struct LocalObjects {
@@ -55,21 +60,27 @@ impl LocalObjects {
     /// Appends records and waits until they are on disk.
     pub(super) fn append(&self, records: &[u8]) -> Result<WrittenGroup, LakeError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        // what has no name any more is lost when it is closed
+        if current.as_ref().is_some_and(|open| is_deleted(&open.file)) {
+            *current = None;
+        }
         let completed = match &*current {
             Some(open) if open.length >= ROLL_AT => current.take().map(|open| open.key),
             _ => None,
         };
         // taken out and put back only on success: after a failed write or sync the tail of the file is unknown (the
         // kernel may have dropped dirty pages and report the next sync as good), so the file is not used again
-        let mut open = match current.take() {
-            Some(open) => open,
-            None => create(&self.root)?,
+        let (open, offset) = match current.take() {
+            Some(mut open) => {
+                let path = self.root.join(&open.key);
+                open.file.write_all(records).map_err(failed("writing to", &path))?;
+                open.file.sync_data().map_err(failed("syncing", &path))?;
+                let offset = open.length;
+                open.length += records.len() as u64;
+                (open, offset)
+            }
+            None => (self.create(records)?, MAGIC.len() as u64),
         };
-        let path = self.root.join(&open.key);
-        open.file.write_all(records).map_err(failed("writing to", &path))?;
-        open.file.sync_data().map_err(failed("syncing", &path))?;
-        let offset = open.length;
-        open.length += records.len() as u64;
         let key = open.key.clone();
         *current = Some(open);
         Ok(WrittenGroup { key, offset, is_complete: false, completed })
@@ -129,6 +140,31 @@ impl LocalObjects {
         blocking(move || std::fs::metadata(&root).map(drop).map_err(failed("reading", &root))).await
     }
 
+    /// Writes a file and deletes it.
+    pub(super) async fn check_writable(&self) -> Result<(), LakeError> {
+        if let Some(open) = &*self.current.lock().unwrap_or_else(PoisonError::into_inner)
+            && is_deleted(&open.file)
+        {
+            return Err(LakeError::Objects("the file with the last records was deleted".into()));
+        }
+        let path = self.root.join(PROBE);
+        blocking(move || {
+            std::fs::write(&path, [0; PROBE_BYTES]).map_err(failed("writing", &path))?;
+            match std::fs::remove_file(&path) {
+                // another server looks, too
+                Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("deleting", &path)(e)),
+                _ => Ok(()),
+            }
+        })
+        .await
+    }
+
+    /// Begins a new object. A lake whose directory was taken away is not begun anew: what is left of it is elsewhere.
+    fn create(&self, records: &[u8]) -> Result<OpenObject, LakeError> {
+        std::fs::metadata(&self.root).map_err(failed("reading", &self.root))?;
+        create(&self.root, records)
+    }
+
     pub(super) async fn close(&self) -> Option<String> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         current.take().map(|open| open.key)
@@ -145,8 +181,61 @@ impl LocalObjects {
         .await
     }
 
+    /// Files that never got a record and were last changed before `before`.
+    pub(crate) async fn without_records(&self, before: SystemTime) -> Result<Vec<Leftover>, LakeError> {
+        let this = Self { root: self.root.clone(), current: Mutex::default() };
+        blocking(move || {
+            let mut found = Vec::new();
+            for key in this.record_files(|_| true)? {
+                // gone by now
+                let Ok(file) = std::fs::metadata(this.root.join(&key)) else { continue };
+                let has_records = file.len() > MAGIC.len() as u64 && !is_unfinished(&key);
+                if !has_records && file.modified().is_ok_and(|modified| modified < before) {
+                    found.push(Leftover { key, size: file.len() });
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    /// Deletes such files, unless somebody writes to them. Returns how many.
+    pub(crate) async fn delete_without_records(&self, keys: Vec<String>) -> Result<u64, LakeError> {
+        let this = Self { root: self.root.clone(), current: Mutex::default() };
+        blocking(move || {
+            let mut deleted = 0;
+            for key in keys {
+                if let Some(object) = this.abandoned(&key)?
+                    && (is_unfinished(&key) || object.length() <= MAGIC.len() as u64)
+                {
+                    deleted += u64::from(object.delete_if_older(Duration::ZERO)?);
+                }
+            }
+            Ok(deleted)
+        })
+        .await
+    }
+
     /// Keys of all objects, sorted.
     pub(crate) fn keys(&self) -> Result<Vec<String>, LakeError> {
+        self.record_files(|name| !is_unfinished(name))
+    }
+
+    /// Deletes files that were begun and never got their first group, unless their writers live. Returns how many.
+    pub(crate) fn delete_unfinished_objects(&self) -> Result<u64, LakeError> {
+        let mut deleted = 0;
+        for key in self.record_files(is_unfinished)? {
+            let path = self.root.join(&key);
+            // by its writer, who finished it a moment ago
+            let Ok(file) = File::open(&path) else { continue };
+            if file.try_lock().is_ok() && std::fs::remove_file(&path).is_ok() {
+                deleted += 1;
+            }
+        }
+        Ok(deleted)
+    }
+
+    fn record_files(&self, is_wanted: fn(&str) -> bool) -> Result<Vec<String>, LakeError> {
         let mut keys = Vec::new();
         let records = self.root.join("records");
         if !records.exists() {
@@ -156,7 +245,9 @@ impl LocalObjects {
             let day = day.map_err(failed("listing", &records))?.path();
             for file in std::fs::read_dir(&day).map_err(failed("listing", &day))? {
                 let path = file.map_err(failed("listing", &day))?.path();
-                if let (Some(day), Some(name)) = (day.file_name(), path.file_name()) {
+                if let (Some(day), Some(name)) = (day.file_name(), path.file_name())
+                    && is_wanted(&name.to_string_lossy())
+                {
                     keys.push(format!("records/{}/{}", day.to_string_lossy(), name.to_string_lossy()));
                 }
             }
@@ -165,50 +256,100 @@ impl LocalObjects {
         Ok(keys)
     }
 
-    /// The bytes of an object whose writer is gone, and its lock, which keeps others from reading it back too.
-    /// `None` if a live writer holds the lock.
-    pub(crate) fn read_abandoned(&self, key: &str) -> Result<Option<(Bytes, File)>, LakeError> {
+    /// An object whose writer is gone, with its lock, which keeps others from reading it back too. `None` if a live writer
+    /// holds the lock, or if it was deleted meanwhile.
+    pub(crate) fn abandoned(&self, key: &str) -> Result<Option<AbandonedObject>, LakeError> {
         let path = self.root.join(key);
-        let mut file =
-            OpenOptions::new().read(true).write(true).open(&path).map_err(failed("opening", &path))?;
+        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(failed("opening", &path)(e)),
+        };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(e)) => return Err(failed("locking", &path)(e)),
         }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(failed("reading", &path))?;
-        // its writer may have died between write and sync: the rows that recovery adds must not outlive the bytes
-        file.sync_all().map_err(failed("syncing", &path))?;
-        Ok(Some((bytes.into(), file)))
+        let length = file.metadata().map_err(failed("reading", &path))?.len();
+        Ok(Some(AbandonedObject { path, file, length }))
     }
 }
 
-/// Creates a new object whose name survives a power cut.
-fn create(root: &Path) -> Result<OpenObject, LakeError> {
+/// An object whose writer is gone.
+#[derive(Debug)]
+pub(crate) struct AbandonedObject {
+    path: PathBuf,
+    file: File,
+    length: u64,
+}
+
+impl AbandonedObject {
+    /// Its size in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Its bytes from a position on, which are on disk then: its writer may have died between write and sync, and rows must
+    /// not outlive the bytes that they are made from.
+    pub(crate) fn read_from(&mut self, position: u64) -> Result<Bytes, LakeError> {
+        let mut bytes = Vec::new();
+        self.file.seek(SeekFrom::Start(position)).map_err(failed("reading", &self.path))?;
+        self.file.read_to_end(&mut bytes).map_err(failed("reading", &self.path))?;
+        self.file.sync_all().map_err(failed("syncing", &self.path))?;
+        Ok(bytes.into())
+    }
+
+    /// Deletes it if it is old enough not to be one that another program has just created and not locked yet.
+    pub(crate) fn delete_if_older(&self, age: Duration) -> Result<bool, LakeError> {
+        let modified =
+            self.file.metadata().and_then(|m| m.modified()).map_err(failed("reading", &self.path))?;
+        if modified.elapsed().is_ok_and(|elapsed| elapsed < age) {
+            return Ok(false);
+        }
+        std::fs::remove_file(&self.path).map_err(failed("deleting", &self.path))?;
+        Ok(true)
+    }
+}
+
+/// Creates a new object with its first records; its name survives a power cut. It gets its name when all of that is on
+/// disk, so a disk that is full gets no files without records.
+fn create(root: &Path, records: &[u8]) -> Result<OpenObject, LakeError> {
     let key = new_key();
     let path = root.join(&key);
+    let unfinished = root.join(format!("{key}#0"));
     let day = path.parent().unwrap_or(root);
     std::fs::create_dir_all(day).map_err(failed("making", day))?;
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
         .create_new(true)
-        .open(&path)
+        .open(&unfinished)
         .map_err(failed("making", &path))?;
     match file.try_lock() {
         Ok(()) => {}
         // another process that opens the lake took the lock between our create and our lock, since the file looked
-        // abandoned. It will mark it as sealed, so it is not ours any more
-        Err(TryLockError::WouldBlock) => return create(root),
+        // abandoned. It deletes it
+        Err(TryLockError::WouldBlock) => return create(root, records),
         Err(TryLockError::Error(e)) => return Err(failed("locking", &path)(e)),
     }
-    file.write_all(MAGIC).map_err(failed("writing to", &path))?;
-    file.sync_all().map_err(failed("syncing", &path))?;
+    let written = file
+        .write_all(MAGIC)
+        .and_then(|()| file.write_all(records))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::rename(&unfinished, &path));
+    if let Err(e) = written {
+        // what can't be deleted now, the next start deletes
+        let _ = std::fs::remove_file(&unfinished);
+        return Err(failed("writing to", &path)(e));
+    }
     for directory in [day, day.parent().unwrap_or(root), root] {
         File::open(directory).and_then(|d| d.sync_all()).map_err(failed("syncing", directory))?;
     }
-    Ok(OpenObject { key, file, length: MAGIC.len() as u64 })
+    Ok(OpenObject { key, file, length: (MAGIC.len() + records.len()) as u64 })
+}
+
+fn is_unfinished(name: &str) -> bool {
+    name.contains('#')
 }
 
 /// `LocalFileSystem` writes an upload to `NAME#NUMBER` and renames it at the end: a file with `#` is unfinished.
@@ -222,7 +363,8 @@ fn delete_unfinished(directory: &Path, before: SystemTime) -> io::Result<u64> {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
             deleted += delete_unfinished(&entry.path(), before)?;
-        } else if entry.file_name().to_string_lossy().contains('#') && entry.metadata()?.modified()? < before
+        } else if is_unfinished(&entry.file_name().to_string_lossy())
+            && entry.metadata()?.modified()? < before
         {
             std::fs::remove_file(entry.path())?;
             deleted += 1;

@@ -5,7 +5,7 @@ mod remote;
 
 use super::LakeError;
 use bytes::Bytes;
-pub(super) use local::LocalObjects;
+pub(super) use local::{AbandonedObject, LocalObjects};
 use object_store::ObjectStore;
 use remote::RemoteObjects;
 use std::ops::Range;
@@ -82,6 +82,11 @@ impl Objects {
         }
     }
 
+    /// Whether recovery reads objects back.
+    pub(super) fn are_read_back(&self) -> bool {
+        matches!(self, Self::Local(_))
+    }
+
     /// Reads a range of an object. An object that ends before it is corrupt.
     pub(super) async fn read(&self, key: &str, range: Range<u64>) -> Result<Bytes, LakeError> {
         match self {
@@ -119,6 +124,14 @@ impl Objects {
         match self {
             Self::Local(local) => local.ping().await,
             Self::Remote(remote) => remote.ping().await,
+        }
+    }
+
+    /// Checks that the store can be written, and is still where it was.
+    pub(super) async fn check_writable(&self) -> Result<(), LakeError> {
+        match self {
+            Self::Local(local) => local.check_writable().await,
+            Self::Remote(remote) => remote.check_writable().await,
         }
     }
 

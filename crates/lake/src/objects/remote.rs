@@ -7,19 +7,29 @@ use bytes::Bytes;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[derive(Debug)]
 pub(crate) struct RemoteObjects {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
+    /// The last write failed.
+    has_failed: AtomicBool,
 }
 
+/// What is written to see whether that is possible.
+const PROBE: &str = "write-probe";
+
 impl RemoteObjects {
+    fn new(store: Arc<dyn ObjectStore>, prefix: Path) -> Self {
+        Self { store, prefix, has_failed: AtomicBool::new(false) }
+    }
+
     pub(super) fn in_memory() -> Self {
-        Self { store: Arc::new(InMemory::new()), prefix: Path::default() }
+        Self::new(Arc::new(InMemory::new()), Path::default())
     }
 
     pub(super) fn connect(url: &url::Url) -> Result<Self, LakeError> {
@@ -31,7 +41,7 @@ impl RemoteObjects {
         let (store, prefix) = object_store::parse_url_opts(url, options).map_err(|e| {
             LakeError::Address(Cause::new(format!("'{url}' is not usable as an object store: {e}"), e))
         })?;
-        Ok(Self { store: store.into(), prefix })
+        Ok(Self::new(store.into(), prefix))
     }
 
     pub(super) fn store(&self) -> Arc<dyn ObjectStore> {
@@ -46,9 +56,10 @@ impl RemoteObjects {
         let key = new_key();
         let payload = [Bytes::from_static(MAGIC), records.into()];
         let create = PutOptions::from(PutMode::Create);
-        self.store
-            .put_opts(&self.path(&key), payload.into_iter().collect::<object_store::PutPayload>(), create)
-            .await?;
+        let payload = payload.into_iter().collect::<PutPayload>();
+        let put = self.store.put_opts(&self.path(&key), payload, create).await;
+        self.has_failed.store(put.is_err(), Ordering::Relaxed);
+        put?;
         Ok(WrittenGroup { key, offset: MAGIC.len() as u64, is_complete: true, completed: None })
     }
 
@@ -59,6 +70,16 @@ impl RemoteObjects {
         } else {
             Err(LakeError::Corrupt(format!("object {key} ends before byte {}", range.end).into()))
         }
+    }
+
+    /// Writes a probe only if the last write failed: requests have a price.
+    pub(super) async fn check_writable(&self) -> Result<(), LakeError> {
+        if !self.has_failed.load(Ordering::Relaxed) {
+            return self.ping().await;
+        }
+        self.store.put(&self.path(PROBE), PutPayload::from_static(b"probe")).await?;
+        self.has_failed.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     pub(super) async fn ping(&self) -> Result<(), LakeError> {

@@ -1,0 +1,88 @@
+use super::*;
+use crate::tests::{announcement, block, block_of};
+use crate::{BlockFilter, LakeConnection, LakeOptions};
+use std::task::Poll;
+use uuid::Uuid;
+
+/// Processes and streams of their own with a block each.
+fn resources(count: u128) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for i in 0..count {
+        let (process_id, stream_id) = (Uuid::from_u128(1_000_000 + i), Uuid::from_u128(2_000_000 + i));
+        let (process, stream) = announcement(process_id, stream_id);
+        let block = block_of(Uuid::from_u128(3_000_000 + i), process_id, stream_id, 10);
+        entries.extend([Entry::Process(process), Entry::Stream(stream), Entry::Block(block)]);
+    }
+    entries
+}
+
+#[tokio::test]
+async fn small_requests_don_t_wait_for_the_whole_of_a_large_one() {
+    let directory = tempfile::tempdir().unwrap();
+    for options in [LakeOptions::in_memory(), LakeOptions::directory(directory.path())] {
+        let lake = LakeConnection::open(&options).await.unwrap();
+        let mut large = Box::pin(lake.insert(resources(3000), None));
+        assert!(futures::poll!(&mut large).is_pending());
+        for i in 0..3 {
+            lake.insert(resources(i + 1), None).await.unwrap();
+            assert!(futures::poll!(&mut large).is_pending(), "it was answered before a small one");
+        }
+        large.await.unwrap();
+        let stored = lake.catalog().blocks(&BlockFilter::default(), 0, 10_000).await.unwrap();
+        assert_eq!(stored.len(), 3000);
+        for record in stored.iter().step_by(500) {
+            assert_eq!(lake.payload(record).await.unwrap(), block(record.info.block_id, 10).payload());
+        }
+        // and again
+        lake.insert(resources(3000), None).await.unwrap();
+        assert_eq!(lake.catalog().blocks(&BlockFilter::default(), 0, 10_000).await.unwrap().len(), 3000);
+        lake.close().await;
+    }
+}
+
+#[tokio::test]
+async fn closing_waits_for_large_requests_and_their_objects_are_read_back_when_the_catalog_is_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = LakeOptions::directory(directory.path());
+    let lake = LakeConnection::open(&options).await.unwrap();
+    let mut large = Box::pin(lake.insert(resources(2000), None));
+    let mut other = Box::pin(lake.insert(resources(1000), None));
+    assert!(futures::poll!(&mut large).is_pending() && futures::poll!(&mut other).is_pending());
+    lake.close().await;
+    assert!(matches!(futures::poll!(large), Poll::Ready(Ok(()))));
+    assert!(matches!(futures::poll!(other), Poll::Ready(Ok(()))));
+    drop(lake);
+    for file in ["catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm"] {
+        let _ = std::fs::remove_file(directory.path().join(file));
+    }
+    let lake = LakeConnection::open(&options).await.unwrap();
+    assert_eq!(lake.catalog().blocks(&BlockFilter::default(), 0, 10_000).await.unwrap().len(), 2000);
+    let stream = lake.catalog().stream(Uuid::from_u128(2_000_007)).await.unwrap().unwrap();
+    assert_eq!(stream.tags, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn blocks_become_visible_with_what_they_wait_for_and_tags_of_a_second_announcement_don_t_count() {
+    let lake = LakeConnection::open(&LakeOptions::in_memory()).await.unwrap();
+    let entries = resources(3);
+    let blocks = entries.iter().filter(|e| matches!(e, Entry::Block(_))).cloned().collect();
+    lake.insert(blocks, None).await.unwrap();
+    let visible = async || lake.catalog().blocks(&BlockFilter::default(), 0, 10).await.unwrap().len();
+    for (i, entry) in entries.into_iter().enumerate() {
+        lake.insert(vec![entry.clone(), entry], None).await.unwrap();
+        assert_eq!(visible().await, i.div_ceil(3));
+    }
+    let (_, first) = announcement(Uuid::from_u128(1), Uuid::from_u128(2));
+    let mut second = Arc::unwrap_or_clone(first.clone());
+    second.tags = vec!["c".to_owned()];
+    let second = Entry::Stream(Arc::new(second));
+    lake.insert(vec![Entry::Stream(first), second.clone()], None).await.unwrap();
+    lake.insert(vec![second], None).await.unwrap();
+    let (process, _) = announcement(Uuid::from_u128(1), Uuid::from_u128(2));
+    lake.insert(vec![Entry::Process(process), Entry::Block(block(Uuid::from_u128(9), 1))], None)
+        .await
+        .unwrap();
+    let with = |tag: &str| BlockFilter { tags: Some(vec![tag.to_owned()]), ..BlockFilter::default() };
+    assert_eq!(lake.catalog().blocks(&with("a"), 0, 10).await.unwrap().len(), 4);
+    assert_eq!(lake.catalog().blocks(&with("c"), 0, 10).await.unwrap().len(), 0);
+}

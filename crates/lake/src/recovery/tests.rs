@@ -1,0 +1,116 @@
+use super::*;
+use crate::record::append;
+use crate::tests::{announcement, block};
+use crate::{BlockFilter, Database, LakeConnection, LakeOptions};
+use futures::future::join_all;
+use sqlx::{Connection, SqliteConnection};
+use std::fs::File;
+use std::path::Path;
+use std::time::SystemTime;
+use uuid::Uuid;
+
+const DAY: &str = "records/2026-01-31";
+
+/// An object as a server leaves it that was killed: a process, a stream and so many blocks.
+fn write_object(directory: &Path, name: &str, blocks: u128) -> Vec<u8> {
+    let (process, stream) = announcement(Uuid::from_u128(1), Uuid::from_u128(2));
+    let mut entries = vec![Entry::Process(process), Entry::Stream(stream)];
+    entries.extend((0..blocks).map(|i| Entry::Block(block(Uuid::from_u128(100 + i), 8))));
+    let mut bytes = MAGIC.to_vec();
+    for entry in &entries {
+        append(&mut bytes, entry).unwrap();
+    }
+    std::fs::create_dir_all(directory.join(DAY)).unwrap();
+    std::fs::write(directory.join(DAY).join(name), &bytes).unwrap();
+    bytes
+}
+
+/// How many blocks opening read back, and how many there are then.
+async fn open(directory: &Path) -> (u64, usize) {
+    let options = LakeOptions::directory(directory);
+    let lake = LakeConnection::open(&options).await.unwrap();
+    let all = lake.catalog().blocks(&BlockFilter::default(), 0, 100_000).await.unwrap();
+    lake.close().await;
+    (options.progress.blocks(), all.len())
+}
+
+async fn unseal(directory: &Path) {
+    let url = format!("sqlite://{}", directory.join("catalog.sqlite").display());
+    let mut catalog = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::query("UPDATE objects SET sealed = 0").execute(&mut catalog).await.unwrap();
+}
+
+#[tokio::test]
+async fn recovery_that_was_killed_goes_on_where_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let bytes = write_object(directory.path(), "a.blv", 5000);
+    let database = Database::Sqlite(directory.path().join("catalog.sqlite"));
+    let catalog = Catalog::open(&database, true).await.unwrap();
+    let (part, failures) = next_part(&mut Records::new(bytes.into(), 0));
+    assert!(failures.is_empty());
+    let part = Commit { object_key: format!("{DAY}/a.blv"), is_new_object: true, ..part.unwrap() };
+    let first = part.blocks.len();
+    catalog.commit(&part).await.unwrap();
+    catalog.close().await;
+    drop(catalog);
+    assert_eq!(open(directory.path()).await, (5000 - first as u64, 5000));
+    // it is marked as complete now
+    assert_eq!(open(directory.path()).await, (0, 5000));
+}
+
+#[tokio::test]
+async fn after_a_mere_kill_hardly_anything_is_read_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = LakeOptions::directory(directory.path());
+    let lake = LakeConnection::open(&options).await.unwrap();
+    let (process, stream) = announcement(Uuid::from_u128(1), Uuid::from_u128(2));
+    lake.insert(vec![Entry::Process(process), Entry::Stream(stream)], None).await.unwrap();
+    let blocks = (0..3000).map(|i| lake.insert_block(block(Uuid::from_u128(100 + i), 400)));
+    join_all(blocks).await.into_iter().for_each(|inserted| inserted.unwrap());
+    lake.close().await;
+    unseal(directory.path()).await;
+    let (read, all) = open(directory.path()).await;
+    assert_eq!(all, 3000);
+    assert!(read < 1500, "{read} blocks were read back");
+}
+
+#[tokio::test]
+async fn a_torn_tail_costs_nothing_before_it_wherever_recovery_begins() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut bytes = write_object(directory.path(), "a.blv", 10);
+    bytes.extend([17, 0, 0, 0, 1, 2, 3]);
+    std::fs::write(directory.path().join(DAY).join("a.blv"), &bytes).unwrap();
+    assert_eq!(open(directory.path()).await, (10, 10));
+    unseal(directory.path()).await;
+    assert_eq!(open(directory.path()).await, (0, 10));
+}
+
+#[tokio::test]
+async fn files_that_never_got_a_record_are_deleted_unless_they_are_young() {
+    let directory = tempfile::tempdir().unwrap();
+    let day = directory.path().join(DAY);
+    write_object(directory.path(), "good.blv", 3);
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(3600);
+    for (name, content, age) in [
+        ("empty.blv", &b""[..], Some(long_ago)),
+        ("magic.blv", &MAGIC[..], Some(long_ago)),
+        ("begun.blv#0", &MAGIC[..], None),
+        ("young.blv", &MAGIC[..], None),
+    ] {
+        std::fs::write(day.join(name), content).unwrap();
+        if let Some(modified) = age {
+            File::options().write(true).open(day.join(name)).unwrap().set_modified(modified).unwrap();
+        }
+    }
+    // one that a live writer has begun
+    std::fs::write(day.join("live.blv#0"), MAGIC).unwrap();
+    let live = File::open(day.join("live.blv#0")).unwrap();
+    live.lock().unwrap();
+    assert_eq!(open(directory.path()).await, (3, 3));
+    let mut left: Vec<String> = std::fs::read_dir(&day)
+        .unwrap()
+        .map(|file| file.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["good.blv", "live.blv#0", "young.blv"]);
+}
