@@ -107,6 +107,9 @@ pub(crate) struct ServeArgs {
     /// the machine or container, at most 512]
     #[arg(long, value_name = "MIB", default_value_t = default_pending(), hide_default_value = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_pending: u64,
+    /// Minimum rate of a request body, in bytes per second, averaged over 10 seconds; slower ones are refused; 0 for none
+    #[arg(long, value_name = "BYTES", default_value_t = 1024)]
+    pub(crate) min_body_rate: usize,
 }
 
 /// Limits on queries of clients.

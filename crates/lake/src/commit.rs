@@ -55,6 +55,8 @@ struct Request {
     entries: Vec<Entry>,
     /// For each entry, where in the group's records its payload starts; 0 if it has none.
     payloads: Vec<usize>,
+    /// The records of a large request: it brings them along, since encoding them takes a while.
+    records: Vec<u8>,
     answer: oneshot::Sender<Result<(), LakeError>>,
     /// Memory that is reserved as long as the request lives, even if its sender is gone.
     _reserved: Option<Reservation>,
@@ -90,18 +92,31 @@ impl Committer {
     }
 
     /// Adds entries to the lake, all or none. When this returns `Ok`, they are durable and visible. If the caller is
-    /// cancelled meanwhile, they are added all the same, and `reserved` is held until they are.
+    /// cancelled meanwhile, they are added all the same, and `reserved` is held until they are; those of a large request only
+    /// if it was encoded by then.
     pub(super) async fn submit(
         &self,
         entries: Vec<Entry>,
         reserved: Option<Reservation>,
     ) -> Result<(), LakeError> {
+        let (answer, answered) = oneshot::channel();
+        let mut request =
+            Request { entries, payloads: Vec::new(), records: Vec::new(), answer, _reserved: reserved };
+        if request.is_large() {
+            let encoding = tokio::task::spawn_blocking(move || {
+                let mut records = Vec::new();
+                request.append_to(&mut records)?;
+                Ok::<_, LakeError>(Request { records, ..request })
+            });
+            request = encoding.await.map_err(|e| {
+                LakeError::Objects(Cause::new(format!("the request could not be encoded: {e}"), e))
+            })??;
+        }
+        // not before: as long as somebody has it, closing waits
         let queue = {
             let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
             queue.clone().ok_or(LakeError::Closed)?
         };
-        let (answer, answered) = oneshot::channel();
-        let request = Request { entries, payloads: Vec::new(), answer, _reserved: reserved };
         queue.send(request).await.map_err(|_| LakeError::Closed)?;
         drop(queue);
         answered.await.map_err(|_| LakeError::Closed)?
@@ -196,7 +211,7 @@ impl CommitThread {
         let mut entries = 0;
         let mut next = Some(first);
         while let Some(mut request) = next.take() {
-            if request.entries.len() > GROUP_ENTRIES {
+            if request.is_large() {
                 self.large.push_back(LargeRequest { request, written: None, done: 0, added: 0 });
             } else {
                 match request.append_to(&mut records) {
@@ -322,8 +337,7 @@ impl CommitThread {
         let written = match large.written.take() {
             Some(written) => written,
             None => {
-                let mut records = Vec::new();
-                large.request.append_to(&mut records)?;
+                let records = std::mem::take(&mut large.request.records);
                 let mut written = self.objects.write(records, &self.runtime)?;
                 self.completed.extend(written.completed.take());
                 // others get their turn before the first part: the write took long enough
@@ -360,6 +374,10 @@ impl CommitThread {
 }
 
 impl Request {
+    fn is_large(&self) -> bool {
+        self.entries.len() > GROUP_ENTRIES
+    }
+
     /// Appends its records, and notes where the payloads are. Nothing is appended if it fails.
     fn append_to(&mut self, records: &mut Vec<u8>) -> Result<(), LakeError> {
         let now = belvedere_model::time::now();

@@ -42,6 +42,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
         body_bytes: (args.max_body as usize) << 20,
         block_bytes: args.lake.max_block << 20,
         pending_bytes: (args.max_pending as usize) << 20,
+        min_rate: args.min_body_rate,
         ..IngestLimits::default()
     };
     let has = |role| args.roles.contains(&role);
