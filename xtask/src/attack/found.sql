@@ -1,3 +1,3 @@
 -- Statements that `cargo xtask attack` has found: they run first. Written as in statements.sql.
 SELECT DISTINCT c0 FROM (SELECT right((t1.name || '2026-01-31T12:00:00Z'), find_in_set(t1.name, t1.stream_id)) AS c0 FROM otel_metrics t1 LIMIT 1000 OFFSET 10) w ORDER BY c0 DESC LIMIT 9223372036854775807
-SELECT w.c0, (SELECT max(v.c0) FROM (SELECT contains(substring('{{x*1000000}}', t2.i, arrow_cast(255,'UInt8')), 'hex') AS c0 FROM (SELECT [1,2,3] AS e, CASE WHEN false THEN 20 ELSE t1.value END AS i FROM generate_series(1,10000000) t1) t2) v) FROM (SELECT contains(substring('{{x*1000000}}', t2.i, arrow_cast(255,'UInt8')), 'hex') AS c0 FROM (SELECT [1,2,3] AS e, CASE WHEN false THEN 20 ELSE t1.value END AS i FROM generate_series(1,10000000) t1) t2) w LIMIT 100
+SELECT DISTINCT c0 FROM (SELECT var('NaN'::DOUBLE) AS c0 FROM log_entries t1 GROUP BY CUBE (array_ndims(NULL::BIGINT[]), repeat('x',10000)) LIMIT 5) w ORDER BY c0 DESC LIMIT 9223372036854775807

@@ -21,8 +21,20 @@ const ALONE: usize = 24;
 const AT_ONCE: usize = 8;
 /// Many statements find more than long ones.
 const QUERY_TIME: Duration = Duration::from_secs(3);
+/// Bytes of a request.
+const MOST_BYTES: usize = 1 << 20;
 /// How often memory is looked at, in turns of the above.
 const SETTLED_EVERY: usize = 10;
+
+/// The next statement that fits into a request: of one that does not, only the length would be looked at.
+fn fitting(grammar: &mut Grammar) -> String {
+    loop {
+        let statement = grammar.statement();
+        if statements::expand(&statement).len() < MOST_BYTES {
+            return statement;
+        }
+    }
+}
 
 /// Runs statements of this seed for a while.
 pub(super) fn run(target: &mut Target, report: &mut Report, seed: u64, time: Duration) -> Outcome {
@@ -36,7 +48,7 @@ pub(super) fn run(target: &mut Target, report: &mut Report, seed: u64, time: Dur
     while Instant::now() < end {
         let is_burst = turns % (ALONE + 1) == ALONE;
         let statements: Vec<String> =
-            (0..if is_burst { AT_ONCE } else { 1 }).map(|_| grammar.statement()).collect();
+            (0..if is_burst { AT_ONCE } else { 1 }).map(|_| fitting(&mut grammar)).collect();
         let round = target.run(&statements)?;
         count += statements.len();
         for asked in &round.asked {

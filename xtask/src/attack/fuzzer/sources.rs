@@ -75,7 +75,8 @@ impl Grammar<'_> {
         let registry = self.registry;
         let Some(table) = self.random.pick(&registry.tables) else { return self.series() };
         let alias = self.alias();
-        let columns = table.columns.iter().map(|(name, kind)| (format!("{alias}.{name}"), *kind)).collect();
+        let columns =
+            table.columns.iter().map(|(name, kind)| (format!("{alias}.\"{name}\""), *kind)).collect();
         (format!("{} {alias}", table.name), columns)
     }
 }
