@@ -91,7 +91,8 @@ impl Committer {
         Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
     }
 
-    /// Adds entries to the lake, all or none. When this returns `Ok`, they are durable and visible. If the caller is
+    /// Adds entries to the lake. When this returns `Ok`, they are durable and visible; when it fails, sending them again adds
+    /// what is missing. If the caller is
     /// cancelled meanwhile, they are added all the same, and `reserved` is held until they are; those of a large request only
     /// if it was encoded by then.
     pub(super) async fn submit(

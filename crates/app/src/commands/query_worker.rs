@@ -71,7 +71,8 @@ pub(crate) async fn run() -> Result<()> {
     let settings: Settings = serde_json::from_str(&settings).context("the settings can't be read")?;
     give_way();
     let config = LakeConfig {
-        memory_bytes: settings.operators_bytes,
+        // one query at a time has all that there is: its own limit is what it is to be told
+        memory_bytes: settings.operators_bytes.saturating_mul(2),
         spill_bytes: settings.lake.spill.saturating_mul(1 << 20),
         spill_directory: settings.lake.spill_dir.clone(),
         block_bytes: settings.lake.max_block << 20,

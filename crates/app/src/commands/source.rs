@@ -45,6 +45,9 @@ impl Rows {
     }
 }
 
+/// MiB for all that is not accounted for: batches on their way, blocks that are being decoded.
+const BESIDE_QUERIES: usize = 256;
+
 impl Source {
     /// Opens the existing lake, or connects to the server.
     pub(crate) async fn open(args: &SourceArgs) -> Result<Self> {
@@ -52,6 +55,10 @@ impl Source {
         if let Some(url) = &args.server.url {
             return Ok(Self::Server(Box::new(super::server::connect(url, &args.server).await?)));
         }
+        // one query at a time: a process that has too much ends, like those of a server
+        crate::allocator::set_limit(
+            args.lake.memory().saturating_add(BESIDE_QUERIES).saturating_mul(1 << 20),
+        );
         open_existing(&args.lake).await.map(Self::Lake)
     }
 

@@ -11,6 +11,8 @@ mod durability;
 #[cfg(feature = "flight-sql")]
 mod flight;
 mod golden;
+#[cfg(all(feature = "sql-strings", feature = "sql-nested"))]
+mod isolation;
 #[cfg(all(feature = "flight-sql", feature = "log", feature = "metrics"))]
 mod load;
 #[cfg(all(feature = "log", feature = "metrics", feature = "net", feature = "otel", feature = "spans"))]

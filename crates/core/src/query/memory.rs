@@ -113,7 +113,8 @@ impl MemoryPool for QueryMemory {
         if let Err(used) = self.lake.try_grow(additional) {
             return Err(DataFusionError::ResourcesExhausted(format!(
                 "{consumer} needs {additional} more bytes, but all queries together already use {used} of {} \
-                 bytes of memory: try again when fewer queries are running, or raise the memory limit of the lake",
+                 bytes of memory: try again when fewer queries are running, or raise the memory limit of the lake \
+                 (--memory)",
                 self.lake.limit
             )));
         }
@@ -121,7 +122,8 @@ impl MemoryPool for QueryMemory {
             self.lake.used.fetch_sub(additional, Ordering::Relaxed);
             return Err(DataFusionError::ResourcesExhausted(format!(
                 "{consumer} needs {additional} more bytes, but the query already uses {} of {} bytes of memory, \
-                 which its operators share: narrow the query, or raise the memory limit per query",
+                 which its operators share: narrow the query, or raise the memory limit per query \
+                 (--query-memory)",
                 self.used(),
                 self.limit
             )));

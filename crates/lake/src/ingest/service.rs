@@ -234,7 +234,8 @@ impl IngestionService {
         Ok(self.lake.insert(vec![Entry::Block(block)], body.reserved).await?)
     }
 
-    /// Adds the blocks of one request with their streams and processes, all or none.
+    /// Adds the blocks of one request with their streams and processes. If it fails, some of a large request may have become
+    /// visible; sending it again adds the rest.
     pub async fn insert_blocks(
         &self,
         blocks: Vec<AnnouncedBlock>,
