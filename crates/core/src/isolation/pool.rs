@@ -93,10 +93,11 @@ impl Workers {
     /// Starts a process before somebody waits for it.
     pub async fn warm_up(self: &Arc<Self>) -> Result<(), crate::Error> {
         let mut process = Process::start(&self.options)?;
-        match process.ready().await {
-            true => Ok(self.idle().push(process)),
-            false => Err(crate::Error::other("a query process could not be started: see the log")),
+        if !process.ready().await {
+            return Err(crate::Error::other("a query process could not be started: see the log"));
         }
+        self.idle().push(process);
+        Ok(())
     }
 
     /// Ends all processes, and waits until they are gone: a lake that is closed has no other users then.
