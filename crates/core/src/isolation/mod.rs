@@ -6,7 +6,7 @@
 //! query at a time, its allocator ends it at its limit, and the server can kill it at any instruction. Whatever happens to
 //! it is the failure of that query alone.
 //!
-//! Statements that only stream rows are answered by the server itself: see [`Place`](crate::query::Place).
+//! Statements that only stream rows are answered by the server itself: see `query::place`.
 //!
 //! ```text
 //! QueryService ─▶ Workers ─▶ Lease ══ job ═════▶ work()  ─▶ Lake
