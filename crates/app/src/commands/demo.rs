@@ -75,7 +75,7 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
     let budget = Budget::new(args.lake.memory(), None);
     let scratch = Arc::new(Scratch::new(args.lake.spill_directory().as_deref())?);
     let lake = open_for_server(&args.lake, &budget, &scratch, &OpenProgress::default()).await?;
-    let workers = workers(&args.lake, &budget, scratch).await?;
+    let workers = workers(&args.lake, &budget, scratch)?;
     let server = Server::start(
         lake.clone(),
         serving,

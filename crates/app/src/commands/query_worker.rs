@@ -30,7 +30,7 @@ struct Settings {
 }
 
 /// The query processes of a server, which all work on that lake.
-pub(crate) async fn workers(args: &LakeArgs, budget: &Budget, scratch: Arc<Scratch>) -> Result<Arc<Workers>> {
+pub(crate) fn workers(args: &LakeArgs, budget: &Budget, scratch: Arc<Scratch>) -> Result<Arc<Workers>> {
     let settings =
         Settings { lake: args.clone(), limit_bytes: budget.query, operators_bytes: budget.operators };
     let program = program()?;
@@ -51,7 +51,13 @@ pub(crate) async fn workers(args: &LakeArgs, budget: &Budget, scratch: Arc<Scrat
         spill_bytes: args.spill.saturating_mul(1 << 20),
         scratch,
     });
-    workers.warm_up().await?;
+    let warm = workers.clone();
+    tokio::spawn(async move {
+        // queries that come meanwhile start their own
+        if let Err(e) = warm.warm_up().await {
+            tracing::error!("{e}");
+        }
+    });
     Ok(workers)
 }
 

@@ -104,7 +104,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
     };
     let upkeep = has(Role::Maintain).then(|| MaintenanceConfig { retention, ..MaintenanceConfig::default() });
     let queries = match has(Role::Query) {
-        true => Some((args.queries.limits(&budget), workers(&args.lake, &budget, scratch).await?)),
+        true => Some((args.queries.limits(&budget), workers(&args.lake, &budget, scratch)?)),
         false => None,
     };
     let server =

@@ -89,10 +89,16 @@ impl Lines {
                 State::Body(left) => self.skip(rest.len(), left, State::Body, State::Begin),
                 State::Chunk(left) => self.skip(rest.len(), left, State::Chunk, State::ChunkSize),
                 State::Begin | State::Head | State::ChunkSize | State::Trailer => {
-                    if let Some(byte) = rest.first() {
-                        self.byte(*byte);
+                    match rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len()) {
+                        0 => {
+                            self.line_feed();
+                            usize::from(self.state != State::Refused)
+                        }
+                        before => {
+                            self.text(&rest[..before]);
+                            before
+                        }
                     }
-                    usize::from(self.state != State::Refused)
                 }
             };
         }
@@ -106,28 +112,34 @@ impl Lines {
         usize::try_from(taken).unwrap_or(given)
     }
 
-    fn byte(&mut self, byte: u8) {
+    /// Bytes of a line before its LF.
+    fn text(&mut self, text: &[u8]) {
+        self.begin();
+        self.was_cr = text.last() == Some(&b'\r');
+        let own = || text.iter().filter(|byte| **byte != b'\r');
+        self.length = self.length.saturating_add(own().count());
+        let room = LINE_BYTES.saturating_sub(self.line.len());
+        self.line.extend(own().take(room).map(u8::to_ascii_lowercase));
+    }
+
+    fn line_feed(&mut self) {
+        self.begin();
+        match std::mem::take(&mut self.was_cr) {
+            true => self.line_end(),
+            false if self.state == State::Head => self.state = State::Refused,
+            // hyper refuses it by itself
+            false => self.state = State::Off,
+        }
+    }
+
+    fn begin(&mut self) {
         if self.state == State::Begin {
             (self.state, self.framing, self.is_first_line) = (State::Head, Framing::None, true);
-        }
-        let was_cr = std::mem::replace(&mut self.was_cr, byte == b'\r');
-        match byte {
-            b'\n' if was_cr => self.line_end(),
-            b'\n' if self.state == State::Head => self.state = State::Refused,
-            // hyper refuses it by itself
-            b'\n' => self.state = State::Off,
-            b'\r' => {}
-            byte => {
-                self.length = self.length.saturating_add(1);
-                if self.line.len() < LINE_BYTES {
-                    self.line.push(byte.to_ascii_lowercase());
-                }
-            }
         }
     }
 
     fn line_end(&mut self) {
-        let (line, length) = (std::mem::take(&mut self.line), std::mem::replace(&mut self.length, 0));
+        let (mut line, length) = (std::mem::take(&mut self.line), std::mem::replace(&mut self.length, 0));
         match self.state {
             State::Head if length > 0 => {
                 if self.is_first_line && PREFACE.to_ascii_lowercase().starts_with(&line) {
@@ -171,6 +183,8 @@ impl Lines {
             | State::Refused
             | State::Off => {}
         }
+        line.clear();
+        self.line = line;
     }
 }
 
