@@ -46,7 +46,7 @@ const GROUP_REQUESTS: usize = 512;
 const GROUP_ENTRIES: usize = 512;
 /// Commits note how far an object is in the catalog when it has grown by so much: recovery reads no more than that and a
 /// group. To note it each time would make each commit dearer.
-const NOTED_EVERY: u64 = 4 << 20;
+const NOTED_EVERY: u64 = 1 << 20;
 /// Requests in the queue. Further senders wait for a free slot.
 const QUEUE_SLOTS: usize = 1024;
 

@@ -11,7 +11,7 @@ mod durability;
 #[cfg(feature = "flight-sql")]
 mod flight;
 mod golden;
-#[cfg(all(feature = "sql-strings", feature = "sql-nested"))]
+#[cfg(all(target_os = "linux", feature = "sql-strings", feature = "sql-nested"))]
 mod isolation;
 #[cfg(all(feature = "flight-sql", feature = "log", feature = "metrics"))]
 mod load;

@@ -21,6 +21,8 @@ use tokio::time::timeout;
 const START: Duration = Duration::from_secs(30);
 /// How long a process whose answer nobody wants may go on before it is killed.
 const CANCEL: Duration = Duration::from_millis(500);
+/// How long to wait for processes at work when a server stops.
+const GIVE_UP: Duration = Duration::from_secs(5);
 /// How long more than one process may be idle.
 const IDLE: Duration = Duration::from_secs(10);
 /// Why a process ended that reached its limit.
@@ -92,6 +94,7 @@ impl Workers {
 
     /// Starts a process before somebody waits for it.
     pub async fn warm_up(self: &Arc<Self>) -> Result<(), crate::Error> {
+        let Ok(_free) = self.free.clone().acquire_owned().await else { return Ok(()) };
         let mut process = Process::start(&self.options)?;
         if !process.ready().await {
             return Err(crate::Error::other("a query process could not be started: see the log"));
@@ -102,7 +105,11 @@ impl Workers {
 
     /// Ends all processes, and waits until they are gone: a lake that is closed has no other users then.
     pub async fn close(&self) {
+        let all = u32::try_from(self.options.count.max(1)).unwrap_or(u32::MAX);
+        // those at work give up soon: nobody waits for them any more
+        let free = timeout(GIVE_UP, self.free.clone().acquire_many_owned(all)).await;
         self.free.close();
+        drop(free);
         let idle = std::mem::take(&mut *self.idle());
         for mut process in idle {
             process.kill_and_wait().await;
@@ -129,7 +136,7 @@ impl Workers {
                     let mut process = Process::start(&self.options)
                         .map_err(|e| lost(&format!("a query process could not be started: {e}")))?;
                     if !process.ready().await {
-                        return Err(lost("a query process ended when it started"));
+                        continue;
                     }
                     process
                 }

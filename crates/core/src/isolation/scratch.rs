@@ -67,12 +67,23 @@ pub(super) fn delete(path: &Path) {
     }
 }
 
+/// Whether nothing was done with a directory for an hour.
+fn is_old(directory: &Path) -> bool {
+    let modified = std::fs::metadata(directory).and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > std::time::Duration::from_secs(3600)))
+}
+
 fn delete_abandoned(parent: &Path) {
     let Ok(entries) = std::fs::read_dir(parent) else { return };
     let ours = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX));
     for directory in ours.map(|entry| entry.path()) {
-        // without a lock it was made a moment ago, or is half deleted
-        let Ok(lock) = File::open(directory.join(LOCK)) else { continue };
+        let Ok(lock) = File::open(directory.join(LOCK)) else {
+            // it was made a moment ago, or is half deleted
+            if is_old(&directory) {
+                delete(&directory);
+            }
+            continue;
+        };
         match lock.try_lock() {
             Ok(()) => delete(&directory),
             Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}

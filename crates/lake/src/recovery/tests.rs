@@ -65,13 +65,13 @@ async fn after_a_mere_kill_hardly_anything_is_read_back() {
     let lake = LakeConnection::open(&options).await.unwrap();
     let (process, stream) = announcement(Uuid::from_u128(1), Uuid::from_u128(2));
     lake.insert(vec![Entry::Process(process), Entry::Stream(stream)], None).await.unwrap();
-    let blocks = (0..3000).map(|i| lake.insert_block(block(Uuid::from_u128(100 + i), 400)));
+    let blocks = (0..10_000).map(|i| lake.insert_block(block(Uuid::from_u128(100 + i), 400)));
     join_all(blocks).await.into_iter().for_each(|inserted| inserted.unwrap());
     lake.close().await;
     unseal(directory.path()).await;
     let (read, all) = open(directory.path()).await;
-    assert_eq!(all, 3000);
-    assert!(read < 1500, "{read} blocks were read back");
+    assert_eq!(all, 10_000);
+    assert!(read < 5000, "{read} blocks were read back");
 }
 
 #[tokio::test]
