@@ -3,7 +3,9 @@
 use super::cancellation::cancellable;
 use super::information_schema::ColumnList;
 use super::output::{documented, split};
-use super::{AnswerTypes, Description, QueryContext, QueryError, QueryRequest, statement_limits};
+use super::{
+    AnswerTypes, Description, QueryContext, QueryError, QueryRequest, panic_error, statement_limits,
+};
 use crate::metrics::metrics;
 use crate::registry::Assembly;
 use crate::scan::{QueryReport, ScanPlan};
@@ -78,6 +80,8 @@ async fn planning<T: Send + 'static, H: Send + 'static>(
     });
     match planned.await {
         Ok((planned, held)) => Ok((planned?, held)),
+        // constants are worked out here, and may be too large
+        Err(lost) if lost.is_panic() => Err(panic_error(lost.into_panic().as_ref())),
         Err(_) => Err(QueryError::Internal(
             "planning the query failed inside the server: its log has details".to_owned(),
         )),

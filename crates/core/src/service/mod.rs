@@ -18,7 +18,7 @@ use crate::isolation::Workers;
 use crate::metrics::metrics;
 use crate::query::{
     ClientInfo, Description, Place, QueryContext, QueryError, QueryMemory, QueryRequest, QueryResult,
-    RunningQuery, ScanPlan, Statement, WorkDone, check_length, streams,
+    RunningQuery, ScanPlan, Statement, WorkDone, check_length, panic_error, streams,
 };
 use crate::scan::QueryReport;
 use arrow::array::RecordBatch;
@@ -357,6 +357,7 @@ impl Work {
             () = over => Err(self.too_long()),
             done = task.join_next() => match done {
                 Some(Ok(done)) => done,
+                Some(Err(lost)) if lost.is_panic() => Err(panic_error(lost.into_panic().as_ref())),
                 Some(Err(_)) | None => Err(task_lost(self.query.id)),
             },
         };
