@@ -140,7 +140,10 @@ pub(crate) struct QueryLimitArgs {
 impl QueryLimitArgs {
     /// How a server shares out that many MiB of memory.
     pub(crate) fn budget(&self, memory: usize) -> Budget {
-        Budget::new(memory, self.query_memory.map(|query| usize::try_from(query).unwrap_or(usize::MAX)))
+        let number = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        let budget = Budget::new(memory, self.query_memory.map(number));
+        let processes = self.max_queries.map_or(budget.processes, |most| budget.processes.min(number(most)));
+        Budget { processes, ..budget }
     }
 
     /// The limits of a service with that budget.

@@ -92,9 +92,8 @@ impl Committer {
     }
 
     /// Adds entries to the lake. When this returns `Ok`, they are durable and visible; when it fails, sending them again adds
-    /// what is missing. If the caller is
-    /// cancelled meanwhile, they are added all the same, and `reserved` is held until they are; those of a large request only
-    /// if it was encoded by then.
+    /// what is missing. If the caller is cancelled meanwhile, they are added all the same, and `reserved` is held until they
+    /// are; those of a large request only if it was encoded by then.
     pub(super) async fn submit(
         &self,
         entries: Vec<Entry>,

@@ -149,7 +149,8 @@ impl LakeConnection {
         self.insert(vec![Entry::Block(block)], None).await
     }
 
-    /// Adds entries. If it fails, some of a large request may have become visible; sending it again adds the rest. `reserved` is released when they are no longer in memory.
+    /// Adds entries. If it fails, some of a large request may have become visible; sending it again adds the rest. `reserved`
+    /// is released when they are no longer in memory.
     pub(crate) async fn insert(
         &self,
         entries: Vec<Entry>,

@@ -33,7 +33,6 @@ pub(crate) use job::{Job, Kind};
 pub(crate) use pool::{LOST_BY_MEMORY, Lease, Told};
 pub use pool::{WorkerOptions, Workers};
 pub use scratch::Scratch;
-pub(crate) use spool::Spool;
 pub use work::work;
 
 /// Exit code of a query process that reached its memory limit.

@@ -4,6 +4,7 @@ use super::OUT_OF_MEMORY;
 use super::frame::{Frame, Tag};
 use super::job::{Ended, Job, Progress};
 use super::scratch::{Scratch, delete};
+use super::spool::{Spool, SpoolDisk};
 use crate::error::QueryError;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -61,8 +62,10 @@ pub struct Workers {
     options: WorkerOptions,
     free: Arc<Semaphore>,
     idle: Mutex<Vec<Process>>,
-    /// Bytes on disk, by lease.
+    /// Bytes that queries have on disk, by lease.
     spilled: Mutex<BTreeMap<u64, u64>>,
+    /// And rows that wait for clients.
+    spools: Arc<SpoolDisk>,
     leases: AtomicU64,
 }
 
@@ -81,6 +84,7 @@ impl Workers {
     pub fn new(options: WorkerOptions) -> Arc<Self> {
         Arc::new(Self {
             free: Arc::new(Semaphore::new(options.count.max(1))),
+            spools: SpoolDisk::new(options.spill_bytes),
             options,
             idle: Mutex::default(),
             spilled: Mutex::default(),
@@ -90,6 +94,11 @@ impl Workers {
 
     pub(crate) fn options(&self) -> &WorkerOptions {
         &self.options
+    }
+
+    /// Room for rows that wait for a client.
+    pub(crate) fn spool(&self) -> Spool {
+        Spool::new(&self.options.scratch.file("rows"), self.spools.clone())
     }
 
     /// Starts a process before somebody waits for it.
@@ -173,7 +182,7 @@ impl Workers {
             0 => spilled.remove(&lease),
             bytes => spilled.insert(lease, bytes),
         };
-        bytes == 0 || spilled.values().sum::<u64>() <= self.options.spill_bytes
+        bytes == 0 || spilled.values().sum::<u64>() + self.spools.used() <= self.options.spill_bytes
     }
 }
 

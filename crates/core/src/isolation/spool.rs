@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes that wait in memory.
 const IN_MEMORY: usize = 8 << 20;
@@ -20,13 +22,37 @@ pub(crate) struct Spool {
     /// Where the next piece is read, and where the next one is written.
     read: u64,
     written: u64,
-    /// Bytes that the file may have.
+    disk: Arc<SpoolDisk>,
+}
+
+/// Disk space of all spools together.
+#[derive(Debug)]
+pub(crate) struct SpoolDisk {
     most_bytes: u64,
+    used: AtomicU64,
+}
+
+impl SpoolDisk {
+    pub(crate) fn new(most_bytes: u64) -> Arc<Self> {
+        Arc::new(Self { most_bytes, used: AtomicU64::new(0) })
+    }
+
+    /// Bytes that are taken.
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn take(&self, bytes: u64) -> bool {
+        let grown = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            used.checked_add(bytes).filter(|used| *used <= self.most_bytes)
+        });
+        grown.is_ok()
+    }
 }
 
 impl Spool {
     /// A spool whose file, if it needs one, is `path`.
-    pub(crate) fn new(path: &Path, most_bytes: u64) -> Self {
+    pub(crate) fn new(path: &Path, disk: Arc<SpoolDisk>) -> Self {
         Self {
             waiting: VecDeque::new(),
             waiting_bytes: 0,
@@ -34,7 +60,7 @@ impl Spool {
             file: None,
             read: 0,
             written: 0,
-            most_bytes,
+            disk,
         }
     }
 
@@ -47,15 +73,16 @@ impl Spool {
             return Ok(true);
         }
         let length = piece.len() as u64 + 8;
-        if self.written + length > self.most_bytes {
+        if !self.disk.take(length) {
             return Ok(false);
         }
+        // what was taken is given back when the file is empty, or gone
         let at = self.written;
+        self.written += length;
         let file = self.file()?;
         file.seek(SeekFrom::Start(at))?;
         file.write_all(&(piece.len() as u64).to_le_bytes())?;
         file.write_all(&piece)?;
-        self.written += length;
         Ok(true)
     }
 
@@ -79,10 +106,15 @@ impl Spool {
         self.read += length + 8;
         if self.read == self.written {
             // nothing waits: the disk space is free again
-            (self.read, self.written) = (0, 0);
             self.file()?.set_len(0)?;
+            self.give_back();
         }
         Ok(Some(piece.into()))
+    }
+
+    fn give_back(&mut self) {
+        self.disk.used.fetch_sub(self.written, Ordering::Relaxed);
+        (self.read, self.written) = (0, 0);
     }
 
     fn file(&mut self) -> Result<&mut File> {
@@ -100,6 +132,7 @@ impl Drop for Spool {
             // one that stays goes with its directory
             let _ = std::fs::remove_file(&self.path);
         }
+        self.give_back();
     }
 }
 
@@ -115,7 +148,8 @@ mod tests {
             steps in prop::collection::vec((any::<bool>(), 0_usize..5_000_000), 1..24),
         ) {
             let directory = tempfile::tempdir().unwrap();
-            let mut spool = Spool::new(&directory.path().join("rows"), u64::MAX);
+            let disk = SpoolDisk::new(u64::MAX);
+            let mut spool = Spool::new(&directory.path().join("rows"), disk.clone());
             let (mut pushed, mut popped) = (0_u8, 0_u8);
             for (is_push, size) in steps {
                 if is_push {
@@ -131,17 +165,28 @@ mod tests {
                 popped += 1;
             }
             prop_assert_eq!(pushed, popped);
+            prop_assert_eq!(disk.used(), 0);
             drop(spool);
             prop_assert!(!directory.path().join("rows").exists());
         }
     }
 
     #[test]
-    fn a_spool_takes_no_more_disk_than_it_may() {
+    fn all_spools_together_take_no_more_disk_than_they_may() {
         let directory = tempfile::tempdir().unwrap();
-        let mut spool = Spool::new(&directory.path().join("rows"), 100);
-        assert!(spool.push(vec![0; IN_MEMORY].into()).unwrap());
-        assert!(spool.push(vec![1; 80].into()).unwrap());
-        assert!(!spool.push(vec![2; 80].into()).unwrap());
+        let disk = SpoolDisk::new(200);
+        let spool = |name: &str| {
+            let mut spool = Spool::new(&directory.path().join(name), disk.clone());
+            assert!(spool.push(vec![0; IN_MEMORY].into()).unwrap());
+            spool
+        };
+        let (mut one, mut other) = (spool("one"), spool("other"));
+        assert!(one.push(vec![1; 80].into()).unwrap());
+        assert!(other.push(vec![1; 80].into()).unwrap());
+        assert!(!one.push(vec![2; 80].into()).unwrap());
+        drop(other);
+        assert!(one.push(vec![2; 80].into()).unwrap());
+        drop(one);
+        assert_eq!(disk.used(), 0);
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! Statements that manage a server are about its own memory, and are only answered there. They must be of that kind too.
 
-use super::running::MANAGEMENT_FUNCTIONS;
+use super::running::{MANAGEMENT_FUNCTIONS, mentions_management};
 use datafusion::common::ParamValues;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::sqlparser::ast::{
@@ -77,7 +77,8 @@ const FIXED_SIZE: &[&str] = &["count"];
 impl Place {
     /// Where that statement is answered.
     pub(crate) fn of(sql: &str, parameters: Option<&ParamValues>) -> Self {
-        match (is_management(sql), is_stream(sql, parameters)) {
+        let is_management = is_management(sql);
+        match (is_management, is_stream(sql, parameters, is_management)) {
             (true, true) => Self::HereOnly,
             (true, false) => Self::Nowhere,
             (false, true) => Self::Here,
@@ -88,6 +89,10 @@ impl Place {
 
 /// Whether a statement calls a function that is about the server. What can't be read is for the parser to refuse.
 fn is_management(sql: &str) -> bool {
+    // most statements need no closer look, and some are long
+    if !mentions_management(sql) {
+        return false;
+    }
     let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else { return false };
     let mut words = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_))).peekable();
     while let Some(token) = words.next() {
@@ -101,12 +106,12 @@ fn is_management(sql: &str) -> bool {
     false
 }
 
-fn is_stream(sql: &str, parameters: Option<&ParamValues>) -> bool {
+fn is_stream(sql: &str, parameters: Option<&ParamValues>, may_sort: bool) -> bool {
     if sql.len() > MOST_BYTES || parameters.is_some_and(|values| bytes_of(values) > MOST_BYTES) {
         return false;
     }
     match Parser::parse_sql(&GenericDialect {}, sql).as_deref() {
-        Ok([Statement::Query(query)]) => is_stream_of_rows(query, is_management(sql)),
+        Ok([Statement::Query(query)]) => is_stream_of_rows(query, may_sort),
         _ => false,
     }
 }

@@ -92,13 +92,14 @@ pub(super) const MANAGEMENT_FUNCTIONS: [&str; 5] =
 /// Bytes of a statement by which a server is managed: a rule, and why it is made.
 const MANAGEMENT: usize = 4096;
 
-/// SQL has names in any case.
-fn is_management(sql: &str) -> bool {
-    if sql.len() > MANAGEMENT {
-        return false;
-    }
+/// SQL has names in any case. Names in texts and comments count, too: who has to know for sure looks at words.
+pub(super) fn mentions_management(sql: &str) -> bool {
     let sql = sql.to_ascii_lowercase();
     MANAGEMENT_FUNCTIONS.iter().any(|name| sql.contains(name))
+}
+
+fn is_management(sql: &str) -> bool {
+    sql.len() <= MANAGEMENT && mentions_management(sql)
 }
 
 /// All of them.

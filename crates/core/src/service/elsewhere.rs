@@ -4,7 +4,7 @@ use super::queue::Slot;
 use super::record::End;
 use super::{Work, task_lost};
 use crate::error::Error;
-use crate::isolation::{Job, Kind, LOST_BY_MEMORY, Lease, Spool, Told, Workers};
+use crate::isolation::{Job, Kind, LOST_BY_MEMORY, Lease, Told, Workers};
 use crate::metrics::metrics;
 use crate::query::{Description, QueryError};
 use arrow::array::RecordBatch;
@@ -87,7 +87,8 @@ impl Work {
         rows: mpsc::Sender<RecordBatch>,
     ) -> Result<End, QueryError> {
         let options = workers.options();
-        let mut spool = Spool::new(&options.scratch.file("rows"), options.spill_bytes);
+        // its file is written in place: this runtime is for work that takes threads
+        let mut spool = workers.spool();
         let mut lease = Some((self.begin(workers, Kind::Answer, false).await?, turn));
         let mut is_again = false;
         let mut begin = Some(begin);
@@ -138,7 +139,7 @@ impl Work {
                 }
                 drop(lost);
                 is_again = true;
-                spool = Spool::new(&options.scratch.file("rows"), options.spill_bytes);
+                spool = workers.spool();
                 (decoder, ready) = (Decoder::new(), VecDeque::new());
                 lease = Some((self.begin(workers, Kind::Answer, true).await?, turn));
                 continue;
@@ -148,7 +149,8 @@ impl Work {
                 && !spool.push(piece).map_err(spool_failed)?
             {
                 return Err(QueryError::Resources(format!(
-                    "more than {} MiB of rows wait for the client: read faster, or raise the limit on disk space (--spill)",
+                    "rows that wait for clients have reached the limit of {} MiB of disk space: read faster, or raise the \
+                     limit (--spill)",
                     options.spill_bytes >> 20
                 )));
             }

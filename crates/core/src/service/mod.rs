@@ -31,7 +31,7 @@ use futures::stream::BoxStream;
 use queue::{Queue, Slot};
 use record::{End, Stages};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -188,6 +188,7 @@ impl QueryService {
             limits: self.limits.clone(),
             queue: self.queue.clone(),
             elsewhere: self.elsewhere.clone(),
+            place: OnceLock::new(),
             query: listed.query.clone(),
             request,
             progress: Mutex::default(),
@@ -305,6 +306,7 @@ struct Work {
     limits: QueryLimits,
     queue: Arc<Queue>,
     elsewhere: Option<Elsewhere>,
+    place: OnceLock<Place>,
     request: QueryRequest,
     query: Arc<RunningQuery>,
     progress: Mutex<Progress>,
@@ -432,7 +434,7 @@ impl Work {
     async fn elsewhere(&self) -> Result<Option<Elsewhere>, QueryError> {
         self.lake.deny_rules().check(self.lake.connection(), &self.query).await?;
         let Some(elsewhere) = &self.elsewhere else { return Ok(None) };
-        match Place::of(&self.request.sql, self.request.parameters.as_ref()) {
+        match self.place() {
             Place::Here | Place::HereOnly => Ok(None),
             Place::Elsewhere => Ok(Some(elsewhere.clone())),
             Place::Nowhere => Err(QueryError::Unsupported(
@@ -477,7 +479,7 @@ impl Work {
                 };
                 match &self.elsewhere {
                     // a table that is SQL over others
-                    Some(elsewhere) if !self.is_managed() && !is_stream() => elsewhere.clone(),
+                    Some(elsewhere) if self.place() != Place::HereOnly && !is_stream() => elsewhere.clone(),
                     _ => return self.stream(result, turn, begin, rows).await,
                 }
             }
@@ -486,8 +488,8 @@ impl Work {
         self.answer_elsewhere(&elsewhere.workers, turn, begin, rows).await
     }
 
-    fn is_managed(&self) -> bool {
-        Place::of(&self.request.sql, self.request.parameters.as_ref()) == Place::HereOnly
+    fn place(&self) -> Place {
+        *self.place.get_or_init(|| Place::of(&self.request.sql, self.request.parameters.as_ref()))
     }
 
     /// Hands on the rows of a plan of this process.
