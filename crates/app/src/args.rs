@@ -122,8 +122,8 @@ pub(crate) struct QueryLimitArgs {
     /// Maximum number of queries in the queue; further queries are refused
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub(crate) max_waiting: usize,
-    /// Maximum memory per query, in MiB; beyond it, a query spills to disk or fails [default: a quarter of --memory, at
-    /// most 512]
+    /// Maximum memory per query, in MiB; sorts, groups and joins spill to disk before, and a query that needs more fails
+    /// [default: a quarter of --memory, at most 512]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) query_memory: Option<u64>,
     /// Maximum time per query, until the client has read the last row

@@ -122,6 +122,20 @@ mod tests {
     }
 
     #[test]
+    fn no_more_queries_run_than_were_asked_for() {
+        use crate::args::{Arguments, Command};
+        use clap::Parser;
+        let processes = |flags: &[&str]| {
+            let arguments = Arguments::parse_from([&["belvedere", "serve"], flags].concat());
+            let Command::Serve(args) = arguments.command else { panic!("another command") };
+            args.queries.budget(4096).processes
+        };
+        assert!(processes(&[]) > 1);
+        assert_eq!(processes(&["--max-queries", "1"]), 1);
+        assert_eq!(processes(&["--max-queries", "1000"]), processes(&[]));
+    }
+
+    #[test]
     fn limits_of_the_group_and_of_those_above_it_count() {
         let files = group_files("4:memory:/a/b\n3:cpuset:/\n0::/c\n");
         assert_eq!(
