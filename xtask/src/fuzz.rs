@@ -25,14 +25,6 @@ const INSTRUMENTED: &[&str] = &[
     "-Ccodegen-units=1",
 ];
 
-/// Third parties' crates as in the workspace itself, so that they are not compiled again; ours faster than these.
-const PROFILE: &[&str] = &[
-    "profile.dev.debug=\"line-tables-only\"",
-    "profile.dev.package.\"*\".debug=false",
-    "profile.dev.package.belvedere-model.opt-level=1",
-    "profile.dev.package.belvedere-view.opt-level=1",
-];
-
 const SECONDS: &str = "60";
 
 /// Builds all targets, or those that are named, and runs each.
@@ -88,9 +80,6 @@ fn build(targets: &[String]) -> Outcome {
     let mut command = cargo();
     command.args(["build", "--manifest-path", "fuzz/Cargo.toml", "--locked", "--target-dir"]);
     command.arg(target_directory());
-    for setting in PROFILE {
-        command.args(["--config", setting]);
-    }
     // by name: one that the manifest forgot is an error
     for target in targets {
         command.args(["--bin", target]);

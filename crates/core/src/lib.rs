@@ -30,6 +30,7 @@
 //! | `scan` | reading partitions, and decoding the blocks that none covers |
 //! | `registry` | what crates registered, checked and in order |
 //! | `metrics` | what is counted |
+//! | `parser` | the engine's SQL parser, with a bound on its work |
 //! | `error` | what can go wrong: [`Error`], [`QueryError`](query::QueryError), [`AssemblyError`](assembly::AssemblyError) |
 
 pub mod assembly;
@@ -39,6 +40,7 @@ mod fixture;
 pub mod isolation;
 pub mod lake;
 mod metrics;
+mod parser;
 mod partitions;
 pub mod query;
 mod registry;

@@ -1,5 +1,18 @@
 -- Statements that take much memory or time, or made the engine panic: see statements.rs for how they are written.
 
+-- readings without end, and depth
+* SELECT {{interval *100}}
+SELECT {{interval *440}}
+SELECT {{interval *1900}}
+SELECT {{interval (interval *45}}
+SELECT {{array<*680}}
+SELECT cast(a AS {{array<*680}}int{{>*680}}) FROM log_entries
+SELECT cast(a AS {{struct<a *400}}int{{>*400}}) FROM log_entries
+SELECT cast(a AS {{array<*1900}}int{{>*1900}}) FROM log_entries
+SELECT cast(NULL AS int{{[]*1900}})
+SELECT {{map(*1900}}
+SELECT * FROM {{(select * from (*24}}a
+
 -- casts, also to fixed sizes
 * SELECT arrow_cast(repeat('x',50000000),'LargeUtf8') FROM generate_series(1,100000)
 * SELECT arrow_cast(NULL,'FixedSizeBinary(2147483647)') FROM log_entries

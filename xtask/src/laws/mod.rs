@@ -1,6 +1,7 @@
 //! `laws`: what holds between crates and rooms, where the compiler does not hold it.
 
 mod builds;
+mod dialect;
 mod files;
 mod manifests;
 mod names;
@@ -20,6 +21,7 @@ const LAWS: &[Law] = &[
     ("no circle between the rooms of a crate", rooms::check),
     ("whatever is selected, crates of others are built once", builds::check),
     ("model, lake and core show few names", public_api::engine),
+    ("the parser's dialect answers all that the engine's does", dialect::check),
     ("every source file is compiled, and every listed one is there", files::check),
 ];
 

@@ -260,14 +260,13 @@ impl TableProvider for Described {
 mod tests {
     use super::*;
     use crate::query::QueryError;
-    use datafusion::sql::parser::DFParser;
 
     #[tokio::test]
     async fn only_statements_that_ask_for_columns_of_a_view_set_are_answered_here() {
         let lake = crate::fixture::lake().await;
         let assembly = lake.assembly();
         let asked = |sql: &str| {
-            let mut statements = DFParser::parse_sql(sql).unwrap();
+            let mut statements = crate::parser::engine_statements(sql).unwrap();
             assert_eq!(statements.len(), 1, "{sql}");
             ColumnList::new(&statements.pop_front().unwrap(), &assembly)
         };

@@ -8,6 +8,7 @@
 //! Statements that manage a server are about its own memory, and are only answered there. They must be of that kind too.
 
 use super::running::{MANAGEMENT_FUNCTIONS, mentions_management};
+use crate::parser;
 use datafusion::common::ParamValues;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::sql::sqlparser::ast::{
@@ -15,7 +16,6 @@ use datafusion::sql::sqlparser::ast::{
     GroupByExpr, Query, Select, SelectItem, SetExpr, Statement, TableFactor, UnaryOperator, Value,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 /// Where a statement is answered.
@@ -110,7 +110,7 @@ fn is_stream(sql: &str, parameters: Option<&ParamValues>, may_sort: bool) -> boo
     if sql.len() > MOST_BYTES || parameters.is_some_and(|values| bytes_of(values) > MOST_BYTES) {
         return false;
     }
-    match Parser::parse_sql(&GenericDialect {}, sql).as_deref() {
+    match parser::statements(sql).as_deref() {
         Ok([Statement::Query(query)]) => is_stream_of_rows(query, may_sort),
         _ => false,
     }
@@ -205,9 +205,7 @@ fn is_literal_argument(argument: &FunctionArg) -> bool {
 
 /// Whether a condition can be evaluated by the server.
 pub(super) fn is_bounded_condition(text: &str) -> bool {
-    let parser = Parser::new(&GenericDialect {}).try_with_sql(text);
-    text.len() <= MOST_BYTES
-        && parser.and_then(|mut parser| parser.parse_expr()).is_ok_and(|expr| is_bounded(&expr))
+    text.len() <= MOST_BYTES && parser::expression(text).is_ok_and(|expr| is_bounded(&expr))
 }
 
 /// Whether an expression gives no more than it gets.

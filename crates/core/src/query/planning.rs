@@ -7,11 +7,12 @@ use super::{
     AnswerTypes, Description, QueryContext, QueryError, QueryRequest, panic_error, statement_limits,
 };
 use crate::metrics::metrics;
+use crate::parser;
 use crate::registry::Assembly;
 use crate::scan::{QueryReport, ScanPlan};
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::ParamValues;
+use datafusion::common::{ParamValues, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::TaskContext;
@@ -175,8 +176,10 @@ async fn parse_and_plan(
     assembly: &Assembly,
 ) -> Result<DataFrame, DataFusionError> {
     let state = session.state();
-    let dialect = state.config_options().sql_parser.dialect;
-    let statement = state.sql_to_statement(sql, &dialect)?;
+    let mut statements = parser::engine_statements(sql)?;
+    let (Some(statement), true) = (statements.pop_front(), statements.is_empty()) else {
+        return plan_err!("a query is one SQL statement: nothing, or several, can't be run");
+    };
     if let Some(columns) = ColumnList::new(&statement, assembly) {
         return columns.frame(session);
     }

@@ -1,9 +1,8 @@
 //! What the SQL of view sets reads, told from its text.
 
 use crate::error::{Error, Result};
+use crate::parser;
 use datafusion::sql::sqlparser::ast::{Statement, visit_relations};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 use std::ops::ControlFlow;
 
 /// What the merge of a view calls its partial rows.
@@ -11,7 +10,7 @@ pub(crate) const PARTIALS: &str = "partials";
 
 /// Names of the tables that a query reads, sorted; those that it defines itself left out.
 pub(crate) fn tables_of(sql: &str) -> Result<Vec<String>> {
-    let statements = Parser::parse_sql(&GenericDialect {}, sql)?;
+    let statements = parser::statements(sql)?;
     let [Statement::Query(query)] = statements.as_slice() else {
         return Err(Error::Request("expected one SQL query".to_owned()));
     };
