@@ -85,6 +85,14 @@ impl Catalog {
     }
 }
 
+/// Pages that a connection which takes part in each commit keeps in memory, as SQLite wants it: negative, in KiB. Ids are
+/// random, so each row touches other pages of the indexes. With SQLite's default, 2 MiB, they are read from the file and
+/// written to it again and again once the catalog is larger: 10,000 new processes took 0.6 s in an empty catalog and 2.3 s
+/// beside 30,000.
+const COMMIT_CACHE: &str = "-32768";
+/// Pages of 4 KiB in the log before they are copied into the catalog. The more, the fewer are copied twice.
+const CHECKPOINT_PAGES: &str = "4000";
+
 async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog, LakeError> {
     let options = SqliteConnectOptions::new()
         .filename(path)
@@ -93,7 +101,9 @@ async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog
         .synchronous(if is_relaxed { SqliteSynchronous::Normal } else { SqliteSynchronous::Full })
         .busy_timeout(LOCK_TIMEOUT)
         .disable_statement_logging();
-    let mut connection = SqliteConnection::connect_with(&options).await?;
+    let writing =
+        options.clone().pragma("cache_size", COMMIT_CACHE).pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
+    let mut connection = SqliteConnection::connect_with(&writing).await?;
     migrate_sqlite(&mut connection).await?;
     let options = options.read_only(true);
     let pool = |connections| {
@@ -101,7 +111,7 @@ async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog
     };
     let readers = pool(READERS).connect_lazy_with(options.clone());
     // there is one commit thread
-    let intake = pool(1).connect_lazy_with(options);
+    let intake = pool(1).connect_lazy_with(options.pragma("cache_size", COMMIT_CACHE));
     let writer = Writer::Sqlite(Arc::new(SqliteWriter::new(connection, is_relaxed)));
     let file = FileIdentity::of(path)
         .map_err(|e| LakeError::Address(Cause::new(format!("reading {}: {e}", path.display()), e)))?;

@@ -30,13 +30,22 @@ impl IngestionService {
         let mut pace = Pace::new(self.limits());
         let mut buffer = Buffer::default();
         let mut body = pin!(body);
+        // one timer for all of a body, which is set only when there is something to wait for
+        let mut timer = pin!(tokio::time::sleep_until(pace.deadline()));
         loop {
             let mut next = body.frame();
             // a timer wakes a thread: a body that has arrived already gets none
             let frame = match futures::poll!(&mut next) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
-                    tokio::time::timeout_at(pace.deadline(), next).await.map_err(|_| pace.too_slow())?
+                    if timer.deadline() != pace.deadline() {
+                        timer.as_mut().reset(pace.deadline());
+                    }
+                    tokio::select! {
+                        biased;
+                        frame = next => frame,
+                        () = &mut timer => return Err(pace.too_slow()),
+                    }
                 }
             };
             let chunk = match frame {
