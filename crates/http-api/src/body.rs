@@ -35,12 +35,13 @@ pub(super) async fn send(answer: Answer, format: Format) -> Result<Response, Htt
         let encoder = Encoder::new(format, schema)?;
         match rows.next().await.transpose()? {
             Some(batch) => encoder.rows(batch).await,
-            None => Ok((encoder, Bytes::new())),
+            None => Ok((encoder, None, Bytes::new())),
         }
     };
-    let (encoder, bytes) = begin.await.map_err(|e| HttpError::of_query(&e, Some(query_id)))?;
+    let (encoder, waiting, bytes) = begin.await.map_err(|e| HttpError::of_query(&e, Some(query_id)))?;
     let stream = BodyStream {
         rows,
+        waiting,
         encoder: Some(encoder),
         format,
         query_id,
@@ -67,6 +68,8 @@ fn content_type(format: Format) -> &'static str {
 /// The state between two chunks of a body.
 struct BodyStream {
     rows: BoxStream<'static, Result<RecordBatch, QueryError>>,
+    /// Rows that have come and are not encoded yet.
+    waiting: Option<RecordBatch>,
     /// `None` after the end.
     encoder: Option<Encoder>,
     format: Format,
@@ -91,8 +94,15 @@ impl BodyStream {
                 return Some((Err(failure), self));
             }
             let encoder = self.encoder.take()?;
-            let encoded = match self.rows.next().await {
-                Some(Ok(batch)) => encoder.rows(batch).await.map(|(encoder, bytes)| (Some(encoder), bytes)),
+            let next = match self.waiting.take() {
+                Some(batch) => Some(Ok(batch)),
+                None => self.rows.next().await,
+            };
+            let encoded = match next {
+                Some(Ok(batch)) => encoder.rows(batch).await.map(|(encoder, rest, bytes)| {
+                    self.waiting = rest;
+                    (Some(encoder), bytes)
+                }),
                 Some(Err(e)) => Err(e),
                 None => encoder.end().await.map(|bytes| (None, bytes)),
             };
@@ -119,20 +129,44 @@ impl BodyStream {
 struct Encoder {
     writer: RowWriter<SharedBuffer>,
     written: SharedBuffer,
+    /// Rows that are encoded before their size as text is looked at.
+    rows_at_once: usize,
+    is_text: bool,
 }
+
+/// Bytes of text that a chunk of a body has, more or less. A batch can become far larger as text than it is as columns:
+/// rows share texts, and JSON repeats the names of columns in each row.
+const CHUNK: usize = 4 << 20;
+/// Rows of the first look: rows as large as they can be take tens of megabytes then.
+const FIRST_ROWS: usize = 16;
 
 impl Encoder {
     fn new(format: Format, schema: SchemaRef) -> Result<Self, QueryError> {
         let written = SharedBuffer::default();
-        Ok(Self { writer: RowWriter::new(format, written.clone(), schema)?, written })
+        let is_text = matches!(format, Format::Ndjson | Format::Json | Format::Csv);
+        let writer = RowWriter::new(format, written.clone(), schema)?;
+        Ok(Self { writer, written, rows_at_once: FIRST_ROWS, is_text })
     }
 
-    async fn rows(mut self, batch: RecordBatch) -> Result<(Self, Bytes), QueryError> {
-        on_blocking_thread(move || {
-            self.writer.write(&batch).map(|()| {
-                let bytes = self.written.take();
-                (self, bytes)
-            })
+    /// Encodes rows of a batch until a chunk is full. What is left of the batch comes back.
+    async fn rows(mut self, batch: RecordBatch) -> Result<(Self, Option<RecordBatch>, Bytes), QueryError> {
+        on_blocking_thread::<_, belvedere_core::Error>(move || {
+            let (mut rest, mut written) = (batch, 0);
+            loop {
+                let rows =
+                    if self.is_text { self.rows_at_once.min(rest.num_rows()) } else { rest.num_rows() };
+                self.writer.write(&rest.slice(0, rows))?;
+                let bytes = self.written.len() - written;
+                written += bytes;
+                // as many as fit into a chunk if they are like these; rows may grow, so not many more than before
+                let fitting = (CHUNK * rows).checked_div(bytes).unwrap_or(rows);
+                self.rows_at_once = fitting.clamp(1, self.rows_at_once.saturating_mul(16));
+                rest = rest.slice(rows, rest.num_rows() - rows);
+                if rest.num_rows() == 0 || written >= CHUNK {
+                    let bytes = self.written.take();
+                    return Ok((self, (rest.num_rows() > 0).then_some(rest), bytes));
+                }
+            }
         })
         .await
     }
@@ -161,6 +195,10 @@ where
 struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
 
 impl SharedBuffer {
+    fn len(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     fn take(&self) -> Bytes {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into()
     }
@@ -251,6 +289,38 @@ mod tests {
         let cut = over_a_connection(vec![Ok(batch()), Err(QueryError::TooLong("too slow".to_owned()))]).await;
         assert!(cut.contains("\"kind\":\"too_long\""), "{cut}");
         assert!(!cut.ends_with("0\r\n\r\n"), "{cut}");
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_is_large_as_text_leaves_in_chunks_and_whole() {
+        use arrow::array::{DictionaryArray, Int32Array, StringArray};
+        let rows = 2000;
+        let shared = |text: String| -> ArrayRef {
+            let values = Arc::new(StringArray::from(vec![text]));
+            Arc::new(DictionaryArray::new(Int32Array::from(vec![0; rows]), values))
+        };
+        // texts that rows share, and a name that each row repeats
+        for (name, column) in
+            [("a".to_owned(), shared("x".repeat(50_000))), ("n".repeat(50_000), shared("x".to_owned()))]
+        {
+            let batch = RecordBatch::try_from_iter([(name, column)]).unwrap();
+            for format in [Format::Ndjson, Format::Json, Format::Csv] {
+                let rows = futures::stream::iter([Ok(batch.clone())]).boxed();
+                let answer =
+                    Answer { query_id: Uuid::nil(), schema: batch.schema(), rows, report: Arc::default() };
+                let chunks = pieces(send(answer, format).await.unwrap()).await;
+                let sizes: Vec<usize> = chunks.iter().map(|chunk| chunk.as_ref().unwrap().len()).collect();
+                assert!(sizes.iter().all(|size| *size <= 2 * CHUNK), "{format:?} {sizes:?}");
+                let sent: Vec<u8> = chunks.into_iter().flat_map(Result::unwrap).collect();
+                let lines = sent.iter().filter(|byte| **byte == b'\n').count();
+                let expected = match format {
+                    Format::Ndjson => batch.num_rows(),
+                    Format::Csv => batch.num_rows() + 1,
+                    _ => 1,
+                };
+                assert_eq!(lines, expected, "{format:?}");
+            }
+        }
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 //! Nothing else of the engine's defaults is there: no formats and no factories of tables, so that no SQL can name a
 //! file, and the linker leaves out what reads and writes them.
 
+use super::extremes;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::functions_aggregate::all_default_aggregate_functions;
 use datafusion::functions_table::all_default_table_functions;
@@ -17,7 +18,7 @@ pub(super) fn session_state() -> SessionStateBuilder {
     let state = SessionStateBuilder::new()
         .with_expr_planners(planners())
         .with_scalar_functions(scalars())
-        .with_aggregate_functions(all_default_aggregate_functions())
+        .with_aggregate_functions(extremes::corrected(all_default_aggregate_functions()))
         .with_window_functions(all_default_window_functions())
         .with_table_function_list(all_default_table_functions());
     #[cfg(feature = "sql-nested")]

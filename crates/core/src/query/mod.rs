@@ -23,6 +23,7 @@ mod client;
 mod context;
 mod deny_rules;
 mod engine;
+mod extremes;
 pub mod formats;
 pub(crate) mod functions;
 #[doc(hidden)]

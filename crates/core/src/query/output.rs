@@ -1,7 +1,7 @@
 //! What leaves the engine: columns in their documented types.
 
 use super::AnswerTypes;
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait, RecordBatch, RecordBatchOptions};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -90,15 +90,37 @@ fn expanded(column: &ArrayRef) -> usize {
         let longest = match values.data_type() {
             DataType::Utf8 => values.as_string::<i32>().iter().flatten().map(str::len).max(),
             DataType::Binary => values.as_binary::<i32>().iter().flatten().map(<[u8]>::len).max(),
-            _ => None,
+            _ => values.to_data().get_slice_memory_size().ok(),
         };
         return longest.unwrap_or(0).saturating_mul(column.len());
     }
     match column.data_type() {
         DataType::Utf8View => view_bytes(column.as_string_view().views()),
         DataType::BinaryView => view_bytes(column.as_binary_view().views()),
+        DataType::List(_) => {
+            let list = column.as_list::<i32>();
+            expanded_items(list.values(), list.value_offsets())
+        }
+        DataType::LargeList(_) => {
+            let list = column.as_list::<i64>();
+            expanded_items(list.values(), list.value_offsets())
+        }
+        DataType::FixedSizeList(..) => expanded(column.as_fixed_size_list().values()),
+        DataType::Struct(_) => column.as_struct().columns().iter().map(expanded).sum(),
+        DataType::Map(..) => {
+            let map = column.as_map();
+            let entries: ArrayRef = Arc::new(map.entries().clone());
+            expanded_items(&entries, map.value_offsets())
+        }
         _ => 0,
     }
+}
+
+/// The same for the items of lists: of all that the array has, only those that the lists have.
+fn expanded_items<O: OffsetSizeTrait>(items: &ArrayRef, offsets: &[O]) -> usize {
+    let (first, last) = (offsets.first(), offsets.last());
+    let (from, to) = (first.map_or(0, |o| o.as_usize()), last.map_or(0, |o| o.as_usize()));
+    expanded(&items.slice(from, to - from))
 }
 
 fn view_bytes(views: &[u128]) -> usize {
@@ -125,5 +147,32 @@ fn plain(data_type: &DataType) -> DataType {
             DataType::List(Arc::new(item.as_ref().clone().with_data_type(plain(item.data_type()))))
         }
         other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{DictionaryArray, Int32Array, ListArray, StringArray, StructArray};
+    use arrow::buffer::OffsetBuffer;
+
+    #[test]
+    fn texts_that_rows_share_are_counted_for_each_row_wherever_they_are_nested() {
+        let rows = 100;
+        let text = StringArray::from(vec!["x".repeat(1 << 20)]);
+        let shared: ArrayRef =
+            Arc::new(DictionaryArray::new(Int32Array::from(vec![0; rows]), Arc::new(text)));
+        let item = Arc::new(Field::new("item", shared.data_type().clone(), true));
+        let lengths = OffsetBuffer::from_lengths(vec![1; rows]);
+        let list: ArrayRef = Arc::new(ListArray::new(item.clone(), lengths, shared.clone(), None));
+        let members: ArrayRef = Arc::new(StructArray::from(vec![(item, shared.clone())]));
+        for column in [shared, list, members] {
+            assert_eq!(expanded(&column), rows << 20, "{}", column.data_type());
+            assert_eq!(expanded(&column.slice(90, 10)), 10 << 20, "{}", column.data_type());
+            let batch = RecordBatch::try_from_iter([("a", column)]).unwrap();
+            let pieces = split(batch);
+            assert!(pieces.iter().all(|piece| piece.num_rows() <= 64) && pieces.len() >= 2);
+            assert_eq!(pieces.iter().map(RecordBatch::num_rows).sum::<usize>(), rows);
+        }
     }
 }
