@@ -114,6 +114,36 @@ fn a_request_that_is_sent_again_changes_nothing_and_equal_events_are_all_kept() 
 }
 
 #[test]
+fn replicas_and_environments_of_a_service_are_processes_of_their_own() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let attribute = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+    for (environment, pod, records) in
+        [("staging", "pods-1", 3), ("prod", "pods-2", 2), ("prod", "pods-3", 1)]
+    {
+        let record = |i: usize| json!({"timeUnixNano": 1_790_000_000_000_000_000_u64 + i as u64});
+        let body = json!({"resourceLogs": [{
+            "resource": {"attributes": [
+                attribute("service.name", "pods"),
+                attribute("deployment.environment.name", environment),
+                attribute("k8s.pod.name", pod),
+            ]},
+            "scopeLogs": [{"logRecords": (0..records).map(record).collect::<Vec<_>>()}],
+        }]});
+        let json = [("content-type", "application/json")];
+        assert_eq!(server.connect().send("POST", "/v1/logs", &json, body.to_string().as_bytes()).0, 200);
+    }
+    let rows = place.query(
+        "SELECT property_get(process_properties, 'otel.resource.deployment.environment.name') AS env, count(*) AS n, \
+         count(DISTINCT process_id) AS processes FROM log_entries WHERE exe = 'pods' GROUP BY 1 ORDER BY 1",
+    );
+    assert_eq!(
+        rows,
+        [json!({"env": "prod", "n": 3, "processes": 2}), json!({"env": "staging", "n": 3, "processes": 1})]
+    );
+}
+
+#[test]
 fn a_trace_is_found_across_processes_and_with_the_log_of_a_native_one() {
     let place = Place::new();
     let server = place.serve(&["--roles", "ingest"]);
