@@ -76,8 +76,17 @@ fn refusals_are_statuses_in_the_senders_encoding() {
     let (status, body) = connection.send("POST", "/v1/traces", &protobuf, b"\x0a\x05abc");
     assert_eq!(status, 400);
     assert!(body.starts_with("\u{8}\u{3}\u{12}") && body.contains("in the middle of a field"), "{body:?}");
-    let large = vec![0; (1 << 20) + 1];
+    // a sender that is still sending gets the answer, too, and can go on with the connection
+    let large = vec![0; 5 << 20];
     assert_eq!(connection.send("POST", "/v1/traces", &protobuf, &large).0, 413);
+    assert_eq!(connection.send("POST", "/v1/logs/", &json, b"{}"), (200, "{}".to_owned()));
+    for path in ["/v1/logs/v1/logs", "/", "/v1/log"] {
+        let (status, body) = connection.send("POST", path, &json, b"{}");
+        assert!(
+            status == 404 && body.contains("/v1/traces, /v1/logs, /v1/metrics"),
+            "{path}: {status} {body}"
+        );
+    }
 }
 
 /// Log records of services without names, as a script sends them.
