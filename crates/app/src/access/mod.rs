@@ -1,7 +1,7 @@
 //! Authentication and access control.
 //!
 //! Invariant: a request reaches a protocol only with its caller in the extensions, and only if the caller has the right.
-//! Invariant: where callers are not authenticated, foreign web pages are refused.
+//! Invariant: where callers are not authenticated, foreign web pages are refused, and allowed ones can only send.
 //! Invariant: headers by which a client claims an identity (`x-auth-…`) reach no protocol.
 
 mod authenticator;

@@ -226,6 +226,9 @@ fn in_our_words(root: &DataFusionError) -> String {
         };
     }
     let text = without_insides(without_report(&root.strip_backtrace())).replace("'datafusion.public.", "'");
+    if let Some(text) = other_arguments(&text) {
+        return text;
+    }
     let mut words = text.as_str();
     while let Some(rest) = PREFIXES.iter().find_map(|prefix| words.strip_prefix(prefix)) {
         words = rest;
@@ -256,6 +259,18 @@ fn without_report(text: &str) -> String {
         );
     }
     kept
+}
+
+/// What to say of a function that does not take its arguments: the engine lists everything that it would take.
+fn other_arguments(text: &str) -> Option<String> {
+    let (_, call) = text.split_once("No function matches the given name and argument types '")?;
+    let (call, _) = call.split_once(")'")?;
+    let (name, types) = call.split_once('(')?;
+    let types = types.replace("Dictionary(Int32, Utf8)", "Utf8");
+    let wanted = if types.contains("Utf8") { "DOUBLE" } else { "BIGINT" };
+    Some(format!(
+        "{name} does not take ({types}): give it what it takes, or cast, as in {name}(CAST(… AS {wanted}))"
+    ))
 }
 
 /// The text without the engine's own notation of a statement, which goes on for pages: only what kind of thing it is stays.
@@ -335,6 +350,26 @@ mod tests {
             "Error during planning: Function 'avg' failed with \"Avg of Utf8.\" No function matches: cast texts to \
              numbers with CAST(… AS DOUBLE)"
         );
+    }
+
+    #[tokio::test]
+    async fn a_function_that_does_not_take_its_arguments_says_so_in_one_line_with_a_way_out() {
+        let lake = crate::fixture::lake().await;
+        for (call, expected) in [
+            ("avg(t.a)", "avg(CAST(… AS DOUBLE))"),
+            ("sum(arrow_cast(t.a, 'Dictionary(Int32, Utf8)'))", "sum does not take (Utf8): "),
+            ("range(1, arrow_cast(2, 'Decimal128(20, 0)'))", "range(CAST(… AS BIGINT))"),
+        ] {
+            let sql = format!("SELECT {call} FROM (VALUES ('a'), ('b')) t(a)");
+            let Err(error) = lake.sql(&sql).await else { continue };
+            let text = error.to_string();
+            assert!(matches!(error, QueryError::Sql(_)) && text.contains(expected), "{sql}: {text}");
+            assert!(!text.contains('\n') && text.len() < 200, "{sql}: {text}");
+        }
+        let text = "Function 'avg' failed to match any signature. No function matches the given name and argument \
+                    types 'avg(Dictionary(Int32, Utf8))'. You might need to add explicit type casts.";
+        let told = "avg does not take (Utf8): give it what it takes, or cast, as in avg(CAST(… AS DOUBLE))";
+        assert_eq!(other_arguments(text).as_deref(), Some(told));
     }
 
     #[test]
