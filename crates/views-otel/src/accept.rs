@@ -6,14 +6,18 @@
 //! one request, equal resources in one request, and the same record in two requests that differ in anything are all
 //! kept.
 //!
-//! One case looks like a redelivery and is none: a client with a coarse clock that sends each record by itself can
+//! A request of log records none of which has a time is never taken for another one: nothing in it tells an event that
+//! happened again from one that was sent again, and a row too many is better than one too few.
+//!
+//! One more case looks like a redelivery and is none: a client with a coarse clock that sends each record by itself can
 //! send the same bytes twice within a moment. But nobody sends again while still waiting for the answer. So of equal
 //! requests that are in hand at the same time, each counts by itself. That sees no overlap on the way here, and none
 //! with another server: it saves what it can.
 
+use crate::dropped::Dropped;
 use crate::identity::{Resource, stream, stream_id};
 use crate::proto::{Fields, ProtoError, Value};
-use crate::request::{Form, Part, RequestError, parts};
+use crate::request::{Form, Part, Parts, RequestError, parts};
 use crate::signal::Signal;
 use belvedere_lake::Cause;
 use belvedere_lake::ingest::{AnnouncedBlock, Body, IngestError, IngestLimits, IngestionService};
@@ -43,8 +47,8 @@ pub(crate) struct Receiver {
 /// What became of a request that was taken.
 #[derive(Debug, Default)]
 pub(crate) struct Accepted {
-    /// Records that are stored with the others and will not give a row.
-    pub(crate) rejected: u64,
+    /// What is stored with the rest and will not be in a row.
+    pub(crate) dropped: Dropped,
 }
 
 impl Receiver {
@@ -71,21 +75,24 @@ impl Receiver {
         // as long as the sender waits, and no longer
         let turn = InFlight::enter(&self.in_flight, request_id);
         let ids = turn.ids;
-        let (blocks, rejected, reserved) = on_a_thread(is_large, move || {
-            let parts = parts(signal, form, &bytes)?;
-            let rejected = parts.iter().map(|part| part.summary.rejected).sum();
+        let (blocks, dropped, reserved) = on_a_thread(is_large, move || {
+            let Parts { parts, dropped } = parts(signal, form, &bytes)?;
+            let ids = match is_timeless(signal, &parts) {
+                true => BlockIds { request_id: Uuid::new_v4(), turn: 0 },
+                false => ids,
+            };
             let blocks: Vec<AnnouncedBlock> = parts
                 .iter()
                 .enumerate()
                 .map(|(i, part)| block(signal, part, i, ids, &limits))
                 .collect::<Result<_, _>>()?;
-            Ok((blocks, rejected, reserved))
+            Ok((blocks, dropped, reserved))
         })
         .await?;
         if !blocks.is_empty() {
             self.service.insert_blocks(blocks, reserved).await?;
         }
-        Ok(Accepted { rejected })
+        Ok(Accepted { dropped })
     }
 }
 
@@ -173,6 +180,12 @@ pub(crate) fn resource_message(part: &[u8]) -> Result<Cow<'_, [u8]>, ProtoError>
     Ok(found)
 }
 
+/// Whether equal requests may be about different events: nothing in them says when anything happened. Spans and data
+/// points without times give no rows.
+fn is_timeless(signal: Signal, parts: &[Part]) -> bool {
+    signal == Signal::Logs && parts.iter().all(|part| part.summary.times.is_none())
+}
+
 /// What equal requests have in common.
 fn request_id(signal: Signal, body: &[u8]) -> Uuid {
     // a resource of spans could be one of logs: the signal is part of the request
@@ -257,6 +270,25 @@ pub(crate) fn block_of(signal: Signal, part: &Part) -> AnnouncedBlock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_log_records_none_of_which_has_a_time_are_never_taken_for_others() {
+        let is_timeless = |signal: Signal, records: &str| {
+            let (scopes, names) = match signal {
+                Signal::Traces => ("scopeSpans", "spans"),
+                Signal::Logs => ("scopeLogs", "logRecords"),
+                Signal::Metrics => ("scopeMetrics", "metrics"),
+            };
+            let request = signal.request().fields[0].name;
+            let body = format!(r#"{{"{request}":[{{"{scopes}":[{{"{names}":[{records}]}}]}}]}}"#);
+            is_timeless(signal, &parts(signal, Form::Json, &body.into()).unwrap().parts)
+        };
+        assert!(is_timeless(Signal::Logs, r#"{"body":{"stringValue":"x"}},{"severityNumber":9}"#));
+        assert!(!is_timeless(Signal::Logs, r#"{"body":{"stringValue":"x"}},{"timeUnixNano":"5"}"#));
+        assert!(!is_timeless(Signal::Logs, r#"{"observedTimeUnixNano":"5"}"#));
+        assert!(!is_timeless(Signal::Traces, r#"{"name":"x"}"#));
+        assert!(!is_timeless(Signal::Metrics, r#"{"name":"x","gauge":{"dataPoints":[{"asInt":1}]}}"#));
+    }
 
     #[test]
     fn equal_requests_are_one_unless_they_are_under_way_together() {

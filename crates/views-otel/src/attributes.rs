@@ -132,7 +132,8 @@ impl<'a> AttributeList<'a> {
 pub(crate) enum Extra<'a> {
     Value(AnyValue<'a>),
     /// As hexadecimal digits.
-    Id(&'a [u8]),
+    TraceId([u8; 16]),
+    SpanId([u8; 8]),
 }
 
 impl<'a> Extra<'a> {
@@ -206,7 +207,8 @@ impl<'a> AttributeSets<'a> {
         for (key, extra) in extras {
             self.object.put(key, |out| match extra {
                 Extra::Value(value) => value.to_jsonb(out),
-                Extra::Id(id) => Entry::text(out, &hex(id)),
+                Extra::TraceId(id) => Entry::text(out, &hex(&id)),
+                Extra::SpanId(id) => Entry::text(out, &hex(&id)),
             });
         }
         self.object.finish(&mut self.values.bytes);

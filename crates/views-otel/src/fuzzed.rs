@@ -20,7 +20,8 @@ pub struct Stored {
 /// Takes a request apart, as one about traces, logs and metrics, in protobuf or in JSON.
 pub fn request(is_json: bool, body: &Bytes) -> Vec<Stored> {
     let form = if is_json { Form::Json } else { Form::Protobuf };
-    let all = Signal::ALL.into_iter().filter_map(|signal| Some((signal, parts(signal, form, body).ok()?)));
+    let all =
+        Signal::ALL.into_iter().filter_map(|signal| Some((signal, parts(signal, form, body).ok()?.parts)));
     all.flat_map(|(signal, parts)| {
         parts.into_iter().flat_map(move |part| {
             let stored = move |objects| Stored {

@@ -128,20 +128,16 @@ fn form(headers: &HeaderMap) -> Option<Form> {
     }
 }
 
-/// Why records of a request that was taken give no row.
-pub(crate) const WHY_REJECTED: &str = "spans need a trace id of 16 bytes, a span id of 8, a start and an end; \
-                                       data points need a time";
-
 fn success(signal: Signal, form: Form, accepted: &Accepted) -> Response {
     match form {
         Form::Protobuf => typed(StatusCode::OK, form, export_response(accepted)),
         Form::Json => {
-            let body = match accepted.rejected {
-                0 => serde_json::json!({}),
-                rejected => serde_json::json!({
+            let body = match accepted.dropped.message() {
+                None => serde_json::json!({}),
+                Some(message) => serde_json::json!({
                     "partialSuccess": {
-                        signal.rejected_name(): rejected.to_string(),
-                        "errorMessage": WHY_REJECTED,
+                        signal.rejected_name(): accepted.dropped.records().to_string(),
+                        "errorMessage": message,
                     }
                 }),
             };
@@ -153,11 +149,14 @@ fn success(signal: Signal, form: Form, accepted: &Accepted) -> Response {
 /// An `Export…ServiceResponse`: empty, or with a partial success. The same for all signals.
 pub(crate) fn export_response(accepted: &Accepted) -> Vec<u8> {
     let mut body = Vec::new();
-    if accepted.rejected > 0 {
+    if let Some(message) = accepted.dropped.message() {
         let mut partial = Vec::new();
-        put_tag(&mut partial, 1, WireType::Varint);
-        put_varint(&mut partial, accepted.rejected);
-        put_bytes(&mut partial, 2, WHY_REJECTED.as_bytes());
+        // with none, the message is a warning
+        if accepted.dropped.records() > 0 {
+            put_tag(&mut partial, 1, WireType::Varint);
+            put_varint(&mut partial, accepted.dropped.records());
+        }
+        put_bytes(&mut partial, 2, message.as_bytes());
         put_bytes(&mut body, 1, &partial);
     }
     body

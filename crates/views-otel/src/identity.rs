@@ -1,8 +1,11 @@
 //! Who sent it: processes and streams of resources.
 //!
 //! OTLP has no ids of processes and streams: they follow from the resource, so that every request of a sender, every
-//! retry and every server comes to the same ones. The rule is that of the platform whose clients we serve, so that
-//! both give a resource the same ids: 31 attributes, in a fixed order, in one name-based UUID.
+//! retry and every server comes to the same ones. All of the resource counts, or replicas and environments of a
+//! service would be one process; only what is known to change while a program runs does not.
+//!
+//! A resource that has nothing beside the 31 attributes of [`PARTS`] has the id that the platform whose clients we
+//! serve gives it. Earlier versions looked at these alone: the ids that they gave stay in the lakes that have them.
 
 use crate::proto::{Fields, ProtoError};
 use crate::signal::Signal;
@@ -10,7 +13,7 @@ use crate::values::key_value;
 use belvedere_model::{ProcessInfo, StreamInfo, StreamParts};
 use bytes::Bytes;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use uuid::{Uuid, uuid};
 
 const PROCESSES: Uuid = uuid!("80a447b8-fcdd-42a6-a613-f6c8719cd5fe");
@@ -71,6 +74,24 @@ const PARTS: [Part; 31] = [
     Normal("process.runtime.description"),
 ];
 
+/// Starts of names of attributes that are known to change while a program runs: networks, sessions and users of a
+/// device, labels that an operator can change.
+const CHANGING: &[&str] = &[
+    "host.ip",
+    "host.mac",
+    "process.working_directory",
+    "process.parent_pid",
+    "session.",
+    "enduser.",
+    "user.",
+    "network.",
+    "net.host.",
+    "geo.",
+];
+
+/// Parts of names in Kubernetes of what can be changed from outside.
+const CHANGING_IN_KUBERNETES: &[&str] = &[".label.", ".labels.", ".annotation.", ".annotations."];
+
 const OWNERS: &[&str] = &["process.owner", "process.user.name", "process.real_user.name", "user.name"];
 
 impl<'a> Resource<'a> {
@@ -98,23 +119,50 @@ impl<'a> Resource<'a> {
     }
 
     fn first_of(&self, names: &[&str]) -> &str {
-        names.iter().map(|name| self.text(name)).find(|text| !text.is_empty()).unwrap_or_default()
+        self.name_of_first(names).map_or("", |name| self.text(name))
+    }
+
+    fn name_of_first<'n>(&self, names: &[&'n str]) -> Option<&'n str> {
+        names.iter().copied().find(|name| !self.text(name).is_empty())
     }
 
     /// Id of the process that the resource stands for.
     pub(crate) fn process_id(&self) -> Uuid {
-        let mut name = String::new();
+        let (mut name, mut used) = (String::new(), Vec::with_capacity(PARTS.len()));
         for (i, part) in PARTS.iter().enumerate() {
             if i > 0 {
                 name.push(SEPARATOR);
             }
+            let keys = match part {
+                Normal(key) => std::slice::from_ref(key),
+                Raw(keys) => keys,
+                Owner => OWNERS,
+            };
+            let Some(key) = self.name_of_first(keys) else { continue };
+            used.push(key);
             match part {
-                Normal(key) => name.push_str(&normal(self.text(key))),
-                Raw(keys) => name.push_str(self.first_of(keys)),
-                Owner => name.push_str(&normal(self.first_of(OWNERS))),
+                Raw(_) => name.push_str(self.text(key)),
+                Normal(_) | Owner => name.push_str(&normal(self.text(key))),
+            }
+        }
+        for (key, value) in self.others(&used) {
+            // lengths, so that no value looks like the next name
+            for text in [key, value] {
+                name.push(SEPARATOR);
+                name.push_str(&text.len().to_string());
+                name.push(SEPARATOR);
+                name.push_str(text);
             }
         }
         Uuid::new_v5(&PROCESSES, name.as_bytes())
+    }
+
+    /// The attributes that tell processes apart beside the used ones, ordered by their names: senders may change the
+    /// order. Of several of one name the last one counts, as in the properties of the process.
+    fn others<'s>(&'s self, used: &[&str]) -> BTreeMap<&'s str, &'s str> {
+        let is_other = |key: &str| !used.contains(&key) && !is_changing(key);
+        let all = self.attributes.iter().map(|(key, value)| (*key, value.as_str()));
+        all.filter(|(key, value)| is_other(key) && !value.is_empty()).collect()
     }
 
     /// The process that the resource stands for, if nobody announced it before. `begin_time` is that of the first
@@ -149,7 +197,7 @@ impl<'a> Resource<'a> {
     }
 
     /// Attributes that the announced process does not have, or has with another value: those that do not tell
-    /// processes apart may change. Names are those of the process' properties.
+    /// processes apart may change, and processes that earlier versions announced have less to tell them apart. Names are those of the process' properties.
     pub(crate) fn unlike(&self, process: &ProcessInfo) -> Vec<(String, &str)> {
         let known: HashMap<&str, &str> =
             process.properties.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
@@ -171,6 +219,11 @@ impl<'a> Resource<'a> {
 /// Name of the process' property that holds an attribute of its resource.
 fn property_name(attribute: &str) -> String {
     format!("otel.resource.{}", attribute.replace('\0', "\u{fffd}"))
+}
+
+fn is_changing(attribute: &str) -> bool {
+    CHANGING.iter().any(|start| attribute.starts_with(start))
+        || attribute.starts_with("k8s.") && CHANGING_IN_KUBERNETES.iter().any(|part| attribute.contains(part))
 }
 
 fn normal(text: &str) -> Cow<'_, str> {
@@ -241,14 +294,59 @@ mod tests {
 
     #[test]
     fn attributes_that_differ_from_the_announced_ones_are_told() {
-        let first = resource(&[("service.name", "cart"), ("k8s.pod.name", "a")]);
-        let second = resource(&[("service.name", "cart"), ("k8s.pod.name", "b"), ("zone", "1")]);
+        let first = resource(&[("service.name", "cart"), ("host.ip", "10.0.0.1")]);
+        let second =
+            resource(&[("service.name", "cart"), ("host.ip", "10.0.0.2"), ("k8s.pod.label.zone", "1")]);
         assert_eq!(first.process_id(), second.process_id());
         let announced = first.process(first.process_id(), 0);
         assert_eq!(first.unlike(&announced), []);
         assert_eq!(
             second.unlike(&announced),
-            [("otel.resource.k8s.pod.name".to_owned(), "b"), ("otel.resource.zone".to_owned(), "1")]
+            [
+                ("otel.resource.host.ip".to_owned(), "10.0.0.2"),
+                ("otel.resource.k8s.pod.label.zone".to_owned(), "1")
+            ]
         );
+    }
+
+    #[test]
+    fn every_attribute_that_does_not_change_tells_processes_apart() {
+        let with = |name: &'static str, value: &str| {
+            resource(&[("service.name", "pods"), ("zone", "1"), (name, value)]).process_id()
+        };
+        for name in [
+            "deployment.environment.name",
+            "k8s.pod.name",
+            "k8s.pod.uid",
+            "k8s.namespace.name",
+            "container.id",
+            "host.id",
+            "cloud.region",
+            "process.command_args",
+            "made.up",
+            "process.real_user.name",
+        ] {
+            assert_ne!(with(name, "a"), with(name, "b"), "{name}");
+            assert_ne!(with(name, "a"), with(name, ""), "{name}");
+        }
+        for name in ["host.ip", "session.id", "user.id", "k8s.pod.labels.app", "k8s.node.annotation.made.up"]
+        {
+            assert_eq!(with(name, "a"), with(name, "b"), "{name}");
+        }
+        // a second owner is an attribute like any other
+        let owners = |second: &str| {
+            resource(&[("process.owner", "ann"), ("process.real_user.name", second)]).process_id()
+        };
+        assert_ne!(owners("ann"), owners("bob"));
+    }
+
+    #[test]
+    fn the_order_of_attributes_is_nothing_and_values_are_not_mistaken_for_names() {
+        let id = |attributes: &[(&'static str, &str)]| resource(attributes).process_id();
+        let (a, b) = (("a", "1"), ("b", "2"));
+        assert_eq!(id(&[a, b]), id(&[b, a]));
+        assert_eq!(id(&[("a", "0"), b, a]), id(&[a, b]));
+        assert_ne!(id(&[a, b]), id(&[("a", "1\u{1f}1\u{1f}b\u{1f}1\u{1f}2")]));
+        assert_ne!(id(&[("a", "b"), ("b", "a")]), id(&[("a", "a"), ("b", "b")]));
     }
 }

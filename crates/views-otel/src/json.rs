@@ -3,76 +3,132 @@
 //! The rules are those of protobuf's JSON mapping with OTLP's exceptions (ids are hexadecimal), read generously:
 //! names as in the definition or in lower camel case, numbers as numbers or texts, enumerations as numbers or names,
 //! `null` as if it was not there.
+//!
+//! Members that OTLP does not have are passed over, so that newer clients are understood. But a body of another shape is
+//! refused: nothing in it would be found, and its sender would be told that all is well. [`shape`] knows these.
 
-use crate::proto::{Field, Kind, Message, WireType, put_bytes, put_tag, put_varint};
+mod shape;
+
+use crate::ids;
+use crate::proto::{
+    ANY_VALUE, Field, Kind, MAX_NESTING, Message, WireType, is_nesting, put_bytes, put_tag, put_varint,
+};
+use crate::signal::Signal;
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use shape::Members;
 use std::borrow::Cow;
 use std::fmt;
+use std::fmt::Write;
+use thiserror::Error as ThisError;
+
+/// Why a resource in JSON can't be read, and where in it.
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+#[error("{message} (at {path})")]
+pub(crate) struct JsonError {
+    message: String,
+    path: String,
+}
+
+impl JsonError {
+    /// The same, with the place of the resource in its request before it.
+    pub(crate) fn within(self, signal: Signal, index: usize) -> Self {
+        let dot = if self.path.is_empty() { "" } else { "." };
+        let path = format!("{}[{index}]{dot}{}", signal.request().fields[0].name, self.path);
+        Self { path, ..self }
+    }
+}
 
 /// The resources of a request, as they were sent: the elements of its one field.
-pub(crate) fn resources<'a>(
-    request: &'static Message,
-    body: &'a str,
-) -> Result<Vec<&'a RawValue>, serde_json::Error> {
-    struct Resources(&'static Message);
+pub(crate) fn resources(signal: Signal, body: &str) -> Result<Vec<&RawValue>, serde_json::Error> {
+    struct Resources(Signal);
 
     impl<'de> Visitor<'de> for Resources {
         type Value = Vec<&'de RawValue>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "an object with {}", self.0.fields[0].name)
+            write!(f, "an object with {}", self.0.request().fields[0].name)
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut found = Vec::new();
+            let (mut found, mut members) = (Vec::new(), Members::default());
             while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-                match find(self.0, &key) {
+                match members.find(self.0.request(), key).map_err(A::Error::custom)? {
                     Some(_) => {
                         found.extend(map.next_value::<Option<Vec<&'de RawValue>>>()?.unwrap_or_default())
                     }
-                    None => drop(map.next_value::<IgnoredAny>()?),
+                    None => {
+                        map.next_value::<IgnoredAny>()?;
+                    }
                 }
             }
+            members.check_request(self.0).map_err(A::Error::custom)?;
             Ok(found)
         }
     }
 
     let mut json = serde_json::Deserializer::from_str(body);
-    let found = serde::Deserializer::deserialize_map(&mut json, Resources(request))?;
+    let found = serde::Deserializer::deserialize_map(&mut json, Resources(signal))?;
     json.end()?;
     Ok(found)
 }
 
 /// The message that a JSON object is.
-pub(crate) fn to_message(message: &'static Message, json: &str) -> Result<Vec<u8>, serde_json::Error> {
+pub(crate) fn to_message(message: &'static Message, json: &str) -> Result<Vec<u8>, JsonError> {
     let mut bytes = Vec::with_capacity(json.len() / 2);
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    // the deserializer says where too much is nested in one another
-    MessageSeed { message, out: &mut bytes }.deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    Ok(bytes)
+    let mut place = Place::default();
+    let seed = MessageSeed { message, place: &mut place, out: &mut bytes };
+    let read = seed.deserialize(&mut deserializer).and_then(|()| deserializer.end());
+    match read {
+        Ok(()) => Ok(bytes),
+        Err(e) => Err(JsonError { message: without_line(&e), path: place.to_string() }),
+    }
 }
 
-fn find(message: &'static Message, name: &str) -> Option<&'static Field> {
-    message.fields.iter().find(|field| field.name == name || is_snake_case_of(field.name, name))
+/// What went wrong, without the line: that is counted from where a resource begins.
+fn without_line(error: &serde_json::Error) -> String {
+    let mut text = error.to_string();
+    let end = format!(" at line {} column {}", error.line(), error.column());
+    if text.ends_with(&end) {
+        text.truncate(text.len() - end.len());
+    }
+    text
 }
 
-/// Whether `snake` is the definition's spelling of the lower camel case `name`.
-fn is_snake_case_of(name: &str, snake: &str) -> bool {
-    let mut rest = snake.bytes();
-    name.bytes().all(|byte| {
-        let is_word = !byte.is_ascii_uppercase() || rest.next() == Some(b'_');
-        is_word && rest.next() == Some(byte.to_ascii_lowercase())
-    }) && rest.next().is_none()
+/// Arrays and lists in one another that one deserializer reads: it has a limit of its own, on objects and arrays.
+const LEVELS_AT_ONCE: usize = 16;
+
+/// Where in a resource we are: what is left of it after an error is where that was.
+#[derive(Debug, Default)]
+struct Place {
+    path: Vec<(&'static Field, Option<usize>)>,
+    /// How many arrays and lists we are in.
+    levels: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, (field, index)) in self.path.iter().enumerate() {
+            if i > 0 {
+                f.write_char('.')?;
+            }
+            f.write_str(field.name)?;
+            if let Some(index) = index {
+                write!(f, "[{index}]")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Reads an object, and appends the fields of the message that it is.
 struct MessageSeed<'o> {
     message: &'static Message,
+    place: &'o mut Place,
     out: &'o mut Vec<u8>,
 }
 
@@ -93,13 +149,27 @@ impl<'de> Visitor<'de> for MessageSeed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { message, place, out } = self;
+        let mut members = Members::default();
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            match find(self.message, &key) {
-                Some(field) => map.next_value_seed(FieldSeed { field, is_element: false, out: self.out })?,
-                None => drop(map.next_value::<IgnoredAny>()?),
+            let Some(field) = members.find(message, key).map_err(A::Error::custom)? else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            place.path.push((field, None));
+            let is_deep = place.levels % LEVELS_AT_ONCE == LEVELS_AT_ONCE - 1;
+            if is_deep && std::ptr::eq(message, &raw const ANY_VALUE) {
+                let value = map.next_value::<&'de RawValue>()?;
+                let mut fresh = serde_json::Deserializer::from_str(value.get());
+                let seed = FieldSeed { field, is_element: false, place: &mut *place, out: &mut *out };
+                seed.deserialize(&mut fresh).map_err(|e| A::Error::custom(without_line(&e)))?;
+            } else {
+                let seed = FieldSeed { field, is_element: false, place: &mut *place, out: &mut *out };
+                map.next_value_seed(seed)?;
             }
+            place.path.pop();
         }
-        Ok(())
+        members.check(message).map_err(A::Error::custom)
     }
 }
 
@@ -108,6 +178,7 @@ struct FieldSeed<'o> {
     field: &'static Field,
     /// Whether it is one of several already.
     is_element: bool,
+    place: &'o mut Place,
     out: &'o mut Vec<u8>,
 }
 
@@ -145,10 +216,21 @@ impl FieldSeed<'_> {
             }
             Kind::Double => self.fixed64((value as f64).to_bits()),
             Kind::Bool | Kind::Text | Kind::Bytes | Kind::Id | Kind::Message(_) => {
-                return Err(E::custom(format!("{} is not a number", self.field.name)));
+                return Err(E::custom(self.cannot_be("a number", "intValue", &value)));
             }
         }
         Ok(())
+    }
+
+    /// What to say of a value of another kind, and how it would be written if the field is an attribute's value.
+    fn cannot_be(&self, what: &str, member: &str, value: &dyn fmt::Display) -> String {
+        let mut text = format!("{} can't be {what}", self.field.name);
+        if matches!(self.field.kind, Kind::Message(message) if std::ptr::eq(message, &raw const ANY_VALUE)) {
+            let quote = if member == "boolValue" { "" } else { "\"" };
+            // writing to a string does not fail
+            let _ = write!(text, ": write {{\"{member}\": {quote}{value}{quote}}}");
+        }
+        text
     }
 }
 
@@ -175,7 +257,7 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
         match self.field.kind {
             Kind::Bool => self.varint(value.into()),
-            _ => return Err(E::custom(format!("{} is no flag", self.field.name))),
+            _ => return Err(E::custom(self.cannot_be("true or false", "boolValue", &value))),
         }
         Ok(())
     }
@@ -202,11 +284,7 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
         let name = self.field.name;
         match self.field.kind {
             Kind::Text => put_bytes(self.out, self.field.number, text.as_bytes()),
-            Kind::Id => {
-                let bytes = from_hex(text)
-                    .ok_or_else(|| E::custom(format!("{name} '{text}' is not in hexadecimal digits")))?;
-                put_bytes(self.out, self.field.number, &bytes);
-            }
+            Kind::Id => put_bytes(self.out, self.field.number, &ids::from_json(name, text)),
             Kind::Bytes => {
                 let bytes = from_base64(text).ok_or_else(|| E::custom(format!("{name} is not base64")))?;
                 put_bytes(self.out, self.field.number, &bytes);
@@ -239,7 +317,8 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
                 return self.integer(value);
             }
             Kind::Bool | Kind::Message(_) => {
-                return Err(E::custom(format!("{name} can't be a string")));
+                let short = &text[..text.floor_char_boundary(40)];
+                return Err(E::custom(self.cannot_be("a string", "stringValue", &short)));
             }
         }
         Ok(())
@@ -250,28 +329,38 @@ impl<'de> Visitor<'de> for FieldSeed<'_> {
         if !field.is_repeated || self.is_element {
             return Err(A::Error::custom(format!("{} can't be an array", field.name)));
         }
-        while values.next_element_seed(FieldSeed { field, is_element: true, out: &mut *self.out })?.is_some()
-        {
+        for index in 0.. {
+            if let Some((_, known)) = self.place.path.last_mut() {
+                *known = Some(index);
+            }
+            let (place, out) = (&mut *self.place, &mut *self.out);
+            if values.next_element_seed(FieldSeed { field, is_element: true, place, out })?.is_none() {
+                break;
+            }
         }
         Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let Kind::Message(message) = self.field.kind else {
             return Err(A::Error::custom(format!("{} can't be an object", self.field.name)));
         };
+        if self.field.is_repeated && !self.is_element {
+            return Err(A::Error::custom(shape::not_an_array(self.field, message)));
+        }
         let mut bytes = Vec::new();
-        MessageSeed { message, out: &mut bytes }.visit_map(map)?;
+        let level = usize::from(is_nesting(message));
+        if self.place.levels + level > MAX_NESTING {
+            // an empty one stands for it, which is as deep and is counted as such
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        } else {
+            self.place.levels += level;
+            MessageSeed { message, place: &mut *self.place, out: &mut bytes }.visit_map(map)?;
+            self.place.levels -= level;
+        }
         put_bytes(self.out, self.field.number, &bytes);
         Ok(())
     }
-}
-
-/// Hexadecimal digits in either case.
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let (pairs, []) = text.as_bytes().as_chunks() else { return None };
-    pairs.iter().map(|[high, low]| Some((digit(*high)? << 4 | digit(*low)?) as u8)).collect()
 }
 
 /// Base64 in either alphabet, with or without padding.
@@ -289,8 +378,7 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{Fields, RESOURCE_LOGS, Value, check};
-    use crate::signal::Signal;
+    use crate::proto::{Fields, RESOURCE_LOGS, RESOURCE_SPANS, Value, check};
 
     #[test]
     fn a_log_in_json_is_the_message_in_protobuf() {
@@ -321,27 +409,104 @@ mod tests {
     fn what_does_not_fit_is_refused_with_its_name() {
         let error = |json: &str| to_message(&RESOURCE_LOGS, json).unwrap_err().to_string();
         let record = |fields: &str| format!(r#"{{"scopeLogs":[{{"logRecords":[{{{fields}}}]}}]}}"#);
-        assert!(error(&record(r#""traceId":"abc""#)).contains("traceId 'abc' is not in hexadecimal"));
-        assert!(error(&record(r#""timeUnixNano":-1"#)).contains("-1 is out of range for timeUnixNano"));
+        assert_eq!(
+            error(&record(r#""timeUnixNano":-1"#)),
+            "-1 is out of range for timeUnixNano (at scopeLogs[0].logRecords[0].timeUnixNano)"
+        );
         assert!(error(&record(r#""flags":1.5"#)).contains("1.5 is no whole number for flags"));
         assert!(error(&record(r#""severityNumber":"LOUD""#)).contains("severityNumber 'LOUD' is not known"));
         assert!(error(r#"{"scopeLogs":[[]]}"#).contains("scopeLogs can't be an array"));
-        let nested = |depth: usize| {
-            let (open, close) = (r#"{"arrayValue":{"values":["#.repeat(depth), "]}}".repeat(depth));
-            to_message(&RESOURCE_LOGS, &record(&format!(r#""body":{open}{{"intValue":1}}{close}"#)))
+    }
+
+    #[test]
+    fn values_nested_deeper_than_the_limit_are_cut_there_and_counted_in_both_encodings_alike() {
+        let levels = |open: &str, close: &str, depth: usize| {
+            let record = format!(r#""body":{}{{"intValue":1}}{}"#, open.repeat(depth), close.repeat(depth));
+            let json = format!(r#"{{"scopeLogs":[{{"logRecords":[{{{record}}}]}}]}}"#);
+            check(&RESOURCE_LOGS, &to_message(&RESOURCE_LOGS, &json).unwrap()).unwrap().too_deep
         };
-        assert!(nested(20).is_ok());
-        assert!(nested(5000).unwrap_err().to_string().contains("recursion limit"));
+        for (open, close) in [
+            (r#"{"arrayValue":{"values":["#, "]}}"),
+            (r#"{"kvlistValue":{"values":[{"key":"a","value":"#, "}]}}"),
+        ] {
+            for (depth, too_deep) in [(1, 0), (20, 0), (MAX_NESTING, 0), (MAX_NESTING + 1, 1), (5000, 1)] {
+                assert_eq!(levels(open, close, depth), too_deep, "{depth}");
+            }
+        }
+        // in protobuf, where the bytes are those of the sender
+        let mut value = Vec::new();
+        for depth in 1..=MAX_NESTING + 1 {
+            let mut array = Vec::new();
+            put_bytes(&mut array, 1, &value);
+            value.clear();
+            put_bytes(&mut value, 5, &array);
+            let too_deep = check(&ANY_VALUE, &value).unwrap().too_deep;
+            assert_eq!(too_deep, u64::from(depth > MAX_NESTING), "{depth}");
+        }
+    }
+
+    #[test]
+    fn bodies_of_another_shape_are_refused_with_what_is_wrong_and_where() {
+        let spans = |json: &str| {
+            let found = resources(Signal::Traces, json).map_err(|e| e.to_string())?;
+            let messages = found.iter().map(|resource| to_message(&RESOURCE_SPANS, resource.get()));
+            messages.map(|message| message.map_err(|e| e.to_string())).collect::<Result<Vec<_>, _>>()
+        };
+        let span = |members: &str| {
+            format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{{"name":"x",{members}}}]}}]}}]}}"#)
+        };
+        let key = |attribute: &str| span(&format!(r#""attributes":[{{"key":"ok"}},{attribute}]"#));
+        for (json, expected) in [
+            (r#"{"resourceLogs":[{}]}"#.to_owned(), "send it to /v1/logs"),
+            (r#"{"message":"hello","level":"info"}"#.to_owned(), "'message' is no member of OTLP here"),
+            (r#"{"ResourceSpans":[]}"#.to_owned(), "'ResourceSpans' is spelled resourceSpans in OTLP"),
+            (
+                r#"{"resourceSpans":[{"instrumentationLibrarySpans":[{"spans":[]}]}]}"#.to_owned(),
+                "'instrumentationLibrarySpans' is no member of OTLP here, and scopeSpans is missing",
+            ),
+            (
+                r#"{"resourceSpans":[{"scopeSpans":[{"instrumentationLibrary":{},"spans":[]}]}]}"#.to_owned(),
+                "OTLP calls 'instrumentationLibrary' scope since 2022 (at scopeSpans[0])",
+            ),
+            (span(r#""traceID":"5b""#), "'traceID' is spelled traceId in OTLP (at scopeSpans[0].spans[0])"),
+            (
+                span(r#""attributes":{"user":"ada"}"#),
+                "attributes is an object; OTLP has an array of {\"key\": \"…\", \"value\": {\"stringValue\": \"…\"}} \
+                 there (at scopeSpans[0].spans[0].attributes)",
+            ),
+            (
+                key(r#"{"key":"a","value":"x"}"#),
+                "value can't be a string: write {\"stringValue\": \"x\"} (at scopeSpans[0].spans[0].attributes[1].value)",
+            ),
+            (key(r#"{"key":"a","value":7}"#), "write {\"intValue\": \"7\"}"),
+            (key(r#"{"key":"a","value":true}"#), "write {\"boolValue\": true}"),
+            (key(r#"{"key":"a","value":{"string":"x"}}"#), "'string' is no member of OTLP here"),
+            (key(r#"{"key":"a","val":{}}"#), "'val' is no member of OTLP here, and value is missing"),
+            (span(r#""status":"OK""#), "status can't be a string"),
+        ] {
+            let error = spans(&json).unwrap_err();
+            assert!(error.contains(expected), "{json}: {error}");
+        }
+        for json in [
+            "{}",
+            r#"{"resourceSpans":[]}"#,
+            r#"{"resourceSpans":[{}], "new":1}"#,
+            r#"{"resourceSpans":[{"resource":{"attributes":[]}}]}"#,
+            r#"{"resourceSpans":[{"scopeSpans":[],"instrumentationLibrarySpans":[]}]}"#,
+            &span(r#""new":{"a":[1]},"status":{}"#),
+        ] {
+            assert!(spans(json).is_ok(), "{json}");
+        }
     }
 
     #[test]
     fn resources_are_the_very_bytes_that_were_sent() {
         let body = r#" { "other": [1, {}], "resourceSpans": [ {"a": 1.50} , {} ], "resource_spans": null } "#;
-        let found = resources(Signal::Traces.request(), body).unwrap();
+        let found = resources(Signal::Traces, body).unwrap();
         assert_eq!(found.iter().map(|r| r.get()).collect::<Vec<_>>(), [r#"{"a": 1.50}"#, "{}"]);
-        assert!(resources(Signal::Traces.request(), "{}").unwrap().is_empty());
+        assert!(resources(Signal::Traces, "{}").unwrap().is_empty());
         for wrong in ["", "[]", r#"{"resourceSpans":{}}"#, "{} {}"] {
-            assert!(resources(Signal::Traces.request(), wrong).is_err(), "{wrong}");
+            assert!(resources(Signal::Traces, wrong).is_err(), "{wrong}");
         }
     }
 }

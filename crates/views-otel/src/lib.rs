@@ -7,16 +7,20 @@ mod accept;
 mod attributes;
 #[cfg(test)]
 mod conformance;
+mod dropped;
 mod encoding;
 #[doc(hidden)]
 pub mod fuzzed;
 mod grpc;
 mod http;
 mod identity;
+mod ids;
 mod json;
 pub mod log_entries;
 pub mod measures;
 pub mod objects;
+#[cfg(test)]
+mod optional_fields;
 pub mod otel_metrics;
 pub mod otel_spans;
 mod points;

@@ -1,6 +1,7 @@
 //! OTLP logs as rows of `log_entries`.
 
 use crate::attributes::{AttributeList, AttributeSets, Extra, Labels, changed_attributes, corrupt, scopes};
+use crate::ids::{span_id, trace_id};
 use crate::proto::{Fields, ProtoError};
 use crate::request::message_of;
 use crate::signal::{LOGS_FORMAT, LOGS_TAG, Signal};
@@ -72,10 +73,9 @@ impl<'a> Record<'a> {
     /// What the record says beside its attributes, among the properties.
     fn extras(&self) -> impl Iterator<Item = (&'a str, Extra<'a>)> + use<'a> {
         let text = |text: &'a str| (!text.is_empty()).then(|| Extra::text(text));
-        let id = |id: &'a [u8], length| (id.len() == length).then_some(Extra::Id(id));
         [
-            ("otel.trace_id", id(self.trace_id, 16)),
-            ("otel.span_id", id(self.span_id, 8)),
+            ("otel.trace_id", trace_id(self.trace_id).map(Extra::TraceId)),
+            ("otel.span_id", span_id(self.span_id).map(Extra::SpanId)),
             ("otel.severity_text", text(self.severity_text)),
             ("otel.event_name", text(self.event_name)),
         ]

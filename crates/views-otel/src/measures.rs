@@ -1,7 +1,7 @@
 //! OTLP metrics as rows of `measures`: what is one number. Histograms are in `otel_metrics`, as is everything else.
 
 use crate::attributes::{AttributeList, AttributeSets, Extra, Labels, changed_attributes, corrupt, scopes};
-use crate::points::{EXPONENTIAL, GAUGE, HISTOGRAM, NO_VALUE, Point, SUM, SUMMARY, metric, point};
+use crate::points::{EXPONENTIAL, GAUGE, HISTOGRAM, Point, SUM, SUMMARY, metric, point};
 use crate::request::message_of;
 use crate::signal::{METRICS_FORMAT, METRICS_TAG, Signal};
 use crate::values::AnyValue;
@@ -96,6 +96,10 @@ impl BlockDecoder for MeasureDecoder {
                         without_time += 1;
                         continue;
                     }
+                    if point.is_empty() {
+                        // `otel_metrics` has it
+                        continue;
+                    }
                     let mut push = |name: i32, unit: i32, value: f64, set: i32| {
                         times.push(point.time as i64);
                         target_keys.push(target);
@@ -106,9 +110,6 @@ impl BlockDecoder for MeasureDecoder {
                     };
                     let changed = changed.iter().map(|(key, value)| (key.as_str(), Extra::text(value)));
                     if metric.kind == SUMMARY {
-                        if point.flags & NO_VALUE != 0 {
-                            continue;
-                        }
                         let set = match wants_properties {
                             true => sets.own_key(scope, &attributes, changed)?,
                             false => 0,

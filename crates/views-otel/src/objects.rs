@@ -198,6 +198,8 @@ fn put_fields<'a>(object: &mut Object<'a>, definition: &'static Message, message
         };
         if !all.is_empty() {
             object.put(field.name, |out| {
+                // an array in the JSON that is shown, which has a limit too
+                let depth = depth.saturating_sub(1);
                 Entry::array(out, all.len(), all, |out, value| put_value(field, value, depth, out))
             });
         }

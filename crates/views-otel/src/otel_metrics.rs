@@ -5,8 +5,7 @@ use crate::points;
 use crate::points::{EXPONENTIAL, Exemplar, KINDS, Metric, Number, Point, exemplar, metric, point};
 use crate::request::message_of;
 use crate::signal::{METRICS_FORMAT, METRICS_TAG, Signal};
-use crate::spans::{Objects, resource_column};
-use crate::values::hex;
+use crate::spans::{Objects, put_ids, resource_column};
 use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Float64Builder, Int32Array, Int64Array, Int64Builder, ListBuilder,
     TimestampNanosecondArray,
@@ -148,7 +147,7 @@ impl Numbers {
         let has_buckets = !point.buckets.is_empty();
         push_doubles(&mut self.bounds, has_buckets, point.bounds.iter().copied());
         push_counts(&mut self.bucket_counts, has_buckets, &point.buckets);
-        let (is_exponential, e) = (metric.kind == EXPONENTIAL, &point.exponential);
+        let (is_exponential, e) = (metric.kind == EXPONENTIAL && !point.is_empty(), &point.exponential);
         self.scales.push(is_exponential.then_some(e.scale));
         self.zero_counts.push(is_exponential.then_some(e.zero_count as i64));
         self.zero_thresholds.push(is_exponential.then_some(e.zero_threshold));
@@ -278,11 +277,7 @@ fn push_exemplars<'a>(out: &mut Vec<u8>, messages: &[&'a [u8]], objects: &mut Ob
             Some(Number::Double(value)) => objects.outer.put("value", |out| Entry::float(out, value)),
             None => {}
         }
-        for (name, id) in [("span_id", span_id), ("trace_id", trace_id)] {
-            if !id.is_empty() {
-                objects.outer.put(name, |out| Entry::text(out, &hex(id)));
-            }
-        }
+        put_ids(objects, trace_id, span_id);
         objects.finish(out)
     });
 }

@@ -96,6 +96,13 @@ pub(crate) struct Point<'a> {
     pub(crate) exemplars: Vec<&'a [u8]>,
 }
 
+impl Point<'_> {
+    /// Whether the point says that nothing was measured.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.flags & NO_VALUE != 0
+    }
+}
+
 /// What only an exponential histogram has.
 #[derive(Debug, Default)]
 pub(crate) struct Exponential {
@@ -170,6 +177,11 @@ pub(crate) fn point<'a>(
     }
     if kind == SUMMARY {
         point.sum.get_or_insert(0.0);
+    }
+    if point.is_empty() {
+        // what stands there means nothing: some senders leave the zeros of their language
+        point =
+            Point { start_time: point.start_time, time: point.time, flags: point.flags, ..Point::default() };
     }
     Ok(point)
 }

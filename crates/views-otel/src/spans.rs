@@ -3,6 +3,7 @@
 use crate::attributes::{
     AttributeList, AttributeSets, BinaryColumn, Labels, corrupt, resource_object, scopes,
 };
+use crate::ids::{span_id, trace_id};
 use crate::otel_spans;
 use crate::proto::{Fields, ProtoError, Value};
 use crate::request::message_of;
@@ -121,17 +122,16 @@ impl BlockDecoder for SpanDecoder {
             let scope_key = scope_names.key(scope.name);
             for record in &scope.records {
                 let span = read(record, &mut lists).map_err(corrupt)?;
-                if span.start == 0 || span.end == 0 || span.trace_id.len() != 16 || span.span_id.len() != 8 {
+                let ids = (trace_id(span.trace_id), span_id(span.span_id));
+                let ((Some(trace), Some(id)), 1.., 1..) = (ids, span.start, span.end) else {
                     ignored += 1;
                     continue;
-                }
-                trace_ids.extend_from_slice(span.trace_id);
-                span_ids.extend_from_slice(span.span_id);
-                has_parent.push(span.parent_span_id.len() == 8);
-                match span.parent_span_id.first_chunk::<8>() {
-                    Some(id) if span.parent_span_id.len() == 8 => parents.extend_from_slice(id),
-                    _ => parents.extend_from_slice(&[0; 8]),
-                }
+                };
+                trace_ids.extend_from_slice(&trace);
+                span_ids.extend_from_slice(&id);
+                let parent = span_id(span.parent_span_id);
+                has_parent.push(parent.is_some());
+                parents.extend_from_slice(&parent.unwrap_or_default());
                 let (start, end) = (span.start as i64, span.end as i64);
                 starts.push(start);
                 ends.push(end);
@@ -284,19 +284,18 @@ fn push_events<'a>(out: &mut Vec<u8>, messages: &[&'a [u8]], objects: &mut Objec
 
 fn push_links<'a>(out: &mut Vec<u8>, messages: &[&'a [u8]], objects: &mut Objects<'a>) {
     Entry::array(out, messages.len(), messages, |out, message| {
-        let (mut trace_id, mut span_id, mut state, mut dropped) = (&[][..], &[][..], "", 0);
+        let (mut trace, mut span, mut state, mut dropped) = (&[][..], &[][..], "", 0);
         for field in sound(message) {
             match field {
-                (1, v) => trace_id = v.bytes(),
-                (2, v) => span_id = v.bytes(),
+                (1, v) => trace = v.bytes(),
+                (2, v) => span = v.bytes(),
                 (3, v) => state = text_of(v),
                 (4, v) => objects.attribute(v.bytes()),
                 (5, v) => dropped = v.number(),
                 _ => {}
             }
         }
-        objects.outer.put("span_id", |out| Entry::text(out, &hex(span_id)));
-        objects.outer.put("trace_id", |out| Entry::text(out, &hex(trace_id)));
+        put_ids(objects, trace, span);
         if !state.is_empty() {
             objects.outer.put("trace_state", |out| Entry::text(out, state));
         }
@@ -305,4 +304,14 @@ fn push_links<'a>(out: &mut Vec<u8>, messages: &[&'a [u8]], objects: &mut Object
         }
         objects.finish(out)
     });
+}
+
+/// Puts the ids of a link or an exemplar, if they are ids.
+pub(crate) fn put_ids(objects: &mut Objects<'_>, trace: &[u8], span: &[u8]) {
+    if let Some(id) = span_id(span) {
+        objects.outer.put("span_id", |out| Entry::text(out, &hex(&id)));
+    }
+    if let Some(id) = trace_id(trace) {
+        objects.outer.put("trace_id", |out| Entry::text(out, &hex(&id)));
+    }
 }

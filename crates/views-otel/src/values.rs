@@ -56,8 +56,8 @@ impl<'a> AnyValue<'a> {
             Self::Int(i) => Entry::integer(out, i),
             Self::Double(d) => Entry::float(out, d),
             Self::Bytes(bytes) => Entry::text(out, &STANDARD.encode(bytes)),
-            Self::Array(message) => array_of(message, MAX_NESTING, out),
-            Self::List(message) => object(message, MAX_NESTING, out),
+            Self::Array(message) => array_of(message, MAX_NESTING - 1, out),
+            Self::List(message) => object(message, MAX_NESTING - 1, out),
         }
     }
 

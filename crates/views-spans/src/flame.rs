@@ -144,10 +144,19 @@ impl FlameGraph {
             return Err(Error::Request("there are no spans to draw".to_owned()));
         }
         let mut options = inferno::flamegraph::Options::default();
-        options.title = title.to_owned();
+        options.title = title.chars().map(drawable).collect();
         options.count_name = "ns".to_owned();
         inferno::flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), to)
             .map_err(|e| Error::other(e).during("drawing the flame graph"))
+    }
+}
+
+/// A character as XML can have it: it has no way to write the others.
+fn drawable(c: char) -> char {
+    match c {
+        '\u{fffe}' | '\u{ffff}' => char::REPLACEMENT_CHARACTER,
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
     }
 }
 
@@ -160,7 +169,7 @@ fn clean(name: &str) -> String {
         .map(|c| match c {
             ';' => ':',
             '\n' | '\r' | '\t' => ' ',
-            c => c,
+            c => drawable(c),
         })
         .collect();
     if let Some(space) = name.rfind(' ')
@@ -173,7 +182,7 @@ fn clean(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::clean;
+    use super::{FlameGraph, clean};
 
     #[test]
     fn names_can_be_told_from_what_divides_and_counts() {
@@ -187,5 +196,20 @@ mod tests {
             assert_eq!(clean(name), shown);
         }
         assert_eq!(clean(&"é".repeat(300)).chars().count(), 200);
+    }
+
+    #[test]
+    fn pictures_have_only_characters_that_xml_has() {
+        let all: String = ('\0'..='\u{100}').collect();
+        let mut graph = FlameGraph::default();
+        for name in ["esc\u{1b}[0m", "nul\0", "\u{b}\u{7}\u{85}", "\u{fffe}\u{ffff}"] {
+            graph.count(None, name, 10);
+        }
+        let mut svg = Vec::new();
+        graph.write_svg(&format!("title {}", all), &mut svg).unwrap();
+        let svg = String::from_utf8(svg).unwrap();
+        let strange = |c: &char| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
+        assert_eq!(svg.chars().find(strange), None);
+        assert!(svg.contains("esc\u{fffd}[0m") && svg.contains("nul\u{fffd}"));
     }
 }

@@ -5,20 +5,12 @@ use super::credential::credential;
 use super::origin;
 use super::refusal::Refusal;
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, Method, Uri, Version, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use belvedere_lake::access::{Caller, Right};
-use futures::StreamExt;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Bytes of a refused request that are read before it is answered.
-const DRAIN_BYTES: usize = 2 << 20;
-/// How long that may take.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Lets authenticated callers in; without an authenticator, everybody but foreign web pages.
 #[derive(Debug, Clone, Default)]
@@ -26,17 +18,31 @@ pub(crate) struct Gate {
     authenticator: Option<Arc<Authenticator>>,
     /// Without an authenticator: whether requests may be addressed to host names that are not the machine's own.
     any_name: bool,
+    /// Web pages that may send telemetry, by their origins.
+    origins: Arc<[String]>,
 }
 
 impl Gate {
     /// Authenticates all callers.
     pub(crate) fn authenticated(authenticator: Authenticator) -> Self {
-        Self { authenticator: Some(Arc::new(authenticator)), any_name: true }
+        Self { authenticator: Some(Arc::new(authenticator)), any_name: true, ..Self::default() }
     }
 
     /// Authenticates nobody. With `any_name`, DNS rebinding is possible: only for servers that other machines reach anyway.
     pub(crate) fn open(any_name: bool) -> Self {
-        Self { authenticator: None, any_name }
+        Self { any_name, ..Self::default() }
+    }
+
+    /// Lets web pages of these origins send telemetry. They can read no more than that it was taken.
+    pub(crate) fn allow_origins(self, origins: Vec<String>) -> Self {
+        Self { origins: origins.into(), ..self }
+    }
+
+    /// The allowed origin that a request for a right comes from.
+    fn allowed(&self, right: Right, headers: &HeaderMap) -> Option<HeaderValue> {
+        let mut origins = headers.get_all(header::ORIGIN).iter();
+        let origin = origins.next().filter(|_| right == Right::Send && origins.next().is_none())?;
+        self.origins.iter().any(|known| known.as_bytes() == origin.as_bytes()).then(|| origin.clone())
     }
 
     /// Whether callers are authenticated.
@@ -49,10 +55,18 @@ impl Gate {
         router.layer(from_fn_with_state((self.clone(), right), authorize))
     }
 
-    async fn caller(&self, uri: &Uri, headers: &HeaderMap) -> Result<Arc<Caller>, Refusal> {
+    async fn caller(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        is_allowed_page: bool,
+    ) -> Result<Arc<Caller>, Refusal> {
         let Some(authenticator) = &self.authenticator else {
             // a foreign page has no key, so it is refused anyway
-            origin::check(uri, headers, self.any_name).map_err(Refusal::Foreign)?;
+            match origin::check(uri, headers, self.any_name) {
+                Err(origin::Foreign::Page) if is_allowed_page => {}
+                checked => checked.map_err(Refusal::Foreign)?,
+            }
             return Ok(Caller::anybody());
         };
         let credential = credential(headers).ok_or(Refusal::Unknown)?;
@@ -69,7 +83,40 @@ async fn authorize(State((gate, right)): State<(Gate, Right)>, mut request: Requ
     if is_probe(&request) {
         return next.run(request).await;
     }
-    let caller = match gate.caller(request.uri(), request.headers()).await {
+    let Some(origin) = gate.allowed(right, request.headers()) else {
+        return authenticated(&gate, right, false, request, next).await;
+    };
+    // browsers ask before they send, without a key
+    let mut answer = match is_preflight(&request) {
+        true => StatusCode::NO_CONTENT.into_response(),
+        false => authenticated(&gate, right, true, request, next).await,
+    };
+    let headers = answer.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::VARY, HeaderValue::from_static("origin"));
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "POST"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-encoding, content-type, traceparent"),
+        (header::ACCESS_CONTROL_MAX_AGE, "7200"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    answer
+}
+
+fn is_preflight(request: &Request) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+async fn authenticated(
+    gate: &Gate,
+    right: Right,
+    is_allowed_page: bool,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let caller = match gate.caller(request.uri(), request.headers(), is_allowed_page).await {
         Ok(caller) => caller.check(right).map_err(Refusal::Forbidden).map(|()| caller),
         Err(refusal) => Err(refusal),
     };
@@ -80,30 +127,9 @@ async fn authorize(State((gate, right)): State<(Gate, Right)>, mut request: Requ
         }
         Err(refusal) => {
             tracing::debug!(path = request.uri().path(), ?right, "refused: {refusal:?}");
-            let answer = refusal.answer(request.headers());
-            if request.version() == Version::HTTP_2 {
-                drain(request.into_body()).await;
-            }
-            answer
+            refusal.answer(request.headers())
         }
     }
-}
-
-/// Reads and drops the rest of a request, within limits. Some HTTP/2 clients, curl for one, report a broken connection
-/// instead of the answer if it comes before they have sent their whole request.
-async fn drain(body: Body) {
-    let mut left = DRAIN_BYTES;
-    let mut pieces = body.into_data_stream();
-    let all = async {
-        while let Some(Ok(piece)) = pieces.next().await {
-            left = left.saturating_sub(piece.len());
-            if left == 0 {
-                break;
-            }
-        }
-    };
-    // a client that is slower or sends more may not see the answer
-    let _ = tokio::time::timeout(DRAIN_TIMEOUT, all).await;
 }
 
 /// Whether it is a health check, which needs no rights. Decided by the route, which is ours, not by the path, which is the
@@ -129,7 +155,7 @@ fn remove_claims(headers: &mut HeaderMap) {
 mod tests {
     use super::*;
     use axum::Extension;
-    use axum::body::to_bytes;
+    use axum::body::{Body, to_bytes};
     use axum::routing::{get, post};
     use belvedere_lake::access::Keys;
     use belvedere_lake::{LakeConnection, LakeOptions};
@@ -224,26 +250,40 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_refused_over_http_2_is_read_first_but_not_for_ever() {
+    async fn pages_of_allowed_origins_may_send_and_browsers_are_told_so() {
         let connection = LakeConnection::open(&LakeOptions::in_memory()).await.unwrap();
         let authenticator = Authenticator::new(
             Keys::new(connection),
             #[cfg(feature = "oidc")]
             None,
         );
-        let router = Gate::authenticated(authenticator).guard(routes(), Right::Read);
-        let read = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-        for pieces in [3, usize::MAX] {
-            let counted = read.clone();
-            let body = futures::stream::repeat_with(move || {
-                counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                Ok::<_, std::io::Error>(vec![0_u8; 1 << 16])
-            });
-            let request = axum::http::Request::builder().method("POST").uri("/name").version(Version::HTTP_2);
-            let request = request.body(Body::from_stream(body.take(pieces))).unwrap();
-            assert_eq!(router.clone().oneshot(request).await.unwrap().status(), 401);
-            let taken = read.swap(0, std::sync::atomic::Ordering::Relaxed);
-            assert_eq!(taken, pieces.min(DRAIN_BYTES >> 16));
+        let page = "http://localhost:3000";
+        for (gate, without_key) in [(Gate::default(), 200), (Gate::authenticated(authenticator), 401)] {
+            let gate = gate.allow_origins(vec![page.to_owned()]);
+            let ask = async |right: Right, method: &str, origin: &str| {
+                let request = axum::http::Request::builder()
+                    .method(method)
+                    .uri("/name")
+                    .header("host", "localhost:4318")
+                    .header("origin", origin)
+                    .header("sec-fetch-site", "cross-site")
+                    .header("access-control-request-method", "POST")
+                    .header("access-control-request-headers", "content-type");
+                let request = request.body(Body::empty()).unwrap();
+                let response = gate.guard(routes(), right).oneshot(request).await.unwrap();
+                let allowed = response.headers().get("access-control-allow-origin").cloned();
+                (response.status().as_u16(), allowed.map(|origin| origin.to_str().unwrap().to_owned()))
+            };
+            let allowed = Some(page.to_owned());
+            assert_eq!(ask(Right::Send, "OPTIONS", page).await, (204, allowed.clone()));
+            assert_eq!(ask(Right::Send, "POST", page).await, (without_key, allowed));
+            // another page, and another right
+            let refused = if without_key == 200 { 403 } else { 401 };
+            for method in ["OPTIONS", "POST"] {
+                let other = "http://localhost:3001";
+                assert_eq!(ask(Right::Send, method, other).await, (refused, None));
+                assert_eq!(ask(Right::Read, method, page).await, (refused, None));
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Authentication and access control.
 //!
 //! Invariant: a request reaches a protocol only with its caller in the extensions, and only if the caller has the right.
-//! Invariant: where callers are not authenticated, foreign web pages are refused.
+//! Invariant: where callers are not authenticated, foreign web pages are refused, and allowed ones can only send.
 //! Invariant: headers by which a client claims an identity (`x-auth-…`) reach no protocol.
 
 mod authenticator;
@@ -18,7 +18,7 @@ pub(crate) use authenticator::Authenticator;
 pub(crate) use gate::Gate;
 #[cfg(feature = "oidc")]
 pub(crate) use oidc::{Oidc, OidcConfig};
-pub(crate) use refusal::starting;
+pub(crate) use refusal::{grpc_error, is_grpc, starting};
 #[cfg(feature = "tls")]
 pub(crate) use tls::acceptor;
 
@@ -69,7 +69,7 @@ pub(crate) async fn gate(
 ) -> Result<Gate> {
     if !requires_keys(args, addresses) {
         // with --insecure the operator has decided that everybody may reach the server, by any name
-        return Ok(Gate::open(args.insecure));
+        return Ok(Gate::open(args.insecure).allow_origins(args.allow_origin.clone()));
     }
     let keys = Keys::new(connection.clone());
     if !args.has_provider() && !keys.is_any_live().await? {
@@ -94,7 +94,7 @@ pub(crate) async fn gate(
     };
     #[cfg(not(feature = "oidc"))]
     let authenticator = Authenticator::new(keys);
-    Ok(Gate::authenticated(authenticator))
+    Ok(Gate::authenticated(authenticator).allow_origins(args.allow_origin.clone()))
 }
 
 /// A warning if the server is reachable from other machines and does not encrypt connections.

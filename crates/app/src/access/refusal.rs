@@ -34,7 +34,8 @@ impl Refusal {
             Self::Unknown => "a valid key is required: 'Authorization: Bearer KEY'".to_owned(),
             Self::Forbidden(refused) => refused.to_string(),
             Self::Foreign(Foreign::Page) => {
-                "this request comes from a web page of another origin, and this server requires no keys"
+                "this request comes from a web page of another origin, and this server requires no keys: \
+                 '--allow-origin ORIGIN' lets pages of an origin send telemetry"
                     .to_owned()
             }
             Self::Foreign(Foreign::Name(name)) => format!(
@@ -77,23 +78,28 @@ impl Refusal {
     /// A trailers-only response: the trailers are among the headers.
     fn grpc(&self) -> Response {
         let code = match self {
-            Self::Unknown => "16",
-            Self::Forbidden(_) | Self::Foreign(_) => "7",
-            Self::Unavailable | Self::Starting => "14",
+            Self::Unknown => 16,
+            Self::Forbidden(_) | Self::Foreign(_) => 7,
+            Self::Unavailable | Self::Starting => 14,
         };
-        let mut response = Response::new(Body::empty());
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        headers.insert("grpc-status", HeaderValue::from_static(code));
-        if let Ok(message) = HeaderValue::from_str(&percent_encoded(&self.text())) {
-            headers.insert("grpc-message", message);
-        }
-        response
+        grpc_error(code, &self.text())
     }
 }
 
+/// An error of gRPC as a trailers-only response: the trailers are among the headers.
+pub(crate) fn grpc_error(code: u8, text: &str) -> Response {
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert("grpc-status", HeaderValue::from(u16::from(code)));
+    if let Ok(message) = HeaderValue::from_str(&percent_encoded(text)) {
+        headers.insert("grpc-message", message);
+    }
+    response
+}
+
 /// Whether it is a gRPC request.
-fn is_grpc(headers: &HeaderMap) -> bool {
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 

@@ -17,6 +17,9 @@ pub(crate) struct AccessArgs {
     /// Require keys on loopback, too; on other addresses they are always required
     #[arg(long, conflicts_with = "insecure")]
     pub(crate) require_keys: bool,
+    /// Origin of web pages that may send telemetry, as in http://localhost:3000; may be repeated
+    #[arg(long, value_name = "ORIGIN", value_parser = origin)]
+    pub(crate) allow_origin: Vec<String>,
     /// PEM file with the TLS certificate chain for all addresses; the server's own certificate comes first
     #[cfg(feature = "tls")]
     #[arg(long, value_name = "FILE", requires = "tls_key")]
@@ -52,6 +55,17 @@ impl AccessArgs {
         #[cfg(not(feature = "oidc"))]
         let has_provider = false;
         has_provider
+    }
+}
+
+/// An origin as browsers write it: a scheme, a host and a port if it is not the usual one.
+fn origin(text: &str) -> Result<String, String> {
+    let is_origin = text.split_once("://").is_some_and(|(scheme, host)| {
+        !scheme.is_empty() && !host.is_empty() && !host.contains(['/', '*', ' ', '?', '#', '@'])
+    });
+    match is_origin {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err("an origin is a scheme, a host and a port, such as http://localhost:3000".to_owned()),
     }
 }
 

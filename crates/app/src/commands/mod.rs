@@ -12,6 +12,7 @@ mod keys;
 mod lake;
 mod maintain;
 mod output;
+mod paths;
 mod plan;
 mod query;
 mod query_worker;

@@ -1,6 +1,7 @@
 //! `belvedere serve`
 
 use super::lake::open_for_server;
+use super::paths;
 use super::query_worker::workers;
 use super::readiness::Readiness;
 use crate::access::{self, Security};
@@ -241,12 +242,12 @@ impl Server {
         for (routes, _) in assembly.extensions::<Routes<IngestionService>>() {
             let service = ingestion.clone();
             let router = service.map(|service| security.gate.guard(routes.router(service), Right::Send));
-            protocols.extend(router.map(|router| (routes.listener_names(), router)));
+            protocols.extend(router.map(|router| (routes.listener_names(), routes.description(), router)));
         }
         for (routes, _) in assembly.extensions::<Routes<QueryService>>() {
             let router =
                 queries.clone().map(|service| security.gate.guard(routes.router(service), Right::Read));
-            protocols.extend(router.map(|router| (routes.listener_names(), router)));
+            protocols.extend(router.map(|router| (routes.listener_names(), routes.description(), router)));
         }
         let router = |name: &str| {
             let own = match name {
@@ -254,8 +255,9 @@ impl Server {
                     .merge(security.gate.guard(metrics(lake.connection().clone()), Right::Read)),
                 _ => Router::new(),
             };
-            let here = protocols.iter().filter(|(listeners, _)| listeners.contains(&name));
-            here.fold(own, |router, (_, routes)| router.merge(routes.clone()))
+            let here = || protocols.iter().filter(|(listeners, ..)| listeners.contains(&name));
+            let all = here().fold(own, |router, (.., routes)| router.merge(routes.clone()));
+            paths::with_help(all, here().map(|(_, about, _)| *about).collect())
         };
         for (name, _, door) in &serving.doors {
             door.open(router(name));

@@ -36,7 +36,7 @@ impl Door {
             async move {
                 match door.routes.get() {
                     // never fails
-                    Some(routes) => routes.clone().oneshot(request).await.into_response(),
+                    Some(routes) => routes.clone().oneshot(without_slash(request)).await.into_response(),
                     None => door.answer(&request),
                 }
             }
@@ -59,6 +59,25 @@ impl Door {
             _ => access::starting(request.headers()),
         }
     }
+}
+
+/// The request without slashes at the end of its path: a base address is often written with one.
+fn without_slash(mut request: Request) -> Request {
+    let (path, query) = (request.uri().path(), request.uri().query());
+    let trimmed = path.trim_end_matches('/');
+    if trimmed.is_empty() || trimmed.len() == path.len() {
+        return request;
+    }
+    let target = query.map_or_else(|| trimmed.to_owned(), |query| format!("{trimmed}?{query}"));
+    let mut parts = request.uri().clone().into_parts();
+    // what was part of a target is one
+    if let Ok(target) = target.parse() {
+        parts.path_and_query = Some(target);
+        if let Ok(uri) = axum::http::Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
 }
 
 #[cfg(test)]
@@ -93,5 +112,11 @@ mod tests {
         door.open(Router::new().route("/x", get(async || "here")));
         assert_eq!(ask(&router, "GET", "/x").await.2, "here");
         assert_eq!(ask(&router, "GET", "/health").await.0, 404);
+        for path in ["/x/", "/x//", "/x/?y=1", "http://lake:9000/x/"] {
+            assert_eq!(ask(&router, "GET", path).await.2, "here", "{path}");
+        }
+        for path in ["/", "//", "/x/y/", "//x"] {
+            assert_eq!(ask(&router, "GET", path).await.0, 404, "{path}");
+        }
     }
 }

@@ -10,6 +10,7 @@
 mod door;
 mod first_byte_timeout;
 mod response_watch;
+mod rest_of_body;
 mod strict_lines;
 #[cfg(test)]
 mod tests;
@@ -18,16 +19,16 @@ mod write_timeout;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::http::{Request, header};
 pub(crate) use door::Door;
 use first_byte_timeout::FirstByteTimeout;
-use futures::TryFutureExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use response_watch::ResponseWatch;
+use rest_of_body::RestOfBody;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -248,8 +249,17 @@ impl Server {
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
             let watch = watching.clone();
-            let answer = router.clone().oneshot(request.map(Body::new));
-            answer.map_ok(move |answer| answer.map(|body| watch.watch(body)))
+            // who waits for a permission to send has sent nothing, and reading would be the permission
+            let is_waiting = request.headers().contains_key(header::EXPECT);
+            let rest = RestOfBody::default();
+            let answer = router.clone().oneshot(request.map(|body| rest.of(Body::new(body))));
+            async move {
+                let answer = answer.await?;
+                if !is_waiting {
+                    rest.read().await;
+                }
+                Ok::<_, std::convert::Infallible>(answer.map(|body| watch.watch(body)))
+            }
         });
         let io = TokioIo::new(StrictLines::new(FirstByteTimeout::new(stream, self.limits.head)));
         tokio::select! {

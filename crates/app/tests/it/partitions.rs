@@ -139,6 +139,20 @@ fn a_view_that_is_a_file_in_the_lake_is_a_view_like_any_other() {
         error.contains("views/wrong.sql is not usable: its header needs a line '-- group: …'"),
         "{error}"
     );
+    // two files may say the same, but not define the same
+    std::fs::write(folder.join("one.sql"), over).unwrap();
+    std::fs::write(folder.join("other.sql"), over).unwrap();
+    for view in ["one", "other"] {
+        assert_eq!(place.number(&format!("SELECT sum(messages) FROM {view}")), 196);
+    }
+    for file in ["pair_a.sql", "pair_b.sql"] {
+        std::fs::write(folder.join(file), format!("-- name: pair\n{over}")).unwrap();
+    }
+    assert_eq!(place.number("SELECT sum(messages) FROM pair"), 196);
+    let output = place.try_query("SELECT * FROM pair_b", &[]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    let expected = "views/pair_b.sql is not usable: it defines 'pair', as views/pair_a.sql does";
+    assert!(error.contains(expected), "{error}");
     assert_eq!(place.query(sql), live);
 }
 

@@ -56,8 +56,8 @@ struct State {
     /// The files as they were listed last: key, time and size.
     listed: Vec<(String, i64, u64)>,
     looked: Instant,
-    /// What was made of a file's text. A definition lives as long as the program.
-    made: BTreeMap<String, &'static Registration>,
+    /// What was made of a file, by its key and text. A definition lives as long as the program.
+    made: BTreeMap<(String, String), &'static Registration>,
     /// Files that can't be used, and why.
     problems: Vec<String>,
 }
@@ -141,7 +141,7 @@ impl UserViews {
             waiting.push((key.clone(), String::from_utf8_lossy(&bytes).into_owned()));
         }
         // one may read another: as long as one more can be made, others may follow
-        let mut registrations: Vec<&'static Registration> = Vec::new();
+        let mut registrations: Vec<(String, &'static Registration)> = Vec::new();
         let mut assembly = self.crates.clone();
         let mut factory = self.factory_of(&assembly)?;
         loop {
@@ -150,7 +150,7 @@ impl UserViews {
             for (key, text) in waiting {
                 match self.add(&key, &text, &assembly, &factory, &registrations).await {
                     Ok((registration, with_it)) => {
-                        registrations.push(registration);
+                        registrations.push((key, registration));
                         factory = self.factory_of(&with_it)?;
                         assembly = with_it;
                     }
@@ -183,9 +183,10 @@ impl UserViews {
         text: &str,
         assembly: &Assembly,
         factory: &ViewFactory,
-        registrations: &[&'static Registration],
+        registrations: &[(String, &'static Registration)],
     ) -> Result<(&'static Registration, Assembly)> {
-        let known = self.lock().made.get(text).copied();
+        let of_file = (key.to_owned(), text.to_owned());
+        let known = self.lock().made.get(&of_file).copied();
         let registration = match known {
             Some(registration) => registration,
             None => {
@@ -198,14 +199,28 @@ impl UserViews {
                 // no row is read for this
                 let session = context.within(SeqRange::new(1, 0)).session()?;
                 let registration = definition.register(&session, assembly, factory).await?;
-                self.lock().made.insert(text.to_owned(), registration);
+                self.lock().made.insert(of_file, registration);
                 registration
             }
         };
-        let all = registrations.iter().copied().chain([registration]);
+        let name = view_set_name(registration);
+        if let Some((other, _)) = registrations.iter().find(|(_, other)| view_set_name(other) == name) {
+            return Err(Error::Request(format!(
+                "it defines '{}', as {other} does: give one of them another name, with a line '-- name: …'",
+                name.unwrap_or_default()
+            )));
+        }
+        let all = registrations.iter().map(|(_, registration)| *registration).chain([registration]);
         let assembly = self.crates.with(all)?;
         // what is wrong with it in the engine's eyes is to be known now
         Ok((registration, assembly))
+    }
+}
+
+fn view_set_name(registration: &Registration) -> Option<&'static str> {
+    match &registration.item {
+        Item::ViewSet(set) => Some(set.name),
+        _ => None,
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::metrics::metrics;
 use crate::parser;
-use crate::registry::Assembly;
+use crate::registry::{Assembly, nearest};
 use crate::scan::{QueryReport, ScanPlan};
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -89,6 +89,24 @@ async fn planning<T: Send + 'static, H: Send + 'static>(
     }
 }
 
+/// Adds what was probably meant to an error about a table that is not there.
+fn suggest(error: QueryError, assembly: &Assembly) -> QueryError {
+    let QueryError::Sql(text) = &error else { return error };
+    let name = text.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found"));
+    let Some(name) = name else { return error };
+    QueryError::Sql(match assembly.view_sets().find(|set| set.name == name) {
+        // the only kind of its instances: the other view sets are tables
+        Some(set) => {
+            let kind = set.instances.kinds().last().copied().unwrap_or_default();
+            format!(
+                "{text}: {name} has a table for each {kind}, so write \
+                 SELECT * FROM view_instance('{name}', '<{kind} id>')"
+            )
+        }
+        None => format!("{text}{}", nearest(name, assembly.view_sets().map(|set| set.name))),
+    })
+}
+
 impl QueryContext {
     /// Plans a statement, without running it. `held` is dropped when planning is over, whoever waits for it.
     pub(crate) async fn describe(
@@ -118,7 +136,7 @@ impl QueryContext {
         statement_limits::check(&statement.sql)?;
         let session = self.session()?;
         let mut frame = parse_and_plan(&session, &statement.sql, self.assembly()).await.map_err(|e| {
-            let error = QueryError::from(e);
+            let error = suggest(QueryError::from(e), self.assembly());
             match (error, &statement.suspect) {
                 // it may be just that view that is missing
                 (QueryError::Sql(text), Some(problem)) => QueryError::Sql(format!("{text} ({problem})")),

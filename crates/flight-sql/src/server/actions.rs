@@ -12,7 +12,9 @@ use arrow_flight::{
     HandshakeResponse,
 };
 use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use prost::Message;
@@ -151,6 +153,12 @@ pub(super) fn handshake(
     Ok(response)
 }
 
+/// Padding is optional: drivers in Go, which are those of ADBC and Grafana, do not pad.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
 /// The password of basic authentication, or the bearer token.
 fn token(authorization: &str) -> Option<String> {
     let (scheme, value) = authorization.split_once(' ')?;
@@ -160,6 +168,23 @@ fn token(authorization: &str) -> Option<String> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let pair = String::from_utf8(BASE64_STANDARD.decode(value.trim()).ok()?).ok()?;
+    let pair = String::from_utf8(BASE64.decode(value.trim()).ok()?).ok()?;
     pair.split_once(':').map(|(_, password)| password.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_the_token_with_padding_and_without() {
+        for user in ["a", "ab", "abc"] {
+            let padded = BASE64.encode(format!("{user}:key"));
+            for basic in [&*padded, padded.trim_end_matches('=')] {
+                assert_eq!(token(&format!("Basic {basic}")).as_deref(), Some("key"), "{basic}");
+            }
+        }
+        assert_eq!(token("bearer  key ").as_deref(), Some("key"));
+        assert_eq!(token("Digest key"), None);
+    }
 }

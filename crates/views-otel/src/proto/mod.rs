@@ -8,12 +8,12 @@ mod check;
 mod schema;
 mod wire;
 
-pub(crate) use check::check;
+pub(crate) use check::{check, is_nesting};
 pub(crate) use schema::{
-    EXPORT_LOGS, EXPORT_METRICS, EXPORT_TRACES, Field, Kind, Message, RESOURCE_LOGS, RESOURCE_METRICS,
-    RESOURCE_SPANS,
+    ANY_VALUE, EXPORT_LOGS, EXPORT_METRICS, EXPORT_TRACES, Field, KEY_VALUE, Kind, Message, RESOURCE_LOGS,
+    RESOURCE_METRICS, RESOURCE_SPANS,
 };
 pub(crate) use wire::{Fields, ProtoError, Value, WireType, put_bytes, put_tag, put_varint};
 
-/// How deep values of attributes and bodies may be nested in one another.
+/// How many arrays and lists may be in one another in an attribute or a body. What is deeper is null in rows.
 pub(crate) const MAX_NESTING: usize = 60;

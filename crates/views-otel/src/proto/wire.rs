@@ -15,8 +15,6 @@ pub(crate) enum ProtoError {
     WrongKind(u32),
     #[error("text that is not UTF-8 in field {0}")]
     NotUtf8(u32),
-    #[error("values are nested deeper than {} levels", super::MAX_NESTING)]
-    TooDeep,
 }
 
 /// How a field is encoded.

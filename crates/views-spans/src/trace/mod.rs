@@ -14,9 +14,10 @@ use belvedere_core::Error;
 use belvedere_core::datafusion::execution::SendableRecordBatchStream;
 use belvedere_core::datafusion::prelude::SessionContext;
 use belvedere_core::query::{QueryContext, QueryError};
+use belvedere_model::jsonb::Jsonb;
 use belvedere_model::time::TimeRange;
 use belvedere_model::{ProcessInfo, StreamInfo};
-use foldhash::{HashMap, HashMapExt};
+use foldhash::HashMap;
 use futures::TryStreamExt;
 use lanes::Lanes;
 use proto::{CounterDescriptor, ProcessDescriptor, ThreadDescriptor, TrackDescriptor};
@@ -27,6 +28,8 @@ use twox_hash::XxHash64;
 use uuid::Uuid;
 use writer::{Label, TraceWriter, note};
 
+/// Counters whose values are told apart by their properties: the rest share one for each name.
+const MOST_COUNTERS: usize = 10_000;
 /// Bytes that are handed on at once.
 const CHUNK: usize = 64 << 10;
 /// Characters of a log message that are shown.
@@ -318,7 +321,7 @@ impl Export<'_> {
             0 => "Network".to_owned(),
             number => format!("Network {}", number + 1),
         };
-        let track = self.named_track(&name, None);
+        let track = self.named_track(&name);
         let rows = self.rows(&self.session, &sql).await?;
         self.nested(rows, track, |row| row.bits.map(|bits| note("bit_size", bits)).into_iter().collect())
             .await
@@ -330,7 +333,7 @@ impl Export<'_> {
              FROM view_instance('log_entries', '{}') ORDER BY time",
             self.process.process_id
         );
-        let track = self.named_track("Log", None);
+        let track = self.named_track("Log");
         let mut rows = self.rows(&self.session, &sql).await?;
         while let Some(batch) = rows.try_next().await? {
             for row in columns(&batch)?.rows() {
@@ -350,21 +353,27 @@ impl Export<'_> {
 
     async fn measures(&mut self) -> Outcome {
         let sql = format!(
-            "SELECT time AS \"begin\", time AS \"end\", name, unit AS target, value \
+            "SELECT time AS \"begin\", time AS \"end\", name, unit AS target, value, properties \
              FROM view_instance('measures', '{}') ORDER BY time",
             self.process.process_id
         );
-        let mut tracks: HashMap<(String, String), u64> = HashMap::new();
+        let (mut tracks, mut key): (HashMap<Vec<u8>, u64>, Vec<u8>) = Default::default();
         let mut rows = self.rows(&self.session, &sql).await?;
         while let Some(batch) = rows.try_next().await? {
             for row in columns(&batch)?.rows() {
                 let Label { name, category: unit, .. } = row.label();
-                let key = (name.to_owned(), unit.to_owned());
+                // values of one metric with other properties are those of another thing
+                let properties = if tracks.len() < MOST_COUNTERS { row.properties() } else { &[] };
+                key.clear();
+                for part in [name.as_bytes(), unit.as_bytes(), properties] {
+                    key.extend_from_slice(part);
+                    key.push(0x1f);
+                }
                 let track = match tracks.get(&key) {
                     Some(track) => *track,
                     None => {
-                        let track = self.named_track(name, Some(unit));
-                        tracks.insert(key, track);
+                        let track = self.counter_track(&counter_name(name, properties), unit, &key);
+                        tracks.insert(key.clone(), track);
                         track
                     }
                 };
@@ -378,11 +387,18 @@ impl Export<'_> {
         self.flush(CHUNK).await
     }
 
-    /// Announces a track of the process: a counter if there is a unit.
-    fn named_track(&mut self, name: &str, unit: Option<&str>) -> u64 {
-        let kind = if unit.is_some() { "counter" } else { "track" };
-        let text = format!("{kind}\u{1f}{name}\u{1f}{}", unit.unwrap_or_default());
-        let uuid = XxHash64::oneshot(self.process_track, text.as_bytes());
+    /// Announces a track of the process.
+    fn named_track(&mut self, name: &str) -> u64 {
+        self.own_track(name, None, format!("track\u{1f}{name}\u{1f}").as_bytes())
+    }
+
+    /// Announces a counter of the process; `key` tells it from all others.
+    fn counter_track(&mut self, name: &str, unit: &str, key: &[u8]) -> u64 {
+        self.own_track(name, Some(unit), &[b"counter\x1f", key].concat())
+    }
+
+    fn own_track(&mut self, name: &str, unit: Option<&str>, key: &[u8]) -> u64 {
+        let uuid = XxHash64::oneshot(self.process_track, key);
         self.writer.track(TrackDescriptor {
             uuid,
             name: Some(name.to_owned()),
@@ -394,6 +410,36 @@ impl Export<'_> {
     }
 }
 
+/// Name of the counter of a metric's values that have these properties: `memory {pool=texture}`. What describes the metric
+/// itself (`otel.…`) is not shown.
+fn counter_name(name: &str, properties: &[u8]) -> String {
+    let Some(properties) = Jsonb::new(properties) else { return name.to_owned() };
+    let mut names = properties.names().unwrap_or_default();
+    names.retain(|name| !name.starts_with("otel."));
+    names.sort_unstable();
+    let shown: Vec<String> = names
+        .into_iter()
+        .map(|name| format!("{name}={}", properties.member(name).unwrap_or_default()))
+        .collect();
+    if shown.is_empty() { name.to_owned() } else { format!("{name} {{{}}}", shown.join(", ")) }
+}
+
 fn track_of(stream: &StreamInfo) -> u64 {
     XxHash64::oneshot(0, stream.stream_id.to_string().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counter_name;
+    use belvedere_model::jsonb::Jsonb;
+
+    #[test]
+    fn counters_are_called_by_their_metric_and_properties() {
+        let of =
+            |pairs: &[(&str, &str)]| counter_name("pool_bytes", &Jsonb::encode_texts(pairs.iter().copied()));
+        assert_eq!(of(&[]), "pool_bytes");
+        assert_eq!(of(&[("otel.metric.kind", "gauge")]), "pool_bytes");
+        assert_eq!(of(&[("pool", "mesh"), ("level", "2")]), "pool_bytes {level=2, pool=mesh}");
+        assert_eq!(counter_name("pool_bytes", b""), "pool_bytes");
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::writer::Label;
 use belvedere_core::arrow::array::{
-    Array, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array,
+    Array, AsArray, BinaryArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array,
 };
 use belvedere_core::arrow::compute::{
     SortColumn, cast, concat_batches, lexsort_to_indices, take_record_batch,
@@ -25,9 +25,15 @@ pub(crate) struct Row<'a> {
     target: &'a str,
     filename: &'a str,
     line: u32,
+    /// A JSONB object.
+    properties: &'a [u8],
 }
 
 impl<'a> Row<'a> {
+    pub(super) fn properties(&self) -> &'a [u8] {
+        self.properties
+    }
+
     pub(crate) fn name(&self) -> &'a str {
         self.name
     }
@@ -44,6 +50,7 @@ pub(crate) struct Columns {
     texts: [Option<StringArray>; 3],
     line: Option<UInt32Array>,
     value: Option<Float64Array>,
+    properties: Option<BinaryArray>,
     rows: usize,
 }
 
@@ -61,6 +68,7 @@ pub(crate) fn columns(batch: &RecordBatch) -> Result<Columns, ArrowError> {
         texts: [const { None }; 3],
         line: column("line", &DataType::UInt32)?.map(|c| c.as_primitive::<UInt32Type>().clone()),
         value: column("value", &DataType::Float64)?.map(|c| c.as_primitive::<Float64Type>().clone()),
+        properties: column("properties", &DataType::Binary)?.map(|c| c.as_binary::<i32>().clone()),
         rows: batch.num_rows(),
     };
     for (i, name) in NUMBERS.iter().enumerate() {
@@ -93,6 +101,7 @@ impl Columns {
                 target: text(1),
                 filename: text(2),
                 line: self.line.as_ref().map_or(0, |c| c.value(row)),
+                properties: self.properties.as_ref().map_or(&[], |c| c.value(row)),
             }
         })
     }
