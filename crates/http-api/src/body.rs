@@ -294,7 +294,7 @@ mod tests {
     #[tokio::test]
     async fn a_batch_that_is_large_as_text_leaves_in_chunks_and_whole() {
         use arrow::array::{DictionaryArray, Int32Array, StringArray};
-        let rows = 2000;
+        let rows = 300;
         let shared = |text: String| -> ArrayRef {
             let values = Arc::new(StringArray::from(vec![text]));
             Arc::new(DictionaryArray::new(Int32Array::from(vec![0; rows]), values))
