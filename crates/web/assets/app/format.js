@@ -35,13 +35,11 @@ export const visibleLines = (text) => text.split(/\r?\n/).map((line) => line.spl
 /** Makes a file's path short: its last part. @param {string} path */
 export const baseName = (path) => path.split(/[/\\]/).filter(Boolean).pop() ?? path;
 
-/** JSON that keeps whole numbers beyond 2⁵³ as they are written: they become texts of their digits, in an object of their own.
- * @param {string} text @returns {any} */
+/** JSON with whole numbers beyond 2⁵³ as BigInts: nothing is rounded. @param {string} text @returns {any} */
 export function parseJson(text) {
-  /** @type {(this: any, key: string, value: any, context?: {source: string}) => any} */
-  const exact = function (_key, value, context) {
-    const isRounded = typeof value === "number" && context && /^-?\d+$/.test(context.source) && !Number.isSafeInteger(value);
-    return isRounded ? BigInt(context.source) : value;
-  };
-  return JSON.parse(text, /** @type {any} */ (exact));
+  const mark = "\u0000whole:";
+  const kept = text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (part) =>
+    /^-?\d+$/.test(part) && !Number.isSafeInteger(Number(part)) ? JSON.stringify(mark + part) : part);
+  return JSON.parse(kept, (_, value) =>
+    (typeof value === "string" && value.startsWith(mark) && /^-?\d+$/.test(value.slice(mark.length)) ? BigInt(value.slice(mark.length)) : value));
 }

@@ -117,17 +117,13 @@ function one({ column, kind, text }, table, parameter, faults) {
     const [low, high] = range;
     return low === high ? `${name} = ${parameter(low)}` : `${name} BETWEEN ${parameter(low)} AND ${parameter(high)}`;
   }
-  let value = known ? quoteName(known.name) : null;
   if (known && known.kind !== "text") {
     faults.push(`${column} can't be searched here: use SQL`);
     return null;
   }
-  if (!value) {
-    if (!table.properties) {
-      faults.push(`there is no column ${column}`);
-      return null;
-    }
-    value = `property_get(${quoteName(table.properties)}, ${parameter(/** @type {string} */ (column))})`;
+  if (!known && !table.properties) {
+    faults.push(`there is no column ${column}`);
+    return null;
   }
   if (kind === "regex") {
     try {
@@ -136,8 +132,10 @@ function one({ column, kind, text }, table, parameter, faults) {
       faults.push(`/${text}/ is no regular expression`);
       return null;
     }
-    return `${value} ~* ${parameter(text)}`;
   }
+  // from here on there is a condition: a parameter without one would be refused
+  const value = known ? quoteName(known.name) : `property_get(${quoteName(table.properties ?? "")}, ${parameter(column ?? "")})`;
+  if (kind === "regex") return `${value} ~* ${parameter(text)}`;
   // of the message, quotes hold words together; elsewhere they say that it is all of the value
   if (kind === "exact" && column !== null) return `${value} = ${parameter(text)}`;
   return `${value} ILIKE ${parameter(like(text))}`;

@@ -51,6 +51,8 @@ export async function show(what) {
   abort.abort();
   abort = new AbortController();
   const mine = abort.signal;
+  const isSame = wanted !== null && wanted.search === what.search && String([...wanted.levels]) === String([...what.levels])
+    && wanted.end - wanted.begin === what.end - what.begin;
   wanted = what;
   isMore = false;
   beginAsking();
@@ -80,6 +82,11 @@ export async function show(what) {
     if (mine.aborted) return;
     batch(() => {
       fault.value = failed(error);
+      // what was there is still true while the server is away, and the last line says that it is
+      if (fault.value.kind === "gone" && isSame && rows.peek().length) {
+        state.value = "here";
+        return;
+      }
       state.value = "failed";
       histogram.value = null;
     });

@@ -4,11 +4,11 @@ import { html } from "../html.js";
 import { Grid } from "../grid.js";
 import { bind } from "../keys.js";
 import { parameters, change, encode, route } from "../route.js";
-import { endsNow, range, refresh, setRange, typed, zone } from "../range.js";
+import { endsNow, present, range, refresh, setRange, typed, zone } from "../range.js";
 import { searchable } from "../catalog.js";
 import { LEVELS, highlight, parse, withTerm } from "../search.js";
 import { baseName, formatCount, plural, visible } from "../format.js";
-import { formatDuration, formatTime, inZone, toRfc3339 } from "../time.js";
+import { DAY, formatDuration, formatTime, inZone, toRfc3339 } from "../time.js";
 import { theme, toast } from "../state.js";
 import { copy } from "../lastline.js";
 import { Drawer } from "./drawer.js";
@@ -46,7 +46,7 @@ export function Logs({ table }) {
     if (scroller.current) scroller.current.scrollTop = 0;
     const binCount = Math.max(40, Math.min(240, Math.floor((scroller.current?.clientWidth ?? 1000) / 7)));
     void model.show({ table, searched, search, levels, begin, end, zone: zone.value, binCount });
-  }, [table, search, level, begin, end]);
+  }, [table, search, level, begin, end, present.value]);
   useEffect(() => {
     if (!isFollowing) return;
     setPaused(false);
@@ -144,13 +144,16 @@ export function Logs({ table }) {
   ]));
 
   const mark = useMemo(() => highlight(parse(search)), [search]);
+  // beside a row in full, messages need the room
+  const isNarrow = isOpen && row !== undefined;
+  const hasDate = end - begin > DAY / 2n;
   const columns = useMemo(() => [
-    { name: "time", title: "time", width: "15.5ch", about: `in ${zone.value}`, cell: (/** @type {Row} */ one) => html`<${Time} time=${one.time} />` },
+    { name: "time", title: "time", width: hasDate ? "21.5ch" : "15.5ch", about: `in ${zone.value}`, cell: (/** @type {Row} */ one) => html`<${Time} time=${one.time} hasDate=${hasDate} />` },
     { name: "level", title: "level", width: "5ch", cell: (/** @type {Row} */ one) => html`<span class=${`level l${one.level}`}>${SHORT[one.level - 1] ?? one.level}</span>` },
-    { name: "target", title: "target", width: "minmax(8ch, 28ch)", cell: (/** @type {Row} */ one) => html`<bdi title=${visible(one.target)}>${visible(one.target)}</bdi>` },
+    { name: "target", title: "target", width: isNarrow ? "minmax(6ch, 16ch)" : "minmax(8ch, 28ch)", cell: (/** @type {Row} */ one) => html`<bdi title=${visible(one.target)}>${visible(one.target)}</bdi>` },
     { name: "exe", title: "exe", width: "minmax(6ch, 14ch)", cell: (/** @type {Row} */ one) => html`<bdi title=${visible(one.exe)}>${visible(baseName(one.exe))}</bdi>` },
     { name: "msg", title: "message", width: "minmax(20ch, 1fr)", cell: (/** @type {Row} */ one) => html`<${Message} text=${one.msg} mark=${mark} />` },
-  ], [mark, zone.value]);
+  ].filter(({ name }) => name !== "exe" || !isNarrow), [mark, zone.value, isNarrow, hasDate]);
   const total = model.histogram.value?.total;
   const waiting = model.waiting.value.length;
   const place = row ? rows.slice(0, selected).filter((other) => other.time === row.time && other.block === row.block && other.msg === row.msg && other.target === row.target && other.level === row.level).length : 0;
@@ -195,10 +198,10 @@ function foot(count) {
   return count ? "older rows are being read …" : "";
 }
 
-/** @param {{time: bigint}} props */
-function Time({ time }) {
-  const { clock, ms, us } = inZone(time, zone.value);
-  return html`<time title=${`${toRfc3339(time)}\n${formatTime(time, zone.value)} ${zone.value}`}>${clock}<span class="quiet">.${ms}<span class="thin">${us}</span></span></time>`;
+/** @param {{time: bigint, hasDate: boolean}} props */
+function Time({ time, hasDate }) {
+  const { date, clock, ms, us } = inZone(time, zone.value);
+  return html`<time title=${`${toRfc3339(time)}\n${formatTime(time, zone.value)} ${zone.value}`}>${hasDate ? html`<span class="quiet">${date.slice(5)} </span>` : null}${clock}<span class="quiet">.${ms}<span class="thin">${us}</span></span></time>`;
 }
 
 /** What is marked is a part of the text: elements around it, never markup in it. @param {{text: string, mark: RegExp | null}} props */
