@@ -161,3 +161,29 @@ fn no_file_makes_elements_of_text_and_none_names_another_host() {
         assert!(!text.contains("http://") && !text.contains("https://"), "{}", asset.path());
     }
 }
+
+/// Pages find tables by what their columns are, so that a table of another crate has them too.
+#[test]
+fn no_module_names_a_table_of_a_view_crate() {
+    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(crates).unwrap() {
+        let entry = entry.unwrap();
+        if !entry.file_name().to_string_lossy().starts_with("views-") {
+            continue;
+        }
+        let Ok(schemas) = std::fs::read_dir(entry.path().join("schema")) else { continue };
+        names.extend(schemas.filter_map(|file| {
+            let name = file.unwrap().file_name().into_string().unwrap();
+            name.strip_suffix(".txt").map(str::to_owned)
+        }));
+    }
+    assert!(names.len() > 5, "{names:?}");
+    for asset in assets::ASSETS.iter().filter(|asset| asset.path().starts_with("app/")) {
+        let text = Assets::Embedded.text(asset.path()).unwrap();
+        let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        for name in &names {
+            assert!(!words.contains(&name.as_str()), "{} names {name}", asset.path());
+        }
+    }
+}

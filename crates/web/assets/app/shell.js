@@ -86,7 +86,12 @@ export function Shell() {
       else refresh();
     }, () => {});
   }, [isGone]);
-  const showHelp = () => help.current?.showModal();
+  const [, setHelped] = useState(0);
+  const showHelp = () => {
+    // pages bind keys of their own after this is drawn
+    setHelped((times) => times + 1);
+    help.current?.showModal();
+  };
   useEffect(() => bind([
     { keys: "?", about: "all keys", run: showHelp },
     { keys: "t", about: "time range", run: openRange },

@@ -145,7 +145,7 @@ export function Logs({ table }) {
 
   const mark = useMemo(() => highlight(parse(search)), [search]);
   // beside a row in full, messages need the room
-  const isNarrow = isOpen && row !== undefined;
+  const isNarrow = (isOpen && row !== undefined) || innerWidth < 900;
   const hasDate = end - begin > DAY / 2n;
   const columns = useMemo(() => [
     { name: "time", title: "time", width: hasDate ? "21.5ch" : "15.5ch", about: `in ${zone.value}`, cell: (/** @type {Row} */ one) => html`<${Time} time=${one.time} hasDate=${hasDate} />` },
