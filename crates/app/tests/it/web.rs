@@ -12,19 +12,21 @@ fn the_page_is_for_everybody_and_data_for_those_who_may_read() {
     place.serve(&[]).stop();
     assert!(place.keys(&["create", "reader"]).output().unwrap().status.success());
     let server = place.serve(&["--require-keys"]);
-    let mut connection = server.connect();
     // a link in a message of somebody else leads here, too
-    assert_eq!(connection.send("GET", "/", BROWSER, b"").0, 307);
-    let (status, page) = connection.send("GET", "/ui/logs?from=now-1h", BROWSER, b"");
+    assert_eq!(server.connect().send("GET", "/", BROWSER, b"").0, 307);
+    let (status, page) = server.connect().send("GET", "/ui/logs?from=now-1h", BROWSER, b"");
     assert!(status == 200 && page.contains("importmap"), "{status} {page}");
     let module = page.split('"').find(|part| part.ends_with("/app/main.js")).unwrap();
-    assert_eq!(connection.get(module).0, 200);
-    assert_eq!(connection.get("/ui/manifest.json").0, 200);
-    assert_eq!(connection.get("/ui/0000000000000000/app/main.js").0, 404);
+    assert_eq!(server.connect().get(module).0, 200);
+    assert_eq!(server.connect().get("/ui/manifest.json").0, 200);
+    assert_eq!(server.connect().get("/ui/0000000000000000/app/main.js").0, 404);
     let sql = [("content-type", "text/plain")];
-    assert_eq!(connection.send("POST", "/api/query", &sql, b"SELECT 1").0, 401);
+    assert_eq!(server.connect().send("POST", "/api/query", &sql, b"SELECT 1").0, 401);
     // other programs are told what this is, as ever
-    assert_eq!(connection.get("/"), (200, concat!("belvedere ", env!("CARGO_PKG_VERSION"), "\n").to_owned()));
+    assert_eq!(
+        server.connect().get("/"),
+        (200, concat!("belvedere ", env!("CARGO_PKG_VERSION"), "\n").to_owned())
+    );
 }
 
 #[test]
