@@ -90,6 +90,9 @@ pub(crate) struct ServeArgs {
     /// Address for OTLP over gRPC, or 'off' [default: 127.0.0.1:4317 if it is free]
     #[arg(long, value_name = "ADDR")]
     pub(crate) otlp_grpc: Option<ListenAt>,
+    #[cfg(feature = "web")]
+    #[command(flatten)]
+    pub(crate) web: WebArgs,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
     /// Roles of this process: ingest (receives data), query (answers SQL), maintain (creates partitions, deletes what
@@ -110,6 +113,18 @@ pub(crate) struct ServeArgs {
     /// Minimum rate of a request body, in bytes per second, averaged over 10 seconds; slower ones are refused; 0 for none
     #[arg(long, value_name = "BYTES", default_value_t = 1024)]
     pub(crate) min_body_rate: usize,
+}
+
+/// The web application.
+#[cfg(feature = "web")]
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct WebArgs {
+    /// Path under which a proxy shows this server, such as /belvedere; the proxy removes it from requests
+    #[arg(long, value_name = "PATH", value_parser = belvedere_web::Options::check_public_path)]
+    pub(crate) public_path: Option<String>,
+    /// Directory with the files of the web application, for its developers
+    #[arg(long, env = "BELVEDERE_WEB_DIR", hide = true)]
+    pub(crate) web_dir: Option<PathBuf>,
 }
 
 /// Limits on queries of clients.
@@ -412,6 +427,9 @@ pub(crate) struct DemoArgs {
     /// Loopback address to listen on [default: 127.0.0.1:9000, or a free port if that is taken]
     #[arg(long, value_name = "ADDR")]
     pub(crate) http: Option<SocketAddr>,
+    #[cfg(feature = "web")]
+    #[command(flatten)]
+    pub(crate) web: WebArgs,
     /// Exit after the first queries instead of running until Ctrl-C
     #[arg(long)]
     pub(crate) once: bool,

@@ -23,6 +23,7 @@ const BESIDE_LOG: &[&str] = &[
     "spans",
     "sql",
     "flight-sql",
+    "web",
     "cli-client",
     "tls",
     "oidc",

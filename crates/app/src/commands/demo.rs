@@ -3,6 +3,7 @@
 use super::lake::open_for_server;
 use super::query::answer;
 use super::query_worker::workers;
+use super::root::Root;
 use super::serve::{Server, Serving, listen, stopped};
 use super::source::Source;
 use crate::access::Security;
@@ -76,6 +77,13 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
     let scratch = Arc::new(Scratch::new(args.lake.spill_directory().as_deref())?);
     let lake = open_for_server(&args.lake, &budget, &scratch, &OpenProgress::default()).await?;
     let workers = workers(&args.lake, &budget, scratch)?;
+    let root = Root::new(
+        true,
+        #[cfg(feature = "web")]
+        args.web.clone(),
+        &serving,
+    );
+    let page = root.page(false, Some(&address));
     let server = Server::start(
         lake.clone(),
         serving,
@@ -83,6 +91,7 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
         Some((QueryLimits { memory_bytes: budget.operators, ..QueryLimits::default() }, workers)),
         Some(MaintenanceConfig::default()),
         Security::default(),
+        root,
     )?;
     let url = format!("http://{}", address);
     note!("listening http {}", address);
@@ -105,7 +114,7 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
             writeln!(std::io::stdout())?;
         }
         if !args.once {
-            say_what_next(&args, &url, process)?;
+            say_what_next(&args, &url, process, page.as_deref())?;
             stopped().await;
         }
         Ok(())
@@ -137,7 +146,7 @@ async fn first_rows(lake: &Lake, program: &mut Program, since: i64) -> Result<Uu
     }
 }
 
-fn say_what_next(args: &DemoArgs, url: &str, process: Uuid) -> std::io::Result<()> {
+fn say_what_next(args: &DemoArgs, url: &str, process: Uuid, page: Option<&str>) -> std::io::Result<()> {
     let program = std::env::args().next().unwrap_or_else(|| "belvedere".to_owned());
     let lake = args.lake.lake.display();
     let trace = if cfg!(feature = "spans") {
@@ -152,7 +161,11 @@ fn say_what_next(args: &DemoArgs, url: &str, process: Uuid) -> std::io::Result<(
          {program} query --lake {lake} \"SELECT count(*) FROM log_entries WHERE level <= 3\"\n  \
          {program} schema log_entries{trace}\n\n\
          To see a program of your own, start it with MICROMEGAS_TELEMETRY_URL={url}."
-    )
+    )?;
+    match page {
+        Some(page) => writeln!(std::io::stdout(), "\nLook at all of it in a browser: {page}"),
+        None => Ok(()),
+    }
 }
 
 /// The instrumented program; it ends with the demo.

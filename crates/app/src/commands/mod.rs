@@ -17,6 +17,7 @@ mod plan;
 mod query;
 mod query_worker;
 mod readiness;
+mod root;
 mod schema;
 mod serve;
 #[cfg(feature = "cli-client")]

@@ -4,6 +4,7 @@ use super::lake::open_for_server;
 use super::paths;
 use super::query_worker::workers;
 use super::readiness::Readiness;
+use super::root::Root;
 use crate::access::{self, Security};
 use crate::args::{ListenAt, Role, ServeArgs};
 use crate::background::{QUERY_NICE, Threads};
@@ -108,10 +109,21 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
         true => Some((args.queries.limits(&budget), workers(&args.lake, &budget, scratch)?)),
         false => None,
     };
+    let is_https = security.tls.is_some();
+    let root = Root::new(
+        has(Role::Query),
+        #[cfg(feature = "web")]
+        args.web,
+        &serving,
+    );
+    let page = root.page(is_https, addresses.first());
     let server =
-        Server::start(lake, serving, has(Role::Ingest).then_some(limits), queries, upkeep, security)?;
+        Server::start(lake, serving, has(Role::Ingest).then_some(limits), queries, upkeep, security, root)?;
     for line in server.addresses() {
         note!("listening {line}");
+    }
+    if let Some(page) = page {
+        note!("the web application is at {page}");
     }
     server.run(stop).await
 }
@@ -166,6 +178,12 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
+    /// The port of the address of that name.
+    #[cfg(feature = "web")]
+    pub(crate) fn port(&self, name: &str) -> Option<u16> {
+        self.doors.iter().find(|(known, ..)| *known == name).map(|(_, address, _)| address.port())
+    }
+
     /// Serves these addresses. All doors are closed.
     pub(crate) fn start(
         listeners: Vec<(&'static str, TcpListener)>,
@@ -211,6 +229,7 @@ impl Server {
         queries: Option<(QueryLimits, Arc<Workers>)>,
         upkeep: Option<MaintenanceConfig>,
         security: Security,
+        root: Root,
     ) -> Result<Self> {
         let assembly = lake.assembly();
         for (name, version) in assembly.crates() {
@@ -252,6 +271,7 @@ impl Server {
         let router = |name: &str| {
             let own = match name {
                 "http" => probes(lake.connection().clone(), writes)
+                    .merge(root.router())
                     .merge(security.gate.guard(metrics(lake.connection().clone()), Right::Read)),
                 _ => Router::new(),
             };
@@ -351,20 +371,17 @@ pub(crate) fn stopped() -> impl Future<Output = ()> + Send + 'static {
     }
 }
 
-/// Routes without rights: `/` says what this is, `/health` that the process is alive, `/ready` that database and object store
-/// respond and, for those that write, can be written.
+/// Routes without rights: `/health` says that the process is alive, `/ready` that database and object store respond and,
+/// for those that write, can be written.
 fn probes(lake: Arc<LakeConnection>, writes: bool) -> Router {
     let readiness = Arc::new(Readiness::new(lake, writes));
-    Router::new()
-        .route("/", get(|| async { concat!("belvedere ", env!("CARGO_PKG_VERSION"), "\n") }))
-        .route("/health", get(|| async { StatusCode::OK }))
-        .route(
-            "/ready",
-            get(move || {
-                let readiness = readiness.clone();
-                async move { readiness.answer().await }
-            }),
-        )
+    Router::new().route("/health", get(|| async { StatusCode::OK })).route(
+        "/ready",
+        get(move || {
+            let readiness = readiness.clone();
+            async move { readiness.answer().await }
+        }),
+    )
 }
 
 /// `/metrics`: Prometheus text.

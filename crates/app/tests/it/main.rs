@@ -32,3 +32,5 @@ mod sql;
 mod starts;
 mod support;
 mod truth;
+#[cfg(feature = "web")]
+mod web;
