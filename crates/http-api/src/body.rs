@@ -1,18 +1,20 @@
 //! The body of an answer: a stream that encodes rows as they are made.
 //!
-//! Three things shape it.
+//! Four things shape it.
 //! - A status can only be sent before the first byte. So [`send`] waits for the first rows: most queries that fail do so by
 //!   then, and get a status of their own.
 //! - A later failure must not look like an end. Nothing in HTTP/1.1 says so but a connection that breaks off, so the
 //!   stream ends with an error, which makes hyper reset the connection or the stream.
+//! - An answer that lacks the rows of blocks says so: in a header if that is known when the answer begins, as it is for
+//!   short ones; else in a trailer, and NDJSON in a last line too.
 //! - A slow client must slow the query down, not fill memory. Nothing here runs ahead: the next rows are fetched when
 //!   hyper asks for the next chunk, which it does when the last one is on its way.
 
-use super::error::{HttpError, QUERY_ID};
+use super::error::{HttpError, MISSING_BLOCKS, QUERY_ID};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use axum::body::{Body, Bytes};
-use axum::http::header;
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use belvedere_core::query::QueryError;
 use belvedere_core::query::QueryReport;
@@ -27,18 +29,37 @@ use uuid::Uuid;
 /// How long an answer that failed is kept open, so that the last line gets out.
 const FLUSH_TIME: Duration = Duration::from_millis(100);
 
+/// How long an answer is kept back to see whether it ends with its first rows: then all that it has to say goes in front.
+const SHORT: Duration = Duration::from_millis(50);
+
 /// Sends an answer once its first rows are there: what fails until then has a status of its own.
 pub(super) async fn send(answer: Answer, format: Format) -> Result<Response, HttpError> {
     let Answer { query_id, schema, mut rows, report } = answer;
+    let (mut second, mut is_over) = (None, false);
     let begin = async {
         // before the query runs: the format may not support the type of a column
         let encoder = Encoder::new(format, schema)?;
         match rows.next().await.transpose()? {
-            Some(batch) => encoder.rows(batch).await,
+            Some(batch) => {
+                let (encoder, waiting, bytes) = encoder.rows(batch).await?;
+                match tokio::time::timeout(SHORT, rows.next()).await {
+                    // it is over, and so its report is complete
+                    Ok(None) => is_over = true,
+                    // nothing has been sent yet, and whoever asks so wants nothing of it
+                    Ok(Some(Err(e @ QueryError::Incomplete(_)))) => return Err(e),
+                    Ok(Some(next)) => second = Some(next),
+                    Err(_) => {}
+                }
+                Ok((encoder, waiting, bytes))
+            }
             None => Ok((encoder, None, Bytes::new())),
         }
     };
     let (encoder, waiting, bytes) = begin.await.map_err(|e| HttpError::of_query(&e, Some(query_id)))?;
+    let rows = match is_over {
+        true => futures::stream::empty().boxed(),
+        false => futures::stream::iter(second).chain(rows).boxed(),
+    };
     let stream = BodyStream {
         rows,
         waiting,
@@ -47,15 +68,28 @@ pub(super) async fn send(answer: Answer, format: Format) -> Result<Response, Htt
         query_id,
         ready: Some(bytes),
         failure: None,
-        _report: report,
+        told: report.fault_count(),
+        report: report.clone(),
     };
+    let missing = report.fault_count();
     let chunks = futures::stream::unfold(stream, BodyStream::next);
     let headers = [
         (header::CONTENT_TYPE.as_str(), content_type(format).to_owned()),
         (header::X_CONTENT_TYPE_OPTIONS.as_str(), "nosniff".to_owned()),
         (QUERY_ID, query_id.to_string()),
+        (header::TRAILER.as_str(), MISSING_BLOCKS.to_owned()),
     ];
-    Ok((headers, Body::from_stream(chunks)).into_response())
+    let trailers = async move {
+        let missing = report.fault_count();
+        let trailers = HeaderMap::from_iter([(MISSING_BLOCKS.parse().ok()?, HeaderValue::from(missing))]);
+        (missing > 0).then_some(Ok(trailers))
+    };
+    let body = Body::new(http_body_util::BodyExt::with_trailers(Body::from_stream(chunks), trailers));
+    let mut response = (headers, body).into_response();
+    if missing > 0 {
+        response.headers_mut().insert(MISSING_BLOCKS, HeaderValue::from(missing));
+    }
+    Ok(response)
 }
 
 fn content_type(format: Format) -> &'static str {
@@ -77,7 +111,9 @@ struct BodyStream {
     ready: Option<Bytes>,
     /// Cuts the answer off after `ready` was sent.
     failure: Option<HttpError>,
-    _report: Arc<QueryReport>,
+    report: Arc<QueryReport>,
+    /// Missing blocks of which a header told.
+    told: u64,
 }
 
 impl BodyStream {
@@ -104,13 +140,29 @@ impl BodyStream {
                     (Some(encoder), bytes)
                 }),
                 Some(Err(e)) => Err(e),
-                None => encoder.end().await.map(|bytes| (None, bytes)),
+                None => {
+                    let last = self.last_line();
+                    encoder.end().await.map(|bytes| (None, [bytes, last].concat().into()))
+                }
             };
             match encoded {
                 Ok((encoder, bytes)) => (self.encoder, self.ready) = (encoder, Some(bytes)),
                 Err(e) => self.fail(e),
             }
         }
+    }
+
+    /// What is to be said at the end of the rows, where a format has room for it.
+    fn last_line(&self) -> Bytes {
+        let missing = self.report.fault_count();
+        if self.format != Format::Ndjson || missing <= self.told {
+            return Bytes::new();
+        }
+        let text = format!(
+            "{missing} blocks could not be read, and their rows are missing: SELECT * FROM block_faults() has the reasons"
+        );
+        let warning = serde_json::json!({"kind": "missing_blocks", "blocks": missing, "message": text});
+        format!("{}\n", serde_json::json!({"warning": warning})).into()
     }
 
     fn fail(&mut self, error: QueryError) {

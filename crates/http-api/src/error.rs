@@ -10,6 +10,11 @@ use uuid::Uuid;
 /// The header with the query's id.
 pub(super) const QUERY_ID: &str = "x-query-id";
 
+/// The header, or trailer, with the number of blocks whose rows are missing from an answer.
+pub(super) const MISSING_BLOCKS: &str = "x-missing-blocks";
+/// The header of a request for an answer that lacks nothing, or an error.
+pub(super) const STRICT: &str = "x-strict";
+
 /// An error with its status.
 #[derive(Debug)]
 pub(super) struct HttpError {
@@ -68,6 +73,7 @@ impl HttpError {
             QueryError::Busy(_) => (StatusCode::CONFLICT, "busy"),
             QueryError::Cancelled(_) => (StatusCode::CONFLICT, "cancelled"),
             QueryError::Unsupported(_) => (StatusCode::NOT_IMPLEMENTED, "unsupported"),
+            QueryError::Incomplete(_) => (StatusCode::INTERNAL_SERVER_ERROR, "incomplete"),
             QueryError::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         };
         Self { query_id, ..Self::new(status, kind, error.report(query_id)) }
@@ -133,6 +139,7 @@ mod tests {
             (QueryError::Busy(text("a")), 409, "busy"),
             (QueryError::Cancelled(text("a")), 409, "cancelled"),
             (QueryError::Unsupported(text("a")), 501, "unsupported"),
+            (QueryError::Incomplete(text("a")), 500, "incomplete"),
             (QueryError::Internal(text("a")), 500, "internal"),
         ] {
             let id = "00000000-0000-0000-0000-000000000000";

@@ -2,7 +2,7 @@
 
 use super::error::HttpError;
 use super::request::{QueryBody, bound, from_json, media_type, read_body, wrong_media_type};
-use super::{Service, body, caller, client_from, run_query};
+use super::{Service, body, caller, client_from, is_strict, run_query};
 use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -34,7 +34,7 @@ async fn answer(service: &QueryService, request: Request) -> Result<Response, Ht
     let body = read(&read_body(&parts.headers, body).await?)?;
     let mut client = client_from(&parts);
     client.client = Some(format!("{}+gateway", client.client.as_deref().unwrap_or("unknown")));
-    let answer = run_query(service, body, caller, client).await?;
+    let answer = run_query(service, body, caller, client, is_strict(&parts)).await?;
     body::send(answer, Format::Json).await
 }
 

@@ -83,7 +83,7 @@ async fn answer(service: &QueryService, request: Request) -> Result<Response, Ht
     let body = QueryBody::read(&parts.headers, query_string, body).await?;
     let mut client = client_from(&parts);
     client.client.get_or_insert_with(|| "http".to_owned());
-    let answer = run_query(service, body, caller, client).await?;
+    let answer = run_query(service, body, caller, client, is_strict(&parts)).await?;
     body::send(answer, format).await
 }
 
@@ -92,6 +92,7 @@ async fn run_query(
     body: QueryBody,
     caller: Arc<Caller>,
     client: ClientInfo,
+    is_strict: bool,
 ) -> Result<Answer, HttpError> {
     let query_id = Uuid::new_v4();
     let mut request = QueryRequest::new(body.sql, caller);
@@ -99,9 +100,15 @@ async fn run_query(
     request.range = body.range;
     request.limit = body.limit;
     request.client = client;
+    request.is_strict = is_strict;
     // set here so that an error from before the query runs has it too
     request.query_id = Some(query_id);
     service.run(request).await.map_err(|e| HttpError::of_query(&e, Some(query_id)))
+}
+
+/// Whether an answer that lacks something is to be an error.
+fn is_strict(parts: &Parts) -> bool {
+    parts.headers.get(error::STRICT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
 }
 
 /// The caller, as the listener authenticated it.

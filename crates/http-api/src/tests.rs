@@ -328,3 +328,51 @@ async fn the_examples_in_the_description_are_questions() {
         gateway::read(example.to_string().as_bytes()).unwrap();
     }
 }
+
+#[tokio::test]
+async fn an_answer_that_lacks_rows_says_so_in_every_format_and_a_strict_one_is_an_error() {
+    use http_body_util::BodyExt;
+    let lake = lake(LakeConfig::default()).await.unwrap();
+    let id = Uuid::from_u128(1);
+    let many: Vec<(i64, i64)> = (0..30_000).map(|i| (i, i)).collect();
+    for ticks in [many, vec![(1, 1), (2, -666)]] {
+        let block = block(id, Uuid::from_u128(2), &ticks, 1_000);
+        insert(lake.connection(), process(id, 1_000), block).await.unwrap();
+    }
+    let routes =
+        router(Arc::new(QueryService::new(lake, QueryLimits::default(), tokio::runtime::Handle::current())));
+    let ask = async |sql: &str, format: Format, strict: &str| {
+        let body = json!({ "sql": sql }).to_string();
+        let headers = [JSON, ("accept", format.media_type()), ("x-strict", strict)];
+        let mut request = post(QUERY, &headers, body);
+        request.extensions_mut().insert(Caller::anybody());
+        let (parts, body) = routes.clone().oneshot(request).await.unwrap().into_parts();
+        (parts, body.collect().await)
+    };
+    for format in Format::ALL {
+        let (parts, body) = ask("SELECT count(*) AS n FROM ticks", format, "false").await;
+        assert_eq!((parts.status.as_u16(), &parts.headers["x-missing-blocks"]), (200, &"1".parse().unwrap()));
+        if format == Format::Ndjson {
+            assert_eq!(body.unwrap().to_bytes(), "{\"n\":30000}\n");
+        }
+        // of a long one it may not be known when it begins
+        let (parts, body) = ask("SELECT number FROM ticks", format, "false").await;
+        let trailer = body.unwrap().trailers().and_then(|t| t.get("x-missing-blocks")).cloned();
+        assert_eq!(
+            parts.headers.get("x-missing-blocks").cloned().or(trailer),
+            "1".parse().ok(),
+            "{format:?}"
+        );
+        let (parts, body) = ask("SELECT count(*) FROM ticks", format, "true").await;
+        assert_eq!(parts.status, 500);
+        let error: Value = serde_json::from_slice(&body.unwrap().to_bytes()).unwrap();
+        assert_eq!(error["error"]["kind"], "incomplete");
+        assert!(error["error"]["message"].as_str().unwrap().contains("block_faults()"), "{error}");
+        let (parts, body) = ask("SELECT number FROM ticks", format, "true").await;
+        assert!(parts.status == 500 || body.is_err(), "{format:?}: it does not end as if it were whole");
+        // nothing is missing from others
+        let (parts, body) = ask("SELECT count(*) FROM processes", format, "true").await;
+        assert_eq!((parts.status.as_u16(), parts.headers.get("x-missing-blocks")), (200, None));
+        assert!(body.unwrap().trailers().is_none());
+    }
+}

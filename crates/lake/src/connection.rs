@@ -1,16 +1,18 @@
 //! An open lake: the value that all other code shares.
 
 use super::catalog::{Catalog, UnannouncedLimits};
+use super::checked_payload::checked_payload;
 use super::commit::Committer;
 use super::ingest::Reservation;
 use super::objects::Objects;
-use super::record::Entry;
+use super::record::{Entry, check_records};
 use super::unannounced::UnannouncedBlocks;
-use super::{Cause, Database, LakeError, Metrics, ObjectsAddress, OpenProgress, recovery};
+use super::{Cause, Database, LakeError, Metrics, ObjectsAddress, OpenProgress, marker, recovery};
 use belvedere_model::wire::BlockRequest;
 use belvedere_model::{BlockRecord, ProcessInfo, StreamInfo};
 use bytes::Bytes;
 use object_store::{ObjectStore, ObjectStoreExt};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -102,6 +104,10 @@ impl LakeConnection {
         let objects = Objects::open(&options.objects)?;
         let is_relaxed = matches!((&options.database, &objects), (Database::Sqlite(_), Objects::Local(_)));
         let catalog = Catalog::open(&options.database, is_relaxed).await?;
+        let store = objects.store()?;
+        if options.objects != ObjectsAddress::Memory {
+            marker::check(&catalog, &store).await?;
+        }
         if let Objects::Local(local) = &objects
             && is_relaxed
             && does_recover
@@ -126,7 +132,7 @@ impl LakeConnection {
                 unannounced.clone(),
             )?,
             unannounced,
-            store: objects.store()?,
+            store,
             catalog,
             objects,
             metrics,
@@ -173,15 +179,34 @@ impl LakeConnection {
         &self.metrics
     }
 
-    /// The payload of a block as it is stored.
+    /// The payload of a block as it was stored: the checksum of its record is right.
     pub async fn payload(&self, block: &BlockRecord) -> Result<Bytes, LakeError> {
         let end = block.payload_offset.saturating_add(block.info.payload_size.max(0) as u64);
-        self.objects.read(&block.object_key, block.payload_offset..end).await
+        checked_payload(&self.objects, &block.object_key, block.payload_offset..end).await
+    }
+
+    /// Reads a whole object: its size, how many records have a right checksum, and where there are none in between. What a
+    /// writer that died left at the end is not damage.
+    pub async fn damaged_records(&self, key: &str) -> Result<(u64, u64, Vec<Range<u64>>), LakeError> {
+        let bytes = self.objects.read(key, 0..u64::MAX, 0).await?;
+        let last_block = self.catalog.end_of_blocks(key).await?;
+        let size = bytes.len() as u64;
+        let checked = tokio::task::spawn_blocking(move || check_records(&bytes));
+        let (records, mut damaged) = checked.await.map_err(|e| {
+            LakeError::Objects(Cause::new(format!("a thread that checked {key} ended early: {e}"), e))
+        })?;
+        damaged.retain(|range| range.end < size || range.start < last_block);
+        Ok((size, records, damaged))
     }
 
     /// The object store of the lake, its keys relative to the lake's root.
     pub fn store(&self) -> &Arc<dyn ObjectStore> {
         &self.store
+    }
+
+    /// Whether objects are files of this machine.
+    pub fn has_local_files(&self) -> bool {
+        matches!(&*self.objects, Objects::Local(_))
     }
 
     /// Waits until a file that was put into the store survives a power cut.
@@ -223,13 +248,20 @@ impl LakeConnection {
         self.unannounced.drop_oldest().await
     }
 
-    /// Records that a block could not be read, for `block_faults()`. Never fails: it is about another failure.
-    pub async fn record_fault(&self, block_id: uuid::Uuid, view_set: &str, reason: &str) {
-        let recorded =
-            self.catalog.record_fault(block_id, view_set, reason, belvedere_model::time::now()).await;
-        if let Err(e) = recorded {
+    /// Records that a block could not be read, for `block_faults()`. Returns whether it is recorded.
+    pub async fn record_fault(
+        &self,
+        block_id: uuid::Uuid,
+        view_set: &str,
+        reason: &str,
+        may_pass: bool,
+    ) -> bool {
+        let now = belvedere_model::time::now();
+        let recorded = self.catalog.record_fault(block_id, view_set, reason, may_pass, now).await;
+        if let Err(e) = &recorded {
             tracing::warn!(%block_id, view_set, "the fault of a block could not be recorded: {e}");
         }
+        recorded.is_ok()
     }
 
     /// Finishes the requests under way, then closes. Dropping a lake without closing it loses nothing that was acknowledged;

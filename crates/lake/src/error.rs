@@ -71,7 +71,9 @@ pub enum LakeError {
     Refused(Cause),
     /// The object store or the disk failed. A retry may help.
     Objects(Cause),
-    /// What is stored is not what was written.
+    /// An object is not there, or ends early. That proves nothing: its volume may not be mounted.
+    Missing(Cause),
+    /// What is stored is not what was written: a checksum or the content proves it.
     Corrupt(Cause),
     /// The lake is being closed.
     Closed,
@@ -83,6 +85,7 @@ impl Display for LakeError {
             Self::Address(cause) => write!(f, "{cause}"),
             Self::Database(cause) | Self::Refused(cause) => write!(f, "metadata database: {cause}"),
             Self::Objects(cause) => write!(f, "object store: {cause}"),
+            Self::Missing(cause) => write!(f, "not in the object store: {cause}"),
             Self::Corrupt(cause) => write!(f, "the lake is damaged: {cause}"),
             Self::Closed => f.write_str("the lake is closing"),
         }
@@ -96,6 +99,7 @@ impl Error for LakeError {
             | Self::Database(cause)
             | Self::Refused(cause)
             | Self::Objects(cause)
+            | Self::Missing(cause)
             | Self::Corrupt(cause) => cause.source(),
             Self::Closed => None,
         }
@@ -121,13 +125,12 @@ impl From<sqlx::migrate::MigrateError> for LakeError {
 
 impl From<object_store::Error> for LakeError {
     fn from(e: object_store::Error) -> Self {
-        // the catalog names only objects that were durable before: a missing one is damage, not a fault that may pass
         let missing = match &e {
             object_store::Error::NotFound { path, .. } => Some(format!("object {path} is missing")),
             _ => None,
         };
         match missing {
-            Some(message) => Self::Corrupt(Cause::new(message, e)),
+            Some(message) => Self::Missing(Cause::new(message, e)),
             None => Self::Objects(Cause::new(e.to_string(), e)),
         }
     }

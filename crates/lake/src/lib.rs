@@ -10,9 +10,10 @@
 //! | --- | --- |
 //! | `ingest` | receives requests, checks them, and reserves memory for them |
 //! | `commit` | groups requests and makes them durable and visible |
-//! | `objects`, `record` | store the bytes |
+//! | `objects`, `record`, `checked_payload` | store the bytes, and read them back with their checksums |
 //! | `catalog` | stores the rows |
 //! | `recovery` | restores rows that a power cut took |
+//! | `marker` | finds a catalog and a store that don't belong together |
 //! | `unannounced` | bounds what waits for its stream or process |
 //! | `leftovers` | finds what groups left that were never committed |
 //! | `partial_blocks` | blocks whose announcement and payload arrive separately |
@@ -26,12 +27,14 @@ mod tests;
 
 pub mod access;
 mod catalog;
+mod checked_payload;
 mod commit;
 mod connection;
 mod error;
 mod files;
 pub mod ingest;
 mod leftovers;
+mod marker;
 mod metrics;
 mod objects;
 mod partial_blocks;

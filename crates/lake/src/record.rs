@@ -13,10 +13,13 @@ use super::{Cause, LakeError};
 use belvedere_model::wire::{self, BlockRequest};
 use belvedere_model::{ProcessInfo, StreamInfo, TRANSIT_FORMAT};
 use bytes::Bytes;
+use std::ops::Range;
 use std::sync::Arc;
 
 pub(super) const MAGIC: &[u8; 8] = b"BLVREC01";
 const HEADER: usize = 17;
+/// Bytes of a body that may follow the payload.
+const ENVELOPE: u64 = 1 << 20;
 const PROCESS: u8 = 1;
 const STREAM: u8 = 2;
 const BLOCK: u8 = 3;
@@ -83,6 +86,58 @@ fn append_record(buffer: &mut Vec<u8>, kind: u8, insert_time: i64, body: &[u8]) 
     let checksum = crc32fast::hash(&buffer[start + 8..]);
     buffer[start + 4..start + 8].copy_from_slice(&checksum.to_le_bytes());
     Ok(())
+}
+
+/// Where the record of a block may be whose payload lies at `payload`, the nearest first. `window` are the bytes of the
+/// object from `begin` on.
+pub(super) fn block_records_around<'a>(
+    window: &'a [u8],
+    begin: u64,
+    payload: &'a Range<u64>,
+) -> impl Iterator<Item = Range<u64>> + 'a {
+    let last = payload.start.saturating_sub(begin).checked_sub(HEADER as u64);
+    (0..last.map_or(0, |last| last + 1)).rev().filter_map(move |at| {
+        let header: [u8; HEADER] = *window.get(at as usize..)?.first_chunk()?;
+        let length = u32::from_le_bytes(*header.first_chunk()?);
+        let end = begin + at + HEADER as u64 + u64::from(length);
+        let fits = header[8] == BLOCK && (payload.end..=payload.end + ENVELOPE).contains(&end);
+        fits.then_some(begin + at..end)
+    })
+}
+
+/// Whether these bytes are a record with a right checksum.
+pub(super) fn is_whole(record: &[u8]) -> bool {
+    let checksum = record.get(4..8).and_then(|bytes| bytes.first_chunk()).map(|c| u32::from_le_bytes(*c));
+    record.len() >= HEADER && checksum == Some(crc32fast::hash(&record[8..]))
+}
+
+/// How many records of an object have a right checksum, and where between them there is something else.
+pub(super) fn check_records(object: &[u8]) -> (u64, Vec<Range<u64>>) {
+    let (mut position, mut records, mut damaged) = (MAGIC.len().min(object.len()), 0, Vec::new());
+    if !object.starts_with(MAGIC) {
+        damaged.push(0..position as u64);
+    }
+    while position < object.len() {
+        if let Some(end) = whole_record_at(object, position) {
+            (position, records) = (end, records + 1);
+            continue;
+        }
+        let begin = position;
+        position += 1;
+        while position < object.len() && whole_record_at(object, position).is_none() {
+            position += 1;
+        }
+        damaged.push(begin as u64..position as u64);
+    }
+    (records, damaged)
+}
+
+/// The end of the record at a position, if there is one with a right checksum.
+fn whole_record_at(object: &[u8], position: usize) -> Option<usize> {
+    let header: [u8; HEADER] = *object.get(position..)?.first_chunk()?;
+    let end = (position + HEADER).checked_add(u32::from_le_bytes(*header.first_chunk()?) as usize)?;
+    let is_known = (PROCESS..=FORMAT).contains(&header[8]);
+    (is_known && is_whole(object.get(position..end)?)).then_some(end)
 }
 
 /// Reads the records of an object, each with the offset of its payload, up to the first that is incomplete or has a wrong

@@ -35,6 +35,9 @@ pub enum QueryError {
     /// This is SQL, but not for here.
     #[error("{0}")]
     Unsupported(String),
+    /// Rows of blocks that can't be read are missing, and an answer without them is not wanted.
+    #[error("{0}")]
+    Incomplete(String),
     /// The lake failed: trying again may help.
     #[error("the lake failed: {0}")]
     Internal(String),
@@ -44,6 +47,14 @@ impl QueryError {
     /// Whether fewer rows at a time may help.
     pub(crate) fn is_of_a_batch(&self) -> bool {
         matches!(self, Self::Resources(text) if text.starts_with(TOO_LARGE))
+    }
+
+    /// That an answer lacks rows, for whoever wants none that does.
+    pub(crate) fn incomplete(blocks: u64) -> Self {
+        Self::Incomplete(format!(
+            "{blocks} blocks could not be read, and their rows would be missing from this answer: SELECT * FROM \
+             block_faults() has the reasons; without the strict mode there is an answer"
+        ))
     }
 
     /// Its kind, as `/metrics` has it.
@@ -57,6 +68,7 @@ impl QueryError {
             Self::Cancelled(_) => "cancelled",
             Self::Unsupported(_) => "unsupported",
             Self::Busy(_) => "busy",
+            Self::Incomplete(_) => "incomplete",
             Self::Internal(_) => "internal",
         }
     }

@@ -125,7 +125,7 @@ impl Lake {
                 retention,
                 is_settled: AtomicBool::new(true),
             };
-            let failed = worker.pass(None).await? + worker.merges().await?;
+            let failed = worker.retire_wrong(true).await + worker.pass(None).await? + worker.merges().await?;
             worker.expire().await?;
             Ok(failed)
         })
@@ -231,6 +231,7 @@ impl MaintenanceWorker<'_> {
         }
         let minute = belvedere_model::time::now().div_euclid(60 * SECOND);
         if done.merged != minute {
+            self.retire_wrong(false).await;
             self.merges().await?;
             done.merged = minute;
             // partitions may also have been taken away
@@ -238,6 +239,7 @@ impl MaintenanceWorker<'_> {
         }
         if done.swept.elapsed() >= config.sweep_every {
             done.swept = Instant::now();
+            self.retire_wrong(true).await;
             self.expire().await?;
         }
         Ok(())
@@ -275,13 +277,17 @@ impl MaintenanceWorker<'_> {
             self.is_settled.store(false, Ordering::Relaxed);
             return true;
         }
+        if due.is_none() {
+            // who asks for everything wants it now
+            builder.forget_postponed(&instance);
+        }
         let work = async {
             let first = builder.first_kept(&instance, self.retention, belvedere_model::time::now()).await?;
             let all = SeqRange::new(first, last);
             let existing = builder.partitions(&instance).await?;
             let mut open = BlockSummary::default();
             let mut is_wide = false;
-            for gap in all.without(existing.iter().map(|p| p.content.seqs)) {
+            for gap in builder.open_gaps(&instance, all, &existing) {
                 let summary = builder.catalog().summary(&instance.blocks_in(gap)).await?;
                 open = open.merge(summary);
                 is_wide |= gap.end - gap.begin >= 1000;
@@ -299,10 +305,47 @@ impl MaintenanceWorker<'_> {
                 return Ok(());
             }
             (self.listener)(Progress::Filling { instance: name.clone(), blocks: open.blocks as u64 });
-            builder.fill(&instance, all, &mut |made| self.tell(&name, made)).await
+            builder.fill(&instance, all, &mut |made| self.tell(&name, made)).await?;
+            Ok(())
         };
         let outcome = work.await;
-        self.note(builder, instance.view_set.name, &name, outcome)
+        let is_done = self.note(builder, instance.view_set.name, &name, outcome);
+        match builder.not_found(&instance, SeqRange::new(1, last)).await {
+            Ok(None) => is_done,
+            Ok(Some(why)) => {
+                // tried again when their time has come, which holds up nothing else
+                self.is_settled.store(false, Ordering::Relaxed);
+                let reason = format!("blocks are not there, and left for later: {why}");
+                (self.listener)(Progress::Failed { instance: name, reason });
+                false
+            }
+            Err(e) => self.note(builder, instance.view_set.name, &name, Err(e)),
+        }
+    }
+
+    /// Retires partitions that are to be made anew: those whose files are lost, and if `also_lacking` those that lack rows
+    /// which can be had by now. Returns whether that failed, as 1.
+    async fn retire_wrong(&self, also_lacking: bool) -> u64 {
+        let builder = self.builder();
+        let work = async {
+            let lost = builder.retire_lost().await?;
+            let lacking = if also_lacking { builder.retire_lacking().await? } else { 0 };
+            Ok::<_, crate::Error>(lost + lacking)
+        };
+        match work.await {
+            Ok(0) => 0,
+            Ok(partitions) => {
+                tracing::info!(partitions, "partitions that were lost, or lacked rows, are made anew");
+                0
+            }
+            Err(e) => {
+                tracing::warn!(
+                    "whether partitions are whole can't be told now, and is looked at again: {}",
+                    with_causes(&e)
+                );
+                1
+            }
+        }
     }
 
     /// Merges what is due of every instance that has partitions.

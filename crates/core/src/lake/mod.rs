@@ -14,7 +14,7 @@ pub use plan::{Kept, Open, PlannedSet};
 use crate::assembly::{Assembly, UserViews};
 use crate::error::{Context, Result};
 use crate::metrics::metrics;
-use crate::partitions::{MaintenanceLimits, PartitionBuilder};
+use crate::partitions::{CheckPlan, MaintenanceLimits, PartitionBuilder};
 use crate::query::{
     AnswerTypes, DenyRules, LakeMemory, QueryContext, QueryError, QueryMemory, QueryResources, QueryResult,
     RunningQueries, Statement,
@@ -95,12 +95,14 @@ impl Lake {
             decoders: Arc::new(Semaphore::new(config.threads.max(1))),
             decoder_count: u32::try_from(config.threads.max(1)).unwrap_or(u32::MAX),
             jit_requests: Arc::default(),
+            seen_files: Default::default(),
         };
         let query = QueryResources {
             maintenance: MaintenanceLimits {
                 threads: Arc::new(Semaphore::new(config.background_threads.max(1))),
                 grace: i64::try_from(config.grace.as_nanos()).unwrap_or(i64::MAX),
                 memory_bytes: config.memory_bytes,
+                postponed: Arc::default(),
             },
             running: RunningQueries::default(),
             deny_rules: DenyRules::default(),
@@ -195,7 +197,22 @@ impl Lake {
     /// Checks the lake. Contents of at most `sample` partitions and `sample` blocks are read. With `repair`, what can be
     /// made again is retired, and files that nothing refers to are deleted.
     pub fn check(&self, sample: usize, repair: bool) -> BoxFuture<'_, Result<CheckReport>> {
-        Box::pin(async move { self.partition_builder().check(sample, repair).await })
+        self.check_and_tell(Some(sample), repair, false, &|_, _| ())
+    }
+
+    /// The same with all partitions, and all records with their checksums, if there is no `sample`. With `repair` and
+    /// `accept_loss` partitions that are wrong are retired even if their rows can't be made again. `tell` hears how much of
+    /// how much is done, step by step.
+    pub fn check_and_tell<'a>(
+        &'a self,
+        sample: Option<usize>,
+        repair: bool,
+        accept_loss: bool,
+        tell: &'a (dyn Fn(u64, u64) + Send + Sync),
+    ) -> BoxFuture<'a, Result<CheckReport>> {
+        Box::pin(async move {
+            self.partition_builder().check(CheckPlan { sample, repair, accept_loss, tell }).await
+        })
     }
 
     /// Threads that queries take at most.

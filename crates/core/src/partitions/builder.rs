@@ -11,6 +11,7 @@ use super::block_rows::{BlocksToRows, RowsMade};
 use super::file::{RowSink, Written, new_key, write_file};
 use super::lease::Lease;
 use super::limits::{BuildStats, MaintenanceLimits};
+use super::postponed::Postponed;
 use super::view_rows::ViewRows;
 use crate::error::{Context, Error, Result};
 use crate::metrics::metrics;
@@ -32,6 +33,8 @@ use tokio::sync::{Semaphore, mpsc};
 const PARTITION_BYTES: usize = 128 << 20;
 /// Announced events from which on a partition that is made by SQL is closed.
 const PARTITION_OBJECTS: i64 = 50_000_000;
+/// If more blocks one after the other are not there, the store may be away: it is not asked for each of the others.
+const MOST_IN_A_ROW: usize = 50;
 /// Blocks of one page of the list.
 const PAGE: u32 = 500;
 /// More processes than these are not noted in the catalog.
@@ -48,6 +51,30 @@ pub(crate) struct PartitionBuilder {
     pub(crate) grace: i64,
     /// Bytes of decoded rows of one partition.
     pub(crate) partition_bytes: usize,
+    /// Blocks that could not be found.
+    pub(super) postponed: Arc<Postponed>,
+}
+
+/// A partition, or why none can be made yet.
+enum Built {
+    Partition(Box<NewPartition>),
+    /// The first block is not there.
+    Unreadable(Unreadable),
+}
+
+/// A block that is not there. That may pass, so no partition may cover it.
+struct Unreadable {
+    seq: i64,
+    why: String,
+}
+
+/// What came of making a partition.
+enum Step {
+    /// Blocks up to that one are covered now.
+    Made(i64, BuildStats),
+    Unreadable(Unreadable),
+    /// Somebody else was first.
+    Overtaken,
 }
 
 /// What a lease on an instance is for.
@@ -58,7 +85,14 @@ fn job(instance: &str) -> String {
 impl PartitionBuilder {
     pub(crate) fn new(scan: ScanContext, views: Arc<dyn ViewRows>, limits: &MaintenanceLimits) -> Self {
         let partition_bytes = PARTITION_BYTES.min(limits.memory_bytes / 8).max(1);
-        Self { scan, views, threads: limits.threads.clone(), grace: limits.grace, partition_bytes }
+        Self {
+            scan,
+            views,
+            threads: limits.threads.clone(),
+            grace: limits.grace,
+            partition_bytes,
+            postponed: limits.postponed.clone(),
+        }
     }
 
     pub(crate) fn catalog(&self) -> &belvedere_lake::Catalog {
@@ -109,18 +143,55 @@ impl PartitionBuilder {
         made: &mut (dyn FnMut(BuildStats) + Send),
     ) -> Result<()> {
         let existing = self.partitions(instance).await?;
-        for gap in range.without(existing.iter().map(|p| p.content.seqs)) {
+        let mut in_a_row = 0;
+        for gap in self.open_gaps(instance, range, &existing) {
             let mut rest = gap;
             while !rest.is_empty() {
                 if !lease.prolong().await? {
                     return Ok(());
                 }
-                let Some((done, new)) = self.make(instance, rest).await? else { return Ok(()) };
-                made(new);
+                let done = match self.make(instance, rest).await? {
+                    Step::Overtaken => return Ok(()),
+                    Step::Made(done, new) => {
+                        in_a_row = 0;
+                        made(new);
+                        done
+                    }
+                    Step::Unreadable(Unreadable { seq, why }) => {
+                        in_a_row += 1;
+                        let end = if in_a_row > MOST_IN_A_ROW { rest.end } else { seq };
+                        self.postponed.add(&instance.name(), SeqRange::new(rest.begin, end), why);
+                        end
+                    }
+                };
                 rest.begin = done.saturating_add(1);
             }
         }
         Ok(())
+    }
+
+    /// What no partition covers, apart from blocks that were not there a while ago.
+    pub(crate) fn open_gaps(
+        &self,
+        instance: &Instance,
+        range: SeqRange,
+        existing: &[PartitionRecord],
+    ) -> Vec<SeqRange> {
+        let gaps = range.without(existing.iter().map(|p| p.content.seqs));
+        let waiting = self.postponed.waiting(&instance.name());
+        gaps.into_iter().flat_map(|gap| gap.without(waiting.iter().copied())).collect()
+    }
+
+    /// Why blocks of a range are in no partition although they were tried; `None` if there are none.
+    pub(crate) async fn not_found(&self, instance: &Instance, range: SeqRange) -> Result<Option<String>> {
+        let existing = self.partitions(instance).await?;
+        let gaps = range.without(existing.iter().map(|p| p.content.seqs));
+        Ok(self.postponed.why(&instance.name(), &gaps))
+    }
+
+    /// Tries blocks again that were not there.
+    pub(crate) fn forget_postponed(&self, instance: &Instance) {
+        self.postponed.forget(&instance.name());
     }
 
     pub(crate) async fn partitions(&self, instance: &Instance) -> Result<Vec<PartitionRecord>> {
@@ -128,14 +199,13 @@ impl PartitionBuilder {
         Ok(catalog.partitions_of(instance.view_set.name, &instance.id, &instance.schema_hash).await?)
     }
 
-    /// Makes one partition from the beginning of a range. Returns the last `seq` that is covered now; `None` if
-    /// somebody else was first.
-    async fn make(&self, instance: &Instance, range: SeqRange) -> Result<Option<(i64, BuildStats)>> {
+    /// Makes one partition from the beginning of a range.
+    async fn make(&self, instance: &Instance, range: SeqRange) -> Result<Step> {
         let failed = || format!("partitions of {} for the blocks {range}", instance.name());
         let summary = self.catalog().summary(&instance.blocks_in(range)).await?;
         let (Some(first), Some(insert_begin)) = (summary.seq_begin, summary.insert_begin) else {
             let is_done = self.cover_nothing(instance, range).await?;
-            return Ok(is_done.then_some((range.end, BuildStats::default())));
+            return Ok(if is_done { Step::Made(range.end, BuildStats::default()) } else { Step::Overtaken });
         };
         let key = new_key(instance, insert_begin, SeqRange::new(range.begin.max(first), range.end));
         let new = match &instance.source {
@@ -145,10 +215,13 @@ impl PartitionBuilder {
                 return Err(Error::other(format!("{} is made along streams", instance.name())));
             }
         };
-        let new = new.with_context(failed)?;
+        let new = match new.with_context(failed)? {
+            Built::Partition(new) => new,
+            Built::Unreadable(block) => return Ok(Step::Unreadable(block)),
+        };
         let made = BuildStats::of(&new);
         let is_first = self.publish(&new, &[]).await?;
-        Ok(is_first.then_some((new.seqs.end, made)))
+        Ok(if is_first { Step::Made(new.seqs.end, made) } else { Step::Overtaken })
     }
 
     /// Makes a partition visible in the place of others, or throws its file away if somebody else was first.
@@ -197,7 +270,7 @@ impl PartitionBuilder {
         sources: &Arc<[BlockSource]>,
         range: SeqRange,
         key: &str,
-    ) -> Result<NewPartition> {
+    ) -> Result<Built> {
         let _thread = self.threads.acquire().await?;
         let (sender, blocks) = mpsc::channel(2);
         let decoder = BlocksToRows {
@@ -211,16 +284,27 @@ impl PartitionBuilder {
         let connection = self.scan.connection();
         let write = write_file(connection, instance, key, move |sink| decoder.run(blocks, sink));
         let (fetched, written) = tokio::join!(self.fetch(instance, range, sender), write);
-        if let Err(e) = fetched {
-            // the file lacks blocks
-            connection.delete(&[key.to_owned()]).await?;
-            return Err(e);
-        }
+        let unreadable = match fetched {
+            Ok(unreadable) => unreadable,
+            Err(e) => {
+                // the file lacks blocks
+                connection.delete(&[key.to_owned()]).await?;
+                return Err(e);
+            }
+        };
         let written = written?;
-        // All blocks of the range were read, or those up to the last one. It covers the numbers before the first block
-        // and behind the last one too: these belong to other instances, and would be gaps for ever.
-        let end = if written.outcome.is_full { written.outcome.last_seq } else { range.end };
-        Ok(self.decoded_partition(instance, SeqRange::new(range.begin, end), key.to_owned(), written).await)
+        // All blocks of the range were read, or those up to the last one, or those before one that is not there. It covers
+        // the numbers before the first block and behind the last one too: these belong to other instances, and would be
+        // gaps for ever.
+        let end = match unreadable {
+            _ if written.outcome.is_full => written.outcome.last_seq,
+            Some(block) if written.outcome.blocks == 0 => return Ok(Built::Unreadable(block)),
+            Some(block) => block.seq.saturating_sub(1),
+            None => range.end,
+        };
+        let seqs = SeqRange::new(range.begin, end);
+        let new = self.decoded_partition(instance, seqs, key.to_owned(), written).await?;
+        Ok(Built::Partition(Box::new(new)))
     }
 
     /// The partition that a file of decoded rows is. What was decoded is counted, and what could not be is reported.
@@ -230,16 +314,22 @@ impl PartitionBuilder {
         seqs: SeqRange,
         key: String,
         written: Written<RowsMade>,
-    ) -> NewPartition {
+    ) -> Result<NewPartition> {
         let Written { outcome: rows, facts, size } = written;
         let (connection, view_set) = (self.scan.connection(), instance.view_set.name);
         for (block, error) in &rows.faults {
-            note_fault(connection, view_set, block, error).await;
+            // retention goes by it
+            if !note_fault(connection, view_set, block, error).await.is_recorded {
+                return Err(Error::other(format!(
+                    "block {} can't be read, and that could not be noted in the catalog",
+                    block.info.block_id
+                )));
+            }
         }
         let metrics = metrics(connection);
         metrics.blocks_decoded(view_set, rows.blocks as u64);
         metrics.events_ignored(view_set, &rows.ignored);
-        NewPartition {
+        Ok(NewPartition {
             insert_begin: rows.inserted.map_or(0, |i| i.0),
             insert_end: rows.inserted.map_or(0, |i| i.1),
             events: facts.events,
@@ -253,16 +343,17 @@ impl PartitionBuilder {
             process_ids: (rows.processes.len() <= NOTED_PROCESSES)
                 .then(|| rows.processes.into_iter().collect()),
             ..instance.empty_partition(seqs)
-        }
+        })
     }
 
-    /// Hands blocks and payloads over until they are all there or nobody takes more.
+    /// Hands blocks and payloads over until they are all there or nobody takes more, or until a block is not there, which
+    /// it returns.
     async fn fetch(
         &self,
         instance: &Instance,
         range: SeqRange,
         blocks: mpsc::Sender<(BlockRecord, Result<Bytes, DecodeError>)>,
-    ) -> Result<()> {
+    ) -> Result<Option<Unreadable>> {
         let connection = self.scan.connection();
         let filter = instance.blocks_in(range);
         let mut after = 0;
@@ -272,12 +363,18 @@ impl PartitionBuilder {
             for block in page {
                 after = block.seq;
                 let payload = fetch_payload(connection, &block).await?;
+                if let Err(e) = &payload
+                    && e.may_pass()
+                {
+                    let noted = note_fault(connection, instance.view_set.name, &block, e).await;
+                    return Ok(Some(Unreadable { seq: block.seq, why: noted.reason }));
+                }
                 if blocks.send((block, payload)).await.is_err() {
-                    return Ok(());
+                    return Ok(None);
                 }
             }
             if is_last {
-                return Ok(());
+                return Ok(None);
             }
         }
     }
@@ -289,15 +386,25 @@ impl PartitionBuilder {
         sql: &SqlSource,
         range: SeqRange,
         key: &str,
-    ) -> Result<NewPartition> {
+    ) -> Result<Built> {
         let _thread = self.threads.acquire().await?;
-        let range = SeqRange::new(range.begin, self.end_of_sql(instance, range).await?);
-        let summary = self.catalog().summary(&instance.blocks_in(range)).await?;
-        let scan = self.scan.within(range).with_fresh_report();
-        let rows = self.views.extract(&scan, instance, sql).await?;
-        let written = self.write_stream(instance, key, rows).await?;
+        let mut range = SeqRange::new(range.begin, self.end_of_sql(instance, range).await?);
+        let (scan, summary, written) = loop {
+            let summary = self.catalog().summary(&instance.blocks_in(range)).await?;
+            let scan = self.scan.within(range).with_fresh_report();
+            let rows = self.views.extract(&scan, instance, sql).await?;
+            let written = self.write_stream(instance, key, rows).await?;
+            let Some(fault) = scan.report.first_passing_fault() else { break (scan, summary, written) };
+            // the rows of a block that is not there are missing: only those before it are made
+            self.scan.connection().delete(&[key.to_owned()]).await?;
+            let before = SeqRange::new(range.begin, fault.seq.saturating_sub(1).min(range.end));
+            if before.is_empty() || self.catalog().summary(&instance.blocks_in(before)).await?.blocks == 0 {
+                return Ok(Built::Unreadable(Unreadable { seq: fault.seq, why: fault.reason }));
+            }
+            range = before;
+        };
         let insert = summary.insert_begin.zip(summary.insert_end).unwrap_or_default();
-        Ok(NewPartition {
+        Ok(Built::Partition(Box::new(NewPartition {
             insert_begin: insert.0,
             insert_end: insert.1,
             events: written.facts.events,
@@ -310,7 +417,7 @@ impl PartitionBuilder {
             file_size: written.size,
             process_ids: None,
             ..instance.empty_partition(range)
-        })
+        })))
     }
 
     /// Where a partition that begins with a range is to end: where one of what it reads does, so that these need

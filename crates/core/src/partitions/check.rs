@@ -1,25 +1,20 @@
 //! Compares the catalog with the objects, and a sample of what is in them.
 
 use super::builder::PartitionBuilder;
+use super::digest::{Digest, digest};
 use super::listing::all_partitions;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::scan::{Instance, PartitionScan, RowSource};
-use arrow::array::RecordBatch;
-use arrow::compute::cast;
-use arrow::row::{RowConverter, SortField};
-use belvedere_lake::{BlockFilter, Leftovers, PartitionRecord, with_causes};
+use belvedere_lake::{LakeError, PartitionRecord, with_causes};
 use belvedere_model::SeqRange;
-use belvedere_model::wire::PayloadParts;
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::error::DataFusionError;
+use datafusion::parquet::errors::ParquetError;
 use datafusion::physical_plan::execute_stream;
 use foldhash::fast::FixedState;
 use futures::TryStreamExt;
 use object_store::ObjectStoreExt;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;
-
-/// Objects of one page of the list.
-const PAGE: u32 = 1000;
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +38,10 @@ pub struct CheckReport {
     pub compared: u64,
     /// Objects with blocks.
     pub objects: u64,
-    /// Blocks whose payload was read.
+    /// Blocks whose payload was read by itself.
     pub payloads: u64,
+    /// Records of objects whose checksums were right.
+    pub records: u64,
     /// Blocks that wait for their stream or their process.
     pub waiting: u64,
     /// Partitions of view sets that this program does not know, or with another schema: not used by any query.
@@ -60,51 +57,94 @@ impl CheckReport {
     }
 }
 
-struct Check<'a> {
-    builder: &'a PartitionBuilder,
-    repair: bool,
-    report: CheckReport,
+/// How thorough a check is, and what it may do.
+pub(crate) struct CheckPlan<'a> {
+    /// So many partitions and blocks are read; all of them, and all records, if not set.
+    pub(crate) sample: Option<usize>,
+    /// What can be made again is retired, and files that nothing refers to are deleted.
+    pub(crate) repair: bool,
+    /// With `repair`: what is wrong goes even if its rows can't be made again.
+    pub(crate) accept_loss: bool,
+    /// Hears how much of how much is done.
+    pub(crate) tell: &'a (dyn Fn(u64, u64) + Send + Sync),
+}
+
+pub(super) struct Check<'a> {
+    pub(super) builder: &'a PartitionBuilder,
+    pub(super) plan: CheckPlan<'a>,
+    pub(super) report: CheckReport,
+    /// Numbers of blocks that are not there or damaged.
+    pub(super) lost: BTreeSet<i64>,
 }
 
 impl PartitionBuilder {
-    /// Checks the lake. Contents of at most `sample` partitions and `sample` blocks are read. With `repair`, what can be
-    /// made again is retired, and files that nothing refers to are deleted.
-    pub(crate) async fn check(&self, sample: usize, repair: bool) -> Result<CheckReport> {
-        let mut check = Check { builder: self, repair, report: CheckReport::default() };
-        check.partitions(sample).await?;
+    /// Checks the lake: the catalog, the objects with their checksums, the partitions.
+    pub(crate) async fn check(&self, plan: CheckPlan<'_>) -> Result<CheckReport> {
+        let mut check = Check { builder: self, plan, report: CheckReport::default(), lost: BTreeSet::new() };
+        for damage in self.catalog().damage().await? {
+            check.wrong(format!("the catalog: {damage}"));
+        }
+        check.objects().await?;
+        if let Some(sample) = check.plan.sample {
+            check.payloads(sample).await?;
+        }
+        check.partitions(check.plan.sample.unwrap_or(usize::MAX)).await?;
         check.orphans().await?;
         check.leftovers().await?;
-        check.objects().await?;
-        check.payloads(sample).await?;
         check.report.waiting = self.catalog().waiting_blocks().await? as u64;
         Ok(check.report)
     }
 }
 
 impl Check<'_> {
+    /// Something that nobody can mend here.
+    pub(super) fn wrong(&mut self, text: String) {
+        self.report.findings.push(Finding { text, can_be_repaired: false, is_repaired: false });
+    }
+
+    /// A partition is not what it should be. It goes only if its blocks give all of its rows: nothing is deleted that can't be
+    /// made again, and what can't be read proves nothing.
     async fn partition_is_wrong(&mut self, partition: &PartitionRecord, what: &str) -> Result<()> {
         let p = &partition.content;
         let (id, file) = (partition.partition_id, p.file_key.as_deref().unwrap_or("without a file"));
-        let is_replaceable = self.can_be_made_again(partition).await?;
-        let is_repaired = self.repair
-            && is_replaceable
-            && self.builder.catalog().retire(&[id], self.builder.expiry()).await? > 0;
-        let lost =
-            if is_replaceable { "" } else { "; its blocks were deleted, so its rows can't be rebuilt" };
+        let lacking = match self.builder.what_blocks_lack(partition).await {
+            Ok(lacking) => lacking,
+            Err(e) => {
+                let text = format!(
+                    "partition {id} of {} {} ({file}): {what}; whether its blocks give its rows can't be told now: {}",
+                    p.view_set,
+                    p.instance,
+                    with_causes(&e)
+                );
+                self.wrong(text);
+                return Ok(());
+            }
+        };
+        let (catalog, expiry) = (self.builder.catalog(), self.builder.expiry());
+        let mut is_repaired = false;
+        if self.plan.repair {
+            if lacking.is_some() != p.is_last_copy {
+                catalog.mark_last_copy(id, lacking.is_some()).await?;
+            }
+            is_repaired = match &lacking {
+                None => catalog.retire(&[id], expiry).await? > 0,
+                Some(_) if self.plan.accept_loss => catalog.retire_with_loss(&[id], expiry).await? > 0,
+                Some(_) => false,
+            };
+        }
+        let lost = match &lacking {
+            None => String::new(),
+            Some(why) if is_repaired => format!("; {why}: what it had is lost"),
+            Some(why) => {
+                format!("; {why}: it is the last copy of its rows and stays, unless --accept-loss is given")
+            }
+        };
         self.report.findings.push(Finding {
             text: format!("partition {id} of {} {} ({file}): {what}{lost}", p.view_set, p.instance),
-            can_be_repaired: is_replaceable,
+            can_be_repaired: lacking.is_none(),
             is_repaired,
         });
         Ok(())
-    }
-
-    /// Whether all of a partition's blocks are still there.
-    async fn can_be_made_again(&self, partition: &PartitionRecord) -> Result<bool> {
-        let p = &partition.content;
-        let Some(instance) = self.builder.views.instance(&p.view_set, &p.instance) else { return Ok(false) };
-        let there = self.builder.catalog().summary(&instance.blocks_of(p)).await?;
-        Ok(there.blocks >= p.block_count)
     }
 
     async fn partitions(&mut self, sample: usize) -> Result<()> {
@@ -134,6 +174,14 @@ impl Check<'_> {
                 self.partition_is_wrong(&partition, &wrong).await?;
                 continue;
             }
+            if p.row_count > 0 && self.lost.range(p.seqs.begin..=p.seqs.end).next().is_some() {
+                // it may be of other blocks: then its blocks lack nothing
+                if self.builder.what_blocks_lack(&partition).await?.is_some() {
+                    self.partition_is_wrong(&partition, "it has rows that its blocks don't give any more")
+                        .await?;
+                    continue;
+                }
+            }
             let instance = self.builder.views.instance(&p.view_set, &p.instance);
             match instance.filter(|i| i.schema_hash == p.schema_hash) {
                 // what could be compared takes the place of something at random, once there are enough
@@ -148,18 +196,23 @@ impl Check<'_> {
                 None => self.report.unused += 1,
             }
         }
+        let (mut done, of) = (0, usable.len() as u64);
         for (instance, partition) in usable {
             match self.compare(&instance, &partition).await {
                 Ok(Some(wrong)) => self.partition_is_wrong(&partition, &wrong).await?,
                 Ok(None) => {}
                 Err(e) => {
-                    self.partition_is_wrong(
-                        &partition,
-                        &format!("its rows can't be read: {}", with_causes(&e)),
-                    )
-                    .await?
+                    let what = format!("its rows can't be read: {}", with_causes(&e));
+                    if proves_damage(&e) {
+                        self.partition_is_wrong(&partition, &what).await?;
+                    } else {
+                        let (p, id) = (&partition.content, partition.partition_id);
+                        self.wrong(format!("partition {id} of {} {}: {what}", p.view_set, p.instance));
+                    }
                 }
             }
+            done += 1;
+            (self.plan.tell)(done, of);
         }
         Ok(())
     }
@@ -204,7 +257,7 @@ impl Check<'_> {
             RowSource::Streams(_) => {
                 let mut digest = Digest::default();
                 let mut add = |rows| digest.add(&rows);
-                if !self.builder.rows_of_section(instance, partition, &mut add).await? {
+                if self.builder.rows_of_section(instance, partition, &mut add).await?.is_none() {
                     return Ok(None);
                 }
                 digest
@@ -219,125 +272,26 @@ impl Check<'_> {
             )
         }))
     }
-
-    async fn orphans(&mut self) -> Result<()> {
-        for orphan in self.builder.orphans().await?.into_iter().filter(|o| !o.is_young) {
-            if self.repair {
-                self.builder.scan.connection().delete(std::slice::from_ref(&orphan.key)).await?;
-            }
-            self.report.findings.push(Finding {
-                text: format!("{} ({} bytes): nothing refers to this file", orphan.key, orphan.size),
-                can_be_repaired: true,
-                is_repaired: self.repair,
-            });
-        }
-        Ok(())
-    }
-
-    /// Objects of groups that were never committed, and files that never got a record.
-    async fn leftovers(&mut self) -> Result<()> {
-        let connection = self.builder.scan.connection();
-        let leftovers = connection.leftovers(Leftovers::All).await?;
-        if self.repair {
-            connection.delete_leftovers(&leftovers).await?;
-        }
-        self.report.findings.extend(leftovers.into_iter().map(|leftover| Finding {
-            text: format!(
-                "object {} ({} bytes): left by a group that was never committed",
-                leftover.key, leftover.size
-            ),
-            can_be_repaired: true,
-            is_repaired: self.repair,
-        }));
-        Ok(())
-    }
-
-    async fn objects(&mut self) -> Result<()> {
-        let store = self.builder.scan.connection().store();
-        let mut after = String::new();
-        loop {
-            let page = self.builder.catalog().object_lengths(&after, PAGE).await?;
-            for (key, length) in &page {
-                self.report.objects += 1;
-                let wrong = match store.head(&key.as_str().into()).await {
-                    Ok(object) if object.size as i64 >= *length => continue,
-                    Ok(object) => format!("it ends at byte {}, blocks in it at {length}", object.size),
-                    Err(object_store::Error::NotFound { .. }) => "it is missing".to_owned(),
-                    Err(e) => return Err(e.into()),
-                };
-                self.report.findings.push(Finding {
-                    text: format!(
-                        "object {key}: {wrong}; the rows of its blocks are lost unless a partition has them"
-                    ),
-                    can_be_repaired: false,
-                    is_repaired: false,
-                });
-            }
-            match page.last() {
-                Some((key, _)) if page.len() == PAGE as usize => after.clone_from(key),
-                _ => return Ok(()),
-            }
-        }
-    }
-
-    /// Reads payloads all over the lake.
-    async fn payloads(&mut self, sample: usize) -> Result<()> {
-        let connection = self.builder.scan.connection();
-        let last = connection.catalog().last_seq().await?;
-        let step = (last / sample.max(1) as i64).max(1);
-        let mut after = 0;
-        while (self.report.payloads as usize) < sample {
-            let Some(block) = connection.catalog().blocks(&BlockFilter::default(), after, 1).await?.pop()
-            else {
-                break;
-            };
-            after = block.seq.saturating_add(step - 1);
-            self.report.payloads += 1;
-            let wrong = match connection.payload(&block).await {
-                Ok(payload) => PayloadParts::split(&payload).err().map(|e| e.to_string()),
-                Err(e) => Some(e.to_string()),
-            };
-            if let Some(wrong) = wrong {
-                self.report.findings.push(Finding {
-                    text: format!("block {}: its payload can't be read: {wrong}", block.info.block_id),
-                    can_be_repaired: false,
-                    is_repaired: false,
-                });
-            }
-        }
-        Ok(())
-    }
 }
 
-/// Rows, whatever their order.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Digest {
-    rows: u64,
-    sum: u64,
-}
-
-impl Digest {
-    fn add(&mut self, batch: &RecordBatch) -> Result<()> {
-        // a dictionary is no part of the value
-        let columns = batch.columns().iter().map(|column| match column.data_type() {
-            arrow::datatypes::DataType::Dictionary(_, value) => cast(column, value),
-            _ => Ok(column.clone()),
-        });
-        let columns = columns.collect::<Result<Vec<_>, _>>()?;
-        let fields = columns.iter().map(|c| SortField::new(c.data_type().clone())).collect();
-        let hasher = FixedState::default();
-        for row in &RowConverter::new(fields)?.convert_columns(&columns)? {
-            self.rows += 1;
-            self.sum = self.sum.wrapping_add(hasher.hash_one(row.as_ref()));
+/// Whether an error says what is wrong with a file, and not only that it could not be read.
+fn proves_damage(error: &Error) -> bool {
+    let engine = match error {
+        Error::Engine(engine) => engine,
+        Error::While { source, .. } => return proves_damage(source),
+        _ => return false,
+    };
+    match engine.find_root() {
+        DataFusionError::ParquetError(error) => match &**error {
+            ParquetError::External(cause) => {
+                !cause.is::<object_store::Error>() && !cause.is::<std::io::Error>()
+            }
+            _ => true,
+        },
+        DataFusionError::ArrowError(..) => true,
+        DataFusionError::External(cause) => {
+            matches!(cause.downcast_ref::<LakeError>(), Some(LakeError::Corrupt(_)))
         }
-        Ok(())
+        _ => false,
     }
-}
-
-async fn digest(mut rows: SendableRecordBatchStream) -> Result<Digest> {
-    let mut digest = Digest::default();
-    while let Some(batch) = rows.try_next().await? {
-        digest.add(&batch)?;
-    }
-    Ok(digest)
 }

@@ -1,5 +1,6 @@
 //! What background work may use, and what it has made.
 
+use super::postponed::Postponed;
 use belvedere_lake::NewPartition;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -43,11 +44,13 @@ pub(crate) struct MaintenanceLimits {
     pub(crate) grace: i64,
     /// Bytes that all queries and all making of partitions may take.
     pub(crate) memory_bytes: usize,
+    /// Blocks that were not there when partitions were to be made of them.
+    pub(crate) postponed: Arc<Postponed>,
 }
 
 impl MaintenanceLimits {
     /// For where no partition is made.
     pub(crate) fn none() -> Self {
-        Self { threads: Arc::new(Semaphore::new(1)), grace: 0, memory_bytes: 0 }
+        Self { threads: Arc::new(Semaphore::new(1)), grace: 0, memory_bytes: 0, postponed: Arc::default() }
     }
 }

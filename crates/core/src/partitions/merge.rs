@@ -141,6 +141,7 @@ impl PartitionBuilder {
             object_count: sum(|p| p.object_count),
             fault_count: sum(|p| p.fault_count),
             process_ids: processes(group),
+            is_last_copy: group.iter().any(|p| p.content.is_last_copy),
             ignored_count: sum(|p| p.ignored_count),
             chain,
             ..instance.empty_partition(seqs)

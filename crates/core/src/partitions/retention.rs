@@ -2,7 +2,8 @@
 //!
 //! Rows are there as long as their blocks or their partitions are. So what is kept of blocks is the least that is there
 //! of everything, and what is kept of a view set is what stays of its rows when the blocks are gone. Blocks go only
-//! when every global view that is to outlive them has partitions for them.
+//! when every global view that is to outlive them has partitions for them. A block that a view set could not read stays as
+//! long as its rows would: they are in no file.
 
 use super::builder::PartitionBuilder;
 use super::listing::all_partitions;
@@ -169,7 +170,7 @@ impl PartitionBuilder {
                 }
             }
             if !is_dry_run {
-                self.catalog().retire(&ids, self.expiry()).await?;
+                self.catalog().retire_with_loss(&ids, self.expiry()).await?;
             }
             if entry.count > 0 {
                 expired.push(entry);
@@ -194,7 +195,8 @@ impl PartitionBuilder {
         };
         let cutoff = cutoff(keep.age, now).unwrap_or(i64::MIN);
         let up_to = self.covered_by_what_outlives(retention, now).await?;
-        let which = ExpiredBlocks { up_to, cutoff, beyond_size };
+        let faults_before = self.no_rows_before(retention, now);
+        let which = ExpiredBlocks { up_to, cutoff, beyond_size, faults_before };
         let found = self.catalog().expired_blocks(which).await?;
         if found.blocks == 0 {
             return Ok(None);
@@ -210,6 +212,15 @@ impl PartitionBuilder {
             while self.catalog().delete_expired_blocks(which, self.expiry()).await? > 0 {}
         }
         Ok(Some(entry))
+    }
+
+    /// Blocks received before this have no rows to keep: all global views are kept for less long.
+    fn no_rows_before(&self, retention: &Retention, now: i64) -> i64 {
+        let instances = self.views.global_instances();
+        let cutoffs = instances
+            .iter()
+            .map(|i| cutoff(retention.for_view_set(i.view_set.name).age, now).unwrap_or(i64::MIN));
+        cutoffs.min().unwrap_or(i64::MIN)
     }
 
     /// The last block up to which all global views have partitions that are to outlive the blocks; and have had them

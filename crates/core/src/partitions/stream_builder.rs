@@ -3,11 +3,12 @@
 use super::block_rows::RowsMade;
 use super::builder::PartitionBuilder;
 use super::file::{RowSink, Written, new_key, write_file};
+use super::last_copies::Retired;
 use super::lease::Lease;
 use super::limits::BuildStats;
 use super::order::in_time_order;
 use crate::error::{Context, Error, Result};
-use crate::scan::{Instance, RowSource, StreamPiece, StreamPlan, plan_streams, stream_blocks};
+use crate::scan::{Instance, RowSource, StreamPiece, StreamPlan, note_fault, plan_streams, stream_blocks};
 use arrow::array::RecordBatch;
 use belvedere_lake::{ChainSection, NewPartition, PartitionRecord};
 use belvedere_model::BlockRecord;
@@ -43,9 +44,13 @@ impl PartitionBuilder {
         let context = self.scan.with_fresh_snapshot();
         let visible = context.visible().await?;
         for chain in plan_streams(instance, sources, &context).await? {
-            let stale: Vec<i64> = chain.stale.iter().map(|p| p.partition_id).collect();
-            if !stale.is_empty() {
-                self.catalog().retire(&stale, self.expiry()).await?;
+            let mut is_kept = false;
+            for partition in &chain.stale {
+                is_kept |= matches!(self.retire_unless_last_copy(partition).await?, Retired::Kept(_));
+            }
+            if is_kept {
+                // it holds from now on, and what follows it is planned anew next time
+                continue;
             }
             let Some(mut piece) = chain.last_piece().cloned() else { continue };
             let begin = piece.blocks.offsets.map_or(i64::MIN, |offsets| offsets.0);
@@ -59,7 +64,7 @@ impl PartitionBuilder {
                 let failed =
                     || format!("partitions of {}, stream {}", instance.name(), chain.stream.stream_id);
                 let section = self.build_from_stream(instance, sources, &chain, &piece, visible.end).await;
-                let (new, facts) = section.with_context(failed)?;
+                let Some((new, facts)) = section.with_context(failed)? else { break };
                 let behind = new.chain.clone().context("a section of a stream was to be made")?;
                 // somebody else was first
                 if !self.publish(&new, &[]).await? {
@@ -73,7 +78,8 @@ impl PartitionBuilder {
         Ok(())
     }
 
-    /// Decodes blocks until there are enough rows for a partition, or no more blocks.
+    /// Decodes blocks until there are enough rows for a partition, or no more blocks. `None` if the next block is not there:
+    /// what follows it can't be kept before it is.
     async fn build_from_stream(
         &self,
         instance: &Instance,
@@ -81,7 +87,7 @@ impl PartitionBuilder {
         chain: &StreamPlan,
         piece: &StreamPiece,
         last_seq: i64,
-    ) -> Result<(NewPartition, BuildStats)> {
+    ) -> Result<Option<(NewPartition, BuildStats)>> {
         let _thread = self.threads.acquire().await?;
         let connection = self.scan.connection();
         let walk = self.walk(instance, sources, chain, piece.state.as_deref())?;
@@ -100,19 +106,39 @@ impl PartitionBuilder {
         let write = write_file(connection, instance, &key, move |sink| maker.run(blocks, sink));
         let fetch = async {
             let mut feed = Box::pin(stream_blocks(connection.clone(), piece.blocks.clone()));
+            // the last block that was handed over, and whether all of them could be
+            let (mut last, mut is_whole) = (None, true);
             while let Some(next) = feed.next().await {
-                if sender.send(next?).await.is_err() {
+                let (block, payload) = next?;
+                let offset = block.info.object_offset;
+                if let Err(e) = &payload
+                    && e.may_pass()
+                {
+                    note_fault(connection, instance.view_set.name, &block, e).await;
+                    // blocks with the same number are never divided
+                    is_whole = last.is_some_and(|last| last != offset);
+                    break;
+                }
+                last = Some(offset);
+                if sender.send((block, payload)).await.is_err() {
                     break;
                 }
             }
             drop(sender);
-            Ok::<_, Error>(())
+            Ok::<_, Error>(is_whole)
         };
         let (fetched, written) = tokio::join!(fetch, write);
-        if let Err(e) = fetched {
+        match fetched {
+            Ok(true) => {}
             // the file lacks blocks
-            connection.delete(std::slice::from_ref(&key)).await?;
-            return Err(e);
+            Ok(false) => {
+                connection.delete(std::slice::from_ref(&key)).await?;
+                return Ok(None);
+            }
+            Err(e) => {
+                connection.delete(std::slice::from_ref(&key)).await?;
+                return Err(e);
+            }
         }
         let Written { outcome: ChainMade { rows, end, exit }, facts, size } = written?;
         let written = Written { outcome: rows, facts, size };
@@ -126,10 +152,10 @@ impl PartitionBuilder {
                 entry: ChainSection::digest(piece.state.as_deref()),
                 exit,
             }),
-            ..self.decoded_partition(instance, seqs, key, written).await
+            ..self.decoded_partition(instance, seqs, key, written).await?
         };
         let made = BuildStats::of(&new);
-        Ok((new, made))
+        Ok(Some((new, made)))
     }
 
     fn walk(
@@ -167,17 +193,17 @@ impl PartitionBuilder {
         Ok((firm.collect(), last))
     }
 
-    /// Makes the rows that a partition should have anew. `false` if that can't be told: the state before it is not known
-    /// any more.
+    /// Makes the rows that a partition should have anew, and returns how many blocks can't be read and why the first can't.
+    /// `None` if that can't be told: the state before it is not known any more.
     pub(super) async fn rows_of_section(
         &self,
         instance: &Instance,
         partition: &PartitionRecord,
         take: &mut (dyn FnMut(RecordBatch) -> Result<()> + Send),
-    ) -> Result<bool> {
+    ) -> Result<Option<(u64, String)>> {
         let (RowSource::Streams(sources), Some(section)) = (&instance.source, &partition.content.chain)
         else {
-            return Ok(false);
+            return Ok(None);
         };
         let state = if section.entry == ChainSection::digest(None) {
             None
@@ -187,12 +213,12 @@ impl PartitionBuilder {
                 others.into_iter().filter_map(|p| p.content.chain).find(|c| c.is_followed_by(section));
             match before {
                 Some(before) => Some(before.exit),
-                None => return Ok(false),
+                None => return Ok(None),
             }
         };
         let catalog = self.catalog();
-        let Some(stream) = catalog.stream(section.stream_id).await? else { return Ok(false) };
-        let Some(process) = catalog.process(stream.process_id).await? else { return Ok(false) };
+        let Some(stream) = catalog.stream(section.stream_id).await? else { return Ok(None) };
+        let Some(process) = catalog.process(stream.process_id).await? else { return Ok(None) };
         let chain = StreamPlan {
             process,
             stream,
@@ -203,18 +229,25 @@ impl PartitionBuilder {
         };
         let mut walk = self.walk(instance, sources, &chain, state.as_deref())?;
         let blocks = instance.blocks_of(&partition.content);
+        let (mut faults, mut why) = (0, String::new());
         let mut feed = Box::pin(stream_blocks(self.scan.connection().clone(), blocks));
         while let Some(next) = feed.next().await {
             let (block, payload) = next?;
             let task = tokio::task::spawn_blocking(move || {
-                let (decoded, _) = walk.step(&block, payload);
-                (walk, decoded)
+                let (decoded, error) = walk.step(&block, payload);
+                (walk, decoded, error)
             });
-            let (after, decoded) = task.await?;
+            let (after, decoded, error) = task.await?;
             walk = after;
+            if let Some(error) = error {
+                if faults == 0 {
+                    why = error.to_string();
+                }
+                faults += 1;
+            }
             decoded.into_iter().try_for_each(|d| take(d.into_rows()))?;
         }
-        Ok(true)
+        Ok(Some((faults, why)))
     }
 }
 

@@ -236,6 +236,7 @@ fn partition(id: i64, seqs: SeqRange, received: (i64, i64), has_rows: bool) -> P
             file_size: rows * 1000,
             sort_order: vec!["time".to_owned()],
             process_ids: None,
+            is_last_copy: false,
             ignored_count: 0,
             chain: None,
         },

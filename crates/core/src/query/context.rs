@@ -70,6 +70,7 @@ impl QueryContext {
             decoders: Arc::new(Semaphore::new(1)),
             decoder_count: 1,
             jit_requests: Arc::default(),
+            seen_files: Default::default(),
         };
         let resources = QueryResources {
             maintenance: MaintenanceLimits::none(),

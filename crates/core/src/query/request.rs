@@ -68,6 +68,8 @@ pub struct QueryRequest {
     pub caller: Arc<Caller>,
     /// By what.
     pub client: ClientInfo,
+    /// An answer that lacks rows of blocks is an error.
+    pub is_strict: bool,
 }
 
 impl QueryRequest {
@@ -88,6 +90,7 @@ impl QueryRequest {
             types: AnswerTypes::default(),
             caller,
             client: ClientInfo::default(),
+            is_strict: false,
         }
     }
 }

@@ -258,7 +258,7 @@ impl Reader {
 
     async fn fault(&self, block: &BlockRecord, error: DecodeError) {
         let name = self.target.instance.view_set.name;
-        let reason = note_fault(self.context.connection(), name, block, &error).await;
-        report_fault(&self.context, name, block, reason);
+        let noted = note_fault(self.context.connection(), name, block, &error).await;
+        report_fault(&self.context, name, block, noted);
     }
 }

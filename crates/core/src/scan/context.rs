@@ -1,7 +1,7 @@
 //! What scans go by: what all queries of a lake share, and the view that one query has of it.
 
-use super::QueryReport;
 use super::jit_requests::JitRequests;
+use super::{QueryReport, SeenFiles};
 use belvedere_lake::{LakeConnection, LakeError};
 use belvedere_model::SeqRange;
 use belvedere_model::time::TimeRange;
@@ -22,6 +22,8 @@ pub(crate) struct ScanResources {
     pub(crate) decoder_count: u32,
     /// Where queries say which partitions they would have liked to find.
     pub(crate) jit_requests: Arc<JitRequests>,
+    /// Which files of partitions were there, and when.
+    pub(crate) seen_files: SeenFiles,
 }
 
 /// Payloads of more bytes are decoded alone: LZ4 makes up to 255 times as much of them.

@@ -9,6 +9,7 @@
 //! is pruned by time or process still covers its blocks. If it left a gap, a query about one minute would decode all that
 //! it had just decided not to read. And one without rows covers too, and says how many blocks could not be read for it.
 
+use super::lost_files::lost_files;
 use super::{Conditions, Instance, ScanContext, ScanPlan};
 use belvedere_lake::{LakeError, PartitionRecord};
 use belvedere_model::SeqRange;
@@ -50,8 +51,14 @@ impl Coverage {
         // One that also covers blocks that this query does not see is of no use to it: a row of a SQL view is of many blocks at
         // once, so a file is read as a whole or not at all. It leaves a gap, and its other blocks are decoded.
         let whole = all.iter().filter(|p| visible.contains(p.content.seqs));
-        let gaps = visible.without(whole.clone().map(|p| p.content.seqs));
-        let chosen = Self::choose(instance, context, conditions, whole);
+        let mut gaps = visible.without(whole.clone().map(|p| p.content.seqs));
+        let mut chosen = Self::choose(instance, context, conditions, whole.clone());
+        let lost = lost_files(instance, context, &chosen.partitions).await?;
+        if !lost.is_empty() {
+            let there = whole.filter(|p| !lost.contains(&p.partition_id));
+            gaps = visible.without(there.clone().map(|p| p.content.seqs));
+            chosen = Self::choose(instance, context, conditions, there);
+        }
         Ok(Self { known: all.len(), gaps, ..chosen })
     }
 

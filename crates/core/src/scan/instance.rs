@@ -192,6 +192,7 @@ impl Instance {
             file_size: 0,
             sort_order: self.sort_order().into_iter().map(str::to_owned).collect(),
             process_ids: Some(Vec::new()),
+            is_last_copy: false,
             ignored_count: 0,
             chain: None,
         }

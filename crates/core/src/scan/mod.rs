@@ -13,7 +13,7 @@
 //! | `view_table` | a view instance as a table of the engine: partitions and blocks together |
 //! | `block_queue`, `block_scan` | blocks that are decoded each by itself |
 //! | `stream_scan` | blocks of streams that are decoded one after the other |
-//! | `partition_scan`, `range_cache` | Parquet files |
+//! | `partition_scan`, `range_cache`, `lost_files` | Parquet files |
 //! | `faults` | blocks that can't be read: counted, logged, told |
 //! | `jit_requests` | which partitions queries would have liked to find |
 //!
@@ -29,6 +29,7 @@ mod faults;
 mod instance;
 mod jit_requests;
 mod leaf_exec;
+mod lost_files;
 mod partition_scan;
 mod range_cache;
 mod report;
@@ -46,6 +47,7 @@ pub(crate) use faults::note_fault;
 pub use instance::Instance;
 pub(crate) use instance::{RowSource, Scope, hash_of};
 pub(crate) use jit_requests::JitRequests;
+pub(crate) use lost_files::{SeenFiles, file_is_whole};
 pub(crate) use partition_scan::{PartitionScan, SIDE_BY_SIDE, STORE, runs};
 pub(crate) use range_cache::RangeCache;
 pub(crate) use report::ReportState;
@@ -57,17 +59,20 @@ pub(crate) use view_table::ViewTable;
 
 use belvedere_lake::{LakeConnection, LakeError};
 use belvedere_model::BlockRecord;
+use belvedere_model::transit::Cause;
 use belvedere_view::decoder::DecodeError;
 use bytes::Bytes;
 
-/// The payload of a block, or why it can't be read. Fails if the lake does.
+/// The payload of a block, or why it can't be read: it is not there, or its checksum is wrong. Fails if the lake does, and
+/// so if the store can't be reached.
 pub(crate) async fn fetch_payload(
     connection: &LakeConnection,
     block: &BlockRecord,
 ) -> Result<Result<Bytes, DecodeError>, LakeError> {
     match connection.payload(block).await {
         Ok(payload) => Ok(Ok(payload)),
-        Err(LakeError::Corrupt(reason)) => Ok(Err(DecodeError::corrupt(reason.to_string()))),
+        Err(LakeError::Missing(why)) => Ok(Err(DecodeError::Missing(Cause::new(why.to_string())))),
+        Err(LakeError::Corrupt(why)) => Ok(Err(DecodeError::Damaged(Cause::new(why.to_string())))),
         Err(e) => Err(e),
     }
 }

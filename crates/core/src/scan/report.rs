@@ -68,6 +68,10 @@ pub struct Fault {
     pub process_id: Uuid,
     /// Why it can't be read.
     pub reason: String,
+    /// Number of the block in the lake.
+    pub seq: i64,
+    /// The block was not where it should be. It may be readable later.
+    pub may_pass: bool,
 }
 
 /// What a query did. Complete when its last row has been taken.
@@ -77,6 +81,8 @@ pub struct QueryReport {
     payload_bytes: AtomicU64,
     fault_count: AtomicU64,
     faults: Mutex<Vec<Fault>>,
+    /// Of those that may pass, the one of the first block.
+    first_passing: Mutex<Option<Fault>>,
     ignored: AtomicU64,
     scans: Mutex<Vec<ScanPlan>>,
 }
@@ -155,6 +161,11 @@ impl QueryReport {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Of the blocks that may be readable later, the first one.
+    pub(crate) fn first_passing_fault(&self) -> Option<Fault> {
+        self.first_passing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(crate) fn add_block(&self, payload_bytes: u64) {
         self.blocks.fetch_add(1, Ordering::Relaxed);
         self.payload_bytes.fetch_add(payload_bytes, Ordering::Relaxed);
@@ -171,6 +182,12 @@ impl QueryReport {
 
     pub(crate) fn add_fault(&self, fault: Fault) {
         self.fault_count.fetch_add(1, Ordering::Relaxed);
+        if fault.may_pass {
+            let mut first = self.first_passing.lock().unwrap_or_else(PoisonError::into_inner);
+            if first.as_ref().is_none_or(|first| fault.seq < first.seq) {
+                *first = Some(fault.clone());
+            }
+        }
         let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
         if faults.len() < KEPT_FAULTS {
             faults.push(fault);

@@ -18,6 +18,7 @@
 //! first partitions of a stream together with their blocks, the first that was left was called stale as well, although the
 //! state that it began with can't be made any more: hence `is_first`.
 
+use super::lost_files::lost_files;
 use super::{Instance, ScanContext, Scope};
 use belvedere_lake::{BlockFilter, ChainSection, LakeError, PartitionRecord, SectionBlocks};
 use belvedere_model::{ProcessInfo, SeqRange, StreamInfo};
@@ -67,11 +68,13 @@ pub(crate) async fn plan_streams(
     let catalog = context.connection().catalog();
     let set = instance.view_set.name;
     // first: what was made by now is of blocks that are visible by now
-    let partitions = if context.is_live_only {
+    let mut partitions = if context.is_live_only {
         Vec::new()
     } else {
         catalog.partitions_of(set, &instance.id, &instance.schema_hash).await?
     };
+    let lost = lost_files(instance, context, &partitions).await?;
+    partitions.retain(|p| !lost.contains(&p.partition_id));
     let visible = context.visible().await?;
     let counts = if partitions.is_empty() {
         Vec::new()
@@ -166,7 +169,8 @@ fn divide(
             (is_whole, is_known) = (false, false);
             continue;
         };
-        let is_frozen = count.known < partition.content.block_count;
+        // nor is one that has rows which its blocks don't give any more
+        let is_frozen = count.known < partition.content.block_count || partition.content.is_last_copy;
         let follows = own.begin == next && own.entry == ChainSection::digest(state.as_deref());
         // the state that it began with can't be made any more: what made it is gone
         let is_first = next == i64::MIN && blocks_before == 0;

@@ -151,8 +151,8 @@ impl Reader {
             let (after, decoded, error) = self.step(walk, block, payload).await?;
             walk = after;
             if let Some((block, error)) = error {
-                let reason = note_fault(self.context.connection(), name, &block, &error).await;
-                report_fault(&self.context, name, &block, reason);
+                let noted = note_fault(self.context.connection(), name, &block, &error).await;
+                report_fault(&self.context, name, &block, noted);
             }
             for decoded in decoded {
                 if !self.hand_on(decoded).await? {

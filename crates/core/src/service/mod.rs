@@ -145,6 +145,7 @@ impl QueryService {
     pub fn run(&self, request: QueryRequest) -> BoxFuture<'_, Result<Answer, QueryError>> {
         Box::pin(async move {
             let listed = self.admit(&request)?;
+            let is_strict = request.is_strict;
             let (query_id, report) = (listed.query.id, listed.query.report.clone());
             let work = Arc::new(self.work(&listed, request));
             let (begin, begun) = oneshot::channel();
@@ -156,7 +157,8 @@ impl QueryService {
             tokio::select! {
                 biased;
                 Ok(schema) = begun => {
-                    Ok(Answer { query_id, schema, rows: row_stream(rows, end, query_id), report })
+                    let wanted_whole = is_strict.then(|| report.clone());
+                    Ok(Answer { query_id, schema, rows: row_stream(rows, end, query_id, wanted_whole), report })
                 }
                 error = failure(&mut end, query_id) => Err(error),
             }
@@ -246,9 +248,11 @@ fn row_stream(
     rows: mpsc::Receiver<RecordBatch>,
     end: watch::Receiver<Ended>,
     query_id: Uuid,
+    wanted_whole: Option<Arc<QueryReport>>,
 ) -> BoxStream<'static, Result<RecordBatch, QueryError>> {
-    futures::stream::unfold(Some((rows, end)), move |state| async move {
-        let (mut rows, mut end) = state?;
+    let missing = move || wanted_whole.as_ref().map_or(0, |report| report.fault_count());
+    futures::stream::unfold(Some((rows, end, missing)), move |state| async move {
+        let (mut rows, mut end, missing) = state?;
         let next = tokio::select! {
             biased;
             batch = rows.recv() => batch,
@@ -256,8 +260,10 @@ fn row_stream(
             error = failure(&mut end, query_id) => return Some((Err(error), None)),
         };
         match next {
-            Some(batch) => Some((Ok(batch), Some((rows, end)))),
+            Some(_) if missing() > 0 => Some((Err(QueryError::incomplete(missing())), None)),
+            Some(batch) => Some((Ok(batch), Some((rows, end, missing)))),
             None => match end.wait_for(Option::is_some).await.map(|end| end.clone()) {
+                Ok(Some(Ok(()))) if missing() > 0 => Some((Err(QueryError::incomplete(missing())), None)),
                 Ok(Some(Ok(()))) => None,
                 Ok(Some(Err(error))) => Some((Err(error), None)),
                 Ok(None) | Err(_) => Some((Err(task_lost(query_id)), None)),

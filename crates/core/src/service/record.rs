@@ -131,7 +131,7 @@ fn class(error: &QueryError) -> &'static str {
         QueryError::Sql(_) | QueryError::Unsupported(_) | QueryError::Cancelled(_) => "user",
         QueryError::Resources(_) | QueryError::TooLong(_) | QueryError::Busy(_) => "resource",
         QueryError::Rights(_) | QueryError::Denied(_) => "denied",
-        QueryError::Internal(_) => "internal",
+        QueryError::Internal(_) | QueryError::Incomplete(_) => "internal",
     }
 }
 

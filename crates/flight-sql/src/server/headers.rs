@@ -26,6 +26,8 @@ pub(super) struct RequestOptions {
     pub(super) limit: Option<u64>,
     /// Whether dictionary columns are sent as dictionaries.
     pub(super) keeps_dictionaries: Option<bool>,
+    /// Whether an answer that lacks something is to be an error.
+    pub(super) is_strict: bool,
 }
 
 /// Reads the headers of a request. One without a caller was not authenticated.
@@ -61,6 +63,7 @@ fn options(headers: &MetadataMap) -> Result<RequestOptions, Status> {
         limit: limit.transpose()?,
         keeps_dictionaries: text(headers, "preserve_dictionary")
             .map(|text| text.eq_ignore_ascii_case("true")),
+        is_strict: text(headers, "x-strict").is_some_and(|text| text.eq_ignore_ascii_case("true")),
     })
 }
 

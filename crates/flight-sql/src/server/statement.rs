@@ -79,6 +79,7 @@ fn query_request(statement: &Statement, context: &RequestContext) -> Result<Quer
         Some(true) => AnswerTypes::Documented,
         _ => AnswerTypes::Plain,
     };
+    request.is_strict = context.options.is_strict;
     request.client = context.client.clone();
     request.query_id = Some(statement.query_id().unwrap_or_else(Uuid::new_v4));
     Ok(request)

@@ -16,6 +16,7 @@ pub(super) fn from_query_error(error: &QueryError, query_id: Option<Uuid>) -> St
         QueryError::Busy(_) => Code::Aborted,
         QueryError::Cancelled(_) => Code::Cancelled,
         QueryError::Unsupported(_) => Code::Unimplemented,
+        QueryError::Incomplete(_) => Code::DataLoss,
         QueryError::Internal(_) => Code::Internal,
     };
     let said = error.report(query_id);

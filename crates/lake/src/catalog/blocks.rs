@@ -47,6 +47,26 @@ impl BlockSummary {
     }
 }
 
+/// A block that a view set could not read.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+#[non_exhaustive]
+pub struct BlockFault {
+    /// The block.
+    pub block_id: Uuid,
+    /// Which view set.
+    pub view_set: String,
+    /// Why.
+    pub reason: String,
+    /// Since when, nanoseconds since the Unix epoch.
+    pub seen_at: i64,
+    /// 1 if the block was not where it should be, which may pass.
+    pub may_pass: i64,
+    /// Its process; `None` if the block was deleted.
+    pub process_id: Option<Uuid>,
+    /// The program.
+    pub exe: Option<String>,
+}
+
 const BLOCKS: &str = "SELECT b.seq, b.block_id, b.stream_id, b.process_id, b.begin_time, b.begin_ticks, b.end_time, \
      b.end_ticks, b.nb_objects, b.object_offset, b.payload_size, b.insert_time, b.payload_offset, \
      o.object_key FROM blocks b \
@@ -202,10 +222,40 @@ impl Catalog {
         Ok(self.readers.fetch::<(i64,)>(statement).await?.first().map_or(0, |row| row.0.max(0) as u64))
     }
 
-    /// Blocks that a view set could not read: block id, view set, reason, time of the first attempt.
-    pub async fn faults(&self) -> Result<Vec<(Uuid, String, String, i64)>, LakeError> {
+    /// Those of the blocks of a filter that one of these view sets could not read: their ids and `seq`, and whether that may
+    /// pass.
+    pub async fn faults_of(
+        &self,
+        filter: &BlockFilter,
+        view_sets: &[&str],
+    ) -> Result<Vec<(Uuid, i64, bool)>, LakeError> {
+        let mut statement = Statement::new(
+            "SELECT f.block_id, b.seq, f.may_pass FROM block_faults f \
+             JOIN blocks b ON b.block_id = f.block_id JOIN streams s ON s.stream_id = b.stream_id",
+        );
+        let mut conditions = Conditions::new(&mut statement);
+        conditions.and("f.view_set IN ").tuple(view_sets.iter().map(|set| Arg::Text((*set).to_owned())));
+        conditions.blocks(filter);
+        statement.push(" ORDER BY b.seq, f.view_set LIMIT 10000");
+        let rows = self.readers.fetch::<(Uuid, i64, i64)>(statement).await?;
+        Ok(rows.into_iter().map(|(id, seq, may_pass)| (id, seq, may_pass != 0)).collect())
+    }
+
+    /// Blocks that were not there when a view set was to read them, the earliest: their ids and `seq`.
+    pub async fn passing_faults(&self) -> Result<Vec<(Uuid, i64)>, LakeError> {
         let statement = Statement::new(
-            "SELECT block_id, view_set, reason, seen_at FROM block_faults ORDER BY seen_at, block_id LIMIT 10000",
+            "SELECT DISTINCT f.block_id, b.seq FROM block_faults f JOIN blocks b ON b.block_id = f.block_id \
+             WHERE f.may_pass = 1 ORDER BY b.seq LIMIT 10000",
+        );
+        self.readers.fetch(statement).await
+    }
+
+    /// Blocks that a view set could not read.
+    pub async fn faults(&self) -> Result<Vec<BlockFault>, LakeError> {
+        let statement = Statement::new(
+            "SELECT f.block_id, f.view_set, f.reason, f.seen_at, f.may_pass, b.process_id, p.exe \
+             FROM block_faults f LEFT JOIN blocks b ON b.block_id = f.block_id \
+             LEFT JOIN processes p ON p.process_id = b.process_id ORDER BY f.seen_at, f.block_id LIMIT 10000",
         );
         self.readers.fetch(statement).await
     }
@@ -219,6 +269,70 @@ impl Catalog {
             .bind(Arg::Uuid(block_id))
             .push(")");
         Ok(self.intake.fetch::<(i64,)>(statement).await?.first().is_some_and(|row| row.0 > 0))
+    }
+
+    /// How many objects have blocks.
+    pub async fn object_count(&self) -> Result<u64, LakeError> {
+        let statement = Statement::new("SELECT COUNT(DISTINCT object_id) FROM blocks");
+        Ok(self.readers.fetch::<(i64,)>(statement).await?.first().map_or(0, |row| row.0.max(0) as u64))
+    }
+
+    /// Up to where an object has blocks.
+    pub(crate) async fn end_of_blocks(&self, key: &str) -> Result<u64, LakeError> {
+        let mut statement = Statement::new(
+            "SELECT MAX(b.payload_offset + b.payload_size) FROM blocks b \
+             JOIN objects o ON o.object_id = b.object_id WHERE o.object_key = ",
+        );
+        statement.bind(Arg::Text(key.to_owned()));
+        let rows = self.readers.fetch::<(Option<i64>,)>(statement).await?;
+        Ok(rows.first().and_then(|row| row.0).map_or(0, |end| end.max(0) as u64))
+    }
+
+    /// The blocks whose payloads have some of these bytes of an object: their ids and `seq`.
+    pub async fn blocks_at(
+        &self,
+        key: &str,
+        bytes: std::ops::Range<u64>,
+    ) -> Result<Vec<(Uuid, i64)>, LakeError> {
+        let bound = |bound: u64| Arg::Int(i64::try_from(bound).unwrap_or(i64::MAX));
+        let mut statement = Statement::new(
+            "SELECT b.block_id, b.seq FROM blocks b JOIN objects o ON o.object_id = b.object_id \
+             WHERE o.object_key = ",
+        );
+        statement
+            .bind(Arg::Text(key.to_owned()))
+            .push(" AND b.payload_offset < ")
+            .bind(bound(bytes.end))
+            .push(" AND b.payload_offset + b.payload_size > ")
+            .bind(bound(bytes.start))
+            .push(" ORDER BY b.seq");
+        self.readers.fetch(statement).await
+    }
+
+    /// What is wrong with the database itself: its file, and references to rows that are not there.
+    pub async fn damage(&self) -> Result<Vec<String>, LakeError> {
+        let mut damage = Vec::new();
+        if self.file.is_some() {
+            let statement = Statement::new("PRAGMA integrity_check(20)");
+            let told = self.readers.fetch::<(String,)>(statement).await?;
+            damage.extend(told.into_iter().map(|row| row.0).filter(|text| text != "ok"));
+        }
+        for (table, column, other) in [
+            ("blocks", "stream_id", "streams"),
+            ("blocks", "process_id", "processes"),
+            ("blocks", "object_id", "objects"),
+            ("waiting_blocks", "object_id", "objects"),
+            ("stream_tags", "stream_id", "streams"),
+        ] {
+            let statement = Statement::new(&format!(
+                "SELECT COUNT(*) FROM {table} t WHERE NOT EXISTS (SELECT 1 FROM {other} o WHERE o.{column} = t.{column})"
+            ));
+            let rows = self.readers.fetch::<(i64,)>(statement).await?.first().map_or(0, |row| row.0);
+            if rows > 0 {
+                damage.push(format!("{rows} rows of {table} have a {column} that {other} has not"));
+            }
+        }
+        Ok(damage)
     }
 
     /// Objects with blocks whose keys are after `after`, sorted, and how long each must be to hold all of its blocks.

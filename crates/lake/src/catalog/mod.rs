@@ -35,7 +35,7 @@ use super::files::FileIdentity;
 use super::{Cause, LakeError};
 use belvedere_model::{ProcessInfo, StreamInfo};
 use lru::LruCache;
-use statement::{Readers, Statement, Writer};
+use statement::{Arg, Readers, Statement, Step, Writer};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
@@ -72,6 +72,21 @@ impl Catalog {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), LakeError> {
         self.intake.fetch::<(i32,)>(Statement::new("SELECT 1")).await.map(drop)
+    }
+
+    /// The id of the lake, if it has one.
+    pub(crate) async fn lake_id(&self) -> Result<Option<Uuid>, LakeError> {
+        let statement = Statement::new("SELECT lake_id FROM lake_ids WHERE place = 1");
+        let rows = self.intake.fetch::<(String,)>(statement).await?;
+        let wrong = |e: uuid::Error| LakeError::Corrupt(Cause::new(format!("the id of the lake: {e}"), e));
+        rows.first().map(|row| Uuid::try_parse(&row.0).map_err(wrong)).transpose()
+    }
+
+    /// Gives the lake an id if it has none.
+    pub(crate) async fn set_lake_id(&self, id: Uuid) -> Result<(), LakeError> {
+        let mut insert = Statement::new("INSERT INTO lake_ids (place, lake_id) VALUES ");
+        insert.tuple([Arg::Small(1), Arg::Text(id.to_string())]).push(" ON CONFLICT DO NOTHING");
+        self.writer.transact(vec![Step::Do(insert)]).await.map(drop)
     }
 
     /// Whether the database can be written, and is still where it was.

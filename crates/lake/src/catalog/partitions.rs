@@ -55,6 +55,8 @@ pub struct NewPartition {
     pub sort_order: Vec<String>,
     /// Ids of the processes that the rows come from, sorted; `None` if not known, or if there are many.
     pub process_ids: Option<Vec<Uuid>>,
+    /// It has rows that its blocks don't give any more: nothing but retention deletes it.
+    pub is_last_copy: bool,
     /// Number of events without a row although events of their type should have one.
     pub ignored_count: i64,
     /// The section of a stream that it covers, if its rows are decoded with state along the stream.
@@ -139,6 +141,7 @@ struct PartitionRow {
     process_ids: Option<Vec<u8>>,
     updated: i64,
     ignored_count: i64,
+    last_copy: i64,
     chain_stream: Option<Uuid>,
     chain_begin: Option<i64>,
     chain_end: Option<i64>,
@@ -170,6 +173,7 @@ impl From<PartitionRow> for PartitionRecord {
                 sort_order: r.sort_order.split(',').filter(|c| !c.is_empty()).map(str::to_owned).collect(),
                 process_ids: r.process_ids.map(ids),
                 ignored_count: r.ignored_count,
+                is_last_copy: r.last_copy != 0,
                 chain: r.chain_stream.map(|stream_id| ChainSection {
                     stream_id,
                     begin: r.chain_begin.unwrap_or_default(),
@@ -246,6 +250,21 @@ impl Catalog {
         Ok(rows.into_iter().map(PartitionRecord::from).collect())
     }
 
+    /// Partitions that lack rows of blocks that could not be read, after `after` in the order of publication.
+    pub async fn partitions_with_faults(
+        &self,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<PartitionRecord>, LakeError> {
+        let mut statement = Statement::new("SELECT * FROM partitions");
+        let mut conditions = Conditions::new(&mut statement);
+        conditions.and("fault_count > 0");
+        conditions.and("partition_id > ").bind(Arg::Int(after));
+        statement.push(" ORDER BY partition_id LIMIT ").bind(Arg::Int(limit.into()));
+        let rows = self.readers.fetch::<PartitionRow>(statement).await?;
+        Ok(rows.into_iter().map(PartitionRecord::from).collect())
+    }
+
     /// The partitions with that file: at most one, unless the catalog is damaged.
     pub async fn partitions_with_file(&self, file_key: &str) -> Result<Vec<PartitionRecord>, LakeError> {
         let mut statement = Statement::new("SELECT * FROM partitions");
@@ -301,7 +320,7 @@ impl Catalog {
             "INSERT INTO partitions (token, view_set, instance, schema_hash, seq_begin, seq_end, insert_begin, \
              insert_end, event_begin, event_end, block_count, object_count, fault_count, row_count, file_key, \
              file_size, sort_order, process_ids, updated, ignored_count, chain_stream, chain_begin, chain_end, \
-             chain_entry, chain_exit) SELECT ",
+             chain_entry, chain_exit, last_copy) SELECT ",
         );
         let process_ids = new.process_ids.as_ref();
         let chain = new.chain.as_ref();
@@ -331,6 +350,7 @@ impl Catalog {
             Arg::OptionalInt(chain.map(|c| c.end)),
             Arg::OptionalBytes(chain.map(|c| c.entry.clone())),
             Arg::OptionalBytes(chain.map(|c| c.exit.clone())),
+            Arg::Int(new.is_last_copy.into()),
         ]
         .into_iter()
         .enumerate()
@@ -390,18 +410,54 @@ impl Catalog {
         Ok(self.writer.transact(vec![Step::Count(update)]).await? > 0)
     }
 
-    /// Removes partitions; their files may be deleted from `expires` on. Returns how many still existed.
+    /// Removes partitions, apart from those that are marked as last copies; their files may be deleted from `expires` on.
+    /// Returns how many went.
     pub async fn retire(&self, partition_ids: &[i64], expires: i64) -> Result<u64, LakeError> {
+        self.remove(partition_ids, expires, " AND last_copy = 0").await
+    }
+
+    /// The same for all of them, last copies too: what they have is lost.
+    pub async fn retire_with_loss(&self, partition_ids: &[i64], expires: i64) -> Result<u64, LakeError> {
+        self.remove(partition_ids, expires, "").await
+    }
+
+    async fn remove(&self, partition_ids: &[i64], expires: i64, which: &str) -> Result<u64, LakeError> {
         let mut retired = 0;
         for ids in partition_ids.chunks(1000) {
             let mut discard = discard_files(expires);
-            discard.push(" AND partition_id IN ").tuple(ids.iter().copied().map(Arg::Int));
+            discard.push(" AND partition_id IN ").tuple(ids.iter().copied().map(Arg::Int)).push(which);
             discard.push(" ON CONFLICT DO NOTHING");
             let mut delete = Statement::new("DELETE FROM partitions WHERE partition_id IN ");
-            delete.tuple(ids.iter().copied().map(Arg::Int));
+            delete.tuple(ids.iter().copied().map(Arg::Int)).push(which);
             retired += self.writer.transact(vec![Step::Do(discard), Step::Count(delete)]).await?;
         }
         Ok(retired)
+    }
+
+    /// Marks a partition as the last copy of some of its rows, or as one that can be made again.
+    pub async fn mark_last_copy(&self, partition_id: i64, is_last_copy: bool) -> Result<(), LakeError> {
+        let mut update = Statement::new("UPDATE partitions SET last_copy = ");
+        update
+            .bind(Arg::Int(is_last_copy.into()))
+            .push(" WHERE partition_id = ")
+            .bind(Arg::Int(partition_id));
+        self.writer.transact(vec![Step::Do(update)]).await.map(drop)
+    }
+
+    /// Notes that the file of a partition is not there, or not whole; or that it is.
+    pub async fn mark_file_lost(&self, partition_id: i64, is_lost: bool) -> Result<(), LakeError> {
+        let mut update = Statement::new("UPDATE partitions SET file_lost = ");
+        update.bind(Arg::Int(is_lost.into())).push(" WHERE partition_id = ").bind(Arg::Int(partition_id));
+        self.writer.transact(vec![Step::Do(update)]).await.map(drop)
+    }
+
+    /// Partitions whose files were not there, or not whole.
+    pub async fn partitions_with_lost_files(&self, limit: u32) -> Result<Vec<PartitionRecord>, LakeError> {
+        let mut statement =
+            Statement::new("SELECT * FROM partitions WHERE file_lost = 1 ORDER BY partition_id LIMIT ");
+        statement.bind(Arg::Int(limit.into()));
+        let rows = self.readers.fetch::<PartitionRow>(statement).await?;
+        Ok(rows.into_iter().map(PartitionRecord::from).collect())
     }
 
     /// Takes the lease of a job for `duration` nanoseconds, and says who has it then. Returns `false` if another owner has

@@ -8,7 +8,8 @@ use super::{BlockSummary, Catalog, LakeError};
 /// Blocks that one transaction deletes: writers wait meanwhile.
 const BLOCKS_PER_STEP: i64 = 5000;
 
-/// Selects blocks to delete: of those up to `up_to`, the ones received before `cutoff` or up to `beyond_size`.
+/// Selects blocks to delete: of those up to `up_to`, the ones received before `cutoff` or up to `beyond_size`. Of those that
+/// could not be read, only the ones received before `faults_before`.
 #[derive(Debug, Clone, Copy)]
 pub struct ExpiredBlocks {
     /// Greatest `seq` that may be deleted.
@@ -17,6 +18,8 @@ pub struct ExpiredBlocks {
     pub cutoff: i64,
     /// Or with a `seq` up to this one, because the lake is too large.
     pub beyond_size: i64,
+    /// Received before this, a block goes even if a view set could not read it: its rows would not be kept any more.
+    pub faults_before: i64,
 }
 
 impl ExpiredBlocks {
@@ -28,7 +31,11 @@ impl ExpiredBlocks {
             .bind(Arg::Int(self.cutoff))
             .push(" OR seq <= ")
             .bind(Arg::Int(self.beyond_size))
-            .push(") AND EXISTS (SELECT 1 FROM objects o WHERE o.object_id = blocks.object_id AND o.sealed = 1)");
+            .push(") AND EXISTS (SELECT 1 FROM objects o WHERE o.object_id = blocks.object_id AND o.sealed = 1)")
+            // its rows are in no file
+            .push(" AND (insert_time < ")
+            .bind(Arg::Int(self.faults_before))
+            .push(" OR NOT EXISTS (SELECT 1 FROM block_faults f WHERE f.block_id = blocks.block_id))");
     }
 }
 

@@ -165,25 +165,40 @@ impl Catalog {
         Ok(KnownSenders { processes, streams, new_processes, new_streams })
     }
 
-    /// Notes that a view set could not read a block. The first reason stays.
+    /// Notes that a view set could not read a block, and whether that may pass. When it was first seen stays.
     pub async fn record_fault(
         &self,
         block_id: Uuid,
         view_set: &str,
         reason: &str,
+        may_pass: bool,
         seen_at: i64,
     ) -> Result<(), LakeError> {
-        let mut statement =
-            Statement::new("INSERT INTO block_faults (block_id, view_set, reason, seen_at) VALUES ");
+        let mut statement = Statement::new(
+            "INSERT INTO block_faults (block_id, view_set, reason, seen_at, may_pass) VALUES ",
+        );
         statement
             .tuple([
                 Arg::Uuid(block_id),
                 Arg::Text(view_set.to_owned()),
                 Arg::Text(reason.replace('\0', "\u{fffd}")),
                 Arg::Int(seen_at),
+                Arg::Int(may_pass.into()),
             ])
-            .push(" ON CONFLICT DO NOTHING");
+            .push(" ON CONFLICT (block_id, view_set) DO UPDATE SET reason = excluded.reason, ")
+            .push("may_pass = excluded.may_pass");
         self.writer.transact(vec![Step::Do(statement)]).await.map(drop)
+    }
+
+    /// Forgets that these blocks were not there.
+    pub async fn forget_passing_faults(&self, block_ids: &[Uuid]) -> Result<(), LakeError> {
+        for ids in block_ids.chunks(1000) {
+            let mut statement =
+                Statement::new("DELETE FROM block_faults WHERE may_pass = 1 AND block_id IN ");
+            statement.tuple(ids.iter().copied().map(Arg::Uuid));
+            self.writer.transact(vec![Step::Do(statement)]).await?;
+        }
+        Ok(())
     }
 }
 

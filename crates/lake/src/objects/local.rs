@@ -86,24 +86,26 @@ impl LocalObjects {
         Ok(WrittenGroup { key, offset, is_complete: false, completed })
     }
 
-    pub(super) async fn read(&self, key: &str, range: Range<u64>) -> Result<Bytes, LakeError> {
-        let path = self.root.join(key);
+    /// Reads a range as far as the file goes, and at least up to `needed`.
+    pub(super) async fn read(&self, key: &str, range: Range<u64>, needed: u64) -> Result<Bytes, LakeError> {
+        let (path, key) = (self.root.join(key), key.to_owned());
         blocking(move || {
             let mut file = match File::open(&path) {
                 Ok(file) => file,
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                    return Err(LakeError::Corrupt(format!("{} is missing", path.display()).into()));
+                    return Err(LakeError::Missing(format!("object {key} is missing").into()));
                 }
                 Err(e) => return Err(failed("opening", &path)(e)),
             };
             // the range comes from the catalog, which may be damaged: it must not decide how much is allocated
             let length = file.metadata().map_err(failed("reading", &path))?.len();
-            if range.start > range.end || range.end > length {
-                return Err(LakeError::Corrupt(
-                    format!("{} ends before byte {}", path.display(), range.end).into(),
+            let end = range.end.min(length);
+            if range.start > end || needed > length {
+                return Err(LakeError::Missing(
+                    format!("object {key} ends at byte {length}, before byte {needed}").into(),
                 ));
             }
-            let mut bytes = vec![0; (range.end - range.start) as usize];
+            let mut bytes = vec![0; (end - range.start) as usize];
             file.seek(SeekFrom::Start(range.start)).map_err(failed("reading", &path))?;
             file.read_exact(&mut bytes).map_err(failed("reading", &path))?;
             Ok(bytes.into())

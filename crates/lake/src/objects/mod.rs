@@ -87,11 +87,11 @@ impl Objects {
         matches!(self, Self::Local(_))
     }
 
-    /// Reads a range of an object. An object that ends before it is corrupt.
-    pub(super) async fn read(&self, key: &str, range: Range<u64>) -> Result<Bytes, LakeError> {
+    /// Reads a range of an object as far as it goes, and at least up to `needed`: what ends before is missing.
+    pub(super) async fn read(&self, key: &str, range: Range<u64>, needed: u64) -> Result<Bytes, LakeError> {
         match self {
-            Self::Local(local) => local.read(key, range).await,
-            Self::Remote(remote) => remote.read(key, range).await,
+            Self::Local(local) => local.read(key, range, needed).await,
+            Self::Remote(remote) => remote.read(key, range, needed).await,
         }
     }
 

@@ -63,12 +63,22 @@ impl RemoteObjects {
         Ok(WrittenGroup { key, offset: MAGIC.len() as u64, is_complete: true, completed: None })
     }
 
-    pub(super) async fn read(&self, key: &str, range: Range<u64>) -> Result<Bytes, LakeError> {
-        let bytes = self.store.get_range(&self.path(key), range.clone()).await?;
-        if bytes.len() as u64 == range.end - range.start {
-            Ok(bytes)
-        } else {
-            Err(LakeError::Corrupt(format!("object {key} ends before byte {}", range.end).into()))
+    /// Reads a range as far as the object goes, and at least up to `needed`.
+    pub(super) async fn read(&self, key: &str, range: Range<u64>, needed: u64) -> Result<Bytes, LakeError> {
+        let start = range.start;
+        let failure = match self.store.get_range(&self.path(key), range).await {
+            Ok(bytes) if start + bytes.len() as u64 >= needed => return Ok(bytes),
+            Ok(_) => None,
+            Err(e @ object_store::Error::NotFound { .. }) => return Err(e.into()),
+            Err(e) => Some(e),
+        };
+        // a range behind the end is an error of its own with each store: how long the object is tells
+        let length = self.store.head(&self.path(key)).await?.size;
+        match failure {
+            Some(e) if length >= needed => Err(e.into()),
+            _ => Err(LakeError::Missing(
+                format!("object {key} ends at byte {length}, before byte {needed}").into(),
+            )),
         }
     }
 

@@ -53,6 +53,12 @@ pub enum DecodeError {
     /// The payload or the stream's description of its types is malformed.
     #[error(transparent)]
     Corrupt(Cause),
+    /// The payload is not where it should be, or not all of it. That may pass: a volume is not mounted, say.
+    #[error(transparent)]
+    Missing(Cause),
+    /// The payload was read, and its checksum proves that it is not what was stored.
+    #[error(transparent)]
+    Damaged(Cause),
     /// A record goes on behind the end of its buffer.
     #[error("a record at byte {offset} of the {buffer} is cut off")]
     Truncated {
@@ -119,6 +125,11 @@ impl DecodeError {
     /// [`DecodeError::Corrupt`], with a text or an error that says what is wrong.
     pub fn corrupt(what: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self::Corrupt(Cause::new(what))
+    }
+
+    /// Whether the block may be readable later: nothing proves that its rows are lost.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Missing(_))
     }
 
     /// [`DecodeError::Decoder`], with a text or an error that says what is wrong.

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::query::QueryContext;
 use crate::query::{Page, PagedSource, PagedTable};
 use crate::scan::Conditions;
-use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampNanosecondArray};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
@@ -28,6 +28,9 @@ impl TableFunctionImpl for BlockFaults {
             Field::new("view_set_name", DataType::Utf8, false),
             Field::new("reason", DataType::Utf8, false),
             Field::new("seen_at", DataType::Timestamp(TimeUnit::Nanosecond, Some("+00:00".into())), false),
+            Field::new("process_id", DataType::Utf8, true),
+            Field::new("exe", DataType::Utf8, true),
+            Field::new("may_pass", DataType::Boolean, false),
         ]);
         Ok(Arc::new(PagedTable::new(Arc::new(schema), Arc::new(Faults), self.context.clone())))
     }
@@ -49,12 +52,15 @@ impl PagedSource for Faults {
         schema: &SchemaRef,
     ) -> Result<Page<()>> {
         let faults = context.connection().catalog().faults().await?;
-        let seen_at = TimestampNanosecondArray::from_iter_values(faults.iter().map(|f| f.3));
+        let seen_at = TimestampNanosecondArray::from_iter_values(faults.iter().map(|f| f.seen_at));
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(StringArray::from_iter_values(faults.iter().map(|f| f.0.to_string()))),
-            Arc::new(StringArray::from_iter_values(faults.iter().map(|f| &f.1))),
-            Arc::new(StringArray::from_iter_values(faults.iter().map(|f| &f.2))),
+            Arc::new(StringArray::from_iter_values(faults.iter().map(|f| f.block_id.to_string()))),
+            Arc::new(StringArray::from_iter_values(faults.iter().map(|f| &f.view_set))),
+            Arc::new(StringArray::from_iter_values(faults.iter().map(|f| &f.reason))),
             Arc::new(seen_at.with_timezone("+00:00")),
+            Arc::new(faults.iter().map(|f| f.process_id.map(|id| id.to_string())).collect::<StringArray>()),
+            Arc::new(faults.iter().map(|f| f.exe.as_deref()).collect::<StringArray>()),
+            Arc::new(faults.iter().map(|f| Some(f.may_pass != 0)).collect::<BooleanArray>()),
         ];
         Ok(Page { rows: RecordBatch::try_new(schema.clone(), columns)?, next: None })
     }

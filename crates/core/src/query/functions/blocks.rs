@@ -54,7 +54,7 @@ async fn payload(
     let payload = context.connection().payload(block).await.map_err(|e| {
         tracing::error!(%block_id, object = block.object_key, "the payload of a block can't be read: {e}");
         let why = match e {
-            LakeError::Corrupt(_) => "was deleted or is damaged",
+            LakeError::Corrupt(_) | LakeError::Missing(_) => "was deleted or is damaged",
             _ => "can't be read at the moment, try again",
         };
         // the lake took it, and so the lake must have it: whoever asks for it makes no mistake

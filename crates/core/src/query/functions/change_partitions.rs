@@ -3,7 +3,7 @@
 
 use super::progress_table::{progress_row, progress_schema};
 use crate::error::{Context, Error, Result};
-use crate::partitions::all_partitions;
+use crate::partitions::{Retired, all_partitions};
 use crate::query::Argument;
 use crate::query::{QueryContext, QueryError};
 use crate::scan::Instance;
@@ -177,13 +177,9 @@ impl Work {
                     continue;
                 }
                 // rows that can't be made again are not thrown away
-                let there = builder.catalog().summary(&instance.blocks_of(p)).await?;
-                if there.blocks != p.block_count {
+                if let Some(why) = builder.what_blocks_lack(&partition).await? {
                     return Err(QueryError::Sql(format!(
-                        "{name}: {} of the {} blocks of partition {} were deleted, so its rows can't be \
-                         rebuilt",
-                        p.block_count - there.blocks,
-                        p.block_count,
+                        "{name}: partition {} is the last copy of its rows: {why}",
                         partition.partition_id
                     ))
                     .into());
@@ -226,14 +222,21 @@ impl Work {
             if p.instance != instance.id || p.insert_begin < begin || p.insert_end > last {
                 continue;
             }
-            builder.catalog().retire(&[partition.partition_id], builder.expiry()).await?;
-            let text = format!(
-                "retired partition {} of {}: {} rows of the blocks {}",
-                partition.partition_id,
-                instance.name(),
-                p.row_count,
-                p.seqs
-            );
+            let id = partition.partition_id;
+            let text = match builder.retire_unless_last_copy(&partition).await? {
+                Retired::Gone(_) => format!(
+                    "retired partition {id} of {}: {} rows of the blocks {}",
+                    instance.name(),
+                    p.row_count,
+                    p.seqs
+                ),
+                Retired::Kept(why) => {
+                    format!(
+                        "kept partition {id} of {}: it is the last copy of its rows: {why}",
+                        instance.name()
+                    )
+                }
+            };
             progress.send(text).await?;
         }
         Ok(())

@@ -22,8 +22,9 @@ use std::sync::Arc;
 crate::register_functions! {
     SqlFunction::table("block_faults()", |context| Arc::new(block_faults::BlockFaults::new(context.clone())))
         .about(
-            "Table: blocks that view sets could not read for a query, with the reason. Their rows are \
-             missing from results. Lists at most the first 10,000.",
+            "Table: blocks that view sets could not read, with the reason, the process that sent them, and \
+             whether they may be readable later. Their rows are missing from results. Lists at most the \
+             first 10,000.",
         ),
     SqlFunction::table("list_columns()", |context| Arc::new(list_columns::ListColumns::new(context.clone())))
         .about(

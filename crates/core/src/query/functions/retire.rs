@@ -3,6 +3,7 @@
 //! Each row is done by itself, and says what came of it: one that names no partition takes nothing back from the others.
 
 use crate::error::Error;
+use crate::partitions::Retired;
 use crate::query::Argument;
 use crate::query::QueryContext;
 use crate::query::SqlFunction;
@@ -195,7 +196,7 @@ impl Retire {
     async fn by_file(&self, path: &str) -> Result<String> {
         let found =
             self.context.connection().catalog().partitions_with_file(path).await.map_err(Error::from)?;
-        Ok(outcome_text(self.retire(&found).await?, path))
+        self.retire(&found, path).await
     }
 
     /// Those of that schema, if a hash is given; all, if not.
@@ -210,24 +211,24 @@ impl Retire {
         let mut found = catalog.partitions_inserted(set, instance, times).await.map_err(Error::from)?;
         found.retain(|partition| schema_hash.is_none_or(|hash| partition.content.schema_hash == hash));
         let name = format!("{set}/{instance} [{}, {})", to_rfc3339(times.0), to_rfc3339(times.1));
-        Ok(outcome_text(self.retire(&found).await?, &name))
+        self.retire(&found, &name).await
     }
 
-    /// Whether any of them was still there.
-    async fn retire(&self, partitions: &[PartitionRecord]) -> Result<bool> {
-        if partitions.is_empty() {
-            return Ok(false);
-        }
+    /// Retires those that are still there, and says what came of it.
+    async fn retire(&self, partitions: &[PartitionRecord], name: &str) -> Result<String> {
         let builder = self.context.partition_builder();
-        let ids: Vec<i64> = partitions.iter().map(|p| p.partition_id).collect();
-        Ok(builder.catalog().retire(&ids, builder.expiry()).await.map_err(Error::from)? > 0)
-    }
-}
-
-fn outcome_text(is_retired: bool, name: &str) -> String {
-    if is_retired {
-        format!("SUCCESS: Retired partition {name}")
-    } else {
-        format!("ERROR: Partition not found: {name}")
+        let mut is_gone = false;
+        for partition in partitions {
+            match builder.retire_unless_last_copy(partition).await? {
+                Retired::Gone(is_new) => is_gone |= is_new,
+                Retired::Kept(why) => {
+                    return Ok(format!("ERROR: Partition {name} is the last copy of its rows: {why}"));
+                }
+            }
+        }
+        Ok(match is_gone {
+            true => format!("SUCCESS: Retired partition {name}"),
+            false => format!("ERROR: Partition not found: {name}"),
+        })
     }
 }
