@@ -310,12 +310,15 @@ pub(crate) struct MaintainArgs {
 pub(crate) struct FsckArgs {
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
-    /// Delete invalid partitions so that they are rebuilt, and delete unreferenced files
+    /// Delete invalid partitions that can be rebuilt, and delete unreferenced files
     #[arg(long)]
     pub(crate) repair: bool,
-    /// Number of partitions and of blocks to check in full
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    pub(crate) sample: usize,
+    /// With --repair: also delete invalid partitions that are the last copy of their rows. What they have is lost
+    #[arg(long, requires = "repair")]
+    pub(crate) accept_loss: bool,
+    /// Read only so many partitions and so many blocks. Without it, all of them are read, with their checksums
+    #[arg(long, value_name = "N")]
+    pub(crate) sample: Option<usize>,
 }
 
 /// Range of event time. Each bound works alone; both are inclusive.
@@ -344,6 +347,9 @@ pub(crate) struct QueryArgs {
     /// complete
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Fail if rows are missing from the result because their blocks can't be read
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 #[cfg(feature = "prompt")]

@@ -110,7 +110,7 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
             writeln!(std::io::stdout(), "-- {question}\n{sql};")?;
             // not the rows of an earlier demo
             let range = TimeRange { begin: Some(began), end: None };
-            answer(&source, sql, range, Format::Table, std::io::stdout()).await?;
+            answer(&source, sql, range, Format::Table, std::io::stdout(), false).await?;
             writeln!(std::io::stdout())?;
         }
         if !args.once {

@@ -15,8 +15,7 @@ pub(crate) fn warn_of_faults(report: &QueryReport) {
     if count == 0 {
         return;
     }
-    let blocks = if count == 1 { "1 block".to_owned() } else { format!("{count} blocks") };
-    note!("warning: {blocks} could not be read; their rows are missing from this result:");
+    note!("warning: {}; their rows are missing from this result:", unreadable(count));
     for fault in report.faults().iter().take(3) {
         note!(
             "  {} block {} of process {}: {}",
@@ -27,4 +26,16 @@ pub(crate) fn warn_of_faults(report: &QueryReport) {
         );
     }
     note!("  SELECT * FROM block_faults() lists them");
+}
+
+fn unreadable(blocks: u64) -> String {
+    format!("{blocks} {} could not be read", if blocks == 1 { "block" } else { "blocks" })
+}
+
+/// Tells how many blocks a server could not read.
+pub(crate) fn warn_of_missing(blocks: u64) {
+    if blocks > 0 {
+        note!("warning: {}; their rows are missing from this result", unreadable(blocks));
+        note!("  SELECT * FROM block_faults() lists them");
+    }
 }

@@ -3,11 +3,20 @@
 use super::lake::open_existing;
 use crate::args::FsckArgs;
 use anyhow::{Result, bail};
+use indicatif::{ProgressBar, ProgressStyle};
 use std::io::Write;
 
 pub(crate) async fn fsck(args: FsckArgs) -> Result<()> {
     let lake = open_existing(&args.lake).await?;
-    let checked = lake.check(args.sample, args.repair).await;
+    // draws nothing without a terminal
+    let bar =
+        ProgressBar::new(0).with_style(ProgressStyle::with_template("{wide_bar} {pos}/{len}, {elapsed}")?);
+    let tell = |done: u64, of: u64| {
+        bar.set_length(of);
+        bar.set_position(done);
+    };
+    let checked = lake.check_and_tell(args.sample, args.repair, args.accept_loss, &tell).await;
+    bar.finish_and_clear();
     let problems = lake.problems();
     lake.close().await;
     let report = checked?;
@@ -17,7 +26,11 @@ pub(crate) async fn fsck(args: FsckArgs) -> Result<()> {
         report.partitions,
         report.compared
     )?;
-    writeln!(std::io::stdout(), "{} objects with blocks, {} payloads read", report.objects, report.payloads)?;
+    let read = match args.sample {
+        None => format!("{} records with the right checksum", report.records),
+        Some(_) => format!("{} payloads read", report.payloads),
+    };
+    writeln!(std::io::stdout(), "{} objects with blocks, {read}", report.objects)?;
     if report.waiting > 0 {
         writeln!(std::io::stdout(), "{} blocks are waiting for their stream or process", report.waiting)?;
     }

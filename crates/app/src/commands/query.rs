@@ -20,8 +20,8 @@ pub(crate) async fn query(args: QueryArgs) -> Result<()> {
     let range = range(&args.range)?;
     let source = Source::open(&args.source).await?;
     let outcome = match &args.output {
-        None => answer(&source, &args.sql, range, format, std::io::stdout()).await.map(drop),
-        Some(path) => answer_to_file(&source, &args.sql, range, format, path).await,
+        None => answer(&source, &args.sql, range, format, std::io::stdout(), args.strict).await.map(drop),
+        Some(path) => answer_to_file(&source, &args.sql, range, format, path, args.strict).await,
     };
     source.close().await;
     outcome
@@ -34,6 +34,7 @@ pub(crate) async fn answer(
     range: TimeRange,
     format: Format,
     output: impl Write + Send,
+    is_strict: bool,
 ) -> Result<u64> {
     let mut rows = source.query(sql, range).await?;
     let mut writer = RowWriter::new(format, BufWriter::new(output), rows.schema.clone())?;
@@ -44,6 +45,9 @@ pub(crate) async fn answer(
     }
     writer.finish()?;
     rows.warn();
+    if is_strict && rows.missing() > 0 {
+        bail!("--strict: rows are missing from this result");
+    }
     Ok(count)
 }
 
@@ -54,8 +58,9 @@ async fn answer_to_file(
     range: TimeRange,
     format: Format,
     path: &Path,
+    is_strict: bool,
 ) -> Result<()> {
     let mut file = NewFile::create(path)?;
-    answer(source, sql, range, format, file.writer()).await?;
+    answer(source, sql, range, format, file.writer(), is_strict).await?;
     file.finish()
 }

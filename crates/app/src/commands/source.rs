@@ -1,6 +1,6 @@
 //! The source of answers: a lake in this process, or a server.
 
-use super::faults::warn_of_faults;
+use super::faults::{warn_of_faults, warn_of_missing};
 use super::lake::open_existing;
 use crate::args::SourceArgs;
 use anyhow::Result;
@@ -15,6 +15,7 @@ use belvedere_model::time::TimeRange;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The source.
 #[derive(Debug)]
@@ -34,13 +35,24 @@ pub(crate) struct Rows {
     pub(crate) batches: BoxStream<'static, Result<RecordBatch>>,
     /// What the query did, if the lake is in this process. Complete after the last row.
     report: Option<Arc<QueryReport>>,
+    /// Blocks that a server could not read. Complete after the last row.
+    missing: Arc<AtomicU64>,
 }
 
 impl Rows {
-    /// Tells on stderr what is missing from an answer. To be called after the last row. A server logs it itself.
+    /// Tells on stderr what is missing from an answer. To be called after the last row.
     pub(crate) fn warn(&self) {
-        if let Some(report) = &self.report {
-            warn_of_faults(report);
+        match &self.report {
+            Some(report) => warn_of_faults(report),
+            None => warn_of_missing(self.missing()),
+        }
+    }
+
+    /// Blocks whose rows are missing.
+    pub(crate) fn missing(&self) -> u64 {
+        match &self.report {
+            Some(report) => report.fault_count(),
+            None => self.missing.load(Ordering::Relaxed),
         }
     }
 }
@@ -68,7 +80,12 @@ impl Source {
             Self::Lake(lake) => {
                 let result = lake.query(sql, range).await?;
                 let batches = result.rows.map_err(|e| QueryError::from(e).into()).boxed();
-                Ok(Rows { schema: result.schema, batches, report: Some(result.report) })
+                Ok(Rows {
+                    schema: result.schema,
+                    batches,
+                    report: Some(result.report),
+                    missing: Arc::default(),
+                })
             }
             #[cfg(feature = "cli-client")]
             Self::Server(client) => {
@@ -78,6 +95,7 @@ impl Source {
                     schema: answer.schema,
                     batches: answer.rows.map_err(anyhow::Error::from).boxed(),
                     report: None,
+                    missing: answer.missing_blocks,
                 })
             }
         }

@@ -1,8 +1,9 @@
 //! Malformed traffic: refused with the sender's fault, or taken and skipped; what was good stays good.
 
-use crate::support::{Place, Request, Server, main_id, recording, replay, testdata};
+use crate::support::{BELVEDERE, Place, Request, Server, main_id, recording, replay, testdata};
 use belvedere_model::wire::BlockRequest;
 use belvedere_model::{ProcessInfo, StreamInfo};
+use std::process::Command;
 
 /// Recording, and the requests (counted from 1) that are not answered 200. See `bad/README.md`.
 const CASES: &[(&str, &[(usize, u16)])] = &[
@@ -108,6 +109,22 @@ fn a_corrupt_block_costs_its_own_rows_and_is_reported() {
     assert_eq!(faults.len(), 1);
     assert_eq!(faults[0]["block_id"], flipped);
     assert_eq!(faults[0]["view_set_name"], "log_entries");
+    assert_eq!(faults[0]["may_pass"], false);
+    assert!(faults[0]["process_id"].is_string() && faults[0]["exe"].is_string(), "{faults:?}");
+    // a server says so too
+    let sql = "SELECT count(*) AS n FROM log_entries";
+    let ask = |flags: &[&str]| {
+        let url = format!("grpc://{}", server.flight_sql);
+        Command::new(BELVEDERE).args(["query", sql, "--url", &url]).args(flags).output().unwrap()
+    };
+    let told = ask(&[]);
+    let warning = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(told.status.success() && warning.contains("1 block could not be read"), "{warning}");
+    assert!(!ask(&["--strict"]).status.success());
+    assert!(!place.try_query(sql, &["--strict"]).status.success());
+    let headers = [("content-type", "text/plain"), ("x-strict", "true")];
+    let (status, body) = server.connect().send("POST", "/api/query", &headers, sql.as_bytes());
+    assert!(status == 500 && body.contains("incomplete"), "{status} {body}");
     // the same rows are missing whatever the query wants of them
     for columns in ["count(*)", "count(msg)", "count(properties)", "count(time)"] {
         let sql = format!("SELECT {columns} AS n FROM log_entries WHERE block_id = '{flipped}'");

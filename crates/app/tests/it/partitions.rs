@@ -234,3 +234,35 @@ fn a_server_that_is_killed_at_work_leaves_a_clean_lake() {
         assert_eq!(checked.last().unwrap(), "clean", "{checked:?}");
     }
 }
+
+#[test]
+fn a_check_keeps_the_last_copy_of_rows_and_maintenance_waits_for_blocks_that_are_away() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    replay(&server, &recording(&testdata("recordings/native-small.jsonl.gz")));
+    server.stop();
+    let rows = place.number("SELECT count(*) FROM log_entries");
+    let root = place.directory.path();
+    let (here, away) = (root.join("records"), root.join("away"));
+    let run = |arguments: &[&str]| {
+        let output = place.command(arguments[0]).args(&arguments[1..]).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    };
+    std::fs::rename(&here, &away).unwrap();
+    let (is_done, said) = run(&["maintain", "--once"]);
+    assert!(!is_done && said.contains("left for later"), "{said}");
+    std::fs::rename(&away, &here).unwrap();
+    assert!(run(&["maintain", "--once"]).0);
+    assert_eq!(place.number("SELECT count(*) FROM log_entries"), rows);
+    assert!(run(&["fsck"]).1.contains("clean"));
+    std::fs::rename(&here, &away).unwrap();
+    for arguments in [&["fsck", "--repair"][..], &["fsck", "--repair", "--sample", "5"]] {
+        let (is_clean, said) = run(arguments);
+        assert!(!is_clean && said.contains("it is missing"), "{said}");
+        assert_eq!(place.number("SELECT count(*) FROM log_entries"), rows);
+    }
+    std::fs::rename(&away, &here).unwrap();
+    let (is_clean, said) = run(&["fsck"]);
+    assert!(is_clean, "{said}");
+}

@@ -18,6 +18,8 @@ pub use error::{ClientError, ErrorKind};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use prost::Message;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tonic::Request;
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
@@ -59,6 +61,7 @@ pub struct Client {
     authorization: Option<MetadataValue<Ascii>>,
     client_type: MetadataValue<Ascii>,
     url: String,
+    is_strict: bool,
 }
 
 impl std::fmt::Debug for Client {
@@ -73,6 +76,8 @@ pub struct ServerRows {
     pub schema: SchemaRef,
     /// The rows. Dropping the stream cancels the query on the server.
     pub rows: BoxStream<'static, Result<RecordBatch, ClientError>>,
+    /// Blocks that the server could not read: their rows are missing. Complete after the last row.
+    pub missing_blocks: Arc<AtomicU64>,
 }
 
 impl Client {
@@ -139,7 +144,7 @@ impl Client {
         let service = FlightServiceClient::new(channel)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES);
-        Ok(Self { service, authorization, client_type, url: url.to_owned() })
+        Ok(Self { service, authorization, client_type, url: url.to_owned(), is_strict: false })
     }
 
     /// The address of the server, as it was given.
@@ -162,9 +167,14 @@ impl Client {
         let messages = answer.map_err(FlightError::from);
         let mut messages = FlightDataDecoder::new(messages);
         // the schema comes first, even if no row follows
+        let missing_blocks = Arc::<AtomicU64>::default();
         let schema = loop {
             match messages.try_next().await? {
                 Some(message) => {
+                    // it is the last message of an answer without rows
+                    if let Some(blocks) = told_missing(&message.inner.app_metadata) {
+                        missing_blocks.store(blocks, Ordering::Relaxed);
+                    }
                     if let DecodedPayload::Schema(schema) = message.payload {
                         break schema;
                     }
@@ -175,16 +185,27 @@ impl Client {
                 }
             }
         };
+        let missing = missing_blocks.clone();
         let rows = messages
             .map_err(ClientError::from)
-            .try_filter_map(|message| async move {
-                Ok(match message.payload {
+            .try_filter_map(move |message| {
+                if let Some(blocks) = told_missing(&message.inner.app_metadata) {
+                    missing.store(blocks, Ordering::Relaxed);
+                }
+                std::future::ready(Ok(match message.payload {
                     DecodedPayload::RecordBatch(rows) => Some(rows),
                     DecodedPayload::Schema(_) | DecodedPayload::None => None,
-                })
+                }))
             })
             .boxed();
-        Ok(ServerRows { schema, rows })
+        Ok(ServerRows { schema, rows, missing_blocks })
+    }
+
+    /// The same, but asks for no answer that lacks something.
+    #[must_use]
+    pub fn strict(mut self, is_strict: bool) -> Self {
+        self.is_strict = is_strict;
+        self
     }
 
     fn set_headers(
@@ -194,6 +215,9 @@ impl Client {
         types: AnswerTypes,
     ) -> Result<(), ClientError> {
         headers.insert("x-client-type", self.client_type.clone());
+        if self.is_strict {
+            headers.insert("x-strict", MetadataValue::from_static("true"));
+        }
         if let Some(authorization) = &self.authorization {
             headers.insert("authorization", authorization.clone());
         }
@@ -211,6 +235,11 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// How many blocks a message says are missing.
+fn told_missing(app_metadata: &[u8]) -> Option<u64> {
+    serde_json::from_slice::<serde_json::Value>(app_metadata).ok()?.get("missing_blocks")?.as_u64()
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ const MESSAGES_AHEAD: usize = 4;
 
 /// Streams an answer. Dropping the stream cancels the query.
 pub(super) fn stream_answer(answer: Answer, keeps_dictionaries: bool, runtime: &Handle) -> DataStream {
-    let Answer { query_id, schema, rows, .. } = answer;
+    let Answer { query_id, schema, rows, report } = answer;
     let rows = rows.map_err(move |e| FlightError::from(status::from_query_error(&e, Some(query_id))));
     let handling = if keeps_dictionaries { DictionaryHandling::Resend } else { DictionaryHandling::Hydrate };
     let messages = FlightDataEncoderBuilder::new()
@@ -29,7 +29,25 @@ pub(super) fn stream_answer(answer: Answer, keeps_dictionaries: bool, runtime: &
         .with_dictionary_handling(handling)
         .build(rows)
         .map_err(Status::from);
-    encode_ahead(messages, runtime)
+    // each message waits for the next one, so that the last can say what is missing: it is known then
+    let next = messages.map(Some).chain(futures::stream::iter([None]));
+    let messages = next.scan(None, move |held: &mut Option<Result<FlightData, Status>>, next| {
+        let ready = match next {
+            Some(message) => held.replace(message),
+            None => held.take().map(|last| last.map(|last| with_missing(last, report.fault_count()))),
+        };
+        std::future::ready(Some(ready))
+    });
+    encode_ahead(messages.filter_map(std::future::ready).boxed(), runtime)
+}
+
+/// The last message of an answer, with `app_metadata` if the rows of blocks are missing. A message of its own is more than
+/// some clients take.
+fn with_missing(last: FlightData, blocks: u64) -> FlightData {
+    match blocks {
+        0 => last,
+        _ => last.with_app_metadata(format!("{{\"missing_blocks\":{blocks}}}")),
+    }
 }
 
 /// Streams one batch.

@@ -107,10 +107,10 @@ impl<'a> Session<'a> {
         let output = &mut self.output;
         let answered = async {
             match output {
-                None => answer(source, sql, range, format, std::io::stdout()).await,
+                None => answer(source, sql, range, format, std::io::stdout(), false).await,
                 Some(output) => {
                     let file = output.for_answer(format)?;
-                    answer(source, sql, range, format, file).await
+                    answer(source, sql, range, format, file, false).await
                 }
             }
         };

@@ -4,6 +4,7 @@
 
 mod copies;
 mod hostile;
+mod missing;
 mod prepared;
 mod statements;
 mod tables;
