@@ -61,8 +61,12 @@ impl Door {
     }
 }
 
-/// The request without slashes at the end of its path: a base address is often written with one.
+/// The request without slashes at the end of its path: the base address that a sender is given is often written with one.
+/// What is read keeps its address: a page's own links are relative to it.
 fn without_slash(mut request: Request) -> Request {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return request;
+    }
     let (path, query) = (request.uri().path(), request.uri().query());
     let trimmed = path.trim_end_matches('/');
     if trimmed.is_empty() || trimmed.len() == path.len() {
@@ -109,14 +113,15 @@ mod tests {
             assert!(status == 503 && headers.contains_key("retry-after"), "{path}: {status}");
             assert!(body.contains("the server is starting"), "{body}");
         }
-        door.open(Router::new().route("/x", get(async || "here")));
+        door.open(Router::new().route("/x", get(async || "here").post(async || "here")));
         assert_eq!(ask(&router, "GET", "/x").await.2, "here");
         assert_eq!(ask(&router, "GET", "/health").await.0, 404);
         for path in ["/x/", "/x//", "/x/?y=1", "http://lake:9000/x/"] {
-            assert_eq!(ask(&router, "GET", path).await.2, "here", "{path}");
+            assert_eq!(ask(&router, "POST", path).await.2, "here", "{path}");
+            assert_eq!(ask(&router, "GET", path).await.0, 404, "{path}");
         }
         for path in ["/", "//", "/x/y/", "//x"] {
-            assert_eq!(ask(&router, "GET", path).await.0, 404, "{path}");
+            assert_eq!(ask(&router, "POST", path).await.0, 404, "{path}");
         }
     }
 }
