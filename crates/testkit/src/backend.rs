@@ -22,9 +22,12 @@ const BACKENDS: &[(&str, &str)] = &[
     ("perfetto", "BELVEDERE_TEST_PERFETTO"),
     // a Python interpreter with the ADBC driver, `pyarrow` and `micromegas`
     ("adbc", "BELVEDERE_TEST_CLIENTS"),
+    // a Chromium, for the tests of the web application, which are no Rust
+    ("browser", "BELVEDERE_TEST_BROWSER"),
 ];
 
-/// Where a backend is, by its name in [`REQUIRE`]: `postgres`, `s3`, `sdk-python`, `sdk-js`, `perfetto` or `adbc`.
+/// Where a backend is, by its name in [`REQUIRE`]: `postgres`, `s3`, `sdk-python`, `sdk-js`, `perfetto`,
+/// `adbc` or `browser`.
 ///
 /// # Panics
 ///

@@ -275,9 +275,15 @@ fn without_report(text: &str) -> String {
 
 /// What to say of a function that does not take its arguments: the engine lists everything that it would take.
 fn other_arguments(text: &str) -> Option<String> {
-    let (_, call) = text.split_once("No function matches the given name and argument types '")?;
+    let (before, call) = text.split_once("No function matches the given name and argument types '")?;
     let (call, _) = call.split_once(")'")?;
     let (name, types) = call.split_once('(')?;
+    // a function of ours says itself what it takes
+    let own = before.split_once("coercion failed with: ").map(|(_, own)| own.trim_matches(['"', ' ', '\n']));
+    let own = own.and_then(|own| own.strip_prefix("Error during planning: "));
+    if let Some(own) = own.filter(|own| own.starts_with(name)) {
+        return Some(own.to_owned());
+    }
     let types = types.replace("Dictionary(Int32, Utf8)", "Utf8");
     let wanted = if types.contains("Utf8") { "DOUBLE" } else { "BIGINT" };
     Some(format!(

@@ -4,10 +4,10 @@
 //! transaction takes the write lock.
 
 use crate::LakeError;
-use sqlx::{AssertSqlSafe, FromRow, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, FromRow, SqliteConnection};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use uuid::Uuid;
 
 /// One value to bind.
@@ -160,7 +160,7 @@ impl Readers {
             Self::File(pool) => prepare!(sqlx::query_as, statement, Marks::Plain).fetch_all(pool).await,
             Self::Memory(one) => {
                 prepare!(sqlx::query_as, statement, Marks::Plain)
-                    .fetch_all(&mut *one.connection().await)
+                    .fetch_all(&mut *one.connection().await?)
                     .await
             }
             #[cfg(feature = "postgres")]
@@ -201,7 +201,8 @@ impl Step {
 /// does.
 #[derive(Debug)]
 pub(super) struct SqliteWriter {
-    connection: Mutex<SqliteConnection>,
+    /// `None` once it is closed.
+    connection: Mutex<Option<SqliteConnection>>,
     /// Commits are not synced: what a power cut takes can be restored from the objects.
     is_relaxed: bool,
     /// Whether a transaction may still be open because its caller was cancelled: sqlx stops a script when its future is
@@ -211,14 +212,27 @@ pub(super) struct SqliteWriter {
 
 impl SqliteWriter {
     pub(super) fn new(connection: SqliteConnection, is_relaxed: bool) -> Self {
-        Self { connection: Mutex::new(connection), is_relaxed, is_unfinished: AtomicBool::new(false) }
+        Self { connection: Mutex::new(Some(connection)), is_relaxed, is_unfinished: AtomicBool::new(false) }
     }
 
     /// The connection, outside of any transaction.
-    async fn connection(&self) -> MutexGuard<'_, SqliteConnection> {
-        let mut connection = self.connection.lock().await;
+    async fn connection(&self) -> Result<MappedMutexGuard<'_, SqliteConnection>, LakeError> {
+        let connection = self.connection.lock().await;
+        let mut connection = MutexGuard::try_map(connection, Option::as_mut)
+            .map_err(|_| LakeError::from(sqlx::Error::PoolClosed))?;
         self.roll_back_unfinished(&mut connection).await;
-        connection
+        Ok(connection)
+    }
+
+    /// Waits until the connection is closed. SQLite takes its log into the catalog then, and removes it; a connection that
+    /// is merely dropped is closed by its own thread, which a process that ends does not wait for.
+    async fn close(&self) {
+        let connection = self.connection.lock().await.take();
+        if let Some(connection) = connection
+            && let Err(e) = connection.close().await
+        {
+            tracing::warn!("the catalog was not closed well: {e}");
+        }
     }
 
     async fn roll_back_unfinished(&self, connection: &mut SqliteConnection) {
@@ -283,7 +297,7 @@ impl Writer {
     /// Runs all steps or none, while no other writer runs. Returns how many rows the counted steps changed.
     pub(super) async fn transact(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
         match self {
-            Self::Sqlite(one) => one.transact(&mut *one.connection().await, steps).await,
+            Self::Sqlite(one) => one.transact(&mut *one.connection().await?, steps).await,
             #[cfg(feature = "postgres")]
             Self::Postgres(pool) => transact_postgres(pool, steps).await,
         }
@@ -294,7 +308,7 @@ impl Writer {
     pub(super) async fn transact_synced(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
         match self {
             Self::Sqlite(one) if one.is_relaxed => {
-                let mut connection = one.connection().await;
+                let mut connection = one.connection().await?;
                 sqlx::query("PRAGMA synchronous = FULL").execute(&mut *connection).await?;
                 let outcome = one.transact(&mut connection, steps).await;
                 sqlx::query("PRAGMA synchronous = NORMAL").execute(&mut *connection).await?;
@@ -306,8 +320,7 @@ impl Writer {
 
     pub(super) async fn close(&self) {
         match self {
-            // closed when the last reference is dropped
-            Self::Sqlite(_) => (),
+            Self::Sqlite(one) => one.close().await,
             #[cfg(feature = "postgres")]
             Self::Postgres(pool) => pool.close().await,
         }
