@@ -181,6 +181,6 @@ mod tests {
         );
         assert!(names(&["nte"]).unwrap_err().contains("'nte'"));
         let all = names(&[]).unwrap();
-        assert_eq!((all.len(), &*all[0], &*all[1], &*all[17]), (18, "none", "log", "full"));
+        assert_eq!((all.len(), &*all[0], &*all[1], &*all[18]), (19, "none", "log", "full"));
     }
 }
