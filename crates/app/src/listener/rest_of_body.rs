@@ -11,11 +11,16 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Bytes that are read and thrown away. Who sends more may not see the answer.
 const MOST: usize = 64 << 20;
 /// How long that may take.
 const LONGEST: Duration = Duration::from_secs(10);
+/// In each such span something must arrive: who was refused for being slow does not get more time.
+const SPAN: Duration = Duration::from_secs(1);
+/// How much must arrive in a span.
+const WANTED: usize = 64 << 10;
 
 /// Where the body of a request is put when its handler is done with it.
 #[derive(Debug, Default)]
@@ -31,17 +36,27 @@ impl RestOfBody {
 
     /// Reads the rest if the handler has dropped the body.
     pub(super) async fn read(self) {
+        self.read_by(SPAN).await;
+    }
+
+    async fn read_by(self, span: Duration) {
         let Some(mut body) = self.left.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        let end = Instant::now() + LONGEST;
         let mut room = MOST;
-        let all = async {
-            while let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-                room = room.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
-                if room == 0 {
-                    break;
+        while room > 0 && Instant::now() < end {
+            let enough = room.saturating_sub(WANTED);
+            let some = async {
+                while room > enough {
+                    let frame = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await?.ok()?;
+                    room = room.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
                 }
+                Some(())
+            };
+            // it is over, or too slow
+            if !matches!(tokio::time::timeout(span, some).await, Ok(Some(()))) {
+                return;
             }
-        };
-        let _ = tokio::time::timeout(LONGEST, all).await;
+        }
     }
 }
 
@@ -121,5 +136,21 @@ mod tests {
         rest.read().await;
         assert_eq!(taken.load(Ordering::Relaxed), 0);
         drop(held);
+    }
+
+    #[tokio::test]
+    async fn who_is_slow_is_not_waited_for() {
+        // some bytes at every turn, and never enough of them
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counted = taken.clone();
+        let drip = futures::stream::unfold(counted, |counted| async move {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            counted.fetch_add(1, Ordering::Relaxed);
+            Some((Ok::<_, std::io::Error>(vec![0_u8; 100]), counted))
+        });
+        let rest = RestOfBody::default();
+        drop(rest.of(Body::from_stream(drip)));
+        rest.read_by(Duration::from_millis(20)).await;
+        assert!(taken.load(Ordering::Relaxed) <= WANTED / 100);
     }
 }

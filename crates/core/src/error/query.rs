@@ -106,6 +106,23 @@ fn of_task(text: String) -> QueryError {
     panicked.unwrap_or(QueryError::Internal(text))
 }
 
+/// What the engine calls its own fault. It is one of a statement: one that its checks let through, and its work then does not
+/// know what to do with. Faults of the lake come to the engine from outside, and are errors of another kind.
+fn of_the_engine(text: String) -> QueryError {
+    if let Some(known) = too_large(&text) {
+        return known;
+    }
+    let function = text
+        .split_once("Function '")
+        .and_then(|(_, rest)| rest.split_once("' failed to match any signature"));
+    match function {
+        Some((name, _)) => {
+            QueryError::Sql(format!("{name} does not take arguments of this number or of these types"))
+        }
+        None => QueryError::Unsupported(format!("the engine can't run this statement: {text}")),
+    }
+}
+
 /// Whether words of the engine say that a batch can't be held: offsets of 32 bits, lengths, sizes of allocations.
 fn too_large(text: &str) -> Option<QueryError> {
     const WORDS: [&str; 4] = ["overflow", "capacity", "too large", "too big"];
@@ -140,8 +157,8 @@ impl From<DataFusionError> for QueryError {
             DataFusionError::ExecutionJoin(cause) => {
                 too_large(&cause.to_string()).unwrap_or(Self::Internal(text))
             }
-            DataFusionError::Internal(_)
-            | DataFusionError::IoError(_)
+            DataFusionError::Internal(_) => of_the_engine(text),
+            DataFusionError::IoError(_)
             | DataFusionError::ObjectStore(_)
             | DataFusionError::ParquetError(_) => of_task(text),
             _ => Self::Sql(text),
@@ -427,7 +444,6 @@ mod tests {
                 DataFusionError::IoError(io()),
                 DataFusionError::External(Box::new(io())),
                 DataFusionError::ArrowError(Box::new(ArrowError::IoError(secret.to_owned(), io())), None),
-                DataFusionError::Internal(secret.to_owned()),
                 DataFusionError::External(Box::new(QueryError::Internal(secret.to_owned()))),
             ] {
                 let error = QueryError::from(error.context("reading the partition of a view"));
@@ -438,6 +454,26 @@ mod tests {
             }
         }
         assert_eq!(QueryError::Sql("no such table".to_owned()).report(Some(id)), "no such table");
+    }
+
+    #[tokio::test]
+    async fn a_statement_that_only_the_engines_work_finds_wrong_is_no_failure_of_the_lake() {
+        let lake = crate::fixture::lake().await;
+        for sql in [
+            "SELECT date_trunc(1)",
+            "SELECT date_trunc('day', 1, 2, 3)",
+            "SELECT min(DISTINCT struct(1, NULL, [1])) FROM generate_series(1, 20)",
+        ] {
+            match lake.sql(sql).await {
+                Ok(_) | Err(QueryError::Sql(_) | QueryError::Unsupported(_)) => {}
+                Err(error) => panic!("{sql}: {error:?}"),
+            }
+        }
+        let unknown = DataFusionError::Internal("could not cast array of type List(Float64)".to_owned());
+        assert!(matches!(QueryError::from(unknown), QueryError::Unsupported(_)));
+        let text = "Function 'regexp_like' failed to match any signature, errors: Error during planning: it expects 2";
+        let told = QueryError::from(DataFusionError::Internal(text.to_owned())).to_string();
+        assert_eq!(told, "regexp_like does not take arguments of this number or of these types");
     }
 
     #[tokio::test]

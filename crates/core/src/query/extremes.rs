@@ -7,7 +7,7 @@
 //! is the engine's.
 
 use datafusion::arrow::array::ArrowPrimitiveType;
-use datafusion::arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Float16Type, Float32Type, Float64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
@@ -107,6 +107,10 @@ impl AggregateUDFImpl for Extreme {
     fn create_groups_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
         let data_type = args.return_field.data_type().clone();
         Ok(match data_type {
+            DataType::Float16 => {
+                type Half = <Float16Type as ArrowPrimitiveType>::Native;
+                in_groups::<Float16Type>(self.is_max, Half::NEG_INFINITY, Half::NAN, &data_type)
+            }
             DataType::Float32 => {
                 in_groups::<Float32Type>(self.is_max, f32::NEG_INFINITY, f32::NAN, &data_type)
             }

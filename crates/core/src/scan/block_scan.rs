@@ -233,9 +233,9 @@ impl Reader {
                 Err(_) => Err(closing()),
             }
         });
-        let rows = task
-            .await
-            .map_err(|e| DataFusionError::Internal(format!("decoding for {name} ended early: {e}")))??;
+        let rows = task.await.map_err(|e| {
+            DataFusionError::External(Box::new(e)).context(format!("decoding for {name} ended early"))
+        })??;
         let rows = rows.map(|decoded| {
             let (rows, ignored) = decoded.into_parts();
             metrics.events_ignored(name, &ignored);
