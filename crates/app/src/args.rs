@@ -48,7 +48,7 @@ pub(crate) enum Command {
     DemoProgram(DemoProgramArgs),
     /// Create and merge partitions, and delete what has expired.
     Maintain(MaintainArgs),
-    /// Compare the catalog of a lake with its files, and check a sample of their contents.
+    /// Check the catalog of a lake, its files, and the checksums of all that is in them.
     Fsck(FsckArgs),
     /// Run one SQL query.
     Query(QueryArgs),
