@@ -15,7 +15,7 @@ pub(super) fn check() -> Result<String, Vec<String>> {
         count if unanswered.is_empty() => Ok(format!("{count} functions")),
         _ => Err(unanswered
             .into_iter()
-            .map(|name| format!("crates/core/src/parser.rs leaves out {name}"))
+            .map(|name| format!("crates/core/src/parser/mod.rs leaves out {name}"))
             .collect()),
     }
 }
@@ -25,7 +25,7 @@ fn sources() -> Result<(String, String), String> {
     command.args(["metadata", "--locked", "--offline", "--format-version", "1"]);
     let metadata = output(command)?;
     let parser = directory(&metadata).ok_or("there is no crate sqlparser")?;
-    Ok((read(&parser.join("src/dialect/generic.rs"))?, read(&root().join("crates/core/src/parser.rs"))?))
+    Ok((read(&parser.join("src/dialect/generic.rs"))?, read(&root().join("crates/core/src/parser/mod.rs"))?))
 }
 
 /// Where the parser's source is, told from the paths of all manifests.

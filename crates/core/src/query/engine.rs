@@ -3,9 +3,11 @@
 //! Nothing else of the engine's defaults is there: no formats and no factories of tables, so that no SQL can name a
 //! file, and the linker leaves out what reads and writes them.
 
-use super::extremes;
+use super::aggregates::aggregates;
+use super::computed_equality::ComputedEqualities;
+use super::floats::PlainFloats;
+use super::power::PowerPlanner;
 use datafusion::execution::SessionStateBuilder;
-use datafusion::functions_aggregate::all_default_aggregate_functions;
 use datafusion::functions_table::all_default_table_functions;
 use datafusion::functions_window::all_default_window_functions;
 use datafusion::logical_expr::ScalarUDF;
@@ -15,10 +17,15 @@ use std::sync::Arc;
 
 /// A session with the engine's functions.
 pub(super) fn session_state() -> SessionStateBuilder {
+    let scalars = scalars();
+    let mut planners = planners();
+    planners.push(Arc::new(PowerPlanner::new(&scalars)));
     let state = SessionStateBuilder::new()
-        .with_expr_planners(planners())
-        .with_scalar_functions(scalars())
-        .with_aggregate_functions(extremes::corrected(all_default_aggregate_functions()))
+        .with_expr_planners(planners)
+        .with_analyzer_rule(Arc::new(PlainFloats))
+        .with_optimizer_rule(Arc::new(ComputedEqualities))
+        .with_scalar_functions(scalars)
+        .with_aggregate_functions(aggregates())
         .with_window_functions(all_default_window_functions())
         .with_table_function_list(all_default_table_functions());
     #[cfg(feature = "sql-nested")]

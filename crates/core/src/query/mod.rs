@@ -7,6 +7,7 @@
 //! | `planning` | from a statement to rows |
 //! | `place` | whether the server answers a statement, or a process of its own |
 //! | `statement_limits`, `memory`, `cancellation` | what a query may take, and how it ends |
+//! | `floats`, `power`, `aggregates`, `computed_equality` | where the engine is made to do what PostgreSQL does |
 //! | `view_sql`, `sql_rows`, `partials` | the rows of views that are SQL over others |
 //! | `paged` | tables that are read page by page |
 //! | `information_schema` | the tables that describe tables |
@@ -15,15 +16,19 @@
 //! | `functions` | the SQL functions of the lake itself |
 
 #[cfg(test)]
+mod generated;
+#[cfg(test)]
 mod tests;
 
+mod aggregates;
 mod argument;
 mod cancellation;
 mod client;
+mod computed_equality;
 mod context;
 mod deny_rules;
 mod engine;
-mod extremes;
+mod floats;
 pub mod formats;
 pub(crate) mod functions;
 #[doc(hidden)]
@@ -36,6 +41,7 @@ mod partials;
 mod place;
 mod placeholders;
 mod planning;
+mod power;
 mod refused;
 mod registration;
 mod request;

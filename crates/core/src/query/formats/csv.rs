@@ -41,22 +41,20 @@ impl<W: Write> CsvWriter<W> {
     }
 }
 
-fn is_readable(field: &Field) -> bool {
-    !is_jsonb(field) && !is_nested(field.data_type())
-}
-
 /// Lists, structs and maps, which CSV has no form for, as far as JSON has one.
 fn is_nested(data_type: &DataType) -> bool {
     data_type.is_nested() && json_type(data_type).is_some()
 }
 
-/// The columns with which rows are shown as text: JSONB, lists, structs and maps become columns of texts.
+/// The columns with which rows are shown as text: JSONB, lists, structs and maps become columns of texts, times are in UTC.
 pub(super) fn readable_schema(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| {
-        if is_readable(field) {
-            field.as_ref().clone()
-        } else {
-            Field::new(field.name(), DataType::Utf8, field.is_nullable())
+        if is_jsonb(field) || is_nested(field.data_type()) {
+            return Field::new(field.name(), DataType::Utf8, field.is_nullable());
+        }
+        match json_type(field.data_type()) {
+            Some(data_type) => field.as_ref().clone().with_data_type(data_type),
+            None => field.as_ref().clone(),
         }
     });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
@@ -68,11 +66,14 @@ pub(super) fn readable(batch: &RecordBatch, schema: &SchemaRef) -> Result<Record
         .columns()
         .iter()
         .zip(batch.schema_ref().fields())
-        .map(|(column, field)| {
+        .zip(schema.fields())
+        .map(|((column, field), shown)| {
             if is_jsonb(field) {
                 json_texts(column)
             } else if is_nested(field.data_type()) {
                 nested_texts(column)
+            } else if column.data_type() != shown.data_type() {
+                Ok(cast(column, shown.data_type())?)
             } else {
                 Ok(column.clone())
             }

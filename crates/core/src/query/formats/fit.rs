@@ -31,14 +31,18 @@ fn has_form(format: Format, data_type: &DataType) -> bool {
     }
 }
 
-/// The type as which values become JSON: names of members are texts there, and so are keys of maps. `None` if there is
-/// none.
+/// What zone the text formats write times in.
+const UTC: &str = "+00:00";
+
+/// The type as which values become JSON: names of members are texts there, and so are keys of maps, and times are in UTC.
+/// `None` if there is none.
 pub(super) fn json_type(data_type: &DataType) -> Option<DataType> {
     let item = |field: &Field| -> Option<Arc<Field>> {
         Some(Arc::new(field.clone().with_data_type(json_type(field.data_type())?)))
     };
     Some(match data_type {
         DataType::Union(..) => return None,
+        DataType::Timestamp(unit, Some(_)) => DataType::Timestamp(*unit, Some(UTC.into())),
         DataType::List(f) => DataType::List(item(f)?),
         DataType::LargeList(f) => DataType::LargeList(item(f)?),
         DataType::ListView(f) => DataType::ListView(item(f)?),

@@ -31,7 +31,7 @@ impl<W: Write> JsonWriter<W> {
     }
 
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        let batch = &with_text_keys(batch)?;
+        let batch = &fitted(batch)?;
         match self {
             Self::Array(w) => w.write(batch)?,
             Self::Lines(w) => w.write(batch)?,
@@ -55,13 +55,12 @@ impl<W: Write> JsonWriter<W> {
     }
 }
 
-/// The same rows with texts as keys of maps: the writer takes no others.
-fn with_text_keys(batch: &RecordBatch) -> Result<RecordBatch> {
+/// The same rows with texts as keys of maps, as the writer takes no others, and times in UTC, as it writes the digits of
+/// any zone.
+fn fitted(batch: &RecordBatch) -> Result<RecordBatch> {
     let schema = batch.schema();
     let (mut columns, mut fields) = (batch.columns().to_vec(), schema.fields().to_vec());
-    for (column, field) in
-        columns.iter_mut().zip(&mut fields).filter(|(column, _)| column.data_type().is_nested())
-    {
+    for (column, field) in columns.iter_mut().zip(&mut fields) {
         let Some(wanted) = json_type(column.data_type()).filter(|wanted| wanted != column.data_type()) else {
             continue;
         };

@@ -5,6 +5,8 @@
 mod csv;
 mod fit;
 mod json;
+#[cfg(test)]
+mod tests;
 
 use crate::error::Result;
 use arrow::array::RecordBatch;

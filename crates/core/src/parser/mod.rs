@@ -11,11 +11,17 @@
 //! dialect may return, most readings take for "not this one" and try the next.
 //!
 //! Statements that people write take one or two questions for each byte.
+//!
+//! The dialect is also asked which operators bind how tightly: `operators` has the answers.
+
+#[cfg(test)]
+mod operator_tests;
+mod operators;
 
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement as EngineStatement};
 use datafusion::sql::sqlparser::ast::{Expr, Statement};
-use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect};
+use datafusion::sql::sqlparser::dialect::{Dialect, GenericDialect, Precedence};
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use std::any::TypeId;
 use std::cell::Cell;
@@ -50,7 +56,7 @@ fn bounded<T, E: From<ParserError>>(
     parse: impl FnOnce(&dyn Dialect) -> Result<T, E>,
 ) -> Result<T, E> {
     let most = text.len().saturating_mul(QUESTIONS_PER_BYTE).saturating_add(FEWEST_QUESTIONS);
-    let dialect = Counting { left: Cell::new(most) };
+    let dialect = Counting::new(most);
     // the parser is gone when it has unwound, and the dialect is asked nothing more
     catch_unwind(AssertUnwindSafe(|| parse(&dialect))).unwrap_or_else(|panic| match panic.downcast() {
         Ok(refused) => Err(ParserError::ParserError(Refused::text(*refused).to_owned()).into()),
@@ -77,13 +83,19 @@ impl Refused {
     }
 }
 
-/// The engine's own dialect, `GenericDialect`, which counts what it is asked.
+/// The engine's own dialect, `GenericDialect`, with PostgreSQL's precedence of operators, which counts what it is asked.
 #[derive(Debug)]
 struct Counting {
     left: Cell<usize>,
+    /// The parser has just met BETWEEN: what it asks next is how far the lower bound reaches.
+    is_at_lower_bound: Cell<bool>,
 }
 
 impl Counting {
+    fn new(most: usize) -> Self {
+        Self { left: Cell::new(most), is_at_lower_bound: Cell::new(false) }
+    }
+
     fn count(&self) {
         let refused = match self.left.get().checked_sub(1) {
             None => Refused::Readings,
@@ -123,9 +135,20 @@ impl Dialect for Counting {
         GenericDialect.is_identifier_part(ch)
     }
 
-    fn parse_prefix(&self, _: &mut Parser) -> Option<Result<Expr, ParserError>> {
+    fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
         self.count();
-        None
+        operators::prefix(parser)
+    }
+
+    fn parse_infix(&self, parser: &mut Parser, left: &Expr, _: u8) -> Option<Result<Expr, ParserError>> {
+        self.count();
+        self.is_at_lower_bound.set(operators::is_between(parser));
+        operators::infix(parser, left)
+    }
+
+    fn prec_value(&self, precedence: Precedence) -> u8 {
+        let is_bound = matches!(precedence, Precedence::Between) && self.is_at_lower_bound.take();
+        if is_bound { operators::LOWER_BOUND } else { operators::precedence(precedence) }
     }
 
     fn parse_statement(&self, _: &mut Parser) -> Option<Result<Statement, ParserError>> {
@@ -133,9 +156,9 @@ impl Dialect for Counting {
         None
     }
 
-    fn get_next_precedence(&self, _: &Parser) -> Option<Result<u8, ParserError>> {
+    fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
         self.count();
-        None
+        operators::of_next(parser).map(Ok)
     }
 
     as_generic! {
@@ -365,7 +388,7 @@ mod tests {
             "SELECT interval '1 day', date '2020-01-01', CASE WHEN a THEN (1 + 2) * 3 END FROM ((SELECT 1) UNION (SELECT 2)) t",
             "WITH a AS (SELECT x, count(*) AS n FROM t GROUP BY x) SELECT * FROM a JOIN b ON a.x = b.x WHERE n > (SELECT avg(n) FROM a)",
         ] {
-            let dialect = Counting { left: Cell::new(usize::MAX) };
+            let dialect = Counting::new(usize::MAX);
             Parser::parse_sql(&dialect, sql).unwrap();
             let questions = usize::MAX - dialect.left.get();
             assert!(

@@ -6,27 +6,23 @@
 //! number, so that the minimum of a group of infinities is finite. Here numbers with a fraction are compared by us; all else
 //! is the engine's.
 
+use super::as_the_engine;
 use datafusion::arrow::array::ArrowPrimitiveType;
 use datafusion::arrow::datatypes::{DataType, FieldRef, Float16Type, Float32Type, Float64Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
 use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
-use datafusion::logical_expr::expr::{AggregateFunctionParams, WindowFunctionParams};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, GroupsAccumulator, ReversedUDAF,
-    SetMonotonicity, Signature, StatisticsArgs,
+    Accumulator, AggregateUDF, AggregateUDFImpl, GroupsAccumulator, StatisticsArgs,
 };
 use datafusion_functions_aggregate_common::aggregate::groups_accumulator::prim_op::PrimitiveGroupsAccumulator;
 use std::sync::Arc;
 
-/// The engine's aggregate functions, with `min` and `max` of ours.
-pub(super) fn corrected(functions: Vec<Arc<AggregateUDF>>) -> Vec<Arc<AggregateUDF>> {
-    let others = functions.into_iter().filter(|function| !["min", "max"].contains(&function.name()));
-    let ours = [(min_udaf(), false), (max_udaf(), true)]
-        .map(|(engines, is_max)| Arc::new(AggregateUDF::from(Extreme { engines, is_max })));
-    others.chain(ours).collect()
+/// Ours in the place of the engine's.
+pub(super) fn corrected() -> [AggregateUDF; 2] {
+    [(min_udaf(), false), (max_udaf(), true)]
+        .map(|(engines, is_max)| AggregateUDF::from(Extreme { engines, is_max }))
 }
 
 /// One of the two.
@@ -62,31 +58,8 @@ fn in_groups<T: ArrowPrimitiveType<Native: PartialOrd> + Send>(
     }
 }
 
-// what is not about groups is the engine's, method by method: a default of the trait would differ from it
 impl AggregateUDFImpl for Extreme {
-    fn name(&self) -> &str {
-        self.engines.name()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.engines.signature()
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        self.engines.coerce_types(types)
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.engines.return_type(types)
-    }
-
-    fn return_field(&self, fields: &[FieldRef]) -> Result<FieldRef> {
-        self.engines.return_field(fields)
-    }
-
-    fn is_nullable(&self) -> bool {
-        self.engines.is_nullable()
-    }
+    as_the_engine!();
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
         self.engines.state_fields(args)
@@ -121,49 +94,9 @@ impl AggregateUDFImpl for Extreme {
         })
     }
 
-    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
-        self.engines.order_sensitivity()
-    }
-
-    fn reverse_expr(&self) -> ReversedUDAF {
-        self.engines.reverse_udf()
-    }
-
-    fn is_descending(&self) -> Option<bool> {
-        self.engines.is_descending()
-    }
-
     fn value_from_stats(&self, args: &StatisticsArgs<'_>) -> Option<ScalarValue> {
         // statistics of files leave NaN out
         if args.return_type.is_floating() { None } else { self.engines.value_from_stats(args) }
-    }
-
-    fn default_value(&self, data_type: &DataType) -> Result<ScalarValue> {
-        self.engines.default_value(data_type)
-    }
-
-    fn set_monotonicity(&self, data_type: &DataType) -> SetMonotonicity {
-        self.engines.inner().set_monotonicity(data_type)
-    }
-
-    fn schema_name(&self, params: &AggregateFunctionParams) -> Result<String> {
-        self.engines.schema_name(params)
-    }
-
-    fn display_name(&self, params: &AggregateFunctionParams) -> Result<String> {
-        self.engines.display_name(params)
-    }
-
-    fn window_function_schema_name(&self, params: &WindowFunctionParams) -> Result<String> {
-        self.engines.window_function_schema_name(params)
-    }
-
-    fn window_function_display_name(&self, params: &WindowFunctionParams) -> Result<String> {
-        self.engines.window_function_display_name(params)
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.engines.documentation()
     }
 }
 

@@ -1,0 +1,280 @@
+//! Variances, covariances and regressions, by the steps of PostgreSQL (`float8_accum`, `float8_regr_accum`): sums of squares
+//! of differences from the mean, which NaN and infinities make NaN.
+
+use super::{as_the_engine, frames};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
+use datafusion::common::cast::as_list_array;
+use datafusion::common::internal_err;
+use datafusion::error::Result;
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl};
+use datafusion::scalar::ScalarValue;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What is made of the sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Figure {
+    VarPop,
+    VarSamp,
+    StddevPop,
+    StddevSamp,
+    Corr,
+    CovarPop,
+    CovarSamp,
+    AvgX,
+    AvgY,
+    R2,
+    Slope,
+    Intercept,
+    Sxx,
+    Syy,
+    Sxy,
+}
+
+impl Figure {
+    /// The one of the engine's function with this name.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "var_pop" => Self::VarPop,
+            "var" | "var_samp" => Self::VarSamp,
+            "stddev_pop" => Self::StddevPop,
+            "stddev" | "stddev_samp" => Self::StddevSamp,
+            "corr" => Self::Corr,
+            "covar_pop" => Self::CovarPop,
+            "covar" | "covar_samp" => Self::CovarSamp,
+            "regr_avgx" => Self::AvgX,
+            "regr_avgy" => Self::AvgY,
+            "regr_r2" => Self::R2,
+            "regr_slope" => Self::Slope,
+            "regr_intercept" => Self::Intercept,
+            "regr_sxx" => Self::Sxx,
+            "regr_syy" => Self::Syy,
+            "regr_sxy" => Self::Sxy,
+            _ => return None,
+        })
+    }
+}
+
+/// One of these functions.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Moments {
+    pub(super) engines: Arc<AggregateUDF>,
+    pub(super) figure: Figure,
+}
+
+impl AggregateUDFImpl for Moments {
+    as_the_engine!();
+
+    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
+        let field =
+            |name: &str, data_type| Arc::new(Field::new(format!("{}[{name}]", args.name), data_type, true));
+        if args.is_distinct {
+            let item = Arc::new(Field::new_list_field(DataType::Float64, true));
+            return Ok(vec![field("x", DataType::List(item.clone())), field("y", DataType::List(item))]);
+        }
+        Ok(["n", "sx", "sxx", "sy", "syy", "sxy"].map(|name| field(name, DataType::Float64)).to_vec())
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        Ok(if args.is_distinct {
+            Box::new(DistinctAccumulator { figure: self.figure, pairs: BTreeSet::new() })
+        } else {
+            Box::new(SumsAccumulator { figure: self.figure, sums: Sums::default() })
+        })
+    }
+
+    fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        let function = AggregateUDF::from(Self { engines: self.engines.clone(), figure: self.figure });
+        Ok(Box::new(frames::Frame::new(Arc::new(function), &args)))
+    }
+}
+
+/// The sums of pairs. Functions of one argument have the same in `x` and `y`.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    n: f64,
+    sx: f64,
+    sxx: f64,
+    sy: f64,
+    syy: f64,
+    sxy: f64,
+}
+
+impl Sums {
+    fn add(&mut self, x: f64, y: f64) {
+        let before = self.n;
+        self.n += 1.0;
+        self.sx += x;
+        self.sy += y;
+        if before > 0.0 {
+            let (dx, dy) = (x * self.n - self.sx, y * self.n - self.sy);
+            let scale = 1.0 / (self.n * before);
+            self.sxx += dx * dx * scale;
+            self.syy += dy * dy * scale;
+            self.sxy += dx * dy * scale;
+        } else {
+            let nothing = |value: f64| if value.is_finite() { 0.0 } else { f64::NAN };
+            (self.sxx, self.syy, self.sxy) = (nothing(x), nothing(y), nothing(x) + nothing(y));
+        }
+        for sum in [&mut self.sxx, &mut self.syy, &mut self.sxy] {
+            if sum.is_infinite() {
+                *sum = f64::NAN;
+            }
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        if self.n == 0.0 {
+            *self = other;
+        } else if other.n > 0.0 {
+            let n = self.n + other.n;
+            let (dx, dy) = (self.sx / self.n - other.sx / other.n, self.sy / self.n - other.sy / other.n);
+            let scale = self.n * other.n / n;
+            *self = Self {
+                n,
+                sx: self.sx + other.sx,
+                sxx: self.sxx + other.sxx + scale * dx * dx,
+                sy: self.sy + other.sy,
+                syy: self.syy + other.syy + scale * dy * dy,
+                sxy: self.sxy + other.sxy + scale * dx * dy,
+            };
+        }
+    }
+
+    fn figure(&self, figure: Figure) -> Option<f64> {
+        let Self { n, sx, sxx, sy, syy, sxy } = *self;
+        let least = match figure {
+            Figure::VarSamp | Figure::StddevSamp | Figure::CovarSamp => 2.0,
+            _ => 1.0,
+        };
+        if n < least {
+            return None;
+        }
+        match figure {
+            Figure::VarPop => Some(sxx / n),
+            Figure::VarSamp => Some(sxx / (n - 1.0)),
+            Figure::StddevPop => Some((sxx / n).sqrt()),
+            Figure::StddevSamp => Some((sxx / (n - 1.0)).sqrt()),
+            Figure::Corr if sxx == 0.0 || syy == 0.0 => None,
+            Figure::Corr => Some(sxy / (sxx * syy).sqrt()),
+            Figure::CovarPop => Some(sxy / n),
+            Figure::CovarSamp => Some(sxy / (n - 1.0)),
+            Figure::AvgX => Some(sx / n),
+            Figure::AvgY => Some(sy / n),
+            Figure::R2 | Figure::Slope | Figure::Intercept if sxx == 0.0 => None,
+            Figure::R2 if syy == 0.0 => Some(1.0),
+            Figure::R2 => Some(sxy * sxy / (sxx * syy)),
+            Figure::Slope => Some(sxy / sxx),
+            Figure::Intercept => Some((sy - sx * sxy / sxx) / n),
+            Figure::Sxx => Some(sxx),
+            Figure::Syy => Some(syy),
+            Figure::Sxy => Some(sxy),
+        }
+    }
+}
+
+/// Pairs `(x, y)` of rows that have both. Regressions have y first.
+fn pairs(values: &[ArrayRef]) -> Result<Vec<(f64, f64)>> {
+    let (y, x) = match values {
+        [both] => (both, both),
+        [y, x] => (y, x),
+        other => return internal_err!("one or two arguments, not {}", other.len()),
+    };
+    let (x, y) = (cast(x, &DataType::Float64)?, cast(y, &DataType::Float64)?);
+    let (x, y) = (x.as_primitive::<Float64Type>(), y.as_primitive::<Float64Type>());
+    Ok(x.iter().zip(y.iter()).filter_map(|(x, y)| x.zip(y)).collect())
+}
+
+#[derive(Debug)]
+struct SumsAccumulator {
+    figure: Figure,
+    sums: Sums,
+}
+
+impl Accumulator for SumsAccumulator {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        for (x, y) in pairs(values)? {
+            self.sums.add(x, y);
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        Ok(ScalarValue::Float64(self.sums.figure(self.figure)))
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self)
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let Sums { n, sx, sxx, sy, syy, sxy } = self.sums;
+        Ok([n, sx, sxx, sy, syy, sxy].map(|sum| ScalarValue::Float64(Some(sum))).to_vec())
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let columns: Vec<&Float64Array> =
+            states.iter().map(|state| state.as_primitive::<Float64Type>()).collect();
+        let [n, sx, sxx, sy, syy, sxy] = columns.as_slice() else {
+            return internal_err!("six sums, not {}", columns.len());
+        };
+        for i in 0..n.len() {
+            let at = |column: &Float64Array| column.value(i);
+            let (n, sx, sxx) = (at(n), at(sx), at(sxx));
+            self.sums.merge(Sums { n, sx, sxx, sy: at(sy), syy: at(syy), sxy: at(sxy) });
+        }
+        Ok(())
+    }
+}
+
+/// Of each pair one. The numbers are plain already, so equal ones have equal bits.
+#[derive(Debug)]
+struct DistinctAccumulator {
+    figure: Figure,
+    pairs: BTreeSet<(u64, u64)>,
+}
+
+impl DistinctAccumulator {
+    fn list(&self, of: fn(&(u64, u64)) -> u64) -> ScalarValue {
+        let values: Vec<_> =
+            self.pairs.iter().map(|pair| ScalarValue::Float64(Some(f64::from_bits(of(pair))))).collect();
+        ScalarValue::List(ScalarValue::new_list_nullable(&values, &DataType::Float64))
+    }
+}
+
+impl Accumulator for DistinctAccumulator {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.pairs.extend(pairs(values)?.into_iter().map(|(x, y)| (x.to_bits(), y.to_bits())));
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let mut sums = Sums::default();
+        for (x, y) in &self.pairs {
+            sums.add(f64::from_bits(*x), f64::from_bits(*y));
+        }
+        Ok(ScalarValue::Float64(sums.figure(self.figure)))
+    }
+
+    fn size(&self) -> usize {
+        // with what a tree takes beside its items
+        size_of_val(self) + self.pairs.len() * size_of::<(u64, u64)>() * 2
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        Ok(vec![self.list(|(x, _)| *x), self.list(|(_, y)| *y)])
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        let [x, y] = states else { return internal_err!("two lists, not {}", states.len()) };
+        let (x, y) = (as_list_array(x)?, as_list_array(y)?);
+        for i in (0..x.len()).filter(|i| x.is_valid(*i) && y.is_valid(*i)) {
+            // `pairs` has y first
+            self.update_batch(&[y.value(i), x.value(i)])?;
+        }
+        Ok(())
+    }
+}
