@@ -4,6 +4,7 @@
 //! file, and the linker leaves out what reads and writes them.
 
 use super::extremes;
+use super::order_in_aggregates::DropMeaninglessOrder;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::functions_aggregate::all_default_aggregate_functions;
 use datafusion::functions_table::all_default_table_functions;
@@ -15,10 +16,13 @@ use std::sync::Arc;
 
 /// A session with the engine's functions.
 pub(super) fn session_state() -> SessionStateBuilder {
+    let aggregates = extremes::corrected(all_default_aggregate_functions());
+    let engines = aggregates.iter().map(|function| function.name().to_owned()).collect();
     let state = SessionStateBuilder::new()
         .with_expr_planners(planners())
         .with_scalar_functions(scalars())
-        .with_aggregate_functions(extremes::corrected(all_default_aggregate_functions()))
+        .with_aggregate_functions(aggregates)
+        .with_analyzer_rule(Arc::new(DropMeaninglessOrder { engines }))
         .with_window_functions(all_default_window_functions())
         .with_table_function_list(all_default_table_functions());
     #[cfg(feature = "sql-nested")]
