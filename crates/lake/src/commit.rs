@@ -20,9 +20,11 @@
 //! gets its 200. A crash between the steps leaves records without rows, which nobody was promised, and never rows
 //! without records.
 
+mod queue;
 #[cfg(test)]
 mod tests;
 
+use self::queue::{CloseAtEnd, Queue};
 use super::catalog::{Catalog, Commit, CommitBlock, Committed};
 use super::ingest::Reservation;
 use super::metrics::Metrics;
@@ -36,11 +38,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
+use uuid::Uuid;
 
-/// A group is closed when it has this many bytes: enough to amortize a sync, little enough to hold in memory …
-const GROUP_BYTES: usize = 8 << 20;
-/// … or this many requests.
+/// A group is closed when it has as many bytes as are best written at once, or this many requests.
 const GROUP_REQUESTS: usize = 512;
 /// … or this many processes, streams and blocks. A request of more is large, and is made visible so many at a time.
 const GROUP_ENTRIES: usize = 512;
@@ -50,6 +51,7 @@ const NOTED_EVERY: u64 = 1 << 20;
 /// Requests in the queue. Further senders wait for a free slot.
 const QUEUE_SLOTS: usize = 1024;
 
+#[derive(Debug)]
 struct Request {
     /// What becomes durable and visible together.
     entries: Vec<Entry>,
@@ -65,7 +67,7 @@ struct Request {
 /// Queue and thread of the commits. [`Committer::close`] finishes the groups under way.
 #[derive(Debug)]
 pub(super) struct Committer {
-    queue: Mutex<Option<mpsc::Sender<Request>>>,
+    queue: Arc<Queue<Request>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -77,18 +79,20 @@ impl Committer {
         metrics: Arc<Metrics>,
         unannounced: UnannouncedBlocks,
     ) -> Result<Self, LakeError> {
-        let (queue, mut requests) = mpsc::channel(QUEUE_SLOTS);
+        let queue = Arc::new(Queue::new(QUEUE_SLOTS));
+        let requests = Arc::clone(&queue);
         let runtime = Handle::current();
         let thread = std::thread::Builder::new()
             .name("lake-commit".to_owned())
             .spawn(move || {
+                let _close = CloseAtEnd(&requests);
                 let thread = CommitThread::new(catalog, objects, metrics, unannounced, runtime);
-                thread.run(&mut requests)
+                thread.run(&requests)
             })
             .map_err(|e| {
                 LakeError::Objects(Cause::new(format!("the commit thread can't be started: {e}"), e))
             })?;
-        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+        Ok(Self { queue, thread: Mutex::new(Some(thread)) })
     }
 
     /// Adds entries to the lake. When this returns `Ok`, they are durable and visible; when it fails, sending them again adds
@@ -112,19 +116,14 @@ impl Committer {
                 LakeError::Objects(Cause::new(format!("the request could not be encoded: {e}"), e))
             })??;
         }
-        // not before: as long as somebody has it, closing waits
-        let queue = {
-            let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-            queue.clone().ok_or(LakeError::Closed)?
-        };
-        queue.send(request).await.map_err(|_| LakeError::Closed)?;
-        drop(queue);
+        let (sender, bytes) = (request.sender(), request.bytes());
+        self.queue.push(sender, bytes, request).await.map_err(|_| LakeError::Closed)?;
         answered.await.map_err(|_| LakeError::Closed)?
     }
 
     /// Accepts no more requests and waits for those that were accepted.
     pub(super) async fn close(&self) {
-        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.queue.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // joining here would block the runtime that the thread needs to finish: another thread joins it
@@ -184,14 +183,14 @@ impl CommitThread {
     }
 
     /// Works until nobody can send requests any more and all that were sent are answered.
-    fn run(mut self, requests: &mut mpsc::Receiver<Request>) {
+    fn run(mut self, requests: &Queue<Request>) {
         loop {
             let next = match self.large.is_empty() {
-                true => match requests.blocking_recv() {
+                true => match requests.pop() {
                     Some(next) => Some(next),
                     None => return,
                 },
-                false => requests.try_recv().ok(),
+                false => requests.try_pop(),
             };
             if let Some(first) = next {
                 self.commit_group(first, requests);
@@ -204,7 +203,7 @@ impl CommitThread {
     }
 
     /// Gathers the requests that wait, writes them, makes them visible, and answers. Large ones are put aside.
-    fn commit_group(&mut self, first: Request, waiting: &mut mpsc::Receiver<Request>) {
+    fn commit_group(&mut self, first: Request, waiting: &Queue<Request>) {
         let began = Instant::now();
         let mut group = Vec::with_capacity(8);
         let mut records = Vec::new();
@@ -223,8 +222,11 @@ impl CommitThread {
                     Err(e) => drop(request.answer.send(Err(e))),
                 }
             }
-            if records.len() < GROUP_BYTES && group.len() < GROUP_REQUESTS && entries < GROUP_ENTRIES {
-                next = waiting.try_recv().ok();
+            if records.len() < self.objects.group_bytes()
+                && group.len() < GROUP_REQUESTS
+                && entries < GROUP_ENTRIES
+            {
+                next = waiting.try_pop();
             }
         }
         if group.is_empty() {
@@ -374,6 +376,26 @@ impl CommitThread {
 }
 
 impl Request {
+    /// Whose turn it takes: the process that it is about. Connections are no measure, a process may have many; addresses
+    /// are none either, they may be a load balancer's.
+    fn sender(&self) -> Uuid {
+        match self.entries.first() {
+            Some(Entry::Process(process)) => process.process_id,
+            Some(Entry::Stream(stream)) => stream.process_id,
+            Some(Entry::Block(block)) => block.info.process_id,
+            None => Uuid::nil(),
+        }
+    }
+
+    /// About how many bytes it has to be written.
+    fn bytes(&self) -> usize {
+        let bodies = self.entries.iter().map(|entry| match entry {
+            Entry::Block(block) => block.body().len(),
+            Entry::Process(_) | Entry::Stream(_) => 512,
+        });
+        bodies.sum()
+    }
+
     fn is_large(&self) -> bool {
         self.entries.len() > GROUP_ENTRIES
     }

@@ -8,6 +8,7 @@
 
 mod announced;
 mod blocks;
+mod checkpoints;
 mod deny_rules;
 mod filter;
 mod garbage;

@@ -3,6 +3,7 @@
 //! Each statement is written once: the databases differ only in how arguments are marked, in migrations and in how a
 //! transaction takes the write lock.
 
+use super::checkpoints::Checkpoints;
 use crate::LakeError;
 use sqlx::{AssertSqlSafe, Connection, FromRow, SqliteConnection};
 use std::sync::Arc;
@@ -208,11 +209,18 @@ pub(super) struct SqliteWriter {
     /// Whether a transaction may still be open because its caller was cancelled: sqlx stops a script when its future is
     /// dropped. Only read and written while holding the connection.
     is_unfinished: AtomicBool,
+    /// None for a database in memory.
+    checkpoints: Option<Checkpoints>,
 }
 
 impl SqliteWriter {
-    pub(super) fn new(connection: SqliteConnection, is_relaxed: bool) -> Self {
-        Self { connection: Mutex::new(Some(connection)), is_relaxed, is_unfinished: AtomicBool::new(false) }
+    pub(super) fn new(
+        connection: SqliteConnection,
+        is_relaxed: bool,
+        checkpoints: Option<Checkpoints>,
+    ) -> Self {
+        let connection = Mutex::new(Some(connection));
+        Self { connection, is_relaxed, is_unfinished: AtomicBool::new(false), checkpoints }
     }
 
     /// The connection, outside of any transaction.
@@ -227,6 +235,9 @@ impl SqliteWriter {
     /// Waits until the connection is closed. SQLite takes its log into the catalog then, and removes it; a connection that
     /// is merely dropped is closed by its own thread, which a process that ends does not wait for.
     async fn close(&self) {
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.stop().await;
+        }
         let connection = self.connection.lock().await.take();
         if let Some(connection) = connection
             && let Err(e) = connection.close().await
@@ -269,11 +280,15 @@ impl SqliteWriter {
             }
         }
         script.then(Statement::new("COMMIT"));
+        let values = script.args.len();
         self.is_unfinished.store(true, Ordering::Relaxed);
         let counts =
             prepare!(sqlx::query_as::<_, (i64,)>, script, Marks::Plain).fetch_all(&mut *connection).await;
         if counts.is_ok() {
             self.is_unfinished.store(false, Ordering::Relaxed);
+            if let Some(checkpoints) = &self.checkpoints {
+                checkpoints.wrote(values);
+            }
         }
         match counts {
             Ok(counts) => Ok(counts.iter().map(|(count,)| *count as u64).sum()),

@@ -87,6 +87,16 @@ impl Objects {
         matches!(self, Self::Local(_))
     }
 
+    /// How many bytes are best written at once. A sync is cheap, and whoever comes meanwhile waits for it: with 8 MiB a flood
+    /// made others wait 13 ms, with 256 KiB 2 ms, and got through faster itself (290 and 326 MB/s). A request to a store
+    /// elsewhere takes long whatever is in it.
+    pub(super) fn group_bytes(&self) -> usize {
+        match self {
+            Self::Local(_) => 256 << 10,
+            Self::Remote(_) => 8 << 20,
+        }
+    }
+
     /// Reads a range of an object as far as it goes, and at least up to `needed`: what ends before is missing.
     pub(super) async fn read(&self, key: &str, range: Range<u64>, needed: u64) -> Result<Bytes, LakeError> {
         match self {
