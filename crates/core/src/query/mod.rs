@@ -28,6 +28,7 @@ pub mod formats;
 pub(crate) mod functions;
 #[doc(hidden)]
 pub mod fuzzed;
+mod hex_ids;
 mod information_schema;
 mod memory;
 mod output;
