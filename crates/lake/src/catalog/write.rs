@@ -73,17 +73,14 @@ impl KnownSenders {
         self.processes.contains_key(&block.process_id) && self.streams.contains_key(&block.stream_id)
     }
 
-    /// Bounds of the events' times. For native clients they come from the block's ticks, if its process is known: the wall
-    /// clock that a client reports with the block is when it was cut, not when its events were. Other protocols have no
-    /// ticks: their receiver sets the block's times to the bounds of its events.
+    /// Bounds of the events' times. For native clients they come from the block's clock, if its process is known: decoders
+    /// use the same one, and it gives no time outside of them. Other protocols have no ticks: their receiver sets the
+    /// block's times to the bounds of its events.
     fn event_bounds(&self, block: &BlockInfo) -> Option<(i64, i64)> {
         if self.streams.get(&block.stream_id).is_some_and(|s| s.format != TRANSIT_FORMAT) {
             return Some((block.begin_time, block.end_time));
         }
-        let clock = Clock::for_block(self.processes.get(&block.process_id)?, block).ok()?;
-        let a = clock.time_of_relative(block.begin_ticks);
-        let b = clock.time_of_relative(block.end_ticks);
-        Some((a.min(b), a.max(b)))
+        Clock::for_block(self.processes.get(&block.process_id)?, block).bounds()
     }
 }
 
