@@ -25,7 +25,7 @@ mod queue;
 mod tests;
 
 use self::queue::{CloseAtEnd, Queue};
-use super::catalog::{Catalog, Commit, CommitBlock, Committed};
+use super::catalog::{Catalog, Commit, CommitBlock, Committed, check_owners};
 use super::ingest::Reservation;
 use super::metrics::Metrics;
 use super::objects::{Objects, WrittenGroup};
@@ -211,6 +211,12 @@ impl CommitThread {
         let mut next = Some(first);
         while let Some(mut request) = next.take() {
             if request.is_large() {
+                let mut alone = vec![request];
+                self.refuse_foreign(&mut alone);
+                let Some(request) = alone.pop() else {
+                    next = waiting.try_recv().ok();
+                    continue;
+                };
                 self.large.push_back(LargeRequest { request, written: None, done: 0, added: 0 });
             } else {
                 match request.append_to(&mut records) {
@@ -229,6 +235,16 @@ impl CommitThread {
                 next = waiting.try_pop();
             }
         }
+        if let Some(refused) = self.refuse_foreign(&mut group) {
+            // the rest is written without them
+            records.clear();
+            for request in &mut group {
+                if let Err(e) = request.append_to(&mut records) {
+                    tracing::error!("a request could not be encoded: {e}");
+                }
+            }
+            tracing::debug!("refused {refused} requests that name ids of others");
+        }
         if group.is_empty() {
             return;
         }
@@ -245,6 +261,28 @@ impl CommitThread {
             }
         }
         self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
+    }
+
+    /// Answers the requests whose ids belong to others, and takes them out of the group. Returns how many, if there were any.
+    fn refuse_foreign(&self, group: &mut Vec<Request>) -> Option<usize> {
+        let entries = group.iter().flat_map(|request| request.entries.iter());
+        let mut known = self.runtime.block_on(self.catalog.streams_named(entries));
+        let before = group.len();
+        let checked = std::mem::take(group).into_iter().filter_map(|request| {
+            let outcome = match &mut known {
+                Ok(known) => check_owners(&request.entries, known),
+                Err(e) => Err(e.clone()),
+            };
+            match outcome {
+                Ok(()) => Some(request),
+                Err(e) => {
+                    let _ = request.answer.send(Err(e));
+                    None
+                }
+            }
+        });
+        group.extend(checked);
+        (group.len() < before).then(|| before - group.len())
     }
 
     fn new_commit(&self, written: &WrittenGroup) -> Commit {

@@ -108,9 +108,13 @@ impl LakeConnection {
         if options.objects != ObjectsAddress::Memory {
             marker::check(&catalog, &store).await?;
         }
+        if catalog.is_read_only() {
+            tracing::info!("the lake can only be read from here");
+        }
         if let Objects::Local(local) = &objects
             && is_relaxed
             && does_recover
+            && !catalog.is_read_only()
         {
             let recovered = recovery::recover(&catalog, local, &options.progress).await?;
             if recovered.blocks > 0 {
@@ -230,6 +234,11 @@ impl LakeConnection {
         Ok(())
     }
 
+    /// Whether nothing can be changed in the lake from here: its directory can't be written.
+    pub fn is_read_only(&self) -> bool {
+        self.catalog.is_read_only()
+    }
+
     /// Checks that the database and the object store respond.
     pub async fn ping(&self) -> Result<(), LakeError> {
         tokio::try_join!(self.catalog.ping(), self.objects.ping()).map(drop)
@@ -257,6 +266,9 @@ impl LakeConnection {
         may_pass: bool,
     ) -> bool {
         let now = belvedere_model::time::now();
+        if self.is_read_only() {
+            return false;
+        }
         let recorded = self.catalog.record_fault(block_id, view_set, reason, may_pass, now).await;
         if let Err(e) = &recorded {
             tracing::warn!(%block_id, view_set, "the fault of a block could not be recorded: {e}");

@@ -30,6 +30,7 @@ pub(super) async fn check(catalog: &Catalog, store: &Arc<dyn ObjectStore>) -> Re
             )
             .into(),
         )),
+        (None, _) if catalog.is_read_only() => Ok(()),
         (None, found) => {
             let written = async {
                 let id = match found {

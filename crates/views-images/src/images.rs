@@ -21,7 +21,7 @@ register_view_set! {
         .instances(Instances::PerProcess)
         .depends_on(&["processes", "streams", "blocks"])
         .blocks(BlockSource::transit("image", &ImageDecoder))
-        .version(1)
+        .version(2)
         .example("SELECT time, name, image_size(data) AS size FROM view_instance('images', '<process id>') ORDER BY time")
 }
 

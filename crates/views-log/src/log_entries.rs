@@ -30,6 +30,6 @@ register_view_set! {
         .instances(Instances::GlobalAndPerProcess)
         .depends_on(&["processes", "streams", "blocks"])
         .blocks(BlockSource::transit("log", &LogDecoder))
-        .version(1)
+        .version(2)
         .example("SELECT time, level, target, msg FROM log_entries WHERE level <= 3 ORDER BY time DESC LIMIT 20")
 }

@@ -31,7 +31,7 @@ register_view_set! {
         .instances(Instances::GlobalAndPerProcess)
         .depends_on(&["processes", "streams", "blocks"])
         .blocks(BlockSource::transit("metrics", &MeasureDecoder))
-        .version(1)
+        .version(2)
         .example("SELECT name, unit, count(*), min(value), avg(value), max(value) \
                   FROM measures GROUP BY name, unit ORDER BY name")
 }

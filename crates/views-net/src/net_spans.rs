@@ -28,7 +28,7 @@ register_view_set! {
         .instances(Instances::PerProcess)
         .depends_on(&["processes", "streams", "blocks"])
         .blocks(BlockSource::transit_stateful("net", &NetDecoder))
-        .version(1)
+        .version(2)
         .example("SELECT name, count(*), sum(bit_size) / 8 AS bytes \
                   FROM view_instance('net_spans', '<process id>') WHERE kind = 'property' GROUP BY name ORDER BY 3 DESC")
 }

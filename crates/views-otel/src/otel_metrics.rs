@@ -77,7 +77,7 @@ register_view_set! {
         .instances(Instances::GlobalAndPerProcess)
         .depends_on(&["processes", "streams", "blocks"])
         .blocks(BlockSource::new(METRICS_FORMAT, METRICS_TAG, &PointDecoder))
-        .version(1)
+        .version(2)
         .example("SELECT name, unit, sum(count) AS count, sum(sum) / sum(count) AS mean \
                   FROM otel_metrics WHERE kind = 'histogram' AND temporality = 'delta' GROUP BY name, unit ORDER BY name")
 }

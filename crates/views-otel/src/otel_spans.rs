@@ -53,7 +53,7 @@ register_view_set! {
         .instances(Instances::GlobalAndPerProcess)
         .depends_on(&["processes", "streams", "blocks"])
         .blocks(BlockSource::new(TRACES_FORMAT, TRACES_TAG, &SpanDecoder))
-        .version(1)
+        .version(2)
         .example("SELECT name, kind, count(*), avg(duration) / 1e6 AS mean_ms \
                   FROM otel_spans GROUP BY name, kind ORDER BY name, kind")
 }

@@ -27,7 +27,7 @@ register_view_set! {
         .instances(Instances::PerProcess)
         .depends_on(&["processes", "streams", "blocks"])
         .blocks(BlockSource::transit("cpu", &AsyncDecoder))
-        .version(1)
+        .version(2)
         .example("SELECT name, count(*) FROM view_instance('async_events', '<process id>') \
                   WHERE event_type = 'begin' GROUP BY name")
 }

@@ -27,7 +27,7 @@ register_view_set! {
         .instances(Instances::PerStream)
         .depends_on(&["processes", "streams", "blocks"])
         .blocks(BlockSource::transit_stateful("cpu", &ThreadDecoder))
-        .version(1)
+        .version(2)
         .example("SELECT name, count(*) AS calls, sum(duration) / 1e6 AS milliseconds \
                   FROM view_instance('thread_spans', '<stream id>') GROUP BY name ORDER BY 3 DESC")
 }

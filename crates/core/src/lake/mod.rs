@@ -108,7 +108,11 @@ impl Lake {
             deny_rules: DenyRules::default(),
         };
         let views = Arc::new(UserViews::new(assembly, connection, runtime.clone()).await?);
-        Ok(Self { views, runtime, config, memory, scan: Arc::new(scan), query: Arc::new(query) })
+        let lake = Self { views, runtime, config, memory, scan: Arc::new(scan), query: Arc::new(query) };
+        if !lake.config.is_beside && !lake.connection().is_read_only() {
+            lake.partition_builder().adopt_last_copies().await?;
+        }
+        Ok(lake)
     }
 
     /// The lake below the views: what to feed, and what there is.

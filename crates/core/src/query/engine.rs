@@ -3,8 +3,8 @@
 //! Nothing else of the engine's defaults is there: no formats and no factories of tables, so that no SQL can name a
 //! file, and the linker leaves out what reads and writes them.
 
-use super::extremes;
 use super::order_in_aggregates::DropMeaninglessOrder;
+use super::{extremes, hex_ids};
 use datafusion::execution::SessionStateBuilder;
 use datafusion::functions_aggregate::all_default_aggregate_functions;
 use datafusion::functions_table::all_default_table_functions;
@@ -19,6 +19,7 @@ pub(super) fn session_state() -> SessionStateBuilder {
     let aggregates = extremes::corrected(all_default_aggregate_functions());
     let engines = aggregates.iter().map(|function| function.name().to_owned()).collect();
     let state = SessionStateBuilder::new()
+        .with_analyzer_rules(hex_ids::rules())
         .with_expr_planners(planners())
         .with_scalar_functions(scalars())
         .with_aggregate_functions(aggregates)
@@ -34,6 +35,7 @@ pub(super) fn session_state() -> SessionStateBuilder {
 /// What gives syntax a function: `EXTRACT(..)`, `[1, 2]`, `POSITION(..)`.
 fn planners() -> Vec<Arc<dyn ExprPlanner>> {
     vec![
+        Arc::new(hex_ids::HexIds),
         Arc::new(functions::core::planner::CoreFunctionPlanner::default()),
         #[cfg(feature = "sql-nested")]
         Arc::new(datafusion::functions_nested::planner::NestedFunctionPlanner),

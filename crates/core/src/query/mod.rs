@@ -29,6 +29,7 @@ pub mod formats;
 pub(crate) mod functions;
 #[doc(hidden)]
 pub mod fuzzed;
+mod hex_ids;
 mod information_schema;
 mod memory;
 mod order_in_aggregates;

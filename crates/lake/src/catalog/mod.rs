@@ -14,7 +14,9 @@ mod filter;
 mod garbage;
 mod keys;
 mod open;
+mod owners;
 mod partitions;
+mod reading;
 mod retention;
 mod statement;
 mod waiting;
@@ -26,6 +28,7 @@ pub use deny_rules::DenyRuleRecord;
 pub use filter::{BlockFilter, ProcessFilter, StreamFilter};
 pub(crate) use keys::KeyRecord;
 pub use open::Database;
+pub(crate) use owners::check_owners;
 pub use partitions::{ChainSection, NewPartition, PartitionRecord, PartitionedInstance, SectionBlocks};
 pub use retention::ExpiredBlocks;
 pub use waiting::UnannouncedLimits;
@@ -36,6 +39,7 @@ use super::files::FileIdentity;
 use super::{Cause, LakeError};
 use belvedere_model::{ProcessInfo, StreamInfo};
 use lru::LruCache;
+use reading::TemporaryCopy;
 use statement::{Arg, Readers, Statement, Step, Writer};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,6 +58,8 @@ pub struct Catalog {
     writer: Writer,
     /// The file of a SQLite database.
     file: Option<FileIdentity>,
+    /// What is read instead of it.
+    _copy: Option<TemporaryCopy>,
     processes: Mutex<LruCache<Uuid, Arc<ProcessInfo>>>,
     streams: Mutex<LruCache<Uuid, Arc<StreamInfo>>>,
 }
@@ -65,6 +71,7 @@ impl Catalog {
             intake,
             writer,
             file: None,
+            _copy: None,
             processes: Mutex::new(LruCache::new(CACHE_ENTRIES)),
             streams: Mutex::new(LruCache::new(CACHE_ENTRIES)),
         }
@@ -88,6 +95,11 @@ impl Catalog {
         let mut insert = Statement::new("INSERT INTO lake_ids (place, lake_id) VALUES ");
         insert.tuple([Arg::Small(1), Arg::Text(id.to_string())]).push(" ON CONFLICT DO NOTHING");
         self.writer.transact(vec![Step::Do(insert)]).await.map(drop)
+    }
+
+    /// Whether nothing can be changed in the lake from here.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self.writer, Writer::Nobody)
     }
 
     /// Whether the database can be written, and is still where it was.

@@ -1,6 +1,7 @@
 //! The address of a database, and opening it.
 
 use super::checkpoints::Checkpoints;
+use super::reading::{is_read_only, is_refused, open_reading};
 use super::statement::{Readers, SqliteWriter, Writer};
 use super::{Catalog, LakeError};
 use crate::Cause;
@@ -43,15 +44,20 @@ impl FromStr for Database {
 }
 
 /// How long a writer waits for the write lock.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
-const READERS: u32 = 4;
+pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const READERS: u32 = 4;
 
 impl Catalog {
     /// Opens the database and brings its schema up to date. `is_relaxed` lets SQLite commit without a disk
-    /// sync.
+    /// sync. A file that can't be written is opened to be read.
     pub async fn open(database: &Database, is_relaxed: bool) -> Result<Self, LakeError> {
         match database {
-            Database::Sqlite(path) => open_sqlite(path, is_relaxed).await,
+            Database::Sqlite(path) if is_read_only(path) => open_reading(path).await,
+            Database::Sqlite(path) => match open_sqlite(path, is_relaxed).await {
+                // the file can be written, and its directory can't
+                Err(e) if is_refused(&e) && path.is_file() => open_reading(path).await.map_err(|_| e),
+                opened => opened,
+            },
             Database::Memory => {
                 let options = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
                 let mut connection = SqliteConnection::connect_with(&options).await?;
@@ -122,7 +128,7 @@ async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog
     Ok(Catalog { file: Some(file), ..Catalog::new(Readers::File(readers), Readers::File(intake), writer) })
 }
 
-async fn migrate_sqlite(connection: &mut SqliteConnection) -> Result<(), LakeError> {
+pub(super) async fn migrate_sqlite(connection: &mut SqliteConnection) -> Result<(), LakeError> {
     let migrator = sqlx::migrate!("./migrations/sqlite");
     // two processes that open a new lake at once both find it empty; the slower one fails, and finds the tables when it
     // tries again

@@ -444,6 +444,21 @@ impl Catalog {
         self.writer.transact(vec![Step::Do(update)]).await.map(drop)
     }
 
+    /// Makes a partition one of another schema, and marks it as a last copy, if no partition of that schema covers some of the
+    /// same blocks. Returns whether that was so.
+    pub async fn adopt(&self, partition: &PartitionRecord, schema_hash: &[u8]) -> Result<bool, LakeError> {
+        let under_it = NewPartition { schema_hash: schema_hash.to_vec(), ..partition.content.clone() };
+        let mut update = Statement::new("UPDATE partitions SET last_copy = 1, schema_hash = ");
+        update
+            .bind(Arg::Bytes(schema_hash.to_vec()))
+            .push(" WHERE partition_id = ")
+            .bind(Arg::Int(partition.partition_id))
+            .push(" AND NOT EXISTS (SELECT 1 FROM (SELECT * FROM partitions) AS other WHERE ");
+        overlapping(&mut update, &under_it);
+        update.push(")");
+        Ok(self.writer.transact(vec![Step::Count(update)]).await? > 0)
+    }
+
     /// Notes that the file of a partition is not there, or not whole; or that it is.
     pub async fn mark_file_lost(&self, partition_id: i64, is_lost: bool) -> Result<(), LakeError> {
         let mut update = Statement::new("UPDATE partitions SET file_lost = ");

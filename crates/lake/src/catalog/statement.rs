@@ -306,6 +306,8 @@ pub(super) enum Writer {
     Sqlite(Arc<SqliteWriter>),
     #[cfg(feature = "postgres")]
     Postgres(sqlx::PgPool),
+    /// The database can't be written.
+    Nobody,
 }
 
 impl Writer {
@@ -315,6 +317,9 @@ impl Writer {
             Self::Sqlite(one) => one.transact(&mut *one.connection().await?, steps).await,
             #[cfg(feature = "postgres")]
             Self::Postgres(pool) => transact_postgres(pool, steps).await,
+            Self::Nobody => Err(LakeError::Database(
+                "the lake can only be read from here: its directory can't be written by this program".into(),
+            )),
         }
     }
 
@@ -338,6 +343,7 @@ impl Writer {
             Self::Sqlite(one) => one.close().await,
             #[cfg(feature = "postgres")]
             Self::Postgres(pool) => pool.close().await,
+            Self::Nobody => {}
         }
     }
 }

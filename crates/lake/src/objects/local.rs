@@ -49,10 +49,14 @@ fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> LakeError {
 
 impl LocalObjects {
     pub(super) fn new(root: PathBuf) -> Result<Self, LakeError> {
+        let is_new = !root.is_dir();
         std::fs::create_dir_all(&root).map_err(failed("making", &root))?;
         if let Some(parent) = root.canonicalize().ok().as_deref().and_then(Path::parent) {
             // the name of a new lake directory is an entry of its parent, and must survive a power cut too
-            File::open(parent).and_then(|d| d.sync_all()).map_err(failed("syncing", parent))?;
+            let synced = File::open(parent).and_then(|d| d.sync_all());
+            if is_new {
+                synced.map_err(failed("syncing", parent))?;
+            }
         }
         Ok(Self { root, current: Mutex::default() })
     }

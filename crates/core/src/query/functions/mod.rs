@@ -7,6 +7,7 @@ pub(crate) mod deny_rules;
 mod list_columns;
 mod list_partitions;
 mod list_view_sets;
+mod process_clock;
 mod progress_table;
 pub(crate) mod queries;
 pub(crate) mod retire;
@@ -45,6 +46,10 @@ crate::register_functions! {
              begin to before end, in steps of that many seconds. One row per step.",
         )
         .needs(Right::Administer),
+    SqlFunction::table("process_clock('process id')", |context| Arc::new(process_clock::ProcessClock::new(context.clone())))
+        .about(
+            "Table: where the clocks of a process disagree, from its blocks in the order in which they came. One              row for the blocks behind each other whose wall clock is equally far from the clock of the process:              offset and jump (since the row before) in nanoseconds. Times of events follow the clocks of the              block where is_of_block is true, and the clock of the process elsewhere.",
+        ),
     SqlFunction::table("regenerate_partitions('view set', begin, end, seconds)", |context| Arc::new(ChangePartitions::new(Change::Regenerate, context.clone())))
         .about(
             "Table: retires the partitions of the global instance in that range of insert time and \
