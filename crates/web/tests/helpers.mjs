@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { createRequire } from "node:module";
+import { gunzipSync } from "node:zlib";
 
 const require = createRequire(new URL("../vendor/package.json", import.meta.url));
 export const { BELVEDERE_TEST_BROWSER: executablePath, BELVEDERE_TEST_BINARY: binary, BELVEDERE_TEST_REQUIRE: required = "" } = process.env;
@@ -70,6 +71,15 @@ export async function send(url, records, { service = "shop", scope = "till" } = 
   const payload = { resourceLogs: [{ resource: { attributes: [{ key: "service.name", value: { stringValue: service } }] }, scopeLogs: [{ scope: { name: scope }, logRecords }] }] };
   const response = await fetch(`${url}v1/logs`, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(payload) });
   assert.equal(response.status, 200, await response.text());
+}
+
+/** Sends what a recording of `testdata` has, as it was sent then. */
+export async function replay(url, name) {
+  const lines = gunzipSync(readFileSync(new URL(`../../../testdata/recordings/${name}.jsonl.gz`, import.meta.url))).toString().split("\n").filter(Boolean);
+  for (const line of lines) {
+    const { path, headers = {}, body_b64 } = JSON.parse(line);
+    await fetch(new URL(path.replace(/^\//, ""), url), { method: "POST", headers, body: Buffer.from(body_b64, "base64") });
+  }
 }
 
 /** Opens a page. Requests to other hosts, violations of the policy and errors in the console fail the test. */

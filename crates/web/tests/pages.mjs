@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { BASE, RANGE, checkAccess, open, query, send, serve, skip } from "./helpers.mjs";
+import { BASE, RANGE, checkAccess, open, query, replay, send, serve, skip } from "./helpers.mjs";
 
 const EVIL = '<img src=x onerror="document.title=1"><script>document.title=2</script>';
 /** Puts SQL into the editor, in the place of what is there. */
@@ -140,6 +140,60 @@ test("every table has a page that says what it is, without an error", { skip }, 
   await page.locator(".values-row li", { hasText: "error" }).getByText("25").waitFor();
   await page.goto(`${server.url}ui/tables/nothing`);
   await page.getByText("There is no table nothing").waitFor();
+});
+
+test("an answer that lacks the rows of blocks says so, and which", { skip }, async (context) => {
+  const server = await serve();
+  await replay(server.url, "bad/flipped-objects");
+  const streams = query(server.lake, "SELECT stream_id FROM streams WHERE array_has(tags, 'cpu')");
+  const page = await open(context, `${server.url}ui/sql?range=all`);
+  await page.locator(".cm-content").waitFor();
+  await run(page, streams.map(({ stream_id }) => `SELECT count(*) AS n FROM view_instance('thread_spans', '${stream_id}')`).join(" UNION ALL "));
+  await page.locator(".notice", { hasText: /blocks? could not be read: their rows are missing/ }).waitFor();
+  await page.locator(".last-line", { hasText: /⚠ rows of \d+ blocks? are missing/ }).waitFor();
+});
+
+test("figures of the pages are those of the command line", { skip }, async (context) => {
+  const server = await serve();
+  await replay(server.url, "native-small");
+  await replay(server.url, "otlp-small");
+  const one = (sql) => Number(Object.values(query(server.lake, sql)[0])[0]);
+  const [{ first, last }] = query(server.lake, "SELECT min(begin_time) AS first, max(end_time) AS last FROM blocks");
+  const range = `from=${first}&to=${last}&tz=UTC`;
+  const shown = async (locator) => Number((await locator.first().innerText()).replaceAll(",", "").match(/\d+/)[0]);
+  const page = await open(context, `${server.url}ui/logs?${range}`);
+  await page.locator(".legend").waitFor();
+  const counts = { fatal: 1, error: 2, warning: 3, info: 4 };
+  assert.equal(await shown(page.locator(".counts b")), one("SELECT count(*) FROM log_entries"));
+  for (const [level, number] of Object.entries(counts)) {
+    const expected = one(`SELECT count(*) FROM log_entries WHERE level = ${number}`);
+    if (expected) assert.equal(await shown(page.locator(".legend button", { hasText: level }).locator(".number")), expected, level);
+  }
+  await page.goto(`${server.url}ui/processes?${range}`);
+  await page.locator(".grid a").first().waitFor();
+  assert.equal(await shown(page.locator(".counts b")), one("SELECT count(*) FROM processes"));
+  await page.locator(".grid a", { hasText: "forged" }).click();
+  await page.locator("h2", { hasText: "Streams" }).waitFor();
+  const exe = "SELECT process_id FROM processes WHERE exe LIKE '%forged'";
+  const panel = page.locator(".panel", { has: page.locator("h2", { hasText: "Streams" }) });
+  await panel.locator("tbody tr").first().waitFor();
+  const sum = async (column) => (await panel.locator(`tbody tr td:nth-of-type(${column})`).allInnerTexts()).reduce((all, text) => all + Number(text.replaceAll(",", "")), 0);
+  assert.equal(await panel.locator("tbody tr").count(), one(`SELECT count(*) FROM streams WHERE process_id IN (${exe})`));
+  assert.equal(await sum(2), one(`SELECT count(*) FROM blocks WHERE process_id IN (${exe})`));
+  assert.equal(await sum(3), one(`SELECT sum(nb_objects) FROM blocks WHERE process_id IN (${exe})`));
+  await page.goto(`${server.url}ui/lake`);
+  await page.locator(".card-value", { hasText: /^1|^\d/ }).nth(2).waitFor();
+  assert.equal(await shown(page.locator(".card", { hasText: "as they were sent" }).locator(".card-value")), one("SELECT count(*) FROM blocks"));
+  await page.goto(`${server.url}ui/tables/measures?${range}`);
+  const rows = page.locator(".panel", { has: page.locator("h2", { hasText: "rows along time" }) });
+  await rows.locator("canvas").waitFor();
+  assert.equal(await shown(rows.locator(".panel-head .quiet")), one("SELECT count(*) FROM measures"));
+  await page.goto(`${server.url}ui/sql?range=all`);
+  await page.locator(".cm-content").waitFor();
+  await run(page, "SELECT max(value) AS greatest, min(insert_time) AS first FROM measures");
+  await page.locator(".result-table .row").first().waitFor();
+  const [{ greatest }] = query(server.lake, "SELECT max(value) AS greatest FROM measures");
+  assert.equal(Number((await cells(page))[0].replaceAll(",", "")), greatest);
 });
 
 test("processes are listed, and one of them says what it sent", { skip }, async (context) => {
