@@ -188,6 +188,11 @@ test("figures of the pages are those of the command line", { skip }, async (cont
   const rows = page.locator(".panel", { has: page.locator("h2", { hasText: "rows along time" }) });
   await rows.locator("canvas").waitFor();
   assert.equal(await shown(rows.locator(".panel-head .quiet")), one("SELECT count(*) FROM measures"));
+  // pictures of the recording have the first bytes of one, and no more
+  await page.goto(`${server.url}ui/tables/images?${range}`);
+  await page.getByText("its bytes are no picture").first().waitFor();
+  await page.goto(`${server.url}ui/tables/thread_spans?${range}`);
+  await page.locator(".panel", { hasText: "the longest spans, by depth" }).locator("canvas").waitFor();
   await page.goto(`${server.url}ui/sql?range=all`);
   await page.locator(".cm-content").waitFor();
   await run(page, "SELECT max(value) AS greatest, min(insert_time) AS first FROM measures");

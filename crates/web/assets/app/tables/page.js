@@ -138,6 +138,9 @@ function summaryOf({ kind }, rows) {
   return kind === "spans" ? `${plural(rows.rows, "span")}${rows.rows === 5000 ? ": the others are shorter" : ""}` : "";
 }
 
+/** A table of few rows is no higher than they are. @param {Rows} rows */
+const heightOf = (rows) => `height: ${Math.min(280, rows.rows * 22 + 84)}px`;
+
 /** @param {{panel: import("./panels.js").Panel, rows: Rows}} props */
 function Drawn({ panel, rows }) {
   const at = (/** @type {string} */ name) => rows.names.indexOf(name);
@@ -162,7 +165,7 @@ function Drawn({ panel, rows }) {
     return html`<${Spans} spans=${spans} lanes=${isFlat ? [...lanes.keys()] : null} zone=${zone.value} label=${panel.title} onRange=${setRange} />`;
   }
   if (panel.kind === "gallery") return html`<${Gallery} rows=${rows} />`;
-  return html`<div class="embedded"><${ResultTable} rows=${rows} label=${panel.title} /></div>`;
+  return html`<div class="embedded" style=${heightOf(rows)}><${ResultTable} rows=${rows} label=${panel.title} /></div>`;
 }
 
 /** A chart for each name: their values have nothing to do with each other. @param {{rows: Rows}} props */
@@ -196,8 +199,9 @@ function Gallery({ rows }) {
     const isPlain = ["png", "jpeg", "gif", "webp", "bmp"].includes(media) && content instanceof Uint8Array;
     return { name: String(rows.get("name", row) ?? ""), time: rows.get("time", row), bytes: content?.length ?? 0, url: isPlain ? URL.createObjectURL(new Blob([/** @type {any} */ (content)], { type: `image/${media}` })) : "" };
   }), [rows]);
+  const [broken, setBroken] = useState(/** @type {Set<string>} */ (new Set()));
   useEffect(() => () => pictures.forEach(({ url }) => url && URL.revokeObjectURL(url)), [pictures]);
-  return html`<div class="gallery">${pictures.map(({ name, time, bytes, url }) => html`<figure>${url ? html`<img src=${url} alt=${visible(name)} loading="lazy" />` : html`<span class="quiet">no picture that this page shows</span>`}<figcaption><bdi>${visible(name)}</bdi><span class="quiet" title=${toRfc3339(time)}>${formatTime(time, zone.value).slice(11, 23)} · ${formatBytes(bytes)}</span></figcaption></figure>`)}</div>`;
+  return html`<div class="gallery">${pictures.map(({ name, time, bytes, url }) => html`<figure>${url && !broken.has(url) ? html`<img src=${url} alt=${visible(name)} loading="lazy" onError=${() => setBroken((before) => new Set([...before, url]))} />` : html`<span class="no-picture">${url ? "its bytes are no picture" : "a kind that this page does not show"}</span>`}<figcaption><bdi>${visible(name)}</bdi><span class="quiet" title=${toRfc3339(time)}>${formatTime(time, zone.value).slice(11, 23)} · ${formatBytes(bytes)}</span></figcaption></figure>`)}</div>`;
 }
 
 /** @param {{table: Table, from: string}} props */
@@ -206,7 +210,7 @@ function Newest({ table, from }) {
   const { rows, fault, cost, want } = useRows("the newest rows", sql);
   return html`<section class="panel"><div class="panel-head"><h2>The newest rows</h2><span class="grow"></span><button type="button" class="small" onClick=${() => openSql(sql, true)}>= SQL</button></div>
     ${fault ? html`<p class="fault" role="alert">${visible(fault)}</p>` : null}${cost ? html`<p>This reads ${cost}. <button type="button" onClick=${want}>Read it</button></p>` : null}
-    ${rows ? rows.rows ? html`<div class="embedded"><${ResultTable} rows=${rows} label="The newest rows" key=${table.name} /></div>` : html`<p class="quiet">nothing in this range</p>` : fault || cost ? null : html`<p class="quiet" role="status">asking …</p>`}</section>`;
+    ${rows ? rows.rows ? html`<div class="embedded" style=${heightOf(rows)}><${ResultTable} rows=${rows} label="The newest rows" key=${table.name} /></div>` : html`<p class="quiet">nothing in this range</p>` : fault || cost ? null : html`<p class="quiet" role="status">asking …</p>`}</section>`;
 }
 
 /** @param {{column: import("../catalog.js").Column, from: string | null}} props */
@@ -231,7 +235,7 @@ function ColumnRow({ column, from }) {
     }
   };
   const total = found?.rows ? Array.from({ length: found.rows.rows }, (_, row) => Number(found.rows?.get("rows", row))).reduce((a, b) => a + b, 0) : 0;
-  const note = [column.isNullable ? "can be NULL" : "", column.time ? column.time === "instant" ? "time of the event" : `${column.time} of the event` : ""].filter(Boolean).join("; ");
+  const note = [column.isNullable ? "can be NULL" : "", column.time && !column.about.includes("time of the event") ? column.time === "instant" ? "time of the event" : `${column.time} of the event` : ""].filter(Boolean).join("; ");
   const role = column.role?.replace(/\(.*/, "").replaceAll("_", " ") ?? "";
   return html`<tr><th scope="row"><code>${column.name}</code></th><td class="quiet">${column.type.replace('(Nanosecond, "+00:00")', "").replace(/Dictionary\(Int32, (\w+)\)/, "$1")}</td><td class="quiet">${column.unit ?? ""}</td><td class="quiet" title=${column.role ?? ""}>${role}</td><td>${column.about}${note ? html` <span class="quiet">(${note})</span>` : null}</td>
       <td class="right">${from && hasValues(column) ? html`<button type="button" class="small" aria-expanded=${found !== null} aria-label=${`Values of ${column.name}`} onClick=${look}>values</button>` : null}</td></tr>
