@@ -244,3 +244,42 @@ async fn events_far_outside_of_what_their_block_announces_are_found_by_their_tim
         }
     }
 }
+
+#[tokio::test]
+async fn columns_say_their_unit_and_role_in_lists_and_in_the_fields_of_answers() {
+    let (lake, _) = lake_of_ticks().await;
+    let known = columns(
+        &lake,
+        "SELECT event_time, unit, role FROM list_columns() WHERE view_set_name = 'blocks' AND column_name IN \
+         ('begin_time', 'payload_size', 'process_id', 'begin_ticks') ORDER BY column_name",
+    )
+    .await;
+    let texts = |i: usize| known[i].as_string::<i32>().iter().collect::<Vec<_>>();
+    assert_eq!(texts(0), [None, Some("begin"), None, None]);
+    assert_eq!(texts(1), [None, None, Some("bytes"), None]);
+    assert_eq!(texts(2), [None, None, None, Some("process")]);
+    let rows = lake
+        .sql("SELECT payload_size AS size, process_id, payload_size + 1 AS more FROM blocks LIMIT 1")
+        .await
+        .unwrap();
+    let schema = rows[0].schema();
+    let metadata = |i: usize, key: &str| schema.field(i).metadata().get(key).cloned();
+    assert_eq!(metadata(0, belvedere_view::UNIT).as_deref(), Some("bytes"));
+    assert_eq!(metadata(1, belvedere_view::ROLE).as_deref(), Some("process"));
+    assert_eq!(metadata(2, belvedere_view::UNIT), None);
+}
+
+#[tokio::test]
+async fn functions_are_listed_with_what_is_documented_of_them() {
+    let lake = lake().await;
+    let sql = "SELECT kind, signature, needs, crate_name, description FROM list_functions() \
+               WHERE function_name = 'retire_partitions'";
+    let found = columns(&lake, sql).await;
+    let text = |i: usize| found[i].as_string::<i32>().value(0).to_owned();
+    assert_eq!([text(0), text(2)], ["table", "admin"]);
+    assert_eq!(text(1), "retire_partitions('view set', 'instance', begin, end)");
+    assert_eq!(text(3), env!("CARGO_PKG_NAME"));
+    assert!(text(4).starts_with("Table: removes the partitions"));
+    let all = "SELECT count(*) FROM list_functions() WHERE kind NOT IN ('scalar', 'aggregate', 'table')";
+    assert_eq!(number(&lake, all, TimeRange::ALL).await, 0);
+}
