@@ -231,7 +231,7 @@ impl CommitThread {
             return;
         }
         let length = records.len() as u64;
-        match self.objects.write(records, &self.runtime) {
+        match self.write(records) {
             Ok(mut written) => {
                 self.completed.extend(written.completed.take());
                 let runtime = self.runtime.clone();
@@ -243,6 +243,12 @@ impl CommitThread {
             }
         }
         self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
+    }
+
+    /// Writes records, unless the catalog that they would be committed to was taken away: nobody would find them.
+    fn write(&self, records: Vec<u8>) -> Result<WrittenGroup, LakeError> {
+        self.catalog.check_in_place()?;
+        self.objects.write(records, &self.runtime)
     }
 
     fn new_commit(&self, written: &WrittenGroup) -> Commit {
@@ -338,7 +344,7 @@ impl CommitThread {
             Some(written) => written,
             None => {
                 let records = std::mem::take(&mut large.request.records);
-                let mut written = self.objects.write(records, &self.runtime)?;
+                let mut written = self.write(records)?;
                 self.completed.extend(written.completed.take());
                 // others get their turn before the first part: the write took long enough
                 large.written = Some(written);

@@ -91,12 +91,15 @@ impl Catalog {
 
     /// Whether the database can be written, and is still where it was.
     pub async fn check_writable(&self) -> Result<(), LakeError> {
-        if let Some(file) = &self.file {
-            file.check().map_err(|e| {
-                LakeError::Database(Cause::new(format!("the file of the catalog is gone: {e}"), e))
-            })?;
-        }
+        self.check_in_place()?;
         self.touch().await
+    }
+
+    /// An error if the file of the database was taken away: what is written to it is lost, or not found.
+    pub(crate) fn check_in_place(&self) -> Result<(), LakeError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        file.check()
+            .map_err(|e| LakeError::Database(Cause::new(format!("the file of the catalog is gone: {e}"), e)))
     }
 
     /// Closes all connections.
