@@ -224,6 +224,8 @@ impl PartitionBuilder {
             is_dry_run,
         };
         if !is_dry_run {
+            // a catalog that is made again must be able to tell them from those that are left
+            self.scan.connection().save_copies().await?;
             while self.catalog().delete_expired_blocks(which, self.expiry()).await? > 0 {}
         }
         Ok(Some(entry))

@@ -8,6 +8,7 @@
 
 mod announced;
 mod blocks;
+mod copies;
 mod deny_rules;
 mod filter;
 mod garbage;
@@ -25,6 +26,7 @@ pub use deny_rules::DenyRuleRecord;
 pub use filter::{BlockFilter, ProcessFilter, StreamFilter};
 pub(crate) use keys::KeyRecord;
 pub use open::Database;
+pub(crate) use partitions::partition_of_copy;
 pub use partitions::{ChainSection, NewPartition, PartitionRecord, PartitionedInstance, SectionBlocks};
 pub use retention::ExpiredBlocks;
 pub use waiting::UnannouncedLimits;
@@ -42,6 +44,11 @@ use uuid::Uuid;
 
 /// Processes and streams that are cached in memory, each. The metadata of a stream takes a few kilobytes.
 const CACHE_ENTRIES: NonZeroUsize = NonZeroUsize::new(2048).unwrap();
+
+/// Where the id of the lake is.
+const OWN: i32 = 1;
+/// Where the id of the lake is whose rows are being made again.
+const TO_BE: i32 = 2;
 
 /// The metadata database of a lake.
 #[derive(Debug)]
@@ -84,8 +91,27 @@ impl Catalog {
 
     /// Gives the lake an id if it has none.
     pub(crate) async fn set_lake_id(&self, id: Uuid) -> Result<(), LakeError> {
+        self.note_id(OWN, id).await
+    }
+
+    /// Whether nothing but the rows of that lake is here, and more of them are to come: either it is empty, which is noted, or
+    /// that was noted before.
+    pub(crate) async fn begins_anew(&self, id: Uuid) -> Result<bool, LakeError> {
+        let statement = Statement::new(
+            "SELECT (SELECT COUNT(*) FROM objects) + (SELECT COUNT(*) FROM processes) + \
+             (SELECT COUNT(*) FROM partitions), (SELECT COUNT(*) FROM lake_ids WHERE place = 2)",
+        );
+        let rows = self.intake.fetch::<(i64, i64)>(statement).await?;
+        let (rows, noted) = rows.first().copied().unwrap_or_default();
+        if rows == 0 {
+            self.note_id(TO_BE, id).await?;
+        }
+        Ok(rows == 0 || noted > 0)
+    }
+
+    async fn note_id(&self, place: i32, id: Uuid) -> Result<(), LakeError> {
         let mut insert = Statement::new("INSERT INTO lake_ids (place, lake_id) VALUES ");
-        insert.tuple([Arg::Small(1), Arg::Text(id.to_string())]).push(" ON CONFLICT DO NOTHING");
+        insert.tuple([Arg::Small(place), Arg::Text(id.to_string())]).push(" ON CONFLICT DO NOTHING");
         self.writer.transact(vec![Step::Do(insert)]).await.map(drop)
     }
 

@@ -4,7 +4,9 @@
 use super::filter::Conditions;
 use super::statement::{Arg, Statement, Step};
 use super::{Catalog, LakeError};
+use crate::Cause;
 use belvedere_model::SeqRange;
+use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -123,7 +125,7 @@ pub struct PartitionedInstance {
     pub partitions: i64,
 }
 
-#[derive(FromRow)]
+#[derive(FromRow, Serialize, Deserialize)]
 struct PartitionRow {
     partition_id: i64,
     token: Uuid,
@@ -273,6 +275,20 @@ impl Catalog {
         statement.push(" ORDER BY partition_id LIMIT ").bind(Arg::Int(limit.into()));
         let rows = self.readers.fetch::<PartitionRow>(statement).await?;
         Ok(rows.into_iter().map(PartitionRecord::from).collect())
+    }
+
+    /// Partitions with files of which the store has no copy: their ids, and the copies.
+    pub(crate) async fn unsaved_partitions(&self, limit: u32) -> Result<Vec<(i64, Vec<u8>)>, LakeError> {
+        let mut statement =
+            Statement::new("SELECT * FROM partitions WHERE saved = 0 AND file_key IS NOT NULL LIMIT ");
+        statement.bind(Arg::Int(limit.into()));
+        let rows = self.readers.fetch::<PartitionRow>(statement).await?;
+        let copy = |row: PartitionRow| {
+            let copy = serde_json::to_vec(&row);
+            copy.map(|copy| (row.partition_id, copy))
+                .map_err(|e| LakeError::Corrupt(Cause::new(e.to_string(), e)))
+        };
+        rows.into_iter().map(copy).collect()
     }
 
     /// The partitions with that file: at most one, unless the catalog is damaged.
@@ -515,6 +531,12 @@ impl Catalog {
         release.bind(Arg::Text(job.to_owned())).push(" AND owner = ").bind(Arg::Uuid(owner));
         self.writer.transact(vec![Step::Do(release)]).await.map(drop)
     }
+}
+
+/// The partition that a copy is of.
+pub(crate) fn partition_of_copy(copy: &[u8]) -> Result<PartitionRecord, LakeError> {
+    let row: Result<PartitionRow, _> = serde_json::from_slice(copy);
+    Ok(row.map_err(|e| LakeError::Corrupt(Cause::new(format!("a copy of a partition: {e}"), e)))?.into())
 }
 
 /// The condition that a partition covers some of the same blocks.
