@@ -214,7 +214,7 @@ impl CommitThread {
                 let mut alone = vec![request];
                 self.refuse_foreign(&mut alone);
                 let Some(request) = alone.pop() else {
-                    next = waiting.try_recv().ok();
+                    next = waiting.try_pop();
                     continue;
                 };
                 self.large.push_back(LargeRequest { request, written: None, done: 0, added: 0 });
@@ -249,7 +249,7 @@ impl CommitThread {
             return;
         }
         let length = records.len() as u64;
-        match self.objects.write(records, &self.runtime) {
+        match self.write(records) {
             Ok(mut written) => {
                 self.completed.extend(written.completed.take());
                 let runtime = self.runtime.clone();
@@ -283,6 +283,12 @@ impl CommitThread {
         });
         group.extend(checked);
         (group.len() < before).then(|| before - group.len())
+    }
+
+    /// Writes records, unless the catalog that they would be committed to was taken away: nobody would find them.
+    fn write(&self, records: Vec<u8>) -> Result<WrittenGroup, LakeError> {
+        self.catalog.check_in_place()?;
+        self.objects.write(records, &self.runtime)
     }
 
     fn new_commit(&self, written: &WrittenGroup) -> Commit {
@@ -378,7 +384,7 @@ impl CommitThread {
             Some(written) => written,
             None => {
                 let records = std::mem::take(&mut large.request.records);
-                let mut written = self.objects.write(records, &self.runtime)?;
+                let mut written = self.write(records)?;
                 self.completed.extend(written.completed.take());
                 // others get their turn before the first part: the write took long enough
                 large.written = Some(written);

@@ -5,9 +5,10 @@ use super::checked_payload::checked_payload;
 use super::commit::Committer;
 use super::ingest::Reservation;
 use super::objects::Objects;
+use super::rebuild::Rebuild;
 use super::record::{Entry, check_records};
 use super::unannounced::UnannouncedBlocks;
-use super::{Cause, Database, LakeError, Metrics, ObjectsAddress, OpenProgress, marker, recovery};
+use super::{Cause, Database, LakeError, Metrics, ObjectsAddress, OpenProgress, marker, rebuild, recovery};
 use belvedere_model::wire::BlockRequest;
 use belvedere_model::{BlockRecord, ProcessInfo, StreamInfo};
 use bytes::Bytes;
@@ -105,14 +106,26 @@ impl LakeConnection {
         let is_relaxed = matches!((&options.database, &objects), (Database::Sqlite(_), Objects::Local(_)));
         let catalog = Catalog::open(&options.database, is_relaxed).await?;
         let store = objects.store()?;
-        if options.objects != ObjectsAddress::Memory {
-            marker::check(&catalog, &store).await?;
+        let lost = match options.objects {
+            ObjectsAddress::Memory => None,
+            _ => marker::check(&catalog, &store).await?,
+        };
+        let mut rebuilt = None;
+        if lost.is_some() && does_recover {
+            tracing::warn!(
+                "the catalog is new and the lake is not: its rows are made again from its objects"
+            );
+            rebuilt = Some(Rebuild::begin(&catalog, &store).await?);
+            if let Objects::Remote(_) = &objects {
+                let blocks = rebuild::records(&catalog, &store, &options.progress).await?;
+                tracing::warn!("recovered {blocks} blocks into the catalog");
+            }
         }
         if catalog.is_read_only() {
             tracing::info!("the lake can only be read from here");
         }
         if let Objects::Local(local) = &objects
-            && is_relaxed
+            && (is_relaxed || lost.is_some())
             && does_recover
             && !catalog.is_read_only()
         {
@@ -123,6 +136,10 @@ impl LakeConnection {
             if recovered.empty_files > 0 {
                 tracing::info!("deleted {} record files that never got a record", recovered.empty_files);
             }
+        }
+        if let (Some(id), Some(rebuilt)) = (lost, rebuilt) {
+            rebuilt.finish(&catalog, &store).await?;
+            catalog.set_lake_id(id).await?;
         }
         let (catalog, objects, metrics) =
             (Arc::new(catalog), Arc::new(objects), Arc::new(Metrics::default()));

@@ -13,6 +13,7 @@
 //! | `objects`, `record`, `checked_payload` | store the bytes, and read them back with their checksums |
 //! | `catalog` | stores the rows |
 //! | `recovery` | restores rows that a power cut took |
+//! | `copies`, `rebuild` | what outlives a lost catalog, and how it is made again |
 //! | `marker` | finds a catalog and a store that don't belong together |
 //! | `unannounced` | bounds what waits for its stream or process |
 //! | `leftovers` | finds what groups left that were never committed |
@@ -30,6 +31,7 @@ mod catalog;
 mod checked_payload;
 mod commit;
 mod connection;
+mod copies;
 mod error;
 mod files;
 pub mod ingest;
@@ -39,6 +41,7 @@ mod metrics;
 mod objects;
 mod partial_blocks;
 mod progress;
+mod rebuild;
 mod record;
 mod recovery;
 mod routes;

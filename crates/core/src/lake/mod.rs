@@ -82,12 +82,12 @@ impl Lake {
             true => LakeConnection::open_beside(options).await,
         };
         let connection = connection.context("the lake could not be opened")?;
-        let store = RangeCache::new(
+        let files = Arc::new(RangeCache::new(
             connection.store().clone(),
             config.content_cache_bytes,
             metrics(&connection).partition_bytes_read.clone(),
-        );
-        runtime.register_object_store(ObjectStoreUrl::parse(STORE)?.as_ref(), Arc::new(store));
+        ));
+        runtime.register_object_store(ObjectStoreUrl::parse(STORE)?.as_ref(), files.clone());
         let scan = ScanResources {
             connection: connection.clone(),
             // views that users define add no layouts
@@ -96,6 +96,7 @@ impl Lake {
             decoder_count: u32::try_from(config.threads.max(1)).unwrap_or(u32::MAX),
             jit_requests: Arc::default(),
             seen_files: Default::default(),
+            files,
         };
         let query = QueryResources {
             maintenance: MaintenanceLimits {

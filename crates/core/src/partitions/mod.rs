@@ -27,6 +27,8 @@ mod block_rows;
 mod builder;
 mod check;
 mod check_objects;
+#[cfg(test)]
+mod damaged_file_tests;
 mod dictionary_column;
 mod digest;
 mod encode;

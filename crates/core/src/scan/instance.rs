@@ -199,6 +199,7 @@ impl Instance {
             row_count: 0,
             file_key: None,
             file_size: 0,
+            sums: None,
             sort_order: self.sort_order().into_iter().map(str::to_owned).collect(),
             process_ids: Some(Vec::new()),
             is_last_copy: false,

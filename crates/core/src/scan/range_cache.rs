@@ -45,12 +45,19 @@ impl RangeCache {
         Self { store, ranges: Mutex::new(ranges), limit, fetched }
     }
 
-    fn find(&self, location: &Path, range: &Range<u64>) -> Option<Bytes> {
+    /// Ranges from the store itself.
+    pub(super) async fn fetch(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let fetched = self.store.get_ranges(location, ranges).await?;
+        self.fetched.inc_by(fetched.iter().map(|bytes| bytes.len() as u64).sum());
+        Ok(fetched)
+    }
+
+    pub(super) fn find(&self, location: &Path, range: &Range<u64>) -> Option<Bytes> {
         let mut ranges = self.ranges.lock().unwrap_or_else(PoisonError::into_inner);
         ranges.by_use.get(&(location.clone(), range.start, range.end)).cloned()
     }
 
-    fn keep(&self, location: &Path, range: &Range<u64>, bytes: &Bytes) {
+    pub(super) fn keep(&self, location: &Path, range: &Range<u64>, bytes: &Bytes) {
         if bytes.len() > self.limit / LARGEST_SHARE {
             return;
         }
@@ -82,9 +89,8 @@ impl ObjectStore for RangeCache {
         let missing: Vec<Range<u64>> =
             found.iter().zip(ranges).filter(|(f, _)| f.is_none()).map(|(_, range)| range.clone()).collect();
         if !missing.is_empty() {
-            let fetched = self.store.get_ranges(location, &missing).await?;
+            let fetched = self.fetch(location, &missing).await?;
             for (range, bytes) in missing.iter().zip(&fetched) {
-                self.fetched.inc_by(bytes.len() as u64);
                 self.keep(location, range, bytes);
             }
             for (slot, bytes) in found.iter_mut().filter(|f| f.is_none()).zip(fetched) {

@@ -9,6 +9,7 @@
 mod announced;
 mod blocks;
 mod checkpoints;
+mod copies;
 mod deny_rules;
 mod filter;
 mod garbage;
@@ -29,6 +30,7 @@ pub use filter::{BlockFilter, ProcessFilter, StreamFilter};
 pub(crate) use keys::KeyRecord;
 pub use open::Database;
 pub(crate) use owners::check_owners;
+pub(crate) use partitions::partition_of_copy;
 pub use partitions::{ChainSection, NewPartition, PartitionRecord, PartitionedInstance, SectionBlocks};
 pub use retention::ExpiredBlocks;
 pub use waiting::UnannouncedLimits;
@@ -47,6 +49,11 @@ use uuid::Uuid;
 
 /// Processes and streams that are cached in memory, each. The metadata of a stream takes a few kilobytes.
 const CACHE_ENTRIES: NonZeroUsize = NonZeroUsize::new(2048).unwrap();
+
+/// Where the id of the lake is.
+const OWN: i32 = 1;
+/// Where the id of the lake is whose rows are being made again.
+const TO_BE: i32 = 2;
 
 /// The metadata database of a lake.
 #[derive(Debug)]
@@ -92,8 +99,27 @@ impl Catalog {
 
     /// Gives the lake an id if it has none.
     pub(crate) async fn set_lake_id(&self, id: Uuid) -> Result<(), LakeError> {
+        self.note_id(OWN, id).await
+    }
+
+    /// Whether nothing but the rows of that lake is here, and more of them are to come: either it is empty, which is noted, or
+    /// that was noted before.
+    pub(crate) async fn begins_anew(&self, id: Uuid) -> Result<bool, LakeError> {
+        let statement = Statement::new(
+            "SELECT (SELECT COUNT(*) FROM objects) + (SELECT COUNT(*) FROM processes) + \
+             (SELECT COUNT(*) FROM partitions), (SELECT COUNT(*) FROM lake_ids WHERE place = 2)",
+        );
+        let rows = self.intake.fetch::<(i64, i64)>(statement).await?;
+        let (rows, noted) = rows.first().copied().unwrap_or_default();
+        if rows == 0 {
+            self.note_id(TO_BE, id).await?;
+        }
+        Ok(rows == 0 || noted > 0)
+    }
+
+    async fn note_id(&self, place: i32, id: Uuid) -> Result<(), LakeError> {
         let mut insert = Statement::new("INSERT INTO lake_ids (place, lake_id) VALUES ");
-        insert.tuple([Arg::Small(1), Arg::Text(id.to_string())]).push(" ON CONFLICT DO NOTHING");
+        insert.tuple([Arg::Small(place), Arg::Text(id.to_string())]).push(" ON CONFLICT DO NOTHING");
         self.writer.transact(vec![Step::Do(insert)]).await.map(drop)
     }
 
@@ -104,12 +130,15 @@ impl Catalog {
 
     /// Whether the database can be written, and is still where it was.
     pub async fn check_writable(&self) -> Result<(), LakeError> {
-        if let Some(file) = &self.file {
-            file.check().map_err(|e| {
-                LakeError::Database(Cause::new(format!("the file of the catalog is gone: {e}"), e))
-            })?;
-        }
+        self.check_in_place()?;
         self.touch().await
+    }
+
+    /// An error if the file of the database was taken away: what is written to it is lost, or not found.
+    pub(crate) fn check_in_place(&self) -> Result<(), LakeError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        file.check()
+            .map_err(|e| LakeError::Database(Cause::new(format!("the file of the catalog is gone: {e}"), e)))
     }
 
     /// Closes all connections.

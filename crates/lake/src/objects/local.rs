@@ -10,7 +10,7 @@
 
 use super::super::record::MAGIC;
 use super::{LakeError, WrittenGroup, new_key};
-use crate::files::is_deleted;
+use crate::files::{FileIdentity, is_at};
 use crate::{Cause, Leftover};
 use bytes::Bytes;
 use object_store::ObjectStore;
@@ -32,6 +32,8 @@ const PROBE_BYTES: usize = 8192;
 #[derive(Debug)]
 pub(crate) struct LocalObjects {
     root: PathBuf,
+    /// Which directory the root is: another one in its place is not the lake.
+    identity: FileIdentity,
     current: Mutex<Option<OpenObject>>,
 }
 
@@ -58,14 +60,15 @@ impl LocalObjects {
                 synced.map_err(failed("syncing", parent))?;
             }
         }
-        Ok(Self { root, current: Mutex::default() })
+        let identity = FileIdentity::of(&root).map_err(failed("reading", &root))?;
+        Ok(Self { root, identity, current: Mutex::default() })
     }
 
     /// Appends records and waits until they are on disk.
     pub(super) fn append(&self, records: &[u8]) -> Result<WrittenGroup, LakeError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        // what has no name any more is lost when it is closed
-        if current.as_ref().is_some_and(|open| is_deleted(&open.file)) {
+        // what is not there any more is lost, or not found
+        if current.as_ref().is_some_and(|open| !is_at(&open.file, &self.root.join(&open.key))) {
             *current = None;
         }
         let completed = match &*current {
@@ -149,10 +152,11 @@ impl LocalObjects {
     /// Writes a file and deletes it.
     pub(super) async fn check_writable(&self) -> Result<(), LakeError> {
         if let Some(open) = &*self.current.lock().unwrap_or_else(PoisonError::into_inner)
-            && is_deleted(&open.file)
+            && !is_at(&open.file, &self.root.join(&open.key))
         {
-            return Err(LakeError::Objects("the file with the last records was deleted".into()));
+            return Err(LakeError::Objects("the file with the last records is not there any more".into()));
         }
+        self.check_in_place()?;
         let path = self.root.join(PROBE);
         blocking(move || {
             std::fs::write(&path, [0; PROBE_BYTES]).map_err(failed("writing", &path))?;
@@ -167,8 +171,18 @@ impl LocalObjects {
 
     /// Begins a new object. A lake whose directory was taken away is not begun anew: what is left of it is elsewhere.
     fn create(&self, records: &[u8]) -> Result<OpenObject, LakeError> {
-        std::fs::metadata(&self.root).map_err(failed("reading", &self.root))?;
+        self.check_in_place()?;
         create(&self.root, records)
+    }
+
+    /// An error if the directory is not there any more, or another one is in its place.
+    fn check_in_place(&self) -> Result<(), LakeError> {
+        self.identity.check().map_err(failed("the directory of the lake was taken away:", &self.root))
+    }
+
+    /// The same for a thread that may block.
+    fn for_a_thread(&self) -> Self {
+        Self { root: self.root.clone(), identity: self.identity.clone(), current: Mutex::default() }
     }
 
     pub(super) async fn close(&self) -> Option<String> {
@@ -189,7 +203,7 @@ impl LocalObjects {
 
     /// Files that never got a record and were last changed before `before`.
     pub(crate) async fn without_records(&self, before: SystemTime) -> Result<Vec<Leftover>, LakeError> {
-        let this = Self { root: self.root.clone(), current: Mutex::default() };
+        let this = self.for_a_thread();
         blocking(move || {
             let mut found = Vec::new();
             for key in this.record_files(|_| true)? {
@@ -207,7 +221,7 @@ impl LocalObjects {
 
     /// Deletes such files, unless somebody writes to them. Returns how many.
     pub(crate) async fn delete_without_records(&self, keys: Vec<String>) -> Result<u64, LakeError> {
-        let this = Self { root: self.root.clone(), current: Mutex::default() };
+        let this = self.for_a_thread();
         blocking(move || {
             let mut deleted = 0;
             for key in keys {

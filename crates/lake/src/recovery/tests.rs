@@ -114,3 +114,36 @@ async fn files_that_never_got_a_record_are_deleted_unless_they_are_young() {
     left.sort();
     assert_eq!(left, ["good.blv", "live.blv#0", "young.blv"]);
 }
+
+#[tokio::test]
+async fn a_flipped_byte_costs_its_record_until_the_object_is_put_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let whole = write_object(directory.path(), "a.blv", 40);
+    let file = directory.path().join(DAY).join("a.blv");
+    // where the blocks begin: what is before them is announced once
+    let first = whole.len() - 40 * (whole.len() - write_object(directory.path(), "b.blv", 39).len());
+    std::fs::remove_file(directory.path().join(DAY).join("b.blv")).unwrap();
+    for place in (first..whole.len()).step_by((whole.len() - first) / 23) {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 1 << (place % 8);
+        std::fs::write(&file, damaged).unwrap();
+        let is_last = place >= whole.len() - (whole.len() - first) / 40;
+        assert_eq!(open(directory.path()).await.1, 39, "byte {place}");
+        std::fs::write(&file, &whole).unwrap();
+        // the end of an object may be a torn write, which nobody puts back
+        assert_eq!(open(directory.path()).await.1, if is_last { 39 } else { 40 }, "byte {place}");
+        assert_eq!(open(directory.path()).await.0, 0);
+        for file in ["catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm"] {
+            let _ = std::fs::remove_file(directory.path().join(file));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_does_not_begin_like_one_has_its_records_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut bytes = write_object(directory.path(), "a.blv", 5);
+    bytes[3] ^= 1;
+    std::fs::write(directory.path().join(DAY).join("a.blv"), bytes).unwrap();
+    assert_eq!(open(directory.path()).await.1, 5);
+}
