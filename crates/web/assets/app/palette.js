@@ -30,6 +30,7 @@ export function rank(text, all, most) {
 /** @param {{pages: {name: string, title: string}[], commands: Found[], close: () => void}} props */
 export function Palette({ pages, commands, close }) {
   const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  const isDone = useRef(false);
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
   const [processes, setProcesses] = useState(/** @type {Found[]} */ ([]));
@@ -41,23 +42,25 @@ export function Palette({ pages, commands, close }) {
   }, []);
   const to = (/** @type {string} */ page) => () => navigate({ page, parameters: kept() });
   const all = tables.value ?? [];
-  /** @type {Found[]} */
-  const things = [
+  const things = (/** @type {string} */ text) => /** @type {Found[]} */ ([
     ...pages.map(({ name, title }) => ({ kind: "page", name: title, about: "", run: to(name) })),
     ...commands,
     ...all.map((table) => ({ kind: "table", name: table.name, about: table.about, run: to(`tables/${table.name}`) })),
     ...processes,
     ...(text.trim() ? functions.value.map((one) => ({ kind: "function", name: one.name, about: one.about, run: () => openSql(one.kind === "table" ? `SELECT * FROM ${one.signature}` : `SELECT ${one.signature}`) })) : []),
     ...(text.trim() ? all.flatMap((table) => [...table.columns.values()].map((column) => ({ kind: "column", name: `${table.name}.${column.name}`, about: column.about, run: to(`tables/${table.name}`) }))) : []),
-  ];
-  const found = rank(text, things, 40);
+  ]);
+  const found = rank(text, things(text), 40);
   const chosen = Math.min(at, found.length - 1);
   const choose = (/** @type {Found | undefined} */ one) => {
     if (!one) return;
+    // the event of closing comes later, when it may be open again
+    isDone.current = true;
     dialog.current?.close();
+    close();
     one.run();
   };
-  return html`<dialog ref=${dialog} class="palette" aria-label="Find" onClose=${close} onClick=${(/** @type {MouseEvent} */ e) => { if (e.target === dialog.current) dialog.current?.close(); }}>
+  return html`<dialog ref=${dialog} class="palette" aria-label="Find" onClose=${() => { if (!isDone.current) close(); }} onClick=${(/** @type {MouseEvent} */ e) => { if (e.target === dialog.current) dialog.current?.close(); }}>
     <input role="combobox" aria-expanded="true" aria-controls="found" aria-activedescendant=${found.length ? `found-${chosen}` : undefined} aria-label="Find pages, tables, columns, functions, processes" placeholder="pages, tables, columns, functions, processes" spellcheck=${false} value=${text}
       onInput=${(/** @type {any} */ e) => { setText(e.target.value); setAt(0); }}
       onKeyDown=${(/** @type {KeyboardEvent} */ e) => {
@@ -67,7 +70,11 @@ export function Palette({ pages, commands, close }) {
           setAt(Math.max(0, Math.min(found.length - 1, chosen + by)));
           document.getElementById(`found-${Math.max(0, Math.min(found.length - 1, chosen + by))}`)?.scrollIntoView({ block: "nearest" });
         }
-        if (e.key === "Enter") choose(found[chosen]);
+        if (e.key === "Enter") {
+          // who types quickly means what stands there, which may not be drawn yet
+          const typed = /** @type {HTMLInputElement} */ (e.target).value;
+          choose(typed === text ? found[chosen] : rank(typed, things(typed), 1)[0]);
+        }
       }} />
     <ul id="found" role="listbox" aria-label="Found">${found.map((one, index) => html`<li id=${`found-${index}`} role="option" aria-selected=${index === chosen} onClick=${() => choose(one)} onPointerMove=${() => setAt(index)}><span class="kind">${one.kind}</span><bdi class="found-name">${visible(one.name)}</bdi><bdi class="quiet">${visible(one.about.slice(0, 120))}</bdi></li>`)}
       ${found.length ? null : html`<li class="quiet">nothing has that name</li>`}</ul></dialog>`;
