@@ -4,6 +4,7 @@ use super::catalog::{Catalog, UnannouncedLimits};
 use super::checked_payload::checked_payload;
 use super::commit::Committer;
 use super::ingest::Reservation;
+use super::interposer::Interposer;
 use super::objects::Objects;
 use super::record::{Entry, check_records};
 use super::unannounced::UnannouncedBlocks;
@@ -28,6 +29,9 @@ pub struct LakeOptions {
     pub unannounced: UnannouncedLimits,
     /// Tells how far opening is.
     pub progress: OpenProgress,
+    /// Who stands between the lake and its backends, in tests.
+    #[doc(hidden)]
+    pub interposer: Interposer,
 }
 
 impl LakeOptions {
@@ -38,6 +42,7 @@ impl LakeOptions {
             objects: ObjectsAddress::Directory(path.to_owned()),
             unannounced: UnannouncedLimits::default(),
             progress: OpenProgress::default(),
+            interposer: Interposer::default(),
         }
     }
 
@@ -48,6 +53,7 @@ impl LakeOptions {
             objects: ObjectsAddress::Memory,
             unannounced: UnannouncedLimits::default(),
             progress: OpenProgress::default(),
+            interposer: Interposer::default(),
         }
     }
 }
@@ -101,9 +107,9 @@ impl LakeConnection {
                 LakeError::Address(Cause::new(format!("making {}: {e}", parent.display()), e))
             })?;
         }
-        let objects = Objects::open(&options.objects)?;
+        let objects = Objects::open(&options.objects, &options.interposer)?;
         let is_relaxed = matches!((&options.database, &objects), (Database::Sqlite(_), Objects::Local(_)));
-        let catalog = Catalog::open(&options.database, is_relaxed).await?;
+        let catalog = Catalog::open(&options.database, is_relaxed).await?.interposed(&options.interposer);
         let store = objects.store()?;
         if options.objects != ObjectsAddress::Memory {
             marker::check(&catalog, &store).await?;

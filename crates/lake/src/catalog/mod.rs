@@ -32,6 +32,7 @@ pub(crate) use waiting::Waiting;
 pub(crate) use write::{Commit, CommitBlock, Committed};
 
 use super::files::FileIdentity;
+use super::interposer::Interposer;
 use super::{Cause, LakeError};
 use belvedere_model::{ProcessInfo, StreamInfo};
 use lru::LruCache;
@@ -67,6 +68,14 @@ impl Catalog {
             processes: Mutex::new(LruCache::new(CACHE_ENTRIES)),
             streams: Mutex::new(LruCache::new(CACHE_ENTRIES)),
         }
+    }
+
+    /// The same with somebody in between.
+    pub(crate) fn interposed(mut self, interposer: &Interposer) -> Self {
+        for one in [&mut self.readers.interposer, &mut self.intake.interposer, &mut self.writer.interposer] {
+            one.clone_from(interposer);
+        }
+        self
     }
 
     /// Whether the database answers.
