@@ -8,7 +8,7 @@
 use super::builder::PartitionBuilder;
 use super::listing::all_partitions;
 use crate::error::Result;
-use crate::scan::Instance;
+use crate::scan::{Instance, file_is_whole};
 use belvedere_lake::{ExpiredBlocks, PartitionRecord};
 use belvedere_model::SeqRange;
 use belvedere_model::time::to_rfc3339;
@@ -78,6 +78,17 @@ impl Retention {
     /// Whether everything is kept.
     pub fn is_all(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// Whether rows of an instance are to be there when their blocks are gone.
+fn outlives_blocks(instance: &Instance, retention: &Retention) -> bool {
+    match (retention.for_view_set(instance.view_set.name).age, retention.blocks.age) {
+        // size may take blocks of any age
+        _ if retention.blocks.bytes.is_some() => true,
+        (None, _) => true,
+        (Some(view), Some(blocks)) => view > blocks,
+        (Some(_), None) => false,
     }
 }
 
@@ -196,8 +207,14 @@ impl PartitionBuilder {
         let cutoff = cutoff(keep.age, now).unwrap_or(i64::MIN);
         let up_to = self.covered_by_what_outlives(retention, now).await?;
         let faults_before = self.no_rows_before(retention, now);
-        let which = ExpiredBlocks { up_to, cutoff, beyond_size, faults_before };
-        let found = self.catalog().expired_blocks(which).await?;
+        let mut which = ExpiredBlocks { up_to, cutoff, beyond_size, faults_before };
+        let mut found = self.catalog().expired_blocks(which).await?;
+        if let Some((begin, end)) = found.seq_begin.zip(found.seq_end)
+            && let Some(lost) = self.first_lost_file(retention, SeqRange::new(begin, end), is_dry_run).await?
+        {
+            which.up_to = which.up_to.min(lost - 1);
+            found = self.catalog().expired_blocks(which).await?;
+        }
         if found.blocks == 0 {
             return Ok(None);
         }
@@ -223,21 +240,39 @@ impl PartitionBuilder {
         cutoffs.min().unwrap_or(i64::MIN)
     }
 
+    /// The first of these blocks whose rows are in no file, although the catalog says so: the file was lost, and the block is
+    /// what it can be made again of. Each file is looked for once in its life, before its blocks go.
+    async fn first_lost_file(
+        &self,
+        retention: &Retention,
+        blocks: SeqRange,
+        is_dry_run: bool,
+    ) -> Result<Option<i64>> {
+        let mut first = None;
+        for instance in self.views.global_instances().iter().filter(|i| outlives_blocks(i, retention)) {
+            for partition in self.partitions(instance).await? {
+                let covered = partition.content.seqs.intersect(blocks);
+                if covered.is_empty() || file_is_whole(&self.scan, &partition).await? {
+                    continue;
+                }
+                let id = partition.partition_id;
+                tracing::error!(partition = id, "the file of a partition is lost: its blocks are kept");
+                if !is_dry_run {
+                    self.catalog().mark_file_lost(id, true).await?;
+                }
+                first = Some(first.map_or(covered.begin, |first: i64| first.min(covered.begin)));
+            }
+        }
+        Ok(first)
+    }
+
     /// The last block up to which all global views have partitions that are to outlive the blocks; and have had them
     /// for so long that nobody can still be reading the blocks in their place.
     async fn covered_by_what_outlives(&self, retention: &Retention, now: i64) -> Result<i64> {
         let last = self.catalog().last_seq().await?;
         let mut up_to = last;
         for instance in self.views.global_instances() {
-            let age = retention.for_view_set(instance.view_set.name).age;
-            let outlives = match (age, retention.blocks.age) {
-                // size may take blocks of any age
-                _ if retention.blocks.bytes.is_some() => true,
-                (None, _) => true,
-                (Some(view), Some(blocks)) => view > blocks,
-                (Some(_), None) => false,
-            };
-            if !outlives {
+            if !outlives_blocks(&instance, retention) {
                 continue;
             }
             let mut covered = self.partitions(&instance).await?;
