@@ -142,6 +142,9 @@ struct CommitThread {
     known_object: String,
     /// Up to where the catalog notes that it has all records of that object.
     noted: u64,
+    /// Up to there is a block in that object that was sent before: to be noted as soon as all records up to it are in the
+    /// catalog.
+    repeated: u64,
     /// Large requests under way. Each gets one transaction in turn.
     large: VecDeque<LargeRequest>,
     /// Complete objects, to be marked when no large request needs them any more.
@@ -155,8 +158,12 @@ struct LargeRequest {
     request: Request,
     /// Where its records are, once they are written.
     written: Option<WrittenGroup>,
+    /// Bytes of its records.
+    length: u64,
     /// Entries that are visible.
     done: usize,
+    /// Blocks among them, and those of them that were new.
+    blocks: u64,
     added: u64,
 }
 
@@ -175,6 +182,7 @@ impl CommitThread {
             runtime,
             known_object: String::new(),
             noted: 0,
+            repeated: 0,
             large: VecDeque::new(),
             completed: Vec::new(),
             unannounced,
@@ -217,7 +225,15 @@ impl CommitThread {
                     next = waiting.try_pop();
                     continue;
                 };
-                self.large.push_back(LargeRequest { request, written: None, done: 0, added: 0 });
+                let length = request.records.len() as u64;
+                self.large.push_back(LargeRequest {
+                    request,
+                    written: None,
+                    length,
+                    done: 0,
+                    blocks: 0,
+                    added: 0,
+                });
             } else {
                 match request.append_to(&mut records) {
                     Ok(()) => {
@@ -300,15 +316,27 @@ impl CommitThread {
         }
     }
 
-    /// Whether it is time to note that all records up to `end` are in the catalog, apart from those of large requests.
-    fn position_to_note(&self, written: &WrittenGroup, end: u64) -> Option<u64> {
-        if !self.objects.are_read_back() {
-            return None;
-        }
+    /// Up to where the records of an object are in the catalog, if those up to `end` are that don't belong to large requests.
+    fn position_in_catalog(&self, written: &WrittenGroup, end: u64) -> Option<u64> {
         let unfinished = self.large.iter().filter_map(|large| large.written.as_ref());
         let position = unfinished.filter(|w| w.key == written.key).map(|w| w.offset).fold(end, u64::min);
-        let noted = if self.known_object == written.key { self.noted } else { 0 };
-        (position >= noted.saturating_add(NOTED_EVERY)).then_some(position)
+        self.objects.are_read_back().then_some(position)
+    }
+
+    /// Notes in a commit up to where the records of the object are in the catalog with it: when it is time to, or when a
+    /// block was sent before.
+    fn note_position(&self, commit: &mut Commit, written: &WrittenGroup, end: u64) {
+        let Some(position) = self.position_in_catalog(written, end) else { return };
+        let (noted, repeated) = match self.known_object == written.key {
+            true => (self.noted, self.repeated),
+            false => (0, 0),
+        };
+        let is_time = position >= noted.saturating_add(NOTED_EVERY);
+        if is_time || (noted < repeated && repeated <= position) {
+            commit.recovered = Some(position);
+        } else {
+            commit.recovered_if_repeated = Some(position);
+        }
     }
 
     /// The catalog has the object now, and has noted a position if there was one in the commit.
@@ -318,14 +346,15 @@ impl CommitThread {
         }
         if self.known_object != commit.object_key {
             self.known_object.clone_from(&commit.object_key);
-            self.noted = 0;
+            (self.noted, self.repeated) = (0, 0);
         }
         self.noted = commit.recovered.unwrap_or(self.noted);
     }
 
     async fn make_visible(&mut self, group: Vec<Request>, written: &WrittenGroup, length: u64) {
         let mut commit = self.new_commit(written);
-        commit.recovered = self.position_to_note(written, written.offset + length);
+        let end = written.offset + length;
+        self.note_position(&mut commit, written, end);
         for request in &group {
             add(&mut commit, request, 0..request.entries.len(), written.offset);
         }
@@ -333,6 +362,9 @@ impl CommitThread {
         match self.catalog.commit(&commit).await {
             Ok(Committed { added, unannounced }) => {
                 self.committed(&commit);
+                if added < blocks {
+                    self.repeated = self.repeated.max(end);
+                }
                 self.metrics.blocks_added.inc_by(added);
                 self.metrics.blocks_repeated.inc_by(blocks - added.min(blocks));
                 answer_all(group, &Ok(()));
@@ -365,10 +397,8 @@ impl CommitThread {
         match self.try_commit_part(&mut large) {
             Ok(()) if large.done < large.request.entries.len() => self.large.push_back(large),
             Ok(()) => {
-                let blocks =
-                    large.request.entries.iter().filter(|e| matches!(e, Entry::Block(_))).count() as u64;
                 self.metrics.blocks_added.inc_by(large.added);
-                self.metrics.blocks_repeated.inc_by(blocks - large.added.min(blocks));
+                self.metrics.blocks_repeated.inc_by(large.blocks - large.added.min(large.blocks));
                 let _ = large.request.answer.send(Ok(()));
             }
             Err(e) => {
@@ -394,9 +424,18 @@ impl CommitThread {
         let end = (large.done + GROUP_ENTRIES).min(large.request.entries.len());
         let mut commit = self.new_commit(&written);
         add(&mut commit, &large.request, large.done..end, written.offset);
+        let last = written.offset + large.length;
+        if end == large.request.entries.len() {
+            let repeated = if self.known_object == written.key { self.repeated } else { 0 };
+            self.note_position(&mut commit, &written, last.max(repeated));
+        }
         let Committed { added, unannounced } = self.runtime.block_on(self.catalog.commit(&commit))?;
         self.committed(&commit);
         large.added += added;
+        large.blocks += commit.blocks.len() as u64;
+        if large.added < large.blocks && self.known_object == written.key {
+            self.repeated = self.repeated.max(last);
+        }
         self.runtime.clone().block_on(self.unannounced.added(unannounced, &mut self.since_last_look));
         large.done = end;
         large.written = Some(written);

@@ -4,6 +4,7 @@ use super::catalog::{Catalog, UnannouncedLimits};
 use super::checked_payload::checked_payload;
 use super::commit::Committer;
 use super::ingest::Reservation;
+use super::interposer::Interposer;
 use super::objects::Objects;
 use super::rebuild::Rebuild;
 use super::record::{Entry, check_records};
@@ -29,6 +30,9 @@ pub struct LakeOptions {
     pub unannounced: UnannouncedLimits,
     /// Tells how far opening is.
     pub progress: OpenProgress,
+    /// Who stands between the lake and its backends, in tests.
+    #[doc(hidden)]
+    pub interposer: Interposer,
 }
 
 impl LakeOptions {
@@ -39,6 +43,7 @@ impl LakeOptions {
             objects: ObjectsAddress::Directory(path.to_owned()),
             unannounced: UnannouncedLimits::default(),
             progress: OpenProgress::default(),
+            interposer: Interposer::default(),
         }
     }
 
@@ -49,6 +54,7 @@ impl LakeOptions {
             objects: ObjectsAddress::Memory,
             unannounced: UnannouncedLimits::default(),
             progress: OpenProgress::default(),
+            interposer: Interposer::default(),
         }
     }
 }
@@ -102,9 +108,9 @@ impl LakeConnection {
                 LakeError::Address(Cause::new(format!("making {}: {e}", parent.display()), e))
             })?;
         }
-        let objects = Objects::open(&options.objects)?;
+        let objects = Objects::open(&options.objects, &options.interposer)?;
         let is_relaxed = matches!((&options.database, &objects), (Database::Sqlite(_), Objects::Local(_)));
-        let catalog = Catalog::open(&options.database, is_relaxed).await?;
+        let catalog = Catalog::open(&options.database, is_relaxed).await?.interposed(&options.interposer);
         let store = objects.store()?;
         let lost = match options.objects {
             ObjectsAddress::Memory => None,

@@ -19,6 +19,7 @@
 //! | `leftovers` | finds what groups left that were never committed |
 //! | `partial_blocks` | blocks whose announcement and payload arrive separately |
 //! | `access` | callers, their rights, API keys |
+//! | `interposer` | lets tests put faults between a lake and its backends |
 //!
 //! Invariant: only this crate knows SQL dialects and object keys.
 //! Invariant: an acknowledged block survives `kill -9` and a power cut, and is in the next query's answer.
@@ -35,6 +36,7 @@ mod copies;
 mod error;
 mod files;
 pub mod ingest;
+mod interposer;
 mod leftovers;
 mod marker;
 mod metrics;
@@ -56,6 +58,8 @@ pub use catalog::{
 };
 pub use connection::{LakeConnection, LakeOptions, Unwritable};
 pub use error::{Cause, LakeError, with_causes};
+#[doc(hidden)]
+pub use interposer::{CatalogRequest, Interpose, Interposer};
 #[doc(hidden)]
 pub use leftovers::{Leftover, Leftovers};
 #[doc(hidden)]

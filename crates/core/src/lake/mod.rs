@@ -85,6 +85,7 @@ impl Lake {
         let files = Arc::new(RangeCache::new(
             connection.store().clone(),
             config.content_cache_bytes,
+            connection.has_local_files(),
             metrics(&connection).partition_bytes_read.clone(),
         ));
         runtime.register_object_store(ObjectStoreUrl::parse(STORE)?.as_ref(), files.clone());

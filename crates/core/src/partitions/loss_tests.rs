@@ -341,3 +341,29 @@ async fn a_lost_catalog_is_made_again_with_the_blocks_and_the_partitions_that_we
         lake.close().await;
     }
 }
+
+#[tokio::test]
+async fn retention_keeps_the_blocks_of_a_partition_whose_file_was_lost() {
+    for (directory, options) in places() {
+        let lake = filled(&options, 3).await;
+        assert_eq!(maintain(&lake).await, 0);
+        // so that the object is complete, and could go
+        lake.close().await;
+        let config = LakeConfig { grace: Duration::ZERO, ..LakeConfig::default() };
+        let lake = lake_at(&options, config).await;
+        let partitions = lake.connection().catalog().partitions(None, 0, 10).await.unwrap();
+        // nobody has asked, so nobody knows
+        std::fs::remove_file(directory.path().join(partitions[0].content.file_key.as_deref().unwrap()))
+            .unwrap();
+        let blocks_go =
+            Retention { blocks: Keep { age: Some(Duration::ZERO), bytes: None }, ..Retention::default() };
+        assert_eq!(lake.maintain_once(&blocks_go, &|_| ()).await.unwrap(), 0);
+        assert_eq!((count(&lake).await, count_and_faults(&lake).await), ((6, 6), (6, 0)));
+        assert_eq!(number(&lake, "SELECT count(*) FROM blocks", TimeRange::ALL).await, 3);
+        // now its rows are in a file again
+        assert_eq!(lake.maintain_once(&blocks_go, &|_| ()).await.unwrap(), 0);
+        assert_eq!(number(&lake, "SELECT count(*) FROM blocks", TimeRange::ALL).await, 0);
+        assert_eq!((count(&lake).await, count_and_faults(&lake).await), ((6, 6), (6, 0)));
+        lake.close().await;
+    }
+}

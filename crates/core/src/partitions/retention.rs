@@ -81,11 +81,7 @@ impl Retention {
     }
 }
 
-fn cutoff(age: Option<Duration>, now: i64) -> Option<i64> {
-    age.map(|age| now.saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX)))
-}
-
-/// Whether an instance's partitions are to outlive the blocks that they are made of.
+/// Whether rows of an instance are to be there when their blocks are gone.
 fn outlives_blocks(retention: &Retention, instance: &Instance) -> bool {
     match (retention.for_view_set(instance.view_set.name).age, retention.blocks.age) {
         // size may take blocks of any age
@@ -94,6 +90,10 @@ fn outlives_blocks(retention: &Retention, instance: &Instance) -> bool {
         (Some(view), Some(blocks)) => view > blocks,
         (Some(_), None) => false,
     }
+}
+
+fn cutoff(age: Option<Duration>, now: i64) -> Option<i64> {
+    age.map(|age| now.saturating_sub(i64::try_from(age.as_nanos()).unwrap_or(i64::MAX)))
 }
 
 impl PartitionBuilder {

@@ -64,7 +64,7 @@ impl QueryContext {
         tables: Tables,
         runtime: Arc<RuntimeEnv>,
     ) -> Self {
-        let files = RangeCache::new(connection.store().clone(), 0, Default::default());
+        let files = RangeCache::new(connection.store().clone(), 0, false, Default::default());
         let scan = ScanResources {
             connection,
             decode: DecodeOptions::new(tables.assembly.layouts()),

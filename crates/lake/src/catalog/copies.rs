@@ -1,6 +1,6 @@
 //! What the store has copies of, and what a catalog that is made again takes from them.
 
-use super::statement::{Arg, Statement, Step, Writer};
+use super::statement::{Arg, Statement, Step, WritingPool};
 use super::{Catalog, LakeError};
 use uuid::Uuid;
 
@@ -68,8 +68,8 @@ impl Catalog {
         if seq < 1 {
             return Ok(());
         }
-        let steps = match &self.writer {
-            Writer::Sqlite(_) => {
+        let steps = match self.writer.pool() {
+            WritingPool::Sqlite(_) => {
                 let mut insert = Statement::new("INSERT INTO sqlite_sequence (name, seq) SELECT 'blocks', ");
                 insert
                     .bind(Arg::Int(seq))
@@ -79,14 +79,14 @@ impl Catalog {
                 vec![Step::Do(insert), Step::Do(update)]
             }
             #[cfg(feature = "postgres")]
-            Writer::Postgres(_) => {
+            WritingPool::Postgres(_) => {
                 let mut set =
                     Statement::new("SELECT setval(pg_get_serial_sequence('blocks', 'seq'), GREATEST(");
                 set.bind(Arg::Int(seq)).push(", (SELECT COALESCE(MAX(seq), 1) FROM blocks)))");
                 vec![Step::Do(set)]
             }
             // the writer says why it can't
-            Writer::Nobody => Vec::new(),
+            WritingPool::Nobody => Vec::new(),
         };
         self.writer.transact(steps).await.map(drop)
     }

@@ -38,11 +38,12 @@ pub(crate) use waiting::Waiting;
 pub(crate) use write::{Commit, CommitBlock, Committed};
 
 use super::files::FileIdentity;
+use super::interposer::Interposer;
 use super::{Cause, LakeError};
 use belvedere_model::{ProcessInfo, StreamInfo};
 use lru::LruCache;
 use reading::TemporaryCopy;
-use statement::{Arg, Readers, Statement, Step, Writer};
+use statement::{Arg, Readers, Statement, Step, Writer, WritingPool};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
@@ -82,6 +83,14 @@ impl Catalog {
             processes: Mutex::new(LruCache::new(CACHE_ENTRIES)),
             streams: Mutex::new(LruCache::new(CACHE_ENTRIES)),
         }
+    }
+
+    /// The same with somebody in between.
+    pub(crate) fn interposed(mut self, interposer: &Interposer) -> Self {
+        for one in [&mut self.readers.interposer, &mut self.intake.interposer, &mut self.writer.interposer] {
+            one.clone_from(interposer);
+        }
+        self
     }
 
     /// Whether the database answers.
@@ -125,7 +134,7 @@ impl Catalog {
 
     /// Whether nothing can be changed in the lake from here.
     pub fn is_read_only(&self) -> bool {
-        matches!(self.writer, Writer::Nobody)
+        matches!(self.writer.pool(), WritingPool::Nobody)
     }
 
     /// Whether the database can be written, and is still where it was.

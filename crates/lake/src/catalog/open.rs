@@ -2,7 +2,7 @@
 
 use super::checkpoints::Checkpoints;
 use super::reading::{is_read_only, is_refused, open_reading};
-use super::statement::{Readers, SqliteWriter, Writer};
+use super::statement::{ReadingPool, SqliteWriter, WritingPool};
 use super::{Catalog, LakeError};
 use crate::Cause;
 use crate::files::FileIdentity;
@@ -63,8 +63,8 @@ impl Catalog {
                 let mut connection = SqliteConnection::connect_with(&options).await?;
                 migrate_sqlite(&mut connection).await?;
                 let one = Arc::new(SqliteWriter::new(connection, false, None));
-                let reader = || Readers::Memory(Arc::clone(&one));
-                Ok(Self::new(reader(), reader(), Writer::Sqlite(Arc::clone(&one))))
+                let reader = || ReadingPool::Memory(Arc::clone(&one)).into();
+                Ok(Self::new(reader(), reader(), WritingPool::Sqlite(Arc::clone(&one)).into()))
             }
             #[cfg(feature = "postgres")]
             Database::Postgres(url) => {
@@ -79,9 +79,9 @@ impl Catalog {
                 sqlx::migrate!("./migrations/postgres").run(&intake).await?;
                 let readers = pool(6).connect_lazy(url)?;
                 Ok(Self::new(
-                    Readers::Postgres(readers),
-                    Readers::Postgres(intake.clone()),
-                    Writer::Postgres(intake),
+                    ReadingPool::Postgres(readers).into(),
+                    ReadingPool::Postgres(intake.clone()).into(),
+                    WritingPool::Postgres(intake).into(),
                 ))
             }
             #[cfg(not(feature = "postgres"))]
@@ -122,10 +122,11 @@ async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog
     let readers = pool(READERS).connect_lazy_with(options.clone());
     // there is one commit thread
     let intake = pool(1).connect_lazy_with(options.pragma("cache_size", COMMIT_CACHE));
-    let writer = Writer::Sqlite(Arc::new(SqliteWriter::new(connection, is_relaxed, Some(checkpoints))));
+    let writer = WritingPool::Sqlite(Arc::new(SqliteWriter::new(connection, is_relaxed, Some(checkpoints))));
     let file = FileIdentity::of(path)
         .map_err(|e| LakeError::Address(Cause::new(format!("reading {}: {e}", path.display()), e)))?;
-    Ok(Catalog { file: Some(file), ..Catalog::new(Readers::File(readers), Readers::File(intake), writer) })
+    let (readers, intake) = (ReadingPool::File(readers), ReadingPool::File(intake));
+    Ok(Catalog { file: Some(file), ..Catalog::new(readers.into(), intake.into(), writer.into()) })
 }
 
 pub(super) async fn migrate_sqlite(connection: &mut SqliteConnection) -> Result<(), LakeError> {

@@ -7,7 +7,7 @@
 //!    of an earlier version and has to be brought up to date first.
 
 use super::open::{LOCK_TIMEOUT, READERS, migrate_sqlite};
-use super::statement::{Readers, Writer};
+use super::statement::{ReadingPool, WritingPool};
 use super::{Catalog, LakeError};
 use crate::Cause;
 use crate::files::FileIdentity;
@@ -119,8 +119,8 @@ pub(super) async fn open_reading(path: &Path) -> Result<Catalog, LakeError> {
     }
     let pool = |connections| {
         let pool = SqlitePoolOptions::new().max_connections(connections).acquire_slow_threshold(LOCK_TIMEOUT);
-        Readers::File(pool.connect_lazy_with(chosen.clone()))
+        ReadingPool::File(pool.connect_lazy_with(chosen.clone())).into()
     };
-    let catalog = Catalog::new(pool(READERS), pool(1), Writer::Nobody);
+    let catalog = Catalog::new(pool(READERS), pool(1), WritingPool::Nobody.into());
     Ok(Catalog { file: Some(file), _copy: copy, ..catalog })
 }

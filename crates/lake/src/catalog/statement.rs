@@ -5,6 +5,7 @@
 
 use super::checkpoints::Checkpoints;
 use crate::LakeError;
+use crate::interposer::Interposer;
 use sqlx::{AssertSqlSafe, Connection, FromRow, SqliteConnection};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -127,9 +128,33 @@ macro_rules! prepare {
     }};
 }
 
+/// Connections for reading, and who stands before them.
+#[derive(Debug)]
+pub(super) struct Readers {
+    pool: ReadingPool,
+    pub(super) interposer: Interposer,
+}
+
+impl From<ReadingPool> for Readers {
+    fn from(pool: ReadingPool) -> Self {
+        Self { pool, interposer: Interposer::default() }
+    }
+}
+
+impl Readers {
+    pub(super) async fn fetch<T: DatabaseRow>(&self, statement: Statement) -> Result<Vec<T>, LakeError> {
+        let request = self.interposer.request(Some(&statement.sql), false, false);
+        self.interposer.run(request, self.pool.fetch(statement)).await
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
 /// Connections for reading.
 #[derive(Debug)]
-pub(super) enum Readers {
+pub(super) enum ReadingPool {
     File(sqlx::SqlitePool),
     /// A database in memory lives as long as its one connection. A pool was tried: it closes a connection when a caller is
     /// cancelled while the pool checks it, and the data was gone.
@@ -155,8 +180,8 @@ impl<T> MaybePostgres for T {}
 
 impl<T> DatabaseRow for T where T: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + MaybePostgres + Send + Unpin {}
 
-impl Readers {
-    pub(super) async fn fetch<T: DatabaseRow>(&self, statement: Statement) -> Result<Vec<T>, LakeError> {
+impl ReadingPool {
+    async fn fetch<T: DatabaseRow>(&self, statement: Statement) -> Result<Vec<T>, LakeError> {
         let rows = match self {
             Self::File(pool) => prepare!(sqlx::query_as, statement, Marks::Plain).fetch_all(pool).await,
             Self::Memory(one) => {
@@ -172,7 +197,7 @@ impl Readers {
         Ok(rows?)
     }
 
-    pub(super) async fn close(&self) {
+    async fn close(&self) {
         match self {
             Self::File(pool) => pool.close().await,
             Self::Memory(_) => (),
@@ -300,9 +325,50 @@ impl SqliteWriter {
     }
 }
 
+/// The connection for writing, and who stands before it.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pool: WritingPool,
+    pub(super) interposer: Interposer,
+}
+
+impl From<WritingPool> for Writer {
+    fn from(pool: WritingPool) -> Self {
+        Self { pool, interposer: Interposer::default() }
+    }
+}
+
+impl Writer {
+    /// Runs all steps or none, while no other writer runs. Returns how many rows the counted steps changed.
+    pub(super) async fn transact(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
+        let request = self.interposer.request(first(&steps), true, false);
+        self.interposer.run(request, self.pool.transact(steps)).await
+    }
+
+    /// Runs steps in a transaction that is synced to disk, and with it all transactions before it, also where commits
+    /// are otherwise not synced.
+    pub(super) async fn transact_synced(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
+        let request = self.interposer.request(first(&steps), true, true);
+        self.interposer.run(request, self.pool.transact_synced(steps)).await
+    }
+
+    pub(super) fn pool(&self) -> &WritingPool {
+        &self.pool
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// What a transaction begins with.
+fn first(steps: &[Step]) -> Option<&str> {
+    steps.first().map(|(Step::Do(first) | Step::Count(first))| first.sql.as_str())
+}
+
 /// The connection for writing.
 #[derive(Debug)]
-pub(super) enum Writer {
+pub(super) enum WritingPool {
     Sqlite(Arc<SqliteWriter>),
     #[cfg(feature = "postgres")]
     Postgres(sqlx::PgPool),
@@ -310,9 +376,8 @@ pub(super) enum Writer {
     Nobody,
 }
 
-impl Writer {
-    /// Runs all steps or none, while no other writer runs. Returns how many rows the counted steps changed.
-    pub(super) async fn transact(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
+impl WritingPool {
+    async fn transact(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
         match self {
             Self::Sqlite(one) => one.transact(&mut *one.connection().await?, steps).await,
             #[cfg(feature = "postgres")]
@@ -323,9 +388,7 @@ impl Writer {
         }
     }
 
-    /// Runs steps in a transaction that is synced to disk, and with it all transactions before it, also where commits
-    /// are otherwise not synced.
-    pub(super) async fn transact_synced(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
+    async fn transact_synced(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
         match self {
             Self::Sqlite(one) if one.is_relaxed => {
                 let mut connection = one.connection().await?;
@@ -338,7 +401,7 @@ impl Writer {
         }
     }
 
-    pub(super) async fn close(&self) {
+    async fn close(&self) {
         match self {
             Self::Sqlite(one) => one.close().await,
             #[cfg(feature = "postgres")]

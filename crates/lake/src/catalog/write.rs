@@ -37,6 +37,9 @@ pub struct Commit {
     pub seals: bool,
     /// With this commit, all records of the object before this position are in the catalog.
     pub recovered: Option<u64>,
+    /// The same, to be noted if one of the blocks was there before. Its record is in two objects then. When retention has
+    /// taken the block with the first one, recovery must not find it in the second.
+    pub recovered_if_repeated: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -115,6 +118,9 @@ impl Catalog {
                 .push(" WHERE object_key = ")
                 .bind(Arg::Text(commit.object_key.clone()));
             steps.push(Step::Do(statement));
+        }
+        if let Some(position) = commit.recovered_if_repeated {
+            steps.extend(note_repeated(commit, position));
         }
         let (foreign, own): (Vec<_>, Vec<_>) = commit.blocks.iter().partition(|b| known.is_foreign(&b.info));
         for CommitBlock { info, .. } in foreign {
@@ -351,6 +357,28 @@ fn insert_object(object_key: &str, seals: bool) -> Step {
         " ON CONFLICT DO NOTHING"
     });
     Step::Do(statement)
+}
+
+/// Notes up to where an object is in the catalog, if a block of the commit is in another one.
+fn note_repeated(commit: &Commit, position: u64) -> Vec<Step> {
+    let ids: Vec<Uuid> = commit.blocks.iter().map(|block| block.info.block_id).collect();
+    let note = |ids: &[Uuid]| {
+        let mut statement = Statement::new("UPDATE objects SET recovered = ");
+        statement
+            .bind(Arg::Int(position as i64))
+            .push(" WHERE object_key = ")
+            .bind(Arg::Text(commit.object_key.clone()))
+            .push(" AND recovered < ")
+            .bind(Arg::Int(position as i64));
+        for (i, table) in ["blocks", "waiting_blocks"].into_iter().enumerate() {
+            statement.push(if i == 0 { " AND (" } else { " OR " });
+            statement.push("EXISTS (SELECT 1 FROM ").push(table).push(" WHERE block_id IN ");
+            statement.tuple(ids.iter().copied().map(Arg::Uuid)).push(")");
+        }
+        statement.push(")");
+        Step::Do(statement)
+    };
+    ids.chunks(ROWS_PER_STATEMENT).map(note).collect()
 }
 
 fn insert_blocks(table: &str, object_key: &str, blocks: &[&CommitBlock], known: &KnownSenders) -> Step {

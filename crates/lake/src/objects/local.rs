@@ -11,6 +11,7 @@
 use super::super::record::MAGIC;
 use super::{LakeError, WrittenGroup, new_key};
 use crate::files::{FileIdentity, is_at};
+use crate::interposer::Interposer;
 use crate::{Cause, Leftover};
 use bytes::Bytes;
 use object_store::ObjectStore;
@@ -35,6 +36,10 @@ pub(crate) struct LocalObjects {
     /// Which directory the root is: another one in its place is not the lake.
     identity: FileIdentity,
     current: Mutex<Option<OpenObject>>,
+    /// An object that is not written to any more, and that nobody was told of yet: it is large enough, or a write to it
+    /// failed. All that was acknowledged of it is in the catalog, and the rest need not come back.
+    complete: Mutex<Option<String>>,
+    interposer: Interposer,
 }
 
 #[derive(Debug)]
@@ -50,7 +55,7 @@ fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> LakeError {
 }
 
 impl LocalObjects {
-    pub(super) fn new(root: PathBuf) -> Result<Self, LakeError> {
+    pub(super) fn new(root: PathBuf, interposer: Interposer) -> Result<Self, LakeError> {
         let is_new = !root.is_dir();
         std::fs::create_dir_all(&root).map_err(failed("making", &root))?;
         if let Some(parent) = root.canonicalize().ok().as_deref().and_then(Path::parent) {
@@ -61,7 +66,7 @@ impl LocalObjects {
             }
         }
         let identity = FileIdentity::of(&root).map_err(failed("reading", &root))?;
-        Ok(Self { root, identity, current: Mutex::default() })
+        Ok(Self { root, identity, current: Mutex::default(), complete: Mutex::default(), interposer })
     }
 
     /// Appends records and waits until they are on disk.
@@ -71,17 +76,19 @@ impl LocalObjects {
         if current.as_ref().is_some_and(|open| !is_at(&open.file, &self.root.join(&open.key))) {
             *current = None;
         }
-        let completed = match &*current {
-            Some(open) if open.length >= ROLL_AT => current.take().map(|open| open.key),
-            _ => None,
-        };
+        let mut complete = self.complete.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref().is_some_and(|open| open.length >= ROLL_AT) {
+            *complete = current.take().map(|open| open.key);
+        }
         // taken out and put back only on success: after a failed write or sync the tail of the file is unknown (the
         // kernel may have dropped dirty pages and report the next sync as good), so the file is not used again
         let (open, offset) = match current.take() {
             Some(mut open) => {
                 let path = self.root.join(&open.key);
-                open.file.write_all(records).map_err(failed("writing to", &path))?;
-                open.file.sync_data().map_err(failed("syncing", &path))?;
+                if let Err(e) = self.write_synced(&mut open.file, records) {
+                    *complete = Some(open.key);
+                    return Err(failed("writing to", &path)(e));
+                }
                 let offset = open.length;
                 open.length += records.len() as u64;
                 (open, offset)
@@ -90,11 +97,22 @@ impl LocalObjects {
         };
         let key = open.key.clone();
         *current = Some(open);
-        Ok(WrittenGroup { key, offset, is_complete: false, completed })
+        Ok(WrittenGroup { key, offset, is_complete: false, completed: complete.take() })
+    }
+
+    fn write_synced(&self, file: &mut File, records: &[u8]) -> io::Result<()> {
+        if let Some(written) = self.interposer.append(records.len()) {
+            file.write_all(records.get(..written).unwrap_or(records))?;
+            file.sync_data()?;
+            return Err(io::Error::other("a fault of a test"));
+        }
+        file.write_all(records)?;
+        file.sync_data()
     }
 
     /// Reads a range as far as the file goes, and at least up to `needed`.
     pub(super) async fn read(&self, key: &str, range: Range<u64>, needed: u64) -> Result<Bytes, LakeError> {
+        self.interposer.read(key)?;
         let (path, key) = (self.root.join(key), key.to_owned());
         blocking(move || {
             let mut file = match File::open(&path) {
@@ -141,7 +159,8 @@ impl LocalObjects {
     }
 
     pub(super) fn store(&self) -> Result<Arc<dyn ObjectStore>, LakeError> {
-        Ok(Arc::new(LocalFileSystem::new_with_prefix(&self.root)?.with_automatic_cleanup(true)))
+        let files = LocalFileSystem::new_with_prefix(&self.root)?.with_automatic_cleanup(true);
+        Ok(self.interposer.store(Arc::new(files)))
     }
 
     pub(super) async fn ping(&self) -> Result<(), LakeError> {
@@ -172,7 +191,14 @@ impl LocalObjects {
     /// Begins a new object. A lake whose directory was taken away is not begun anew: what is left of it is elsewhere.
     fn create(&self, records: &[u8]) -> Result<OpenObject, LakeError> {
         self.check_in_place()?;
-        create(&self.root, records)
+        let fault = self.interposer.append(records.len());
+        if fault.is_none_or(|written| written >= records.len()) {
+            let created = create(&self.root, records)?;
+            if fault.is_none() {
+                return Ok(created);
+            }
+        }
+        Err(failed("writing to", &self.root)(io::Error::other("a fault of a test")))
     }
 
     /// An error if the directory is not there any more, or another one is in its place.
@@ -182,7 +208,13 @@ impl LocalObjects {
 
     /// The same for a thread that may block.
     fn for_a_thread(&self) -> Self {
-        Self { root: self.root.clone(), identity: self.identity.clone(), current: Mutex::default() }
+        Self {
+            root: self.root.clone(),
+            identity: self.identity.clone(),
+            current: Mutex::default(),
+            complete: Mutex::default(),
+            interposer: self.interposer.clone(),
+        }
     }
 
     pub(super) async fn close(&self) -> Option<String> {

@@ -4,6 +4,7 @@ mod local;
 mod remote;
 
 use super::LakeError;
+use super::interposer::Interposer;
 use bytes::Bytes;
 pub(super) use local::{AbandonedObject, LocalObjects};
 use object_store::ObjectStore;
@@ -66,11 +67,13 @@ pub(super) enum Objects {
 }
 
 impl Objects {
-    pub(super) fn open(address: &ObjectsAddress) -> Result<Self, LakeError> {
+    pub(super) fn open(address: &ObjectsAddress, interposer: &Interposer) -> Result<Self, LakeError> {
         Ok(match address {
-            ObjectsAddress::Directory(path) => Self::Local(LocalObjects::new(path.clone())?),
-            ObjectsAddress::Memory => Self::Remote(RemoteObjects::in_memory()),
-            ObjectsAddress::Store(url) => Self::Remote(RemoteObjects::connect(url)?),
+            ObjectsAddress::Directory(path) => {
+                Self::Local(LocalObjects::new(path.clone(), interposer.clone())?)
+            }
+            ObjectsAddress::Memory => Self::Remote(RemoteObjects::in_memory(interposer)),
+            ObjectsAddress::Store(url) => Self::Remote(RemoteObjects::connect(url, interposer)?),
         })
     }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::record::append;
-use crate::tests::{announcement, block};
-use crate::{BlockFilter, Database, LakeConnection, LakeOptions};
+use crate::tests::{announcement, block, block_of};
+use crate::{BlockFilter, Database, ExpiredBlocks, LakeConnection, LakeOptions};
 use futures::future::join_all;
 use sqlx::{Connection, SqliteConnection};
 use std::fs::File;
@@ -72,6 +72,39 @@ async fn after_a_mere_kill_hardly_anything_is_read_back() {
     let (read, all) = open(directory.path()).await;
     assert_eq!(all, 10_000);
     assert!(read < 5000, "{read} blocks were read back");
+}
+
+#[tokio::test]
+async fn a_block_that_was_sent_again_does_not_come_back_when_retention_has_taken_it() {
+    // the second request is a group, or a large one that becomes visible in parts
+    for count in [1, 300] {
+        let directory = tempfile::tempdir().unwrap();
+        let options = LakeOptions::directory(directory.path());
+        let entries: Vec<Entry> = (0..count)
+            .flat_map(|i| {
+                let (process_id, stream_id) = (Uuid::from_u128(1000 + i), Uuid::from_u128(2000 + i));
+                let (process, stream) = announcement(process_id, stream_id);
+                let block = block_of(Uuid::from_u128(3000 + i), process_id, stream_id, 10);
+                [Entry::Process(process), Entry::Stream(stream), Entry::Block(block)]
+            })
+            .collect();
+        let lake = LakeConnection::open(&options).await.unwrap();
+        lake.insert(entries.clone(), None).await.unwrap();
+        lake.close().await;
+        let lake = LakeConnection::open(&options).await.unwrap();
+        lake.insert(entries.clone(), None).await.unwrap();
+        let (process, stream) = announcement(Uuid::from_u128(1), Uuid::from_u128(2));
+        let other = Entry::Block(block(Uuid::from_u128(7), 10));
+        lake.insert(vec![Entry::Process(process), Entry::Stream(stream), other], None).await.unwrap();
+        let all = i64::MAX;
+        let which = ExpiredBlocks { up_to: all, cutoff: all, beyond_size: 0, faults_before: all };
+        let deleted = lake.catalog().delete_expired_blocks(which, 0).await.unwrap();
+        assert_eq!(deleted, count as u64, "those of the object that is complete");
+        lake.close().await;
+        // as if the server had been killed
+        unseal(directory.path()).await;
+        assert_eq!(open(directory.path()).await.1, 1);
+    }
 }
 
 #[tokio::test]
