@@ -13,6 +13,7 @@ mod public_api;
 mod schema_docs;
 mod scratch;
 mod server;
+mod simulate;
 mod sizes;
 
 use std::process::ExitCode;
@@ -30,6 +31,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   attack [--short] [--binary PATH] [--lake DIR] [--fuzz SECONDS] [--seed N]
                                          send statements that take memory, time or the process to a server, those of
                                          xtask/src/attack and those of a fuzzer; memory is that of all its processes
+  simulate [--seconds N] [--seed S] [--runs N] [--threads N] [--backends directory|store|postgres]
+                                         live through faults of the object store and the catalog, seed after seed,
+                                         for a minute or so many seconds or runs; a seed that fails fails again
   laws [DIRECTORY...]                    check which crate may depend on which, and which may name a view set; or count
                                          what these decoder crates are built of
   sizes [--only NAME,...]                measure the cost of features, and write the table in docs/slim.md
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
         Some((&"features", rest)) => features::run(rest),
         Some((&"fuzz", rest)) => fuzz::run(rest),
         Some((&"attack", rest)) => attack::run(rest),
+        Some((&"simulate", rest)) => simulate::run(rest),
         Some((&"laws", rest)) => laws::run(rest),
         Some((&"sizes", rest)) => sizes::run(rest),
         Some((&"bench", rest)) => bench::run(rest),

@@ -37,6 +37,16 @@ fn main() {
     if std::env::args().any(|a| a == "--test") {
         return;
     }
+    // a part alone, to measure it again and again
+    match std::env::args().nth(1).as_deref() {
+        Some("fairness") => return fairness(),
+        Some("start") => return start(),
+        Some("flood") => {
+            let arguments: Vec<String> = std::env::args().skip(2).collect();
+            return flood(&arguments[0], &arguments[1]);
+        }
+        _ => {}
+    }
     limits();
     let large = find("native-large", "native-old");
     decoding(&large);
@@ -46,6 +56,7 @@ fn main() {
     let medium = recording(&find("native-medium", "native-old"));
     ingestion(&medium, 8);
     ingestion(&medium, 1);
+    fairness();
     start();
 }
 
@@ -333,6 +344,82 @@ fn ingestion(recorded: &[Request], senders: usize) {
         latencies[count * 99 / 100],
         (cpu(&server) - before).as_secs_f64() * 1e3 / count as f64,
     );
+}
+
+/// How long a sender of few small requests waits for its answers: alone, and while another sends all that it can.
+///
+/// The other is a process of lower priority: in earnest it runs on a machine of its own.
+fn fairness() {
+    let quiet: Vec<Request> = recording(&testdata("recordings/native-small.jsonl.gz"));
+    let place = Place::new();
+    let server = place.serve(&[]);
+    replay(&server, &with_fresh_ids(&quiet));
+    let alone = waits_of_a_quiet_sender(&server, &quiet);
+    println!("a quiet sender, alone: p50 {:.2?}, p99 {:.2?}", alone.0, alone.1);
+    for size in ["small", "large"] {
+        let mut flood = std::process::Command::new("nice")
+            .args(["-n", "19"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["flood", size, server.url().trim_start_matches("http://")])
+            .spawn()
+            .unwrap();
+        // not before it floods
+        let received = || -> f64 {
+            let (_, text) = server.connect().get("/metrics");
+            let bytes = text.lines().find_map(|line| line.strip_prefix("belvedere_request_bytes_total "));
+            bytes.unwrap().parse().unwrap()
+        };
+        let before = received();
+        while received() < before + 20e6 {}
+        let (before, began) = (received(), Instant::now());
+        let (p50, p99) = waits_of_a_quiet_sender(&server, &quiet);
+        let rate = (received() - before) / began.elapsed().as_secs_f64() / 1e6;
+        flood.kill().unwrap();
+        flood.wait().unwrap();
+        println!(
+            "a quiet sender, beside a flood of {size} requests ({rate:.0} MB/s): p50 {p50:.2?} ({:.1} times), p99 {p99:.2?} ({:.1} times)",
+            p50.as_secs_f64() / alone.0.as_secs_f64(),
+            p99.as_secs_f64() / alone.1.as_secs_f64()
+        );
+    }
+}
+
+/// Sends all that it can from 32 connections, until it is killed.
+fn flood(size: &str, address: &str) {
+    let requests = match size {
+        "small" => recording(&testdata("recordings/native-small.jsonl.gz")),
+        _ => recording(&find("native-large", "native-old")),
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..32 {
+            scope.spawn(|| {
+                let mut connection = Server::connect_to(address);
+                loop {
+                    for request in with_fresh_ids(&requests) {
+                        connection.post(&request.path, &request.body);
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// Sends a request each 10 ms; the median and the 99th percentile of how long the answers take.
+#[expect(clippy::disallowed_methods, reason = "the pace of the sender is part of what is measured")]
+fn waits_of_a_quiet_sender(server: &Server, requests: &[Request]) -> (Duration, Duration) {
+    let mut connection = server.connect();
+    let mut waits = Vec::new();
+    while waits.len() < 600 {
+        for request in with_fresh_ids(requests) {
+            let began = Instant::now();
+            assert_eq!(connection.post(&request.path, &request.body).0, 200);
+            let wait = began.elapsed();
+            waits.push(wait);
+            std::thread::sleep(Duration::from_millis(10).saturating_sub(wait));
+        }
+    }
+    waits.sort();
+    (waits[waits.len() / 2], waits[waits.len() * 99 / 100])
 }
 
 /// Start on a lake of 10,000 blocks.

@@ -359,6 +359,9 @@ pub(crate) struct SqlArgs {
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) range: RangeArgs,
+    /// Treat a result as failed if rows are missing because their blocks can't be read
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 #[cfg(feature = "spans")]
@@ -373,6 +376,9 @@ pub(crate) struct TraceArgs {
     /// File to write to, for ui.perfetto.dev; an existing file is replaced only when the result is complete
     #[arg(long, short, value_name = "FILE", default_value = "trace.pftrace")]
     pub(crate) output: PathBuf,
+    /// Fail if rows are missing because their blocks can't be read
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 #[cfg(feature = "spans")]
@@ -382,12 +388,15 @@ pub(crate) struct FlameArgs {
     #[arg(value_name = "STREAM_ID|PROCESS_ID")]
     pub(crate) id: uuid::Uuid,
     #[command(flatten)]
-    pub(crate) lake: LakeArgs,
+    pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) range: RangeArgs,
     /// File to write to, for a browser; an existing file is replaced only when the result is complete
     #[arg(long, short, value_name = "FILE", default_value = "flame.svg")]
     pub(crate) output: PathBuf,
+    /// Fail if rows are missing because their blocks can't be read
+    #[arg(long)]
+    pub(crate) strict: bool,
 }
 
 #[derive(Debug, Clone, Args)]

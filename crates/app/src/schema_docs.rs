@@ -86,8 +86,9 @@ pub(crate) fn view_set(assembly: &Assembly, set: &ViewSet, crate_name: &str) -> 
     for c in set.columns {
         let null = if c.nullable { "yes" } else { "" };
         let time = if c.event_time == EventTime::None { "" } else { " (event time)" };
+        let unit = c.unit.map(|unit| format!(" ({})", unit.name())).unwrap_or_default();
         let (of_type, about) = (c.column_type.to_text(), cell(c.about));
-        let _ = writeln!(text, "| `{}` | {of_type} | {null} | {about}{time} |", c.name);
+        let _ = writeln!(text, "| `{}` | {of_type} | {null} | {about}{unit}{time} |", c.name);
     }
     let _ = writeln!(text, "\n```sql\n{}\n```", set.example);
     if let Source::Sql(sql) = &set.source {
@@ -158,6 +159,9 @@ pub(crate) fn as_json(assembly: &Assembly, only: Option<&str>) -> String {
                         "type": c.column_type.to_text(),
                         "nullable": c.nullable,
                         "description": c.about,
+                        "event_time": c.event_time.name(),
+                        "unit": c.unit.map(|unit| unit.name()),
+                        "role": c.role.map(|role| role.to_string()),
                     })
                 })
                 .collect();

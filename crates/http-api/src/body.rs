@@ -10,6 +10,7 @@
 //! - A slow client must slow the query down, not fill memory. Nothing here runs ahead: the next rows are fetched when
 //!   hyper asks for the next chunk, which it does when the last one is on its way.
 
+use super::compression::{Compression, Output};
 use super::error::{HttpError, MISSING_BLOCKS, QUERY_ID};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -22,7 +23,7 @@ use belvedere_core::query::formats::{Format, RowWriter};
 use belvedere_core::service::Answer;
 use futures::stream::{BoxStream, StreamExt};
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -33,12 +34,16 @@ const FLUSH_TIME: Duration = Duration::from_millis(100);
 const SHORT: Duration = Duration::from_millis(50);
 
 /// Sends an answer once its first rows are there: what fails until then has a status of its own.
-pub(super) async fn send(answer: Answer, format: Format) -> Result<Response, HttpError> {
+pub(super) async fn send(
+    answer: Answer,
+    format: Format,
+    compression: Compression,
+) -> Result<Response, HttpError> {
     let Answer { query_id, schema, mut rows, report } = answer;
     let (mut second, mut is_over) = (None, false);
     let begin = async {
         // before the query runs: the format may not support the type of a column
-        let encoder = Encoder::new(format, schema)?;
+        let encoder = Encoder::new(format, schema, compression)?;
         match rows.next().await.transpose()? {
             Some(batch) => {
                 let (encoder, waiting, bytes) = encoder.rows(batch).await?;
@@ -89,6 +94,10 @@ pub(super) async fn send(answer: Answer, format: Format) -> Result<Response, Htt
     if missing > 0 {
         response.headers_mut().insert(MISSING_BLOCKS, HeaderValue::from(missing));
     }
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept, accept-encoding"));
+    if let Some(name) = compression.name() {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
+    }
     Ok(response)
 }
 
@@ -134,44 +143,45 @@ impl BodyStream {
                 Some(batch) => Some(Ok(batch)),
                 None => self.rows.next().await,
             };
+            let written = encoder.written.clone();
             let encoded = match next {
                 Some(Ok(batch)) => encoder.rows(batch).await.map(|(encoder, rest, bytes)| {
                     self.waiting = rest;
                     (Some(encoder), bytes)
                 }),
                 Some(Err(e)) => Err(e),
-                None => {
-                    let last = self.last_line();
-                    encoder.end().await.map(|bytes| (None, [bytes, last].concat().into()))
-                }
+                None => encoder.end(self.last_line()).await.map(|bytes| (None, bytes)),
             };
             match encoded {
                 Ok((encoder, bytes)) => (self.encoder, self.ready) = (encoder, Some(bytes)),
-                Err(e) => self.fail(e),
+                Err(e) => self.fail(e, written),
             }
         }
     }
 
     /// What is to be said at the end of the rows, where a format has room for it.
-    fn last_line(&self) -> Bytes {
+    fn last_line(&self) -> String {
         let missing = self.report.fault_count();
         if self.format != Format::Ndjson || missing <= self.told {
-            return Bytes::new();
+            return String::new();
         }
         let text = format!(
             "{missing} blocks could not be read, and their rows are missing: SELECT * FROM block_faults() has the reasons"
         );
         let warning = serde_json::json!({"kind": "missing_blocks", "blocks": missing, "message": text});
-        format!("{}\n", serde_json::json!({"warning": warning})).into()
+        format!("{}\n", serde_json::json!({"warning": warning}))
     }
 
-    fn fail(&mut self, error: QueryError) {
+    fn fail(&mut self, error: QueryError, mut written: Output) {
         // dropping the rows ends the query now, not when the client is gone
         self.rows = futures::stream::empty().boxed();
         tracing::warn!(query_id = %self.query_id, "a response was aborted: {error}");
         let error = HttpError::of_query(&error, Some(self.query_id));
         if self.format == Format::Ndjson {
-            self.ready = Some(format!("{}\n", error.to_json()).into());
+            let line = format!("{}\n", error.to_json());
+            // the connection is cut off in any case
+            self.ready =
+                written.write_all(line.as_bytes()).and_then(|()| written.take()).ok().map(Bytes::from);
         }
         self.failure = Some(error);
     }
@@ -179,8 +189,8 @@ impl BodyStream {
 
 /// Turns rows into bytes, on threads for blocking work: those of the network must not wait for it.
 struct Encoder {
-    writer: RowWriter<SharedBuffer>,
-    written: SharedBuffer,
+    writer: RowWriter<Output>,
+    written: Output,
     /// Rows that are encoded before their size as text is looked at.
     rows_at_once: usize,
     is_text: bool,
@@ -193,8 +203,9 @@ const CHUNK: usize = 4 << 20;
 const FIRST_ROWS: usize = 16;
 
 impl Encoder {
-    fn new(format: Format, schema: SchemaRef) -> Result<Self, QueryError> {
-        let written = SharedBuffer::default();
+    fn new(format: Format, schema: SchemaRef, compression: Compression) -> Result<Self, QueryError> {
+        let written = Output::new(compression)
+            .map_err(|e| QueryError::Internal(format!("rows could not be encoded: {e}")))?;
         let is_text = matches!(format, Format::Ndjson | Format::Json | Format::Csv);
         let writer = RowWriter::new(format, written.clone(), schema)?;
         Ok(Self { writer, written, rows_at_once: FIRST_ROWS, is_text })
@@ -203,19 +214,20 @@ impl Encoder {
     /// Encodes rows of a batch until a chunk is full. What is left of the batch comes back.
     async fn rows(mut self, batch: RecordBatch) -> Result<(Self, Option<RecordBatch>, Bytes), QueryError> {
         on_blocking_thread::<_, belvedere_core::Error>(move || {
+            let begin = self.written.written();
             let (mut rest, mut written) = (batch, 0);
             loop {
                 let rows =
                     if self.is_text { self.rows_at_once.min(rest.num_rows()) } else { rest.num_rows() };
                 self.writer.write(&rest.slice(0, rows))?;
-                let bytes = self.written.len() - written;
+                let bytes = self.written.written() - begin - written;
                 written += bytes;
                 // as many as fit into a chunk if they are like these; rows may grow, so not many more than before
                 let fitting = (CHUNK * rows).checked_div(bytes).unwrap_or(rows);
                 self.rows_at_once = fitting.clamp(1, self.rows_at_once.saturating_mul(16));
                 rest = rest.slice(rows, rest.num_rows() - rows);
                 if rest.num_rows() == 0 || written >= CHUNK {
-                    let bytes = self.written.take();
+                    let bytes = self.written.take()?.into();
                     return Ok((self, (rest.num_rows() > 0).then_some(rest), bytes));
                 }
             }
@@ -223,8 +235,14 @@ impl Encoder {
         .await
     }
 
-    async fn end(self) -> Result<Bytes, QueryError> {
-        on_blocking_thread(move || self.writer.finish().map(|()| self.written.take())).await
+    /// What is left, with a last line of text.
+    async fn end(mut self, last: String) -> Result<Bytes, QueryError> {
+        on_blocking_thread::<_, belvedere_core::Error>(move || {
+            self.writer.finish()?;
+            self.written.write_all(last.as_bytes())?;
+            Ok(self.written.finish()?.into())
+        })
+        .await
     }
 }
 
@@ -238,32 +256,6 @@ where
     match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome.map_err(|e| failed(format!("{e}"))),
         Err(e) => Err(failed(e.to_string())),
-    }
-}
-
-/// What the writer wrote since the last [`SharedBuffer::take`]. Formats that hold rows back, as Parquet does until a row
-/// group is complete, write nothing until then.
-#[derive(Clone, Default)]
-struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
-
-impl SharedBuffer {
-    fn len(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    fn take(&self) -> Bytes {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)).into()
-    }
-}
-
-impl Write for SharedBuffer {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 
@@ -289,7 +281,8 @@ mod tests {
     async fn what_fails_in_the_middle_cuts_the_answer_off_in_every_format() {
         for format in Format::ALL {
             let rows = [Ok(batch()), Err(QueryError::TooLong("too slow".to_owned())), Ok(batch())];
-            let response = send(answer(futures::stream::iter(rows).boxed()), format).await.unwrap();
+            let response =
+                send(answer(futures::stream::iter(rows).boxed()), format, Compression::None).await.unwrap();
             assert_eq!(response.status(), 200);
             let mut pieces = pieces(response).await;
             assert!(pieces.pop().unwrap().unwrap_err().to_string().contains("too slow"));
@@ -318,7 +311,9 @@ mod tests {
             "/",
             axum::routing::get(move || {
                 let rows = rows.as_ref().clone();
-                async move { send(answer(futures::stream::iter(rows).boxed()), Format::Ndjson).await }
+                async move {
+                    send(answer(futures::stream::iter(rows).boxed()), Format::Ndjson, Compression::None).await
+                }
             }),
         );
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -360,7 +355,7 @@ mod tests {
                 let rows = futures::stream::iter([Ok(batch.clone())]).boxed();
                 let answer =
                     Answer { query_id: Uuid::nil(), schema: batch.schema(), rows, report: Arc::default() };
-                let chunks = pieces(send(answer, format).await.unwrap()).await;
+                let chunks = pieces(send(answer, format, Compression::None).await.unwrap()).await;
                 let sizes: Vec<usize> = chunks.iter().map(|chunk| chunk.as_ref().unwrap().len()).collect();
                 assert!(sizes.iter().all(|size| *size <= 2 * CHUNK), "{format:?} {sizes:?}");
                 let sent: Vec<u8> = chunks.into_iter().flat_map(Result::unwrap).collect();
@@ -378,7 +373,7 @@ mod tests {
     #[tokio::test]
     async fn what_fails_at_once_is_an_error_and_no_answer() {
         let rows = futures::stream::iter([Err(QueryError::Resources("too large".to_owned()))]).boxed();
-        let error = send(answer(rows), Format::Csv).await.unwrap_err();
+        let error = send(answer(rows), Format::Csv, Compression::None).await.unwrap_err();
         let response = error.into_response();
         assert_eq!(response.status(), 429);
         assert_eq!(response.headers()[QUERY_ID], Uuid::nil().to_string());
@@ -387,7 +382,8 @@ mod tests {
     #[tokio::test]
     async fn an_answer_without_rows_is_one_in_every_format() {
         for (format, expected) in [(Format::Ndjson, ""), (Format::Json, "[]\n"), (Format::Csv, "n\n")] {
-            let response = send(answer(futures::stream::empty().boxed()), format).await.unwrap();
+            let response =
+                send(answer(futures::stream::empty().boxed()), format, Compression::None).await.unwrap();
             let sent: Vec<u8> = pieces(response).await.into_iter().flat_map(Result::unwrap).collect();
             assert_eq!(String::from_utf8(sent).unwrap(), expected);
         }
@@ -413,14 +409,16 @@ mod tests {
         ] {
             let rows = futures::stream::iter([Ok(nested.clone())]).boxed();
             let answer = Answer { schema: nested.schema(), ..answer(rows) };
-            let sent = pieces(send(answer, format).await.unwrap()).await;
+            let sent = pieces(send(answer, format, Compression::None).await.unwrap()).await;
             let sent: Vec<u8> = sent.into_iter().flat_map(Result::unwrap).collect();
             assert_eq!(String::from_utf8(sent).unwrap(), expected);
         }
         let interval = IntervalMonthDayNanoArray::new_null(1);
         let odd = RecordBatch::try_from_iter([("age", Arc::new(interval) as ArrayRef)]).unwrap();
         let rows = futures::stream::pending().boxed();
-        let error = send(Answer { schema: odd.schema(), ..answer(rows) }, Format::Parquet).await.unwrap_err();
+        let error = send(Answer { schema: odd.schema(), ..answer(rows) }, Format::Parquet, Compression::None)
+            .await
+            .unwrap_err();
         assert_eq!(error.to_json()["error"]["kind"], "unsupported");
         let text = error.to_string();
         assert!(
@@ -438,7 +436,7 @@ mod tests {
             counter.fetch_add(1, Ordering::SeqCst);
             Ok(batch())
         });
-        let response = send(answer(rows.boxed()), Format::Ndjson).await.unwrap();
+        let response = send(answer(rows.boxed()), Format::Ndjson, Compression::None).await.unwrap();
         let mut body = response.into_body().into_data_stream();
         for _ in 0..3 {
             body.next().await.unwrap().unwrap();

@@ -1,15 +1,17 @@
 //! The form of the micromegas gateway, for programs that are written for it.
 
+use super::compression::Compression;
 use super::error::HttpError;
 use super::request::{QueryBody, bound, from_json, media_type, read_body, wrong_media_type};
-use super::{Service, body, caller, client_from, is_strict, run_query};
+use super::{Api, body, caller, client_from, run_query};
 use axum::extract::{Request, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use belvedere_core::query::AnswerTypes;
 use belvedere_core::query::formats::Format;
-use belvedere_core::service::QueryService;
 use belvedere_model::time::{TimeRange, now, to_rfc3339};
 use serde::Deserialize;
+use std::sync::Arc;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,11 +22,11 @@ pub(super) struct GatewayBody {
 }
 
 /// `POST /gateway/query`: one array of objects.
-pub(super) async fn query(State(service): Service, request: Request) -> Response {
-    answer(&service, request).await.unwrap_or_else(IntoResponse::into_response)
+pub(super) async fn query(State(api): State<Arc<Api>>, request: Request) -> Response {
+    answer(&api, request).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn answer(service: &QueryService, request: Request) -> Result<Response, HttpError> {
+async fn answer(api: &Api, request: Request) -> Result<Response, HttpError> {
     let (parts, body) = request.into_parts();
     let caller = caller(&parts)?;
     let media_type = media_type(&parts.headers);
@@ -34,8 +36,8 @@ async fn answer(service: &QueryService, request: Request) -> Result<Response, Ht
     let body = read(&read_body(&parts.headers, body).await?)?;
     let mut client = client_from(&parts);
     client.client = Some(format!("{}+gateway", client.client.as_deref().unwrap_or("unknown")));
-    let answer = run_query(service, body, caller, client, is_strict(&parts)).await?;
-    body::send(answer, Format::Json).await
+    let answer = run_query(api, body, caller, client, &parts).await?;
+    body::send(answer, Format::Json, Compression::negotiate(&parts.headers, Format::Json)).await
 }
 
 pub(super) fn read(body: &[u8]) -> Result<QueryBody, HttpError> {
@@ -48,7 +50,7 @@ pub(super) fn read(body: &[u8]) -> Result<QueryBody, HttpError> {
         (Some(begin), Some(end)) if begin > end => {
             Err(HttpError::bad_request("'time_range_begin' is after 'time_range_end'"))
         }
-        _ => Ok(QueryBody { sql, parameters: None, range, limit: None }),
+        _ => Ok(QueryBody { sql, parameters: None, range, limit: None, types: AnswerTypes::default() }),
     }
 }
 

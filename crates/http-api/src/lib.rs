@@ -6,9 +6,12 @@
 
 mod accept;
 mod body;
+mod compression;
 mod error;
 mod gateway;
+mod inspect;
 mod parameters;
+mod recent;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -24,7 +27,9 @@ use belvedere_core::service::{Answer, QueryService};
 use belvedere_lake::Routes;
 use belvedere_lake::access::Caller;
 use belvedere_view::Registration;
+use compression::Compression;
 use error::HttpError;
+use recent::Recent;
 use request::{QueryBody, QueryString};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,6 +37,12 @@ use uuid::Uuid;
 
 /// Where queries are answered.
 const QUERY: &str = "/api/query";
+/// Where is said who asks.
+const ME: &str = "/api/me";
+/// Where is said what a query would read.
+const PLAN: &str = "/api/plan";
+/// Where is said what a query did, and where it is ended.
+const QUERY_RECORD: &str = "/api/query/{id}";
 /// Where that is described.
 const DESCRIPTION: &str = "/api/openapi.json";
 /// Where queries are answered in the form of the gateway.
@@ -57,22 +68,30 @@ pub fn registrations() -> Vec<&'static Registration> {
     vec![&REGISTRATION]
 }
 
-type Service = State<Arc<QueryService>>;
+/// What the routes share.
+#[derive(Debug)]
+struct Api {
+    service: Arc<QueryService>,
+    recent: Recent,
+}
 
 fn router(service: Arc<QueryService>) -> Router {
     Router::new()
         .route(QUERY, post(query).fallback(other_method))
+        .route(QUERY_RECORD, get(inspect::record).delete(inspect::cancel))
+        .route(PLAN, post(inspect::plan).fallback(other_method))
+        .route(ME, get(inspect::me))
         .route(DESCRIPTION, get(description))
         .route(GATEWAY_QUERY, post(gateway::query).fallback(other_method))
         .route(GATEWAY_HEALTH, get(gateway::health))
-        .with_state(service)
+        .with_state(Arc::new(Api { service, recent: Recent::default() }))
 }
 
-async fn query(State(service): Service, request: Request) -> Response {
-    answer(&service, request).await.unwrap_or_else(IntoResponse::into_response)
+async fn query(State(api): State<Arc<Api>>, request: Request) -> Response {
+    answer(&api, request).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn answer(service: &QueryService, request: Request) -> Result<Response, HttpError> {
+async fn answer(api: &Api, request: Request) -> Result<Response, HttpError> {
     let (parts, body) = request.into_parts();
     let caller = caller(&parts)?;
     let query_string = QueryString::read(parts.uri.query())?;
@@ -83,27 +102,45 @@ async fn answer(service: &QueryService, request: Request) -> Result<Response, Ht
     let body = QueryBody::read(&parts.headers, query_string, body).await?;
     let mut client = client_from(&parts);
     client.client.get_or_insert_with(|| "http".to_owned());
-    let answer = run_query(service, body, caller, client, is_strict(&parts)).await?;
-    body::send(answer, format).await
+    let answer = run_query(api, body, caller, client, &parts).await?;
+    body::send(answer, format, Compression::negotiate(&parts.headers, format)).await
 }
 
 async fn run_query(
-    service: &QueryService,
+    api: &Api,
     body: QueryBody,
     caller: Arc<Caller>,
     client: ClientInfo,
-    is_strict: bool,
+    parts: &Parts,
 ) -> Result<Answer, HttpError> {
-    let query_id = Uuid::new_v4();
+    let mut request = request_of(body, caller.clone(), client);
+    request.is_strict = is_strict(parts);
+    // whoever may want to end it before the answer begins chose a name for it
+    if let Some(id) = chosen_id(parts)? {
+        request.query_id = Some(id);
+    }
+    let query_id = request.query_id;
+    let answer = api.service.run(request).await.map_err(|e| HttpError::of_query(&e, query_id))?;
+    Ok(api.recent.watch(answer, &caller))
+}
+
+/// The name that a client gives its query.
+fn chosen_id(parts: &Parts) -> Result<Option<Uuid>, HttpError> {
+    let Some(value) = parts.headers.get(error::QUERY_ID) else { return Ok(None) };
+    let id = value.to_str().ok().and_then(|text| Uuid::try_parse(text).ok());
+    id.map(Some).ok_or_else(|| HttpError::bad_request(format!("'{}' is not a UUID", error::QUERY_ID)))
+}
+
+fn request_of(body: QueryBody, caller: Arc<Caller>, client: ClientInfo) -> QueryRequest {
     let mut request = QueryRequest::new(body.sql, caller);
     request.parameters = body.parameters;
     request.range = body.range;
     request.limit = body.limit;
+    request.types = body.types;
     request.client = client;
-    request.is_strict = is_strict;
     // set here so that an error from before the query runs has it too
-    request.query_id = Some(query_id);
-    service.run(request).await.map_err(|e| HttpError::of_query(&e, Some(query_id)))
+    request.query_id = Some(Uuid::new_v4());
+    request
 }
 
 /// Whether an answer that lacks something is to be an error.

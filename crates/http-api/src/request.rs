@@ -4,8 +4,8 @@ use super::error::HttpError;
 use super::parameters;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::{HeaderMap, StatusCode, header};
-use belvedere_core::query::QueryRequest;
 use belvedere_core::query::formats::Format;
+use belvedere_core::query::{AnswerTypes, QueryRequest};
 use belvedere_lake::ingest::IngestionService;
 use belvedere_model::time::TimeRange;
 use datafusion::common::ParamValues;
@@ -25,6 +25,7 @@ pub(super) struct QueryBody {
     pub(super) parameters: Option<ParamValues>,
     pub(super) range: TimeRange,
     pub(super) limit: Option<usize>,
+    pub(super) types: AnswerTypes,
 }
 
 /// The body in JSON.
@@ -42,6 +43,8 @@ struct JsonBody {
 #[derive(Debug, Default)]
 pub(super) struct QueryString {
     pub(super) format: Option<Format>,
+    /// How columns leave.
+    pub(super) types: AnswerTypes,
     begin: Option<String>,
     end: Option<String>,
     limit: Option<String>,
@@ -59,12 +62,23 @@ impl QueryString {
                     })?;
                     read.format = Some(format);
                 }
+                "dictionaries" => {
+                    read.types = match value.as_ref() {
+                        "keep" => AnswerTypes::Dictionaries,
+                        "plain" => AnswerTypes::Plain,
+                        _ => {
+                            return Err(HttpError::bad_request(format!(
+                                "'dictionaries' is '{value}': use keep or plain, or leave it out"
+                            )));
+                        }
+                    }
+                }
                 "begin" => read.begin = Some(value.into_owned()),
                 "end" => read.end = Some(value.into_owned()),
                 "limit" => read.limit = Some(value.into_owned()),
                 _ => {
                     return Err(HttpError::bad_request(format!(
-                        "unknown parameter '{name}' in the URL: use format, begin, end and limit"
+                        "unknown parameter '{name}' in the URL: use format, dictionaries, begin, end and limit"
                     )));
                 }
             }
@@ -79,14 +93,16 @@ impl QueryString {
 
 impl QueryBody {
     pub(super) async fn read(headers: &HeaderMap, query: QueryString, body: Body) -> Result<Self, HttpError> {
-        match media_type(headers).as_deref() {
+        let types = query.types;
+        let read = match media_type(headers).as_deref() {
             Some("application/json") if query.has_query_options() => Err(HttpError::bad_request(
                 "a JSON body has 'begin', 'end' and 'limit' itself, not in the address",
             )),
             Some("application/json") => Self::from_json(&read_body(headers, body).await?),
             Some("text/plain") => Self::from_text(&read_body(headers, body).await?, &query),
             other => Err(wrong_media_type(other, "application/json or text/plain")),
-        }
+        };
+        Ok(Self { types, ..read? })
     }
 
     fn from_json(body: &[u8]) -> Result<Self, HttpError> {
@@ -100,7 +116,7 @@ impl QueryBody {
         };
         let parameters = parameters.map(parameters::from_json).transpose()?;
         let range = TimeRange { begin: bound("begin", begin)?, end: bound("end", end)? };
-        Ok(Self { sql, parameters, range, limit })
+        Ok(Self { sql, parameters, range, limit, types: AnswerTypes::default() })
     }
 
     fn from_text(body: &[u8], query: &QueryString) -> Result<Self, HttpError> {
@@ -113,7 +129,8 @@ impl QueryBody {
         });
         let range =
             TimeRange { begin: bound("begin", query.begin.clone())?, end: bound("end", query.end.clone())? };
-        Ok(Self { sql: sql.to_owned(), parameters: None, range, limit: limit.transpose()? })
+        let types = AnswerTypes::default();
+        Ok(Self { sql: sql.to_owned(), parameters: None, range, limit: limit.transpose()?, types })
     }
 }
 

@@ -20,10 +20,12 @@
 //! gets its 200. A crash between the steps leaves records without rows, which nobody was promised, and never rows
 //! without records.
 
+mod queue;
 #[cfg(test)]
 mod tests;
 
-use super::catalog::{Catalog, Commit, CommitBlock, Committed};
+use self::queue::{CloseAtEnd, Queue};
+use super::catalog::{Catalog, Commit, CommitBlock, Committed, check_owners};
 use super::ingest::Reservation;
 use super::metrics::Metrics;
 use super::objects::{Objects, WrittenGroup};
@@ -36,11 +38,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
+use uuid::Uuid;
 
-/// A group is closed when it has this many bytes: enough to amortize a sync, little enough to hold in memory …
-const GROUP_BYTES: usize = 8 << 20;
-/// … or this many requests.
+/// A group is closed when it has as many bytes as are best written at once, or this many requests.
 const GROUP_REQUESTS: usize = 512;
 /// … or this many processes, streams and blocks. A request of more is large, and is made visible so many at a time.
 const GROUP_ENTRIES: usize = 512;
@@ -50,6 +51,7 @@ const NOTED_EVERY: u64 = 1 << 20;
 /// Requests in the queue. Further senders wait for a free slot.
 const QUEUE_SLOTS: usize = 1024;
 
+#[derive(Debug)]
 struct Request {
     /// What becomes durable and visible together.
     entries: Vec<Entry>,
@@ -65,7 +67,7 @@ struct Request {
 /// Queue and thread of the commits. [`Committer::close`] finishes the groups under way.
 #[derive(Debug)]
 pub(super) struct Committer {
-    queue: Mutex<Option<mpsc::Sender<Request>>>,
+    queue: Arc<Queue<Request>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -77,18 +79,20 @@ impl Committer {
         metrics: Arc<Metrics>,
         unannounced: UnannouncedBlocks,
     ) -> Result<Self, LakeError> {
-        let (queue, mut requests) = mpsc::channel(QUEUE_SLOTS);
+        let queue = Arc::new(Queue::new(QUEUE_SLOTS));
+        let requests = Arc::clone(&queue);
         let runtime = Handle::current();
         let thread = std::thread::Builder::new()
             .name("lake-commit".to_owned())
             .spawn(move || {
+                let _close = CloseAtEnd(&requests);
                 let thread = CommitThread::new(catalog, objects, metrics, unannounced, runtime);
-                thread.run(&mut requests)
+                thread.run(&requests)
             })
             .map_err(|e| {
                 LakeError::Objects(Cause::new(format!("the commit thread can't be started: {e}"), e))
             })?;
-        Ok(Self { queue: Mutex::new(Some(queue)), thread: Mutex::new(Some(thread)) })
+        Ok(Self { queue, thread: Mutex::new(Some(thread)) })
     }
 
     /// Adds entries to the lake. When this returns `Ok`, they are durable and visible; when it fails, sending them again adds
@@ -112,19 +116,14 @@ impl Committer {
                 LakeError::Objects(Cause::new(format!("the request could not be encoded: {e}"), e))
             })??;
         }
-        // not before: as long as somebody has it, closing waits
-        let queue = {
-            let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-            queue.clone().ok_or(LakeError::Closed)?
-        };
-        queue.send(request).await.map_err(|_| LakeError::Closed)?;
-        drop(queue);
+        let (sender, bytes) = (request.sender(), request.bytes());
+        self.queue.push(sender, bytes, request).await.map_err(|_| LakeError::Closed)?;
         answered.await.map_err(|_| LakeError::Closed)?
     }
 
     /// Accepts no more requests and waits for those that were accepted.
     pub(super) async fn close(&self) {
-        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.queue.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // joining here would block the runtime that the thread needs to finish: another thread joins it
@@ -143,6 +142,9 @@ struct CommitThread {
     known_object: String,
     /// Up to where the catalog notes that it has all records of that object.
     noted: u64,
+    /// Up to there is a block in that object that was sent before: to be noted as soon as all records up to it are in the
+    /// catalog.
+    repeated: u64,
     /// Large requests under way. Each gets one transaction in turn.
     large: VecDeque<LargeRequest>,
     /// Complete objects, to be marked when no large request needs them any more.
@@ -156,8 +158,12 @@ struct LargeRequest {
     request: Request,
     /// Where its records are, once they are written.
     written: Option<WrittenGroup>,
+    /// Bytes of its records.
+    length: u64,
     /// Entries that are visible.
     done: usize,
+    /// Blocks among them, and those of them that were new.
+    blocks: u64,
     added: u64,
 }
 
@@ -176,6 +182,7 @@ impl CommitThread {
             runtime,
             known_object: String::new(),
             noted: 0,
+            repeated: 0,
             large: VecDeque::new(),
             completed: Vec::new(),
             unannounced,
@@ -184,14 +191,14 @@ impl CommitThread {
     }
 
     /// Works until nobody can send requests any more and all that were sent are answered.
-    fn run(mut self, requests: &mut mpsc::Receiver<Request>) {
+    fn run(mut self, requests: &Queue<Request>) {
         loop {
             let next = match self.large.is_empty() {
-                true => match requests.blocking_recv() {
+                true => match requests.pop() {
                     Some(next) => Some(next),
                     None => return,
                 },
-                false => requests.try_recv().ok(),
+                false => requests.try_pop(),
             };
             if let Some(first) = next {
                 self.commit_group(first, requests);
@@ -204,7 +211,7 @@ impl CommitThread {
     }
 
     /// Gathers the requests that wait, writes them, makes them visible, and answers. Large ones are put aside.
-    fn commit_group(&mut self, first: Request, waiting: &mut mpsc::Receiver<Request>) {
+    fn commit_group(&mut self, first: Request, waiting: &Queue<Request>) {
         let began = Instant::now();
         let mut group = Vec::with_capacity(8);
         let mut records = Vec::new();
@@ -212,7 +219,21 @@ impl CommitThread {
         let mut next = Some(first);
         while let Some(mut request) = next.take() {
             if request.is_large() {
-                self.large.push_back(LargeRequest { request, written: None, done: 0, added: 0 });
+                let mut alone = vec![request];
+                self.refuse_foreign(&mut alone);
+                let Some(request) = alone.pop() else {
+                    next = waiting.try_pop();
+                    continue;
+                };
+                let length = request.records.len() as u64;
+                self.large.push_back(LargeRequest {
+                    request,
+                    written: None,
+                    length,
+                    done: 0,
+                    blocks: 0,
+                    added: 0,
+                });
             } else {
                 match request.append_to(&mut records) {
                     Ok(()) => {
@@ -223,15 +244,28 @@ impl CommitThread {
                     Err(e) => drop(request.answer.send(Err(e))),
                 }
             }
-            if records.len() < GROUP_BYTES && group.len() < GROUP_REQUESTS && entries < GROUP_ENTRIES {
-                next = waiting.try_recv().ok();
+            if records.len() < self.objects.group_bytes()
+                && group.len() < GROUP_REQUESTS
+                && entries < GROUP_ENTRIES
+            {
+                next = waiting.try_pop();
             }
+        }
+        if let Some(refused) = self.refuse_foreign(&mut group) {
+            // the rest is written without them
+            records.clear();
+            for request in &mut group {
+                if let Err(e) = request.append_to(&mut records) {
+                    tracing::error!("a request could not be encoded: {e}");
+                }
+            }
+            tracing::debug!("refused {refused} requests that name ids of others");
         }
         if group.is_empty() {
             return;
         }
         let length = records.len() as u64;
-        match self.objects.write(records, &self.runtime) {
+        match self.write(records) {
             Ok(mut written) => {
                 self.completed.extend(written.completed.take());
                 let runtime = self.runtime.clone();
@@ -245,6 +279,34 @@ impl CommitThread {
         self.metrics.commit_seconds.observe(began.elapsed().as_secs_f64());
     }
 
+    /// Answers the requests whose ids belong to others, and takes them out of the group. Returns how many, if there were any.
+    fn refuse_foreign(&self, group: &mut Vec<Request>) -> Option<usize> {
+        let entries = group.iter().flat_map(|request| request.entries.iter());
+        let mut known = self.runtime.block_on(self.catalog.streams_named(entries));
+        let before = group.len();
+        let checked = std::mem::take(group).into_iter().filter_map(|request| {
+            let outcome = match &mut known {
+                Ok(known) => check_owners(&request.entries, known),
+                Err(e) => Err(e.clone()),
+            };
+            match outcome {
+                Ok(()) => Some(request),
+                Err(e) => {
+                    let _ = request.answer.send(Err(e));
+                    None
+                }
+            }
+        });
+        group.extend(checked);
+        (group.len() < before).then(|| before - group.len())
+    }
+
+    /// Writes records, unless the catalog that they would be committed to was taken away: nobody would find them.
+    fn write(&self, records: Vec<u8>) -> Result<WrittenGroup, LakeError> {
+        self.catalog.check_in_place()?;
+        self.objects.write(records, &self.runtime)
+    }
+
     fn new_commit(&self, written: &WrittenGroup) -> Commit {
         Commit {
             object_key: written.key.clone(),
@@ -254,15 +316,27 @@ impl CommitThread {
         }
     }
 
-    /// Whether it is time to note that all records up to `end` are in the catalog, apart from those of large requests.
-    fn position_to_note(&self, written: &WrittenGroup, end: u64) -> Option<u64> {
-        if !self.objects.are_read_back() {
-            return None;
-        }
+    /// Up to where the records of an object are in the catalog, if those up to `end` are that don't belong to large requests.
+    fn position_in_catalog(&self, written: &WrittenGroup, end: u64) -> Option<u64> {
         let unfinished = self.large.iter().filter_map(|large| large.written.as_ref());
         let position = unfinished.filter(|w| w.key == written.key).map(|w| w.offset).fold(end, u64::min);
-        let noted = if self.known_object == written.key { self.noted } else { 0 };
-        (position >= noted.saturating_add(NOTED_EVERY)).then_some(position)
+        self.objects.are_read_back().then_some(position)
+    }
+
+    /// Notes in a commit up to where the records of the object are in the catalog with it: when it is time to, or when a
+    /// block was sent before.
+    fn note_position(&self, commit: &mut Commit, written: &WrittenGroup, end: u64) {
+        let Some(position) = self.position_in_catalog(written, end) else { return };
+        let (noted, repeated) = match self.known_object == written.key {
+            true => (self.noted, self.repeated),
+            false => (0, 0),
+        };
+        let is_time = position >= noted.saturating_add(NOTED_EVERY);
+        if is_time || (noted < repeated && repeated <= position) {
+            commit.recovered = Some(position);
+        } else {
+            commit.recovered_if_repeated = Some(position);
+        }
     }
 
     /// The catalog has the object now, and has noted a position if there was one in the commit.
@@ -272,14 +346,15 @@ impl CommitThread {
         }
         if self.known_object != commit.object_key {
             self.known_object.clone_from(&commit.object_key);
-            self.noted = 0;
+            (self.noted, self.repeated) = (0, 0);
         }
         self.noted = commit.recovered.unwrap_or(self.noted);
     }
 
     async fn make_visible(&mut self, group: Vec<Request>, written: &WrittenGroup, length: u64) {
         let mut commit = self.new_commit(written);
-        commit.recovered = self.position_to_note(written, written.offset + length);
+        let end = written.offset + length;
+        self.note_position(&mut commit, written, end);
         for request in &group {
             add(&mut commit, request, 0..request.entries.len(), written.offset);
         }
@@ -287,6 +362,9 @@ impl CommitThread {
         match self.catalog.commit(&commit).await {
             Ok(Committed { added, unannounced }) => {
                 self.committed(&commit);
+                if added < blocks {
+                    self.repeated = self.repeated.max(end);
+                }
                 self.metrics.blocks_added.inc_by(added);
                 self.metrics.blocks_repeated.inc_by(blocks - added.min(blocks));
                 answer_all(group, &Ok(()));
@@ -319,10 +397,8 @@ impl CommitThread {
         match self.try_commit_part(&mut large) {
             Ok(()) if large.done < large.request.entries.len() => self.large.push_back(large),
             Ok(()) => {
-                let blocks =
-                    large.request.entries.iter().filter(|e| matches!(e, Entry::Block(_))).count() as u64;
                 self.metrics.blocks_added.inc_by(large.added);
-                self.metrics.blocks_repeated.inc_by(blocks - large.added.min(blocks));
+                self.metrics.blocks_repeated.inc_by(large.blocks - large.added.min(large.blocks));
                 let _ = large.request.answer.send(Ok(()));
             }
             Err(e) => {
@@ -338,7 +414,7 @@ impl CommitThread {
             Some(written) => written,
             None => {
                 let records = std::mem::take(&mut large.request.records);
-                let mut written = self.objects.write(records, &self.runtime)?;
+                let mut written = self.write(records)?;
                 self.completed.extend(written.completed.take());
                 // others get their turn before the first part: the write took long enough
                 large.written = Some(written);
@@ -348,9 +424,18 @@ impl CommitThread {
         let end = (large.done + GROUP_ENTRIES).min(large.request.entries.len());
         let mut commit = self.new_commit(&written);
         add(&mut commit, &large.request, large.done..end, written.offset);
+        let last = written.offset + large.length;
+        if end == large.request.entries.len() {
+            let repeated = if self.known_object == written.key { self.repeated } else { 0 };
+            self.note_position(&mut commit, &written, last.max(repeated));
+        }
         let Committed { added, unannounced } = self.runtime.block_on(self.catalog.commit(&commit))?;
         self.committed(&commit);
         large.added += added;
+        large.blocks += commit.blocks.len() as u64;
+        if large.added < large.blocks && self.known_object == written.key {
+            self.repeated = self.repeated.max(last);
+        }
         self.runtime.clone().block_on(self.unannounced.added(unannounced, &mut self.since_last_look));
         large.done = end;
         large.written = Some(written);
@@ -374,6 +459,26 @@ impl CommitThread {
 }
 
 impl Request {
+    /// Whose turn it takes: the process that it is about. Connections are no measure, a process may have many; addresses
+    /// are none either, they may be a load balancer's.
+    fn sender(&self) -> Uuid {
+        match self.entries.first() {
+            Some(Entry::Process(process)) => process.process_id,
+            Some(Entry::Stream(stream)) => stream.process_id,
+            Some(Entry::Block(block)) => block.info.process_id,
+            None => Uuid::nil(),
+        }
+    }
+
+    /// About how many bytes it has to be written.
+    fn bytes(&self) -> usize {
+        let bodies = self.entries.iter().map(|entry| match entry {
+            Entry::Block(block) => block.body().len(),
+            Entry::Process(_) | Entry::Stream(_) => 512,
+        });
+        bodies.sum()
+    }
+
     fn is_large(&self) -> bool {
         self.entries.len() > GROUP_ENTRIES
     }

@@ -4,10 +4,12 @@ use super::catalog::{Catalog, UnannouncedLimits};
 use super::checked_payload::checked_payload;
 use super::commit::Committer;
 use super::ingest::Reservation;
+use super::interposer::Interposer;
 use super::objects::Objects;
+use super::rebuild::Rebuild;
 use super::record::{Entry, check_records};
 use super::unannounced::UnannouncedBlocks;
-use super::{Cause, Database, LakeError, Metrics, ObjectsAddress, OpenProgress, marker, recovery};
+use super::{Cause, Database, LakeError, Metrics, ObjectsAddress, OpenProgress, marker, rebuild, recovery};
 use belvedere_model::wire::BlockRequest;
 use belvedere_model::{BlockRecord, ProcessInfo, StreamInfo};
 use bytes::Bytes;
@@ -28,6 +30,9 @@ pub struct LakeOptions {
     pub unannounced: UnannouncedLimits,
     /// Tells how far opening is.
     pub progress: OpenProgress,
+    /// Who stands between the lake and its backends, in tests.
+    #[doc(hidden)]
+    pub interposer: Interposer,
 }
 
 impl LakeOptions {
@@ -38,6 +43,7 @@ impl LakeOptions {
             objects: ObjectsAddress::Directory(path.to_owned()),
             unannounced: UnannouncedLimits::default(),
             progress: OpenProgress::default(),
+            interposer: Interposer::default(),
         }
     }
 
@@ -48,6 +54,7 @@ impl LakeOptions {
             objects: ObjectsAddress::Memory,
             unannounced: UnannouncedLimits::default(),
             progress: OpenProgress::default(),
+            interposer: Interposer::default(),
         }
     }
 }
@@ -101,16 +108,32 @@ impl LakeConnection {
                 LakeError::Address(Cause::new(format!("making {}: {e}", parent.display()), e))
             })?;
         }
-        let objects = Objects::open(&options.objects)?;
+        let objects = Objects::open(&options.objects, &options.interposer)?;
         let is_relaxed = matches!((&options.database, &objects), (Database::Sqlite(_), Objects::Local(_)));
-        let catalog = Catalog::open(&options.database, is_relaxed).await?;
+        let catalog = Catalog::open(&options.database, is_relaxed).await?.interposed(&options.interposer);
         let store = objects.store()?;
-        if options.objects != ObjectsAddress::Memory {
-            marker::check(&catalog, &store).await?;
+        let lost = match options.objects {
+            ObjectsAddress::Memory => None,
+            _ => marker::check(&catalog, &store).await?,
+        };
+        let mut rebuilt = None;
+        if lost.is_some() && does_recover {
+            tracing::warn!(
+                "the catalog is new and the lake is not: its rows are made again from its objects"
+            );
+            rebuilt = Some(Rebuild::begin(&catalog, &store).await?);
+            if let Objects::Remote(_) = &objects {
+                let blocks = rebuild::records(&catalog, &store, &options.progress).await?;
+                tracing::warn!("recovered {blocks} blocks into the catalog");
+            }
+        }
+        if catalog.is_read_only() {
+            tracing::info!("the lake can only be read from here");
         }
         if let Objects::Local(local) = &objects
-            && is_relaxed
+            && (is_relaxed || lost.is_some())
             && does_recover
+            && !catalog.is_read_only()
         {
             let recovered = recovery::recover(&catalog, local, &options.progress).await?;
             if recovered.blocks > 0 {
@@ -119,6 +142,10 @@ impl LakeConnection {
             if recovered.empty_files > 0 {
                 tracing::info!("deleted {} record files that never got a record", recovered.empty_files);
             }
+        }
+        if let (Some(id), Some(rebuilt)) = (lost, rebuilt) {
+            rebuilt.finish(&catalog, &store).await?;
+            catalog.set_lake_id(id).await?;
         }
         let (catalog, objects, metrics) =
             (Arc::new(catalog), Arc::new(objects), Arc::new(Metrics::default()));
@@ -230,6 +257,11 @@ impl LakeConnection {
         Ok(())
     }
 
+    /// Whether nothing can be changed in the lake from here: its directory can't be written.
+    pub fn is_read_only(&self) -> bool {
+        self.catalog.is_read_only()
+    }
+
     /// Checks that the database and the object store respond.
     pub async fn ping(&self) -> Result<(), LakeError> {
         tokio::try_join!(self.catalog.ping(), self.objects.ping()).map(drop)
@@ -257,6 +289,9 @@ impl LakeConnection {
         may_pass: bool,
     ) -> bool {
         let now = belvedere_model::time::now();
+        if self.is_read_only() {
+            return false;
+        }
         let recorded = self.catalog.record_fault(block_id, view_set, reason, may_pass, now).await;
         if let Err(e) = &recorded {
             tracing::warn!(%block_id, view_set, "the fault of a block could not be recorded: {e}");

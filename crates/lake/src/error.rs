@@ -59,7 +59,8 @@ impl From<&str> for Cause {
     }
 }
 
-/// What can go wrong with a lake. Never the fault of the sender or the caller, except for [`LakeError::Refused`].
+/// What can go wrong with a lake. Never the fault of the sender or the caller, except for [`LakeError::Refused`] and
+/// [`LakeError::Conflict`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum LakeError {
@@ -69,6 +70,8 @@ pub enum LakeError {
     Database(Cause),
     /// The metadata database does not accept the values that it was given. A retry does not help.
     Refused(Cause),
+    /// What is sent contradicts what is in the lake: an id belongs to somebody else. A retry does not help.
+    Conflict(Cause),
     /// The object store or the disk failed. A retry may help.
     Objects(Cause),
     /// An object is not there, or ends early. That proves nothing: its volume may not be mounted.
@@ -82,7 +85,7 @@ pub enum LakeError {
 impl Display for LakeError {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
-            Self::Address(cause) => write!(f, "{cause}"),
+            Self::Address(cause) | Self::Conflict(cause) => write!(f, "{cause}"),
             Self::Database(cause) | Self::Refused(cause) => write!(f, "metadata database: {cause}"),
             Self::Objects(cause) => write!(f, "object store: {cause}"),
             Self::Missing(cause) => write!(f, "not in the object store: {cause}"),
@@ -98,6 +101,7 @@ impl Error for LakeError {
             Self::Address(cause)
             | Self::Database(cause)
             | Self::Refused(cause)
+            | Self::Conflict(cause)
             | Self::Objects(cause)
             | Self::Missing(cause)
             | Self::Corrupt(cause) => cause.source(),

@@ -4,8 +4,8 @@ use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A path, and which file it led to.
-#[derive(Debug)]
+/// A path, and which file or directory it led to.
+#[derive(Debug, Clone)]
 pub(crate) struct FileIdentity {
     path: PathBuf,
     id: (u64, u64),
@@ -36,15 +36,13 @@ fn id(_: &Metadata) -> (u64, u64) {
     (0, 0)
 }
 
-/// Whether an open file has no name any more: what is written to it is lost when it is closed.
-#[cfg(unix)]
-pub(crate) fn is_deleted(file: &std::fs::File) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    file.metadata().is_ok_and(|metadata| metadata.nlink() == 0)
-}
-
-/// An open file can't be deleted here.
-#[cfg(not(unix))]
-pub(crate) fn is_deleted(_: &std::fs::File) -> bool {
-    false
+/// Whether an open file is still where it was: what is written to one that was deleted is lost when it is closed, and what is
+/// written to one that was moved is not found.
+pub(crate) fn is_at(file: &std::fs::File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::metadata(path)) {
+        (Ok(open), Ok(found)) => id(&open) == id(&found),
+        // what can't be told now may be as it should be
+        (Err(_), _) => true,
+        (_, Err(e)) => e.kind() != io::ErrorKind::NotFound,
+    }
 }

@@ -13,11 +13,13 @@
 //! | `objects`, `record`, `checked_payload` | store the bytes, and read them back with their checksums |
 //! | `catalog` | stores the rows |
 //! | `recovery` | restores rows that a power cut took |
+//! | `copies`, `rebuild` | what outlives a lost catalog, and how it is made again |
 //! | `marker` | finds a catalog and a store that don't belong together |
 //! | `unannounced` | bounds what waits for its stream or process |
 //! | `leftovers` | finds what groups left that were never committed |
 //! | `partial_blocks` | blocks whose announcement and payload arrive separately |
 //! | `access` | callers, their rights, API keys |
+//! | `interposer` | lets tests put faults between a lake and its backends |
 //!
 //! Invariant: only this crate knows SQL dialects and object keys.
 //! Invariant: an acknowledged block survives `kill -9` and a power cut, and is in the next query's answer.
@@ -30,15 +32,18 @@ mod catalog;
 mod checked_payload;
 mod commit;
 mod connection;
+mod copies;
 mod error;
 mod files;
 pub mod ingest;
+mod interposer;
 mod leftovers;
 mod marker;
 mod metrics;
 mod objects;
 mod partial_blocks;
 mod progress;
+mod rebuild;
 mod record;
 mod recovery;
 mod routes;
@@ -53,6 +58,8 @@ pub use catalog::{
 };
 pub use connection::{LakeConnection, LakeOptions, Unwritable};
 pub use error::{Cause, LakeError, with_causes};
+#[doc(hidden)]
+pub use interposer::{CatalogRequest, Interpose, Interposer};
 #[doc(hidden)]
 pub use leftovers::{Leftover, Leftovers};
 #[doc(hidden)]

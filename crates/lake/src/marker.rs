@@ -12,10 +12,14 @@ use uuid::Uuid;
 /// The object with the id, as text.
 const MARKER: &str = "lake.id";
 
-/// Whether catalog and store belong together. What has no id yet gets one; if it can't be written, that is for next time.
-pub(super) async fn check(catalog: &Catalog, store: &Arc<dyn ObjectStore>) -> Result<(), LakeError> {
+/// Whether catalog and store belong together. What has no id yet gets one; if it can't be written, that is for next time. Returns
+/// the id of a lake whose catalog was lost: this one is to get the rows of it, and then the id.
+pub(super) async fn check(
+    catalog: &Catalog,
+    store: &Arc<dyn ObjectStore>,
+) -> Result<Option<Uuid>, LakeError> {
     match (catalog.lake_id().await?, read(store).await?) {
-        (Some(known), Some(found)) if known == found => Ok(()),
+        (Some(known), Some(found)) if known == found => Ok(None),
         (Some(known), Some(found)) => Err(LakeError::Address(
             format!(
                 "the catalog belongs to the lake {known}, and the object store to the lake {found}: one of the two \
@@ -30,6 +34,8 @@ pub(super) async fn check(catalog: &Catalog, store: &Arc<dyn ObjectStore>) -> Re
             )
             .into(),
         )),
+        (None, _) if catalog.is_read_only() => Ok(None),
+        (None, Some(found)) if catalog.begins_anew(found).await? => Ok(Some(found)),
         (None, found) => {
             let written = async {
                 let id = match found {
@@ -41,7 +47,7 @@ pub(super) async fn check(catalog: &Catalog, store: &Arc<dyn ObjectStore>) -> Re
             if let Err(e) = written.await {
                 tracing::warn!("the lake gets no id now: {e}");
             }
-            Ok(())
+            Ok(None)
         }
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! Integers are little-endian. Kinds: 1 process, 2 stream, 3 block; the body is the CBOR of `wire`. The
 //! payload of a block is a range of its body. A record of a stream whose format is not that of native
-//! clients is preceded by a record of kind 4 with the format's name.
+//! clients is preceded by a record of kind 4 with the format's name. Kinds 5 and 6 are in objects of copies only.
 
 use super::{Cause, LakeError};
 use belvedere_model::wire::{self, BlockRequest};
@@ -24,6 +24,9 @@ const PROCESS: u8 = 1;
 const STREAM: u8 = 2;
 const BLOCK: u8 = 3;
 const FORMAT: u8 = 4;
+/// Copies of numbers of blocks, and of a partition.
+pub(super) const NUMBERS: u8 = 5;
+pub(super) const PARTITION: u8 = 6;
 
 /// What one request adds to the lake. Insert times are set.
 #[derive(Debug, Clone)]
@@ -74,7 +77,12 @@ pub(super) fn append(buffer: &mut Vec<u8>, entry: &Entry) -> Result<Option<usize
     Ok(None)
 }
 
-fn append_record(buffer: &mut Vec<u8>, kind: u8, insert_time: i64, body: &[u8]) -> Result<(), LakeError> {
+pub(super) fn append_record(
+    buffer: &mut Vec<u8>,
+    kind: u8,
+    insert_time: i64,
+    body: &[u8],
+) -> Result<(), LakeError> {
     let length = u32::try_from(body.len())
         .map_err(|_| LakeError::Corrupt(format!("a record of {} bytes is too large", body.len()).into()))?;
     let start = buffer.len();
@@ -118,7 +126,7 @@ pub(super) fn check_records(object: &[u8]) -> (u64, Vec<Range<u64>>) {
         damaged.push(0..position as u64);
     }
     while position < object.len() {
-        if let Some(end) = whole_record_at(object, position) {
+        if let Some(end) = end_of_record(object, position) {
             (position, records) = (end, records + 1);
             continue;
         }
@@ -132,33 +140,75 @@ pub(super) fn check_records(object: &[u8]) -> (u64, Vec<Range<u64>>) {
     (records, damaged)
 }
 
-/// The end of the record at a position, if there is one with a right checksum.
+/// The end of the record at a position where one may be, if there is one with a right checksum. Positions that can't be are
+/// told by a glance, since looking at all of them would otherwise take the square of the object's size.
 fn whole_record_at(object: &[u8], position: usize) -> Option<usize> {
     let header: [u8; HEADER] = *object.get(position..)?.first_chunk()?;
-    let end = (position + HEADER).checked_add(u32::from_le_bytes(*header.first_chunk()?) as usize)?;
-    let is_known = (PROCESS..=FORMAT).contains(&header[8]);
-    (is_known && is_whole(object.get(position..end)?)).then_some(end)
+    let first = *object.get(position + HEADER)?;
+    let may_be = match header[8] {
+        // a map of CBOR, or a tag before it
+        PROCESS | STREAM | BLOCK => (0xa0..0xe0).contains(&first),
+        FORMAT => first.is_ascii_graphic(),
+        NUMBERS => true,
+        PARTITION => first == b'{',
+        _ => false,
+    };
+    // a time up to the year 2116
+    (may_be && header[HEADER - 1] < 0x40).then(|| end_of_record(object, position)).flatten()
 }
 
-/// Reads the records of an object, each with the offset of its payload, up to the first that is incomplete or has a wrong
-/// checksum: that one and what follows were never acknowledged.
+/// The end of the record at a position, of any kind, if its checksum is right.
+fn end_of_record(object: &[u8], position: usize) -> Option<usize> {
+    let length = u32::from_le_bytes(*object.get(position..)?.first_chunk()?);
+    let end = position.checked_add(HEADER)?.checked_add(length as usize)?;
+    is_whole(object.get(position..end)?).then_some(end)
+}
+
+/// Reads the records of an object, each with the offset of its payload. Damage costs what it hits: reading goes on at the
+/// next record with a right checksum. If there is none, what is left at the end was never acknowledged, as a rule.
 pub(super) struct Records {
     object: Bytes,
     /// Where in the object the bytes begin.
     begin: usize,
     position: usize,
     format: Option<String>,
+    /// Records of copies.
+    others: Vec<(u8, Bytes)>,
+    /// Something before the next record is damaged: it may be the name of a stream's format.
+    is_behind_damage: bool,
+    /// End of the last record before the first damage.
+    whole_until: Option<usize>,
+    /// There is no further record.
+    is_over: bool,
+}
+
+/// A record as it lies in an object.
+struct RawRecord {
+    kind: u8,
+    insert_time: i64,
+    /// Where in the object the body begins.
+    start: usize,
+    body: Bytes,
 }
 
 impl Records {
-    /// The records in these bytes of an object, from `begin` to its end. One that does not begin like an object has none.
+    /// The records in these bytes of an object, from `begin` to its end.
     pub(super) fn new(object: Bytes, begin: usize) -> Self {
         let position = match begin {
-            0 if object.starts_with(MAGIC) => MAGIC.len(),
-            0 => object.len(),
+            // if these bytes are damaged, the records behind them may not be
+            0 => MAGIC.len().min(object.len()),
             _ => 0,
         };
-        Self { object, begin, position, format: None }
+        Self {
+            object,
+            begin,
+            position,
+            format: None,
+            others: Vec::new(),
+            is_behind_damage: false,
+            whole_until: None,
+            is_over: false,
+        }
     }
 
     /// End of the last complete record.
@@ -166,18 +216,41 @@ impl Records {
         self.begin + self.position
     }
 
-    fn read(&mut self) -> Option<(u8, i64, usize, Bytes)> {
-        let header: [u8; HEADER] = *self.object.get(self.position..)?.first_chunk()?;
-        let word = |i: usize| u32::from_le_bytes([header[i], header[i + 1], header[i + 2], header[i + 3]]);
+    /// Up to where all records could be read.
+    pub(super) fn whole_until(&self) -> usize {
+        self.whole_until.unwrap_or_else(|| self.end())
+    }
+
+    /// The records of copies that were among those that were read, with their kinds.
+    pub(super) fn into_others(self) -> Vec<(u8, Bytes)> {
+        self.others
+    }
+
+    fn read(&mut self) -> Option<RawRecord> {
+        let end = end_of_record(&self.object, self.position)?;
         let start = self.position + HEADER;
-        let end = start.checked_add(word(0) as usize)?;
-        let checked = self.object.get(self.position + 8..end)?;
-        if crc32fast::hash(checked) != word(4) {
-            return None;
-        }
-        let time = i64::from_le_bytes(*header[9..].first_chunk()?);
+        let header = self.object.get(self.position..start)?;
+        let record = RawRecord {
+            kind: header[8],
+            insert_time: i64::from_le_bytes(*header[9..].first_chunk()?),
+            start: self.begin + start,
+            body: self.object.slice(start..end),
+        };
         self.position = end;
-        Some((header[8], time, self.begin + start, self.object.slice(start..end)))
+        Some(record)
+    }
+
+    /// Goes on at the next record with a right checksum. Says which bytes are damaged; `None` if there is no such record.
+    fn skip_damage(&mut self) -> Option<LakeError> {
+        let next = (self.position + 1..self.object.len())
+            .find(|position| whole_record_at(&self.object, *position).is_some());
+        self.is_over = next.is_none();
+        let next = next?;
+        let (from, to) = (self.end(), self.begin + next);
+        self.whole_until.get_or_insert(from);
+        self.position = next;
+        (self.format, self.is_behind_damage) = (None, true);
+        Some(LakeError::Corrupt(format!("the bytes {from} to {to} are damaged").into()))
     }
 }
 
@@ -186,7 +259,13 @@ impl Iterator for Records {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let (kind, insert_time, start, body) = self.read()?;
+            if self.is_over {
+                return None;
+            }
+            let Some(RawRecord { kind, insert_time, start, body }) = self.read() else {
+                return self.skip_damage().map(Err);
+            };
+            let is_behind_damage = std::mem::take(&mut self.is_behind_damage);
             let unreadable = |e: wire::WireError| {
                 LakeError::Corrupt(Cause::new(format!("the record at byte {start}: {e}"), e))
             };
@@ -203,12 +282,27 @@ impl Iterator for Records {
                     self.format = Some(String::from_utf8_lossy(&body).into_owned());
                     continue;
                 }
+                NUMBERS | PARTITION => {
+                    self.others.push((kind, body));
+                    continue;
+                }
                 _ => {
                     return Some(Err(LakeError::Corrupt(
                         format!("the record at byte {start} is of the unknown kind {kind}").into(),
                     )));
                 }
             };
+            // streams of native clients describe their events; of another one the format was lost
+            if let Ok(Entry::Stream(stream)) = &entry
+                && is_behind_damage
+                && stream.format == TRANSIT_FORMAT
+                && stream.objects_metadata.is_empty()
+            {
+                return Some(Err(LakeError::Corrupt(
+                    format!("the format of stream {} was damaged, so it can't be read", stream.stream_id)
+                        .into(),
+                )));
+            }
             return Some(entry.map_err(unreadable).map(|entry| {
                 let payload = match &entry {
                     Entry::Block(b) => start + b.payload_offset(),

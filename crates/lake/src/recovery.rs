@@ -14,7 +14,9 @@
 //! An object that another live process still appends to is not read: its writer holds an advisory lock, and its rows
 //! are that process's business. The kernel drops the lock when a process dies, however it dies, which is why this is
 //! a lock and not a row in the catalog or a file with a process id.
-
+//!
+//! An object with damage in it is not marked: its other records are read, and whoever puts it back from a backup gets the rest
+//! with the next start.
 //!
 //! Recovery commits in parts, and each part says up to which position the object is done. A start that is killed goes on
 //! there. Commits note the same position from time to time, so after a mere `kill -9` almost nothing is read.
@@ -68,7 +70,8 @@ pub(super) async fn recover(
             } else {
                 let (object, added) = recover_object(catalog, key, object, progress).await?;
                 recovered.blocks += added;
-                done.push((key.clone(), object));
+                // what is marked is never read again
+                done.extend(object.map(|object| (key.clone(), object)));
             }
         }
         if done.len() >= SEALED_AT_ONCE {
@@ -89,17 +92,17 @@ async fn seal(catalog: &Catalog, done: &mut Vec<(String, AbandonedObject)>) -> R
     Ok(())
 }
 
-/// Adds what the catalog lacks of an object. Returns how many blocks.
+/// Adds what the catalog lacks of an object. Returns how many blocks, and the object if all of it was read.
 async fn recover_object(
     catalog: &Catalog,
     key: &str,
     mut object: AbandonedObject,
     progress: &OpenProgress,
-) -> Result<(AbandonedObject, u64), LakeError> {
+) -> Result<(Option<AbandonedObject>, u64), LakeError> {
     let begin = catalog.recovered(key).await?;
     let length = object.length();
     if begin >= length {
-        return Ok((object, 0));
+        return Ok((Some(object), 0));
     }
     // reading and decoding are the work of a thread that may block: others answer probes meanwhile
     let (object, mut records) = on_a_thread(move || {
@@ -108,6 +111,7 @@ async fn recover_object(
     })
     .await?;
     let mut added = 0;
+    let mut is_damaged = false;
     loop {
         let (rest, commit, failures) = on_a_thread(move || {
             let (commit, failures) = next_part(&mut records);
@@ -116,9 +120,9 @@ async fn recover_object(
         .await?;
         records = rest;
         for failure in failures {
-            // its checksum is right, so it is no torn write: one record that this version can't read must not cost the
-            // others theirs
+            // damage must cost only the records that it hit, and a record that this version can't read only itself
             tracing::error!(object = key, "a record can't be read back: {failure}");
+            is_damaged = true;
         }
         let Some(commit) = commit else { break };
         // blocks that the catalog has already change nothing: inserts are idempotent
@@ -129,13 +133,21 @@ async fn recover_object(
     }
     let lost = length.saturating_sub(records.end() as u64);
     if lost > 0 {
-        // a torn write: the sync had not returned, so no sender got a 200 for it
+        // a torn write, as a rule: the sync had not returned, so no sender got a 200 for it
         tracing::warn!(
             object = key,
-            "the last {lost} bytes are not complete records; they were never acknowledged"
+            "the last {lost} bytes are not complete records: unless they are damaged, they were never acknowledged"
         );
     }
-    Ok((object, added))
+    if is_damaged {
+        tracing::error!(
+            object = key,
+            "it is damaged, and is read again at each start: put it back from a backup, or accept the loss with \
+             'fsck --repair --accept-loss'"
+        );
+        return Ok((None, added));
+    }
+    Ok((Some(object), added))
 }
 
 /// What the next records add, and those that could not be read. `None` at the end.
@@ -150,7 +162,8 @@ fn next_part(records: &mut Records) -> (Option<Commit>, Vec<LakeError>) {
             Err(e) => failures.push(e),
         }
     }
-    commit.recovered = Some(records.end() as u64);
+    // what is damaged is read again
+    commit.recovered = Some(records.whole_until() as u64);
     ((entries > 0).then_some(commit), failures)
 }
 

@@ -261,3 +261,43 @@ async fn a_payload_is_read_whatever_else_is_in_its_envelope() {
         assert_eq!(lake.payload(&record).await.unwrap(), plain.payload(), "{size}");
     }
 }
+
+#[tokio::test]
+async fn a_check_of_the_catalog_finds_damaged_pages_and_rows_that_refer_to_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = LakeOptions::directory(directory.path());
+    let lake = LakeConnection::open(&options).await.unwrap();
+    announce(&lake).await;
+    for outcome in join_all((0..300).map(|i| lake.insert_block(block(Uuid::from_u128(100 + i), 10)))).await {
+        outcome.unwrap();
+    }
+    assert_eq!(lake.catalog().damage().await.unwrap(), [""; 0]);
+    lake.close().await;
+    drop(lake);
+    let file = directory.path().join("catalog.sqlite");
+    let whole = std::fs::read(&file).unwrap();
+    // the kind of each page; the first one begins with the header of the file
+    for place in (4096..whole.len()).step_by(4096) {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 0xf0;
+        std::fs::write(&file, damaged).unwrap();
+        // that it can't be opened says it too
+        if let Ok(lake) = LakeConnection::open(&options).await {
+            let damage = lake.catalog().damage().await;
+            assert!(damage.is_err() || damage.is_ok_and(|damage| !damage.is_empty()), "page at {place}");
+            lake.close().await;
+        }
+        for log in ["catalog.sqlite-wal", "catalog.sqlite-shm"] {
+            let _ = std::fs::remove_file(directory.path().join(log));
+        }
+    }
+    std::fs::write(&file, whole).unwrap();
+    use sqlx::Connection;
+    let mut catalog = sqlx::SqliteConnection::connect(&format!("sqlite://{}", file.display())).await.unwrap();
+    sqlx::query("DELETE FROM streams").execute(&mut catalog).await.unwrap();
+    catalog.close().await.unwrap();
+    let lake = LakeConnection::open(&options).await.unwrap();
+    let damage = lake.catalog().damage().await.unwrap();
+    assert!(damage.iter().any(|d| d.contains("300 rows of blocks have a stream_id")), "{damage:?}");
+    lake.close().await;
+}

@@ -61,6 +61,16 @@ pub fn postgres_database() -> Option<String> {
     Some(format!("{server}/{name}"))
 }
 
+/// Drops a database of [`postgres_database`], if that can be done: for who makes many.
+pub(crate) fn drop_postgres_database(url: &str) {
+    let (Some((_, name)), Ok(server)) = (url.rsplit_once('/'), std::env::var("BELVEDERE_TEST_POSTGRES"))
+    else {
+        return;
+    };
+    let _ =
+        Command::new("psql").args([&server, "-qc", &format!("DROP DATABASE {name} WITH (FORCE)")]).status();
+}
+
 /// What [`backend`] answers in an environment.
 fn find(name: &str, required: &str, get: impl Fn(&str) -> Option<String>) -> Result<Option<String>, String> {
     let known = || BACKENDS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");

@@ -119,10 +119,9 @@ pub fn block(
         block_id: Uuid::new_v4(),
         stream_id,
         process_id,
-        // the wall clock of the sender was set back by an hour meanwhile
-        begin_time: time_of(begin) - 3600 * SECOND,
+        begin_time: time_of(begin),
         begin_ticks: begin,
-        end_time: time_of(end) - 3600 * SECOND,
+        end_time: time_of(end),
         end_ticks: end,
         nb_objects: writer.count(),
         object_offset: 0,

@@ -1,5 +1,6 @@
 //! Documented columns.
 
+use crate::meaning::{Role, Unit};
 use crate::properties::list_type;
 use arrow_schema::{DataType, Field, TimeUnit};
 use std::sync::Arc;
@@ -8,6 +9,10 @@ use std::sync::Arc;
 pub const DOCUMENTED_TYPE: &str = "belvedere.type";
 /// Field metadata of columns whose binary values are JSONB.
 pub const JSONB: &str = "belvedere.jsonb";
+/// Field metadata with the column's [`Unit`], so that the columns of answers have it too.
+pub const UNIT: &str = "belvedere.unit";
+/// Field metadata with the column's [`Role`].
+pub const ROLE: &str = "belvedere.role";
 
 /// One column of a view set's documented schema. It is a value with a name: the list of the view set's columns and the
 /// decoder that fills the column both refer to it.
@@ -38,6 +43,10 @@ pub struct Column {
     pub event_time: EventTime,
     /// Whether partitions say, by a Bloom filter for each row group, which values are not in them.
     pub has_bloom_filter: bool,
+    /// What its numbers count.
+    pub unit: Option<Unit>,
+    /// The part that it has in a row.
+    pub role: Option<Role>,
 }
 
 /// The types that columns can have.
@@ -116,6 +125,18 @@ pub enum EventTime {
     End,
 }
 
+impl EventTime {
+    /// As `list_columns()` has it: `instant`, `begin`, `end`, or nothing.
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Instant => Some("instant"),
+            Self::Begin => Some("begin"),
+            Self::End => Some("end"),
+        }
+    }
+}
+
 macro_rules! constructors {
     ($($(#[$doc:meta])* $name:ident => $type:ident;)*) => {$(
         $(#[$doc])*
@@ -126,11 +147,12 @@ macro_rules! constructors {
 }
 
 macro_rules! block_columns {
-    ($($(#[$doc:meta])* $name:ident => $type:ident, $origin:ident, $about:literal;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident => $type:ident, $origin:ident, $role:expr, $about:literal;)*) => {$(
         $(#[$doc])*
         pub const fn $name() -> Self {
             let mut column = Self::new(stringify!($name), $about, ColumnType::$type);
             column.origin = Origin::$origin;
+            column.role = $role;
             column
         }
     )*};
@@ -165,6 +187,8 @@ impl Column {
             origin: Origin::Decoder,
             event_time: EventTime::None,
             has_bloom_filter: false,
+            unit: None,
+            role: None,
         }
     }
 
@@ -209,21 +233,21 @@ impl Column {
 
     block_columns! {
         /// Filled by core: see [`Origin::ProcessId`].
-        process_id => Label, ProcessId, "process that the event comes from";
+        process_id => Label, ProcessId, Some(Role::Process), "process that the event comes from";
         /// Filled by core: see [`Origin::StreamId`].
-        stream_id => Label, StreamId, "stream that the event comes from";
+        stream_id => Label, StreamId, Some(Role::Stream), "stream that the event comes from";
         /// Filled by core: see [`Origin::BlockId`].
-        block_id => Label, BlockId, "block that the event came in";
+        block_id => Label, BlockId, Some(Role::Block), "block that the event came in";
         /// Filled by core: see [`Origin::InsertTime`].
-        insert_time => Time, InsertTime, "when the server received the block";
+        insert_time => Time, InsertTime, None, "when the server received the block";
         /// Filled by core: see [`Origin::Exe`].
-        exe => Label, Exe, "executable of the process";
+        exe => Label, Exe, None, "executable of the process";
         /// Filled by core: see [`Origin::Username`].
-        username => Label, Username, "login name of the user who ran the process";
+        username => Label, Username, None, "login name of the user who ran the process";
         /// Filled by core: see [`Origin::Computer`].
-        computer => Label, Computer, "machine that the process ran on";
+        computer => Label, Computer, None, "machine that the process ran on";
         /// Filled by core: see [`Origin::ProcessProperties`].
-        process_properties => Jsonb, ProcessProperties,
+        process_properties => Jsonb, ProcessProperties, None,
             "properties of the process, a JSONB object; read one with property_get(process_properties, 'name')";
     }
 
@@ -246,6 +270,20 @@ impl Column {
     #[must_use]
     pub const fn bloom_filter(mut self) -> Self {
         self.has_bloom_filter = true;
+        self
+    }
+
+    /// The same column, with what its numbers count.
+    #[must_use]
+    pub const fn unit(mut self, unit: Unit) -> Self {
+        self.unit = Some(unit);
+        self
+    }
+
+    /// The same column, with the part that it has in a row.
+    #[must_use]
+    pub const fn role(mut self, role: Role) -> Self {
+        self.role = Some(role);
         self
     }
 
@@ -286,6 +324,12 @@ impl Column {
         }
         if self.column_type == ColumnType::Jsonb {
             metadata.insert(JSONB.to_owned(), "true".to_owned());
+        }
+        if let Some(unit) = self.unit {
+            metadata.insert(UNIT.to_owned(), unit.name().to_owned());
+        }
+        if let Some(role) = self.role {
+            metadata.insert(ROLE.to_owned(), role.to_string());
         }
         Field::new(self.name, engine, self.nullable).with_metadata(metadata)
     }

@@ -18,6 +18,7 @@ mod block_parser;
 mod block_source;
 mod column;
 pub mod decoder;
+mod meaning;
 pub mod properties;
 mod registration;
 mod text;
@@ -26,6 +27,7 @@ mod view_set;
 pub use block_parser::{BlockParserRegistration, ParseBlock};
 pub use block_source::{BlockSource, BlockSourceRegistration};
 pub use column::{Column, ColumnType, EventTime, Origin};
+pub use meaning::{Role, Unit};
 pub use registration::{API_VERSION, Extension, Item, Registration};
 // the engine's own
 pub use text::{PropertyDictionary, TextColumn, TextDictionary};
@@ -33,7 +35,7 @@ pub use view_set::{Instances, Source, SqlSource, ViewSet};
 #[doc(hidden)]
 pub use {
     block_source::Decoder,
-    column::{DOCUMENTED_TYPE, JSONB},
+    column::{DOCUMENTED_TYPE, JSONB, ROLE, UNIT},
     registration::{Submitted, linked_unsorted},
 };
 
@@ -70,8 +72,8 @@ pub mod prelude {
     };
     pub use crate::{
         BlockParserRegistration, BlockSource, BlockSourceRegistration, Column, ColumnType, EventField,
-        EventLayout, Instances, PropertyDictionary, Registration, SqlSource, TextColumn, TextDictionary,
-        ViewSet,
+        EventLayout, Instances, PropertyDictionary, Registration, Role, SqlSource, TextColumn,
+        TextDictionary, Unit, ViewSet,
     };
     pub use crate::{
         columns, register_block_parser, register_block_source, register_event_layouts, register_view_set,

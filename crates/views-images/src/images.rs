@@ -8,10 +8,10 @@ columns! {
     STREAM_ID = Column::stream_id(),
     BLOCK_ID = Column::block_id(),
     TIME = Column::time("time", "when it was taken").event_time(),
-    NAME = Column::utf8("name", "name given by the sender"),
-    FORMAT = Column::utf8("format", "how the picture is encoded: png, jpg"),
-    SIZE = Column::int64("size", "bytes of the encoded picture"),
-    DATA = Column::binary("data", "the encoded picture"),
+    NAME = Column::utf8("name", "name given by the sender").role(Role::Name),
+    FORMAT = Column::utf8("format", "how the picture is encoded: png, jpg").role(Role::MediaType),
+    SIZE = Column::int64("size", "bytes of the encoded picture").unit(Unit::Bytes),
+    DATA = Column::binary("data", "the encoded picture").role(Role::Content),
 }
 
 register_view_set! {
@@ -21,7 +21,7 @@ register_view_set! {
         .instances(Instances::PerProcess)
         .depends_on(&["processes", "streams", "blocks"])
         .blocks(BlockSource::transit("image", &ImageDecoder))
-        .version(1)
+        .version(2)
         .example("SELECT time, name, image_size(data) AS size FROM view_instance('images', '<process id>') ORDER BY time")
 }
 

@@ -10,9 +10,9 @@ columns! {
     USERNAME = Column::username(),
     COMPUTER = Column::computer(),
     TIME = Column::time("time", "when the message was logged").event_time(),
-    TARGET = Column::label("target", "part of the program that logged the message: a module path or a category"),
-    LEVEL = Column::int32("level", "1 fatal, 2 error, 3 warning, 4 info, 5 debug, 6 trace"),
-    MSG = Column::utf8("msg", "the message"),
+    TARGET = Column::label("target", "part of the program that logged the message: a module path or a category").role(Role::Group),
+    LEVEL = Column::int32("level", "1 fatal, 2 error, 3 warning, 4 info, 5 debug, 6 trace").role(Role::Severity(&["fatal", "error", "warning", "info", "debug", "trace"])),
+    MSG = Column::utf8("msg", "the message").role(Role::Message),
     STREAM_ID = Column::stream_id(),
     BLOCK_ID = Column::block_id(),
     INSERT_TIME = Column::insert_time(),
@@ -30,6 +30,6 @@ register_view_set! {
         .instances(Instances::GlobalAndPerProcess)
         .depends_on(&["processes", "streams", "blocks"])
         .blocks(BlockSource::transit("log", &LogDecoder))
-        .version(1)
+        .version(2)
         .example("SELECT time, level, target, msg FROM log_entries WHERE level <= 3 ORDER BY time DESC LIMIT 20")
 }

@@ -7,10 +7,10 @@ register_view_set! {
         .about("Number of log messages per minute, process, level and target")
         .columns(&[
             Column::time("time_bin", "minute in which the messages were logged (its beginning, in UTC)").event_time(),
-            Column::label("process_id", "process that the messages come from"),
-            Column::int32("level", "1 fatal, 2 error, 3 warning, 4 info, 5 debug, 6 trace"),
-            Column::label("target", "part of the program that logged the messages: a module path or a category"),
-            Column::int64("count", "number of messages"),
+            Column::label("process_id", "process that the messages come from").role(Role::Process),
+            Column::int32("level", "1 fatal, 2 error, 3 warning, 4 info, 5 debug, 6 trace").role(Role::Severity(&["fatal", "error", "warning", "info", "debug", "trace"])),
+            Column::label("target", "part of the program that logged the messages: a module path or a category").role(Role::Group),
+            Column::int64("count", "number of messages").unit(Unit::Count),
         ])
         .instances(Instances::Global)
         .depends_on(&["log_entries"])

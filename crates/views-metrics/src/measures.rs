@@ -10,9 +10,9 @@ columns! {
     USERNAME = Column::username(),
     COMPUTER = Column::computer(),
     TIME = Column::time("time", "when the value was measured").event_time(),
-    TARGET = Column::label("target", "part of the program that reported the value: a module path or a category"),
-    NAME = Column::label("name", "name of the metric"),
-    UNIT = Column::label("unit", "unit of the value; durations sent in ticks are converted to seconds"),
+    TARGET = Column::label("target", "part of the program that reported the value: a module path or a category").role(Role::Group),
+    NAME = Column::label("name", "name of the metric").role(Role::Name),
+    UNIT = Column::label("unit", "unit of the value; durations sent in ticks are converted to seconds").role(Role::UnitOfValue),
     VALUE = Column::float64("value", "the value; integers are converted to floating point"),
     STREAM_ID = Column::stream_id(),
     BLOCK_ID = Column::block_id(),
@@ -31,7 +31,7 @@ register_view_set! {
         .instances(Instances::GlobalAndPerProcess)
         .depends_on(&["processes", "streams", "blocks"])
         .blocks(BlockSource::transit("metrics", &MeasureDecoder))
-        .version(1)
+        .version(2)
         .example("SELECT name, unit, count(*), min(value), avg(value), max(value) \
                   FROM measures GROUP BY name, unit ORDER BY name")
 }

@@ -248,7 +248,8 @@ impl StatefulDecoder for NetDecoder {
                     rows.ignore(BEGINS_WITHOUT_END, (open.len() - at - 1) as u64);
                     open.truncate(at + 1);
                     if let Some(span) = open.pop() {
-                        spans.push(&span, open, bits.into(), end);
+                        // the wall clock may have been set back meanwhile
+                        spans.push(&span, open, bits.into(), end.max(span.begin));
                     }
                 }
                 Ok(Shape::Property { name, bits, time }) => {

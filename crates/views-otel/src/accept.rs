@@ -26,7 +26,7 @@ use belvedere_model::time::now;
 use belvedere_model::transit::compress;
 use belvedere_model::wire::{BlockRequest, PayloadParts};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use uuid::{Uuid, uuid};
@@ -75,26 +75,44 @@ impl Receiver {
         // as long as the sender waits, and no longer
         let turn = InFlight::enter(&self.in_flight, request_id);
         let ids = turn.ids;
-        let (blocks, dropped, reserved) = on_a_thread(is_large, move || {
-            let Parts { parts, dropped } = parts(signal, form, &bytes)?;
-            let ids = match is_timeless(signal, &parts) {
-                true => BlockIds { request_id: Uuid::new_v4(), turn: 0 },
-                false => ids,
-            };
-            let blocks: Vec<AnnouncedBlock> = parts
-                .iter()
-                .enumerate()
-                .map(|(i, part)| block(signal, part, i, ids, &limits))
-                .collect::<Result<_, _>>()?;
-            Ok((blocks, dropped, reserved))
-        })
-        .await?;
+        let mut taken = HashSet::new();
+        let (mut reserved, mut blocks, mut dropped) = (reserved, Vec::new(), Dropped::default());
+        for _ in 0..TAKEN {
+            let (bytes, limits, ids_taken) = (bytes.clone(), limits.clone(), taken.clone());
+            (blocks, dropped, reserved) = on_a_thread(is_large, move || {
+                let Parts { parts, dropped } = parts(signal, form, &bytes)?;
+                let ids = match is_timeless(signal, &parts) {
+                    true => BlockIds { request_id: Uuid::new_v4(), turn: 0 },
+                    false => ids,
+                };
+                let blocks: Vec<AnnouncedBlock> = parts
+                    .iter()
+                    .enumerate()
+                    .map(|(i, part)| block(signal, part, i, ids, &ids_taken, &limits))
+                    .collect::<Result<_, _>>()?;
+                Ok((blocks, dropped, reserved))
+            })
+            .await?;
+            let before = taken.len();
+            for block in &blocks {
+                if self.service.is_taken(block).await? {
+                    taken.insert(block.process.process_id);
+                }
+            }
+            if taken.len() == before {
+                break;
+            }
+        }
+        drop(bytes);
         if !blocks.is_empty() {
             self.service.insert_blocks(blocks, reserved).await?;
         }
         Ok(Accepted { dropped })
     }
 }
+
+/// So many ids of one resource may be other processes'. With more, its blocks are refused.
+const TAKEN: usize = 8;
 
 /// Does work here, or, if it is large, on a thread that may be busy. What it holds is held until it is done, whether
 /// anybody waits or not.
@@ -125,6 +143,7 @@ fn block(
     part: &Part,
     index: usize,
     ids: BlockIds,
+    taken: &HashSet<Uuid>,
     limits: &IngestLimits,
 ) -> Result<AnnouncedBlock, IngestError> {
     let wrong = |error| RequestError::Protobuf { signal: signal.name(), error };
@@ -140,7 +159,10 @@ fn block(
         }
     }
     let resource = Resource::read(&message).map_err(wrong)?;
-    let process_id = resource.process_id();
+    let mut process_id = resource.process_id();
+    while taken.contains(&process_id) {
+        process_id = Uuid::new_v5(&process_id, b"the id is another process's");
+    }
     let stream_id = stream_id(process_id, signal);
     let (begin_time, end_time) = part.summary.times.unwrap_or_else(|| (now(), now()));
     let info = BlockInfo {
@@ -264,7 +286,7 @@ impl Drop for Turn {
 #[cfg(test)]
 pub(crate) fn block_of(signal: Signal, part: &Part) -> AnnouncedBlock {
     let ids = BlockIds { request_id: request_id(signal, &part.message), turn: 0 };
-    block(signal, part, 0, ids, &IngestLimits::default()).unwrap()
+    block(signal, part, 0, ids, &HashSet::new(), &IngestLimits::default()).unwrap()
 }
 
 #[cfg(test)]

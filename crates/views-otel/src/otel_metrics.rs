@@ -27,10 +27,10 @@ columns! {
     PROCESS_PROPERTIES = Column::process_properties(),
     TIME = Column::time("time", "when the value was measured").event_time(),
     START_TIME = Column::time("start_time", "start of the time that the value covers; NULL if it was not sent").nullable(),
-    SCOPE_NAME = Column::label("scope_name", "library that reported the metric; empty if it has no name"),
-    NAME = Column::label("name", "name of the metric"),
+    SCOPE_NAME = Column::label("scope_name", "library that reported the metric; empty if it has no name").role(Role::Group),
+    NAME = Column::label("name", "name of the metric").role(Role::Name),
     DESCRIPTION = Column::label("description", "description of the metric"),
-    UNIT = Column::label("unit", "unit of the values, as sent"),
+    UNIT = Column::label("unit", "unit of the values, as sent").role(Role::UnitOfValue),
     KIND = Column::label("kind", "gauge, sum, histogram, exponential_histogram or summary").as_dictionary(),
     TEMPORALITY = Column::label(
         "temporality",
@@ -40,7 +40,7 @@ columns! {
     IS_MONOTONIC = Column::boolean("is_monotonic", "of sums: whether the value never decreases; NULL for other kinds").nullable(),
     VALUE = Column::float64("value", "value of gauges and sums; NULL for other kinds, or if there is no value").nullable(),
     INT_VALUE = Column::int64("int_value", "exact value of gauges and sums that was sent as an integer; else NULL").nullable(),
-    COUNT = Column::int64("count", "of histograms and summaries: number of values").nullable(),
+    COUNT = Column::int64("count", "of histograms and summaries: number of values").unit(Unit::Count).nullable(),
     SUM = Column::float64("sum", "of histograms and summaries: sum of the values; NULL if it was not sent").nullable(),
     MIN = Column::float64("min", "of histograms: smallest value; NULL if it was not sent").nullable(),
     MAX = Column::float64("max", "of histograms: largest value; NULL if it was not sent").nullable(),
@@ -77,7 +77,7 @@ register_view_set! {
         .instances(Instances::GlobalAndPerProcess)
         .depends_on(&["processes", "streams", "blocks"])
         .blocks(BlockSource::new(METRICS_FORMAT, METRICS_TAG, &PointDecoder))
-        .version(1)
+        .version(2)
         .example("SELECT name, unit, sum(count) AS count, sum(sum) / sum(count) AS mean \
                   FROM otel_metrics WHERE kind = 'histogram' AND temporality = 'delta' GROUP BY name, unit ORDER BY name")
 }

@@ -1,24 +1,84 @@
-//! Where the time went: a flame graph of the spans of threads.
+//! Where the time went: a flame graph of the spans of threads, and of those of OpenTelemetry.
 //!
 //! Memory depends on how many ways there are through the code, not on how many spans. The width of the whole is the sum
 //! of the durations of the threads themselves, the time in no span included.
 
-use crate::thread_decoder::label;
 use crate::trace::{PreOrder, columns};
 use belvedere_core::Error;
-use belvedere_core::query::QueryContext;
-use belvedere_model::StreamInfo;
+use belvedere_core::arrow::array::{Array, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray};
+use belvedere_core::arrow::compute::cast;
+use belvedere_core::arrow::datatypes::{DataType, Int64Type};
+use belvedere_core::arrow::error::ArrowError;
+use belvedere_model::time::TimeRange;
 use foldhash::HashMap;
-use futures::TryStreamExt;
+use futures::{Stream, TryStreamExt};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Ways through the code that are told apart, and how deep; what goes on from there counts for the last one that is.
 const MOST: usize = 1 << 18;
 const DEEPEST: usize = 500;
+/// Spans of one trace that are looked at together.
+const MOST_OF_TRACE: usize = 1 << 18;
 /// Characters of a name.
 const LONGEST: usize = 200;
+
+/// A span of a trace.
+#[derive(Debug)]
+struct TraceSpan {
+    id: Vec<u8>,
+    parent: Vec<u8>,
+    name: Box<str>,
+    duration: i64,
+}
+
+/// The spans of the trace that is being read.
+#[derive(Debug, Default)]
+struct Trace {
+    id: Vec<u8>,
+    spans: Vec<TraceSpan>,
+}
+
+/// The columns of a batch of spans of OpenTelemetry.
+struct TraceSpans {
+    trace_ids: BinaryArray,
+    ids: BinaryArray,
+    parents: BinaryArray,
+    begins: Int64Array,
+    ends: Int64Array,
+    names: StringArray,
+}
+
+impl TraceSpans {
+    fn new(batch: &RecordBatch) -> Result<Self, ArrowError> {
+        let column = |name: &str, to: &DataType| match batch.column_by_name(name) {
+            Some(column) => cast(column, to),
+            None => Err(ArrowError::SchemaError(format!("there is no column {name}"))),
+        };
+        let bytes =
+            |name: &str| Ok::<_, ArrowError>(column(name, &DataType::Binary)?.as_binary::<i32>().clone());
+        let numbers = |name: &str| {
+            Ok::<_, ArrowError>(column(name, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
+        };
+        Ok(Self {
+            trace_ids: bytes("trace_id")?,
+            ids: bytes("span_id")?,
+            parents: bytes("parent_span_id")?,
+            begins: numbers("begin")?,
+            ends: numbers("end")?,
+            names: column("name", &DataType::Utf8)?.as_string::<i32>().clone(),
+        })
+    }
+}
+
+/// A span as far as it is in the range.
+fn cut(range: TimeRange, begin: i64, end: i64) -> (i64, i64) {
+    let begin = range.begin.map_or(begin, |from| begin.max(from));
+    let end = range.end.map_or(end, |to| end.min(to));
+    (begin, end.max(begin))
+}
 
 /// How often and how long each way through the code was gone.
 #[derive(Debug, Default)]
@@ -52,28 +112,30 @@ impl FlameGraph {
         self.spans
     }
 
-    /// Adds the spans of a thread, within the context's time range.
-    pub async fn add(&mut self, context: &QueryContext, stream: &StreamInfo) -> Result<(), Error> {
-        let sql = format!(
+    /// The SQL of a thread's spans, for [`FlameGraph::add_thread`].
+    pub fn thread_sql(stream_id: Uuid) -> String {
+        format!(
             "SELECT id, \"begin\", \"end\", CAST(depth AS BIGINT) AS depth, name \
-             FROM view_instance('thread_spans', '{}') ORDER BY \"begin\"",
-            stream.stream_id
-        );
-        let frame = context.session()?.sql(&sql).await?;
-        let rows = frame.execute_stream().await;
-        let mut rows = rows.map_err(|e| Error::from(e).during(format!("reading {}", label(stream))))?;
-        let range = context.range();
+             FROM view_instance('thread_spans', '{stream_id}') ORDER BY \"begin\""
+        )
+    }
+
+    /// Adds the spans of a thread, within a range of time. They come in the order of their begin.
+    pub async fn add_thread<E: From<Error>>(
+        &mut self,
+        range: TimeRange,
+        mut rows: impl Stream<Item = Result<RecordBatch, E>> + Unpin,
+    ) -> Result<(), E> {
         let mut order = PreOrder::default();
         // of what is open: how deep it is, when it ends, and its node
         let mut open: Vec<(i64, i64, Option<u32>)> = Vec::new();
         loop {
             let batch = rows.try_next().await?;
             let is_last = batch.is_none();
-            if let Some(batch) = order.add(batch)? {
-                for row in columns(&batch)?.rows() {
+            if let Some(batch) = order.add(batch).map_err(Error::from)? {
+                for row in columns(&batch).map_err(Error::from)?.rows() {
                     while open.pop_if(|(depth, _, _)| *depth >= row.depth).is_some() {}
-                    let begin = range.begin.map_or(row.begin, |from| row.begin.max(from));
-                    let end = range.end.map_or(row.end, |to| row.end.min(to));
+                    let (begin, end) = cut(range, row.begin, row.end);
                     // no part goes on longer than the whole
                     let end = open.last().map_or(end, |(_, outer, _)| end.min(*outer)).max(begin);
                     let parent = open.last().map(|(_, _, node)| *node);
@@ -83,6 +145,67 @@ impl FlameGraph {
             }
             if is_last {
                 return Ok(());
+            }
+        }
+    }
+
+    /// The SQL of a process's spans of OpenTelemetry, for [`FlameGraph::add_traces`].
+    pub fn traces_sql(process_id: Uuid) -> String {
+        format!(
+            "SELECT trace_id, span_id, parent_span_id, CAST(start_time AS BIGINT) AS \"begin\", \
+             CAST(end_time AS BIGINT) AS \"end\", name \
+             FROM view_instance('otel_spans', '{process_id}') ORDER BY trace_id, start_time"
+        )
+    }
+
+    /// Adds spans of OpenTelemetry, within a range of time. Those of a trace come one behind the other. A span whose parent
+    /// is not among them is an outermost one: its parent is of another process.
+    pub async fn add_traces<E: From<Error>>(
+        &mut self,
+        range: TimeRange,
+        mut rows: impl Stream<Item = Result<RecordBatch, E>> + Unpin,
+    ) -> Result<(), E> {
+        let mut trace = Trace::default();
+        while let Some(batch) = rows.try_next().await? {
+            let spans = TraceSpans::new(&batch).map_err(Error::from)?;
+            for row in 0..batch.num_rows() {
+                if trace.id != spans.trace_ids.value(row) || trace.spans.len() >= MOST_OF_TRACE {
+                    self.count_trace(&mut trace);
+                    trace.id = spans.trace_ids.value(row).to_owned();
+                }
+                let (begin, end) = cut(range, spans.begins.value(row), spans.ends.value(row));
+                trace.spans.push(TraceSpan {
+                    id: spans.ids.value(row).to_owned(),
+                    parent: spans.parents.value(row).to_owned(),
+                    name: if spans.names.is_valid(row) { spans.names.value(row) } else { "" }.into(),
+                    duration: end.saturating_sub(begin),
+                });
+            }
+        }
+        self.count_trace(&mut trace);
+        Ok(())
+    }
+
+    /// Counts the spans of one trace, parents before their parts.
+    fn count_trace(&mut self, trace: &mut Trace) {
+        let spans = std::mem::take(&mut trace.spans);
+        let by_id: HashMap<&[u8], usize> =
+            spans.iter().enumerate().map(|(i, span)| (span.id.as_slice(), i)).collect();
+        let parent_of = |i: usize| by_id.get(spans[i].parent.as_slice()).copied().filter(|p| *p != i);
+        // of those that are counted: their nodes
+        let mut nodes: Vec<Option<Option<u32>>> = vec![None; spans.len()];
+        for first in 0..spans.len() {
+            let mut path = vec![first];
+            // a sender can make circles, and what is deeper than is told apart is not followed
+            while let Some(parent) = path.last().and_then(|i| parent_of(*i)) {
+                if nodes[parent].is_some() || path.len() > DEEPEST || path.contains(&parent) {
+                    break;
+                }
+                path.push(parent);
+            }
+            for i in path.into_iter().rev().filter(|i| nodes[*i].is_none()).collect::<Vec<_>>() {
+                let parent = parent_of(i).and_then(|parent| nodes[parent]);
+                nodes[i] = Some(self.count(parent, &spans[i].name, spans[i].duration));
             }
         }
     }
@@ -146,6 +269,11 @@ impl FlameGraph {
         let mut options = inferno::flamegraph::Options::default();
         options.title = title.chars().map(drawable).collect();
         options.count_name = "ns".to_owned();
+        // the beginning of a name says most
+        options.text_truncate_direction = inferno::flamegraph::TextTruncateDirection::Right;
+        // browsers then measure each name: letters of many scripts are not as wide as those of monospaced Latin
+        options.font_type = "sans-serif".to_owned();
+        options.font_width = 0.6;
         inferno::flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), to)
             .map_err(|e| Error::other(e).during("drawing the flame graph"))
     }
@@ -182,7 +310,7 @@ fn clean(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{FlameGraph, clean};
+    use super::{FlameGraph, Trace, TraceSpan, clean};
 
     #[test]
     fn names_can_be_told_from_what_divides_and_counts() {
@@ -211,5 +339,46 @@ mod tests {
         let strange = |c: &char| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
         assert_eq!(svg.chars().find(strange), None);
         assert!(svg.contains("esc\u{fffd}[0m") && svg.contains("nul\u{fffd}"));
+    }
+
+    #[test]
+    fn spans_of_a_trace_are_within_their_parents_in_any_order_and_circles_end() {
+        let span = |id: u8, parent: u8, name: &str, duration: i64| TraceSpan {
+            id: vec![id],
+            parent: if parent == 0 { Vec::new() } else { vec![parent] },
+            name: name.into(),
+            duration,
+        };
+        let mut graph = FlameGraph::default();
+        let spans = vec![
+            span(3, 2, "read", 20),
+            span(1, 0, "GET", 100),
+            span(2, 1, "query", 50),
+            span(4, 99, "elsewhere", 7),
+            span(5, 6, "egg", 3),
+            span(6, 5, "hen", 3),
+        ];
+        graph.count_trace(&mut Trace { id: Vec::new(), spans });
+        let lines = graph.folded();
+        assert_eq!(lines[..3], ["GET 50", "GET;query 30", "GET;query;read 20"]);
+        assert!(
+            lines.contains(&"elsewhere 7".to_owned()) && lines.iter().any(|l| l.contains("egg")),
+            "{lines:?}"
+        );
+        assert_eq!(graph.spans(), 6);
+    }
+
+    #[test]
+    fn long_names_keep_their_beginning_and_widths_are_those_of_the_letters() {
+        let mut graph = FlameGraph::default();
+        graph.count(None, "a name", 10);
+        let mut svg = Vec::new();
+        graph.write_svg("title", &mut svg).unwrap();
+        let svg = String::from_utf8(svg).unwrap();
+        assert!(svg.contains("var truncate_text_right = true;"), "{svg}");
+        assert!(
+            svg.contains("font-family:sans-serif") || svg.contains("font-family:\"sans-serif\""),
+            "{svg}"
+        );
     }
 }

@@ -8,11 +8,11 @@ register_view_set! {
     ViewSet::new("frame_times")
         .about("Frames of a thread: the spans that are part of no other")
         .columns(&[
-            Column::utf8("name", "name of the span"),
+            Column::utf8("name", "name of the span").role(Role::Name),
             Column::time("begin", "when the frame began").event_begin(),
             Column::time("end", "when the span ended").event_end(),
-            Column::float64("milliseconds", "how long it took"),
-            Column::float64("gap", "milliseconds from the end of the frame before; NULL for the first").nullable(),
+            Column::float64("milliseconds", "how long it took").unit(Unit::Milliseconds),
+            Column::float64("gap", "milliseconds from the end of the frame before; NULL for the first").unit(Unit::Milliseconds).nullable(),
         ])
         .instances(Instances::PerStream)
         .depends_on(&["thread_spans"])

@@ -168,6 +168,13 @@ impl Spans {
         row
     }
 
+    /// Ends a span: not before it began, although the wall clock may have been set back meanwhile.
+    #[inline]
+    fn end(&mut self, row: u32, time: i64) {
+        let row = row as usize;
+        self.ends[row] = time.max(self.begins[row]);
+    }
+
     /// Takes rows away, given in ascending order: those of spans that are still open.
     fn remove(&mut self, rows: &[u32]) {
         remove(&mut self.ids, rows);
@@ -356,14 +363,14 @@ impl StatefulDecoder for ThreadDecoder {
                             }
                             while let Some(inner) = stack.open.last().copied().filter(|s| s.hash != hash) {
                                 stack.pop();
-                                spans.ends[inner.row as usize] = time;
+                                spans.end(inner.row, time);
                                 spans.cut.push(inner.row);
                                 begins_without_end += 1;
                             }
                         }
                     }
                     if let Some(span) = stack.pop() {
-                        spans.ends[span.row as usize] = time;
+                        spans.end(span.row, time);
                         spans.properties[span.row as usize] = set;
                     }
                 }
@@ -456,9 +463,15 @@ impl ThreadState {
 pub(crate) fn label(stream: &StreamInfo) -> String {
     let property =
         |name: &str| stream.properties.iter().find(|(key, _)| key == name).map(|(_, v)| v.as_str());
-    match (property("thread-name"), property("thread-id")) {
+    // a number that its sender took for a signed one
+    let id = property("thread-id").map(|id| match id.parse::<i64>() {
+        Ok(negative @ i64::MIN..0) if negative >= i64::from(i32::MIN) => (negative as u32).to_string(),
+        Ok(negative @ i64::MIN..0) => (negative as u64).to_string(),
+        _ => id.to_owned(),
+    });
+    match (property("thread-name"), id) {
         (Some(name), Some(id)) => format!("{name}-{id}"),
-        (None, Some(id)) => id.to_owned(),
+        (None, Some(id)) => id,
         (Some(name), None) => format!("{name}-{}", stream.stream_id),
         (None, None) => stream.stream_id.to_string(),
     }

@@ -23,6 +23,11 @@ impl Asset {
     pub(crate) fn path(&self) -> &'static str {
         self.path
     }
+
+    /// Bytes that are sent.
+    pub(crate) fn size(&self) -> usize {
+        self.gzip.len()
+    }
 }
 
 /// A file as it is sent.
@@ -80,9 +85,11 @@ impl Assets {
         String::from_utf8(self.file(path, false)?.content.into_owned()).ok()
     }
 
-    /// The modules that every page begins with, in order.
+    /// The modules that every page begins with, in order. A directory has those of one page, which come when it is opened.
     pub(crate) fn modules(&self) -> Vec<String> {
-        let begins = |path: &str| path.starts_with("app/") && path.ends_with(".js");
+        let begins = |path: &str| {
+            path.strip_prefix("app/").is_some_and(|name| name.ends_with(".js") && !name.contains('/'))
+        };
         match self {
             Self::Embedded => {
                 ASSETS.iter().map(|asset| asset.path).filter(|p| begins(p)).map(str::to_owned).collect()

@@ -187,3 +187,42 @@ fn no_module_names_a_table_of_a_view_crate() {
         }
     }
 }
+
+/// What a page costs: hard limits on what is sent, compressed, to a browser that has nothing yet.
+#[test]
+fn what_every_page_needs_is_small_and_so_is_all_of_it() {
+    let size = |begins: &dyn Fn(&str) -> bool| -> usize {
+        assets::ASSETS.iter().filter(|asset| begins(asset.path())).map(assets::Asset::size).sum()
+    };
+    let is_for_editors = |path: &str| path == "vendor/codemirror.js" || path == "app/sql/editor.js";
+    let is_of_a_page = |path: &str| path.strip_prefix("app/").is_some_and(|name| name.contains('/'));
+    let shell = size(&|path| !is_for_editors(path) && !is_of_a_page(path) && path != "vendor/LICENSES.txt");
+    let messages = size(&|path| {
+        path.starts_with("app/logs/") || path == "app/parts/grid.js" || path == "app/parts/search.js"
+    });
+    let all = size(&|_| true);
+    assert!(shell <= 60_000, "the shell: {shell} bytes");
+    assert!(shell + messages <= 75_000, "with the page of messages: {} bytes", shell + messages);
+    assert!(all <= 250_000, "all: {all} bytes");
+}
+
+/// Comments are for who reads the source: what is sent says the same without them.
+#[test]
+fn modules_are_sent_without_comments_and_with_all_that_they_do() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
+    for asset in assets::ASSETS.iter().filter(|asset| asset.path().starts_with("app/")) {
+        let (sent, source) = (
+            Assets::Embedded.text(asset.path()).unwrap(),
+            std::fs::read_to_string(directory.join(asset.path())).unwrap(),
+        );
+        assert!(!sent.contains("/**"), "{}", asset.path());
+        // no comment begins or ends within a text
+        for line in source.lines().map(str::trim_start).filter(|line| !line.is_empty()) {
+            let is_comment = line.starts_with("//") || line.starts_with("/**") || line.starts_with("* ");
+            let (opened, closed) = (line.matches("/**").count(), line.matches("*/").count());
+            if !is_comment && opened == 0 && closed == 0 {
+                assert!(sent.contains(line.trim_end()), "{}: {line}", asset.path());
+            }
+        }
+    }
+}

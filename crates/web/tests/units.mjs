@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const { parse, write, withTerm, toSql, highlight, quoteName } = await import("../assets/app/search.js");
+const { parse, write, withTerm, toSql, highlight, quoteName } = await import("../assets/app/parts/search.js");
 const time = await import("../assets/app/time.js");
 const format = await import("../assets/app/format.js");
 const query = await import("../assets/app/logs/query.js");
@@ -160,6 +160,15 @@ test("levels of an address are the shortest that mean the same", () => {
   assert.equal(query.readLevels("nonsense").size, 6);
 });
 
+test("columns of an address are those that the table has, and the usual ones are left out", () => {
+  const table = { columns: new Map(["time", "level", "target", "exe", "msg", "username", "process_id"].map((name) => [name, { type: "Utf8" }])) };
+  assert.deepEqual(query.readColumns("", table), ["time", "level", "target", "exe", "msg"]);
+  assert.deepEqual(query.readColumns("msg,nope,time,msg,\"; DROP", table), ["msg", "time"]);
+  assert.equal(query.writeColumns(query.readColumns("", table), table), "");
+  assert.equal(query.writeColumns(["msg", "time"], table), "msg,time");
+  assert.deepEqual(query.extraColumns(["time", "username", "process_id"]), ["username"]);
+});
+
 test("bins cover a range, are round, and are not many", () => {
   for (let seed = 0; seed < 3000; seed += 1) {
     const random = generator(seed);
@@ -185,7 +194,139 @@ test("of an answer that broke off, whole messages are taken", () => {
   }
 });
 
-test("what a question reads is summed over its tables", () => {
-  assert.deepEqual(summary(["a global: 2 of 3 partitions (100 bytes of files), 1 block to decode (5 bytes)", "b: 1 of 1 partition (7 bytes of files), 11 blocks to decode (20 bytes)"]),
+test("what questions read is summed over their tables", () => {
+  const reads = { table: "a global", known_partitions: 3, partitions: 2, partition_bytes: 100, blocks: 1, block_bytes: 5 };
+  assert.deepEqual(summary([reads, { ...reads, partitions: 1, partition_bytes: 7, blocks: 11, block_bytes: 20 }]),
     { partitions: 3, fileBytes: 107, blocks: 12, blockBytes: 25 });
+});
+
+const { statements, statementAt, parameterNames, place, valueOf } = await import("../assets/app/sql/statements.js");
+
+test("statements end at semicolons that are not in texts or comments", () => {
+  const text = "SELECT ';' AS a; -- one; two\nSELECT \"x;y\" /* ; */ FROM t;\n;-- nothing\n SELECT $$;$$";
+  const found = statements(text).map(({ from, to }) => text.slice(from, to));
+  assert.deepEqual(found, ["SELECT ';' AS a", "-- one; two\nSELECT \"x;y\" /* ; */ FROM t", "-- nothing\n SELECT $$;$$"]);
+  const at = (place) => { const span = statementAt(text, place); return text.slice(span.from, span.to).slice(0, 10); };
+  assert.deepEqual([at(0), at(20), at(text.length)], ["SELECT ';'", "-- one; tw", "-- nothing"]);
+  assert.equal(statementAt("  -- only words", 3), null);
+  assert.deepEqual(parameterNames("SELECT $b, '$no', $a, $b -- $no\n, $1"), ["b", "a", "1"]);
+});
+
+test("the place that a message of the server means is found, and never one in a text", () => {
+  const word = (message, sql) => { const found = place(message, sql); return found && sql.slice(found.from, found.to); };
+  assert.equal(word("Schema error: No field named nope. Valid fields are ticks.a.", "SELECT 'nope', nope FROM t"), "nope");
+  assert.equal(word("Expected: an expression, found: FROM at Line: 2, Column: 3", "SELECT\n  FROM t"), "FROM");
+  assert.equal(word("table 'log_entrees' not found; did you mean log_entries?", "SELECT * FROM log_entrees"), "log_entrees");
+  assert.equal(word("Invalid function 'cuont'.", "SELECT cuont(1)"), "cuont");
+  assert.equal(word("something else", "SELECT 1"), null);
+  assert.equal(word("found: EOF at Line: 9, Column: 99", "SELECT"), "T");
+});
+
+test("what is in a field becomes a value of its parameter's type, with all digits", () => {
+  assert.deepEqual([valueOf("9007199254740993", "Int64"), valueOf("0.5", "Float64"), valueOf("true", "Boolean"), valueOf("7", "Utf8"), valueOf("x", "Int64")],
+    [9007199254740993n, 0.5, true, "7", "x"]);
+  assert.equal(body({ sql: "x", parameters: { a: 9007199254740993n, b: "'" } }), '{"sql":"x","parameters":{"a":9007199254740993,"b":"\'"}}');
+});
+
+const { readJsonb } = await import("../assets/app/parts/jsonb.js");
+
+test("JSONB is read as it was written, and what is none is not", () => {
+  // {"mean":2.5,"unit":"ms"}, as the server writes it
+  const bytes = Uint8Array.from([0x40, 0, 0, 2, 0x10, 0, 0, 4, 0x10, 0, 0, 4, 0x20, 0, 0, 9, 0x10, 0, 0, 2,
+    ...Buffer.from("meanunit"), 0x60, 0x40, 0x04, 0, 0, 0, 0, 0, 0, ...Buffer.from("ms")]);
+  assert.deepEqual(readJsonb(bytes), { mean: 2.5, unit: "ms" });
+  const big = Uint8Array.from([0x20, 0, 0, 0, 0x20, 0, 0, 9, 0x40, 0, 0x20, 0, 0, 0, 0, 0, 1]);
+  assert.equal(readJsonb(big), 9007199254740993n);
+  for (let length = 0; length < bytes.length; length += 1) readJsonb(bytes.subarray(0, length));
+  assert.equal(readJsonb(Uint8Array.from([0x8f, 255, 255, 255])), undefined);
+});
+
+const { shapeOf, linesOf, describe } = await import("../assets/app/sql/shape.js");
+const rowsOf = (fields, values) => ({ rows: values.length, names: fields.map(({ name }) => name), fields, get: () => null, at: (column, row) => values[row][column] });
+const BASE_TIME = 1_769_860_800_000_000_001n;
+const field = (name, kind, more = {}) => ({ name, kind, type: kind, unit: null, role: null, isJsonb: false, ...more });
+
+test("an answer is drawn by what its columns are, whatever their names", () => {
+  const time = field("t", "time");
+  const name = field("who", "text", { role: "name" });
+  const number = field("n", "integer");
+  const level = field("l", "integer", { role: "severity(fatal,error)" });
+  assert.deepEqual(shapeOf([time, number]), { kind: "lines", x: 0, y: 1, by: null });
+  assert.deepEqual(shapeOf([level, time, number]), { kind: "lines", x: 1, y: 2, by: 0 });
+  assert.deepEqual(shapeOf([name, number]), { kind: "bars", x: 0, y: 1, by: null });
+  assert.equal(shapeOf([time, name]), null);
+  assert.equal(shapeOf([number]), null);
+  assert.deepEqual(shapeOf([time, field("a", "number", { unit: "ns" }), field("b", "number")]).y, 1);
+  const rows = rowsOf([level, time, number], [[2, BASE_TIME + 5n, 7], [1, BASE_TIME, 1], [2, BASE_TIME + 1n, null]]);
+  const { base, series } = linesOf(rows, shapeOf(rows.fields));
+  assert.equal(base, BASE_TIME);
+  assert.deepEqual(series.map(({ name, x, y }) => [name, [...x], [...y]]), [["error", [1, 5], [NaN, 7]], ["fatal", [0], [1]]]);
+  assert.deepEqual(describe(rows, 2), { nulls: 1, min: 1, max: 7, distinct: 2, isCut: false, top: [[7, 1], [1, 1]] });
+});
+
+const { cell, json, withUnit } = await import("../assets/app/parts/values.js");
+const { ticks } = await import("../assets/app/parts/chart.js");
+
+test("values are shown exactly and with their units", () => {
+  const shown = (kind, value) => cell(field("x", kind), value, "UTC");
+  assert.equal(shown("time", 1_769_860_800_000_000_001n), "2026-01-31 12:00:00.000000001");
+  assert.equal(shown("time", 1_769_860_800_000_000_000n), "2026-01-31 12:00:00.000");
+  assert.equal(shown("integer", -9007199254740993n), "-9,007,199,254,740,993");
+  assert.equal(shown("number", NaN), "NaN");
+  assert.equal(shown("text", "a\u202eb\n"), "a⟨202E⟩b↵");
+  assert.equal(shown("text", null), "NULL");
+  assert.equal(json({ a: 9007199254740993n, b: "\\u0000whole:1", c: [1n] }), '{"a":9007199254740993,"b":"\\\\u0000whole:1","c":[1]}');
+  assert.deepEqual([withUnit(1500, "ns"), withUnit(0, "ns"), withUnit(1500, "bytes"), withUnit(Infinity, "ms"), withUnit(12_300_000, null), withUnit(0.5, "percent")],
+    ["1.5 µs", "0 s", "1.5 kB", "Infinity", "12.3M", "0.5 %"]);
+  assert.deepEqual(ticks(0, 10, 5), [0, 2, 4, 6, 8, 10]);
+  assert.deepEqual(ticks(1, 1, 5), [1]);
+  assert.ok(ticks(-1e308, 1e308, 5).length < 20);
+});
+
+const { rank } = await import("../assets/app/palette.js");
+
+test("what has the name goes before what only mentions it", () => {
+  const things = [["column", "blocks.process_id", "the process"], ["page", "Processes", ""], ["table", "processes", "runs of programs"], ["function", "f", "processes things"]]
+    .map(([kind, name, about]) => ({ kind, name, about, run() {} }));
+  assert.deepEqual(rank("processes", things, 9).map(({ kind }) => kind), ["page", "table", "function"]);
+  assert.deepEqual(rank("process id", things, 9).map(({ kind }) => kind), ["column"]);
+  assert.equal(rank("", things, 2).length, 2);
+});
+
+const { panelsOf, source, newestSql } = await import("../assets/app/tables/panels.js");
+const { messages } = await import("../assets/app/catalog.js");
+const column = (name, type, more = {}) => [name, { name, type, about: "", isNullable: false, time: null, unit: null, role: null, ...more }];
+const tableOf = (name, columns, more = {}) => ({ name, columns: new Map(columns), about: "", instances: ["global"], crate: "c", version: "1", from: "blocks", reads: [], example: "", tags: [], ...more });
+const TIME_TYPE = 'Timestamp(Nanosecond, "+00:00")';
+
+test("what is drawn of a table follows from its columns, whatever their names", () => {
+  const range = { begin: 0n, end: 60_000_000_000n };
+  const kinds = (columns, more) => panelsOf(tableOf("t", columns, more), "t", range).map(({ kind }) => kind);
+  const at = column("when it was", TIME_TYPE, { time: "instant" });
+  const [from, to] = [column("a", TIME_TYPE, { time: "begin" }), column("b", TIME_TYPE, { time: "end" })];
+  const name = column("n", "Utf8", { role: "name" });
+  assert.deepEqual(kinds([at]), ["rows"]);
+  assert.deepEqual(kinds([at, name, column("v", "Float64")]), ["values", "rows"]);
+  assert.deepEqual(kinds([at, column("l", "Int32", { role: "severity(fatal)" }), column("m", "Utf8", { role: "message" })]), ["rows"]);
+  assert.deepEqual(kinds([from, to, name, column("d", "UInt32", { role: "depth" })]), ["spans"]);
+  assert.deepEqual(kinds([from, to, name, column("t", "FixedSizeBinary(16)", { role: "trace_id" }), column("p", "FixedSizeBinary(8)", { role: "parent_span_id" })]), ["spans", "traces"]);
+  assert.deepEqual(kinds([at, column("c", "Binary", { role: "content" }), column("f", "Utf8", { role: "media_type" })]), ["gallery", "rows"]);
+  assert.deepEqual(kinds([name]), []);
+  const [panel] = panelsOf(tableOf("t", [at]), "t", range);
+  assert.match(panel.sql, /"when it was"/);
+  assert.match(newestSql(tableOf("t", [at, column("c", "Binary", { role: "content" })]), "t"), /^SELECT "when it was"\nFROM t\nORDER BY/);
+});
+
+test("only ids come into the text of a statement, and names are quoted", () => {
+  const odd = tableOf('o"dd', []);
+  assert.equal(source(odd, "global"), '"o""dd"');
+  assert.equal(source(tableOf("t", []), "9b0c1d2e-0000-4000-8000-000000000001"), "view_instance('t', '9b0c1d2e-0000-4000-8000-000000000001')");
+  for (const wrong of ["", "x", "' OR 1=1", "9b0c1d2e-0000-4000-8000-000000000001'", "9B0C1D2E-0000-4000-8000-000000000001\n"]) assert.equal(source(odd, wrong), null, wrong);
+});
+
+test("the table of messages is found by its roles", () => {
+  const columns = [column("time", TIME_TYPE, { time: "instant" }), column("level", "Int32", { role: "severity(fatal)" }), column("target", "Utf8"), column("msg", "Utf8", { role: "message" }),
+    column("process_id", "Utf8"), column("stream_id", "Utf8"), column("block_id", "Utf8"), column("insert_time", TIME_TYPE)];
+  assert.equal(messages([tableOf("other", [column("time", TIME_TYPE)]), tableOf("said", columns)])?.name, "said");
+  assert.equal(messages([tableOf("said", columns.slice(1))]), undefined);
 });

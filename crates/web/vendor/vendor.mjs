@@ -10,14 +10,27 @@ import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const target = join(here, "../assets/vendor");
-/** Names of imports, the files that stand for them, and the packages whose licenses hold. */
+/** What an editor of SQL is made of. */
+const editor = `
+export { Decoration, EditorView, keymap, lineNumbers, drawSelection, highlightActiveLine, placeholder } from "@codemirror/view";
+export { EditorState, StateEffect, StateField } from "@codemirror/state";
+export { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
+export { HighlightStyle, syntaxHighlighting, bracketMatching } from "@codemirror/language";
+export { sql, SQLDialect, keywordCompletionSource } from "@codemirror/lang-sql";
+export { autocompletion, completionKeymap, closeBrackets, closeBracketsKeymap, snippetCompletion } from "@codemirror/autocomplete";
+export { tags } from "@lezer/highlight";`;
+const editorPackages = Object.keys(JSON.parse(await readFile(join(here, "package-lock.json"), "utf8")).packages)
+  .map((path) => path.replace("node_modules/", ""))
+  .filter((name) => /^(@codemirror|@lezer|@marijn)\/|^(style-mod|w3c-keyname|crelt)$/.test(name));
+/** Names of imports, the files that stand for them, the packages whose licenses hold, and what is not all of a package. */
 const modules = [
   ["preact", "preact.js", ["preact"]],
   ["preact/hooks", "preact-hooks.js", ["preact"]],
   ["@preact/signals-core", "signals-core.js", ["@preact/signals-core"]],
   ["@preact/signals", "signals.js", ["@preact/signals"]],
   ["htm", "htm.js", ["htm"]],
-  ["@uwdata/flechette", "flechette.js", ["@uwdata/flechette"]],
+  ["@uwdata/flechette", "flechette.js", ["@uwdata/flechette"], `export { tableFromIPC } from "@uwdata/flechette";`],
+  ["codemirror", "codemirror.js", editorPackages, editor],
 ];
 const allowed = ["MIT", "BSD-3-Clause", "Apache-2.0", "ISC"];
 
@@ -33,9 +46,9 @@ const others = (self) => ({
 
 /** @type {Map<string, string>} */
 const files = new Map();
-for (const [name, file] of modules) {
+for (const [name, file, , only] of modules) {
   const built = await build({
-    stdin: { contents: `export * from "${name}";` + (name === "htm" ? `export { default } from "htm";` : ""), resolveDir: here },
+    stdin: { contents: only ?? `export * from "${name}";` + (name === "htm" ? `export { default } from "htm";` : ""), resolveDir: here },
     bundle: true, minify: true, format: "esm", target: "es2022", write: false, legalComments: "none",
     plugins: [others(name)],
   });

@@ -34,7 +34,7 @@ pub(super) fn check() -> Result<String, Vec<String>> {
 }
 
 /// The files below a directory, with their texts.
-fn files(directory: &Path) -> Result<BTreeMap<PathBuf, String>, String> {
+pub(super) fn files(directory: &Path) -> Result<BTreeMap<PathBuf, String>, String> {
     let mut files = BTreeMap::new();
     let Ok(entries) = std::fs::read_dir(directory) else { return Ok(files) };
     for entry in entries {

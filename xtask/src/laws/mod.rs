@@ -5,6 +5,7 @@ mod dialect;
 mod files;
 mod manifests;
 mod names;
+mod promises;
 mod rooms;
 mod source;
 mod weight;
@@ -22,6 +23,7 @@ const LAWS: &[Law] = &[
     ("whatever is selected, crates of others are built once", builds::check),
     ("model, lake and core show few names", public_api::engine),
     ("the parser's dialect answers all that the engine's does", dialect::check),
+    ("every test that the page of promises names is there", promises::check),
     ("every source file is compiled, and every listed one is there", files::check),
 ];
 

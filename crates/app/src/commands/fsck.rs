@@ -1,6 +1,6 @@
 //! `belvedere fsck`
 
-use super::lake::open_existing;
+use super::lake::{open_existing, read_only};
 use crate::args::FsckArgs;
 use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -8,6 +8,10 @@ use std::io::Write;
 
 pub(crate) async fn fsck(args: FsckArgs) -> Result<()> {
     let lake = open_existing(&args.lake).await?;
+    if lake.connection().is_read_only() && args.repair {
+        lake.close().await;
+        return Err(read_only(&args.lake, "without '--repair' it is only checked"));
+    }
     // draws nothing without a terminal
     let bar =
         ProgressBar::new(0).with_style(ProgressStyle::with_template("{wide_bar} {pos}/{len}, {elapsed}")?);

@@ -77,6 +77,15 @@ fn no_lake(args: &LakeArgs) -> anyhow::Error {
     )
 }
 
+/// A lake that can't be written is asked for more than answers.
+pub(crate) fn read_only(args: &LakeArgs, advice: &str) -> anyhow::Error {
+    anyhow!(
+        "the lake in {} can only be read: its catalog or its directory can't be written by this user, or is mounted \
+         read-only; {advice}, or give it write access",
+        args.lake.display()
+    )
+}
+
 pub(super) fn options(args: &LakeArgs) -> Result<LakeOptions> {
     let mut options = LakeOptions::directory(&args.lake);
     options.unannounced = UnannouncedLimits {

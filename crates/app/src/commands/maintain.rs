@@ -1,6 +1,6 @@
 //! `belvedere maintain`
 
-use super::lake::open_existing;
+use super::lake::{open_existing, read_only};
 use super::serve::stopped;
 use crate::args::{KeepArgs, MaintainArgs};
 use anyhow::{Result, bail};
@@ -14,6 +14,10 @@ use std::sync::{Mutex, PoisonError};
 
 pub(crate) async fn maintain(args: MaintainArgs) -> Result<()> {
     let lake = open_existing(&args.lake).await?;
+    if lake.connection().is_read_only() && !args.dry_run {
+        lake.close().await;
+        return Err(read_only(&args.lake, "'--dry-run' only shows what would be deleted"));
+    }
     let retention = match retention(&args.keep, &lake) {
         Ok(retention) => retention,
         Err(e) => {

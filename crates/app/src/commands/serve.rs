@@ -87,6 +87,10 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
         lake = opening => lake?,
         () = &mut stop => return Ok(()),
     };
+    if lake.connection().is_read_only() && (has(Role::Ingest) || has(Role::Maintain)) {
+        lake.close().await;
+        return Err(super::lake::read_only(&args.lake, "serve it with '--roles query'"));
+    }
     let security = match access::gate(&args.access, &addresses, lake.connection(), &args.lake.lake).await {
         Ok(gate) => Security { gate, tls },
         Err(e) => {

@@ -4,7 +4,7 @@ use super::lake::range;
 use super::output::NewFile;
 use super::source::Source;
 use crate::args::TraceArgs;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use belvedere_core::Lake;
 use belvedere_model::time::TimeRange;
 use belvedere_views_spans::trace::{Parts, write_trace};
@@ -22,6 +22,13 @@ pub(crate) async fn trace(args: TraceArgs) -> Result<()> {
     };
     source.close().await;
     note!("{}: {}; open it at https://ui.perfetto.dev", args.output.display(), said?);
+    Ok(())
+}
+
+fn refuse_missing(args: &TraceArgs, missing: u64) -> Result<()> {
+    if args.strict && missing > 0 {
+        bail!("--strict: rows are missing from this trace");
+    }
     Ok(())
 }
 
@@ -60,6 +67,7 @@ async fn from_lake(lake: &Lake, range: TimeRange, args: &TraceArgs) -> Result<St
     bar.finish_and_clear();
     super::faults::warn_of_faults(context.report());
     let summary = written.and(summary)?;
+    refuse_missing(args, context.report().fault_count())?;
     file.finish()?;
     Ok(format!(
         "{} spans, {} log messages, {} measures, {}",
@@ -98,6 +106,8 @@ async fn from_server(source: &Source, range: TimeRange, args: &TraceArgs) -> Res
         }
     }
     bar.finish_and_clear();
+    rows.warn();
+    refuse_missing(args, rows.missing())?;
     file.finish()?;
     Ok(HumanBytes(bytes).to_string())
 }

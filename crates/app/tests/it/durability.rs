@@ -1,7 +1,7 @@
 //! What was acknowledged is there: after `kill -9`, after a power cut, however often and in whatever order it
 //! was sent.
 
-use crate::support::{Place, Request, main_id, recording, replay, testdata, with_fresh_ids};
+use crate::support::{Place, Request, Server, main_id, recording, replay, testdata, with_fresh_ids};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
@@ -198,4 +198,56 @@ fn a_server_that_is_asked_to_stop_answers_what_is_under_way() {
     server.stop();
     assert!(began.elapsed() < Duration::from_secs(20));
     assert_eq!(block_ids(&place), blocks_of(&requests));
+}
+
+/// The keys of the record objects of a place in S3, sorted.
+fn record_objects(place: &Place) -> Option<(String, Vec<String>)> {
+    let endpoint = place.environment.iter().find(|(key, _)| key == "AWS_ENDPOINT")?.1.clone();
+    let address = endpoint.trim_start_matches("http://").to_owned();
+    let objects = place.flags.iter().find_map(|flag| flag.strip_prefix("s3://belvedere/"))?;
+    let path = format!("/belvedere?list-type=2&prefix={objects}/records/");
+    let (status, list) = Server::connect_to(&address).get(&path);
+    assert_eq!(status, 200, "{list}");
+    let keys = list.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next());
+    Some((address, keys.map(str::to_owned).collect()))
+}
+
+#[test]
+fn a_lost_catalog_is_made_again_on_every_backend() {
+    for (backend, mut place) in Place::all() {
+        let server = place.serve(&["--roles", "ingest"]);
+        assert!(replay(&server, &small()).iter().all(|status| *status == 200));
+        server.stop();
+        assert!(place.command("maintain").arg("--once").output().unwrap().status.success());
+        let tables = ["processes", "streams", "log_entries", "measures", "log_stats"];
+        let count =
+            |place: &Place| tables.map(|table| place.number(&format!("SELECT count(*) FROM {table}")));
+        let (before, blocks) = (count(&place), block_ids(&place).len());
+        // partitions outlive the blocks of an object that is gone
+        let objects = record_objects(&place);
+        if let Some((address, keys)) = &objects {
+            for key in keys.iter().take(keys.len() / 2) {
+                // the test server only wants to see that somebody signs
+                let signed = [("authorization", "AWS test:test")];
+                let path = format!("/belvedere/{key}");
+                let (status, told) = Server::connect_to(address).send("DELETE", &path, &signed, b"");
+                assert_eq!(status, 204, "{told}");
+            }
+        }
+        for (file, _) in catalog_files(place.directory.path()) {
+            std::fs::remove_file(place.directory.path().join(file)).unwrap();
+        }
+        if let Some(flag) = place.flags.iter_mut().find(|flag| flag.starts_with("postgres://")) {
+            *flag = belvedere_testkit::postgres_database().unwrap();
+        }
+        place.serve(&["--roles", "ingest"]).stop();
+        assert_eq!(count(&place), before, "{backend}");
+        let left = block_ids(&place).len();
+        assert!(
+            if objects.is_some() { left < blocks } else { left == blocks },
+            "{backend}: {left} of {blocks}"
+        );
+        let fsck = place.command("fsck").output().unwrap();
+        assert!(fsck.status.success(), "{backend}: {}", String::from_utf8_lossy(&fsck.stdout));
+    }
 }

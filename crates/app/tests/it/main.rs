@@ -20,6 +20,8 @@ mod old_lakes;
 #[cfg(all(feature = "otel", feature = "log", feature = "metrics"))]
 mod otel;
 mod partitions;
+#[cfg(all(unix, feature = "log"))]
+mod read_only;
 #[cfg(all(feature = "cli-client", feature = "flight-sql", feature = "log", feature = "metrics"))]
 mod remote;
 mod schema_docs;

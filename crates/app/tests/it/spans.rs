@@ -6,6 +6,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use belvedere::core::Lake;
+use belvedere_lake::BlockFilter;
 use belvedere_model::wire::BlockRequest;
 use belvedere_model::{ProcessInfo, StreamInfo};
 use belvedere_testkit::backend;
@@ -503,4 +504,41 @@ fn a_trace_shows_what_the_program_counted_and_a_flame_graph_all_of_its_time() {
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("no stream or process"));
     let unknown = place.command("trace").arg("00000000-0000-0000-0000-000000000000").output().unwrap();
     assert!(!unknown.status.success() && !place.directory.path().join("trace.pftrace.unfinished").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stored_block_that_is_damaged_costs_its_own_spans_and_is_said() {
+    let requests = recording(&path("native-small"));
+    let process = truth("native-small")[0]["process"]["process_id"].as_str().unwrap().to_owned();
+    let directory = tempfile::tempdir().unwrap();
+    let lake = Lake::open(directory.path()).await.unwrap();
+    feed(&lake, &requests).await;
+    let mut tried = 0;
+    for (stream, thread) in streams(&lake, &process, "cpu").await {
+        let filter =
+            BlockFilter { stream_id: Some(Uuid::parse_str(&stream).unwrap()), ..BlockFilter::default() };
+        let mut blocks = lake.connection().catalog().blocks(&filter, 0, 1000).await.unwrap();
+        blocks.sort_by_key(|b| b.info.object_offset);
+        if blocks.len() < 3 {
+            continue;
+        }
+        tried += 1;
+        let all = spans(&lake, &stream).await;
+        let block = &blocks[blocks.len() / 2];
+        let file = directory.path().join(&block.object_key);
+        let whole = std::fs::read(&file).unwrap();
+        let mut damaged = whole.clone();
+        damaged[block.payload_offset as usize + block.info.payload_size as usize / 2] ^= 4;
+        std::fs::write(&file, damaged).unwrap();
+        let lost = block.info.object_offset..block.info.object_offset + i64::from(block.info.nb_objects);
+        let expected: BTreeSet<i64> = all.keys().copied().filter(|id| !lost.contains(id)).collect();
+        let some = spans(&lake, &stream).await;
+        assert_eq!(some.keys().copied().collect::<BTreeSet<_>>(), expected, "{thread}");
+        let said = format!("SELECT count(*) FROM block_faults() WHERE block_id = '{}'", block.info.block_id);
+        assert_eq!(rows(&lake, &said).await, [["1"]], "{thread}");
+        rows_do_not_depend_on_partitions(&lake, "thread_spans", &stream).await.unwrap();
+        std::fs::write(&file, whole).unwrap();
+    }
+    assert!(tried > 0);
+    lake.close().await;
 }

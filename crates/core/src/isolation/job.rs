@@ -36,7 +36,7 @@ pub(crate) struct Job {
     begin: Option<i64>,
     end: Option<i64>,
     pub(super) limit: Option<usize>,
-    is_plain: bool,
+    types: AnswerTypes,
     pub(super) caller: Caller,
     /// Bytes of memory for the operators of the engine.
     pub(super) memory_bytes: usize,
@@ -66,7 +66,7 @@ impl Job {
             begin: request.range.begin,
             end: request.range.end,
             limit: request.limit,
-            is_plain: request.types == AnswerTypes::Plain,
+            types: request.types,
             caller: Caller::clone(&request.caller),
             memory_bytes,
             is_careful: false,
@@ -87,7 +87,7 @@ impl Job {
         request.parameters = self.parameters.as_ref().map(Parameters::values).transpose()?;
         request.range = self.range();
         request.limit = self.limit;
-        request.types = if self.is_plain { AnswerTypes::Plain } else { AnswerTypes::Documented };
+        request.types = self.types;
         Ok(request)
     }
 }

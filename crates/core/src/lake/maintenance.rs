@@ -131,12 +131,16 @@ impl Lake {
         })
     }
 
-    /// Makes the partitions that queries would have liked to find, until there are no more such notes.
+    /// Makes the partitions that queries would have liked to find, until there are no more such notes. Does nothing in a lake
+    /// that can only be read.
     pub fn build_requested<'a>(
         &'a self,
         listener: &'a (dyn Fn(Progress) + Send + Sync),
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
+            if self.connection().is_read_only() {
+                return;
+            }
             let worker = MaintenanceWorker {
                 lake: self,
                 failures: &Failures::default(),

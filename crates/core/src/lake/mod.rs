@@ -82,12 +82,13 @@ impl Lake {
             true => LakeConnection::open_beside(options).await,
         };
         let connection = connection.context("the lake could not be opened")?;
-        let store = RangeCache::new(
+        let files = Arc::new(RangeCache::new(
             connection.store().clone(),
             config.content_cache_bytes,
+            connection.has_local_files(),
             metrics(&connection).partition_bytes_read.clone(),
-        );
-        runtime.register_object_store(ObjectStoreUrl::parse(STORE)?.as_ref(), Arc::new(store));
+        ));
+        runtime.register_object_store(ObjectStoreUrl::parse(STORE)?.as_ref(), files.clone());
         let scan = ScanResources {
             connection: connection.clone(),
             // views that users define add no layouts
@@ -96,6 +97,7 @@ impl Lake {
             decoder_count: u32::try_from(config.threads.max(1)).unwrap_or(u32::MAX),
             jit_requests: Arc::default(),
             seen_files: Default::default(),
+            files,
         };
         let query = QueryResources {
             maintenance: MaintenanceLimits {
@@ -108,7 +110,11 @@ impl Lake {
             deny_rules: DenyRules::default(),
         };
         let views = Arc::new(UserViews::new(assembly, connection, runtime.clone()).await?);
-        Ok(Self { views, runtime, config, memory, scan: Arc::new(scan), query: Arc::new(query) })
+        let lake = Self { views, runtime, config, memory, scan: Arc::new(scan), query: Arc::new(query) };
+        if !lake.config.is_beside && !lake.connection().is_read_only() {
+            lake.partition_builder().adopt_last_copies().await?;
+        }
+        Ok(lake)
     }
 
     /// The lake below the views: what to feed, and what there is.

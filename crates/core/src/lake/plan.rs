@@ -203,4 +203,48 @@ mod tests {
         assert!(planned["ticks"].on_demand.blocks == 0);
         without.close().await;
     }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn rows_whose_blocks_were_deleted_are_still_there_for_a_new_version_and_all_others_are_made_again()
+    {
+        let directory = tempfile::tempdir().unwrap();
+        let options = LakeOptions::directory(directory.path());
+        let assembled = async |ticks: &'static Registration| {
+            let registrations = crate::registrations().into_iter().chain([ticks, &TICK_STATS]);
+            let config = LakeConfig { grace: std::time::Duration::ZERO, ..LakeConfig::default() };
+            Lake::assemble(&options, Assembly::new(registrations).unwrap(), config).await.unwrap()
+        };
+        let all = belvedere_model::time::TimeRange::ALL;
+        let lake = assembled(&TICKS).await;
+        let id = Uuid::new_v4();
+        let add = async |lake: &Lake, number: i64| {
+            let ticks = block(id, Uuid::new_v4(), &[(number, number), (number, number)], 1_000);
+            insert(lake, process(id, 1_000), ticks).await;
+        };
+        add(&lake, 1).await;
+        lake.maintain_once(&Retention::default(), &|_| ()).await.unwrap();
+        // so that the object is complete, and can go
+        lake.close().await;
+        let lake = assembled(&TICKS).await;
+        let blocks = crate::partitions::Keep { age: Some(std::time::Duration::ZERO), bytes: None };
+        let retention = Retention { blocks, ..Retention::default() };
+        lake.maintain_once(&retention, &|_| ()).await.unwrap();
+        add(&lake, 2).await;
+        lake.maintain_once(&Retention::default(), &|_| ()).await.unwrap();
+        let count = async |lake: &Lake| {
+            let rows = crate::fixture::number(lake, "SELECT count(*) FROM ticks", all).await;
+            let blocks = crate::fixture::number(lake, "SELECT count(*) FROM blocks", all).await;
+            (rows, blocks)
+        };
+        let before = count(&lake).await;
+        assert_eq!(before, (4, 1));
+        lake.close().await;
+
+        let next = assembled(next_ticks()).await;
+        assert_eq!(count(&next).await, before);
+        add(&next, 3).await;
+        next.maintain_once(&Retention::default(), &|_| ()).await.unwrap();
+        assert_eq!(count(&next).await, (6, before.1 + 1));
+        next.close().await;
+    }
 }

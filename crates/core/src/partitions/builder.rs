@@ -340,6 +340,7 @@ impl PartitionBuilder {
             row_count: facts.rows,
             file_key: (facts.rows > 0).then_some(key),
             file_size: size,
+            sums: facts.sums,
             process_ids: (rows.processes.len() <= NOTED_PROCESSES)
                 .then(|| rows.processes.into_iter().collect()),
             ..instance.empty_partition(seqs)
@@ -415,6 +416,7 @@ impl PartitionBuilder {
             row_count: written.facts.rows,
             file_key: (written.facts.rows > 0).then(|| key.to_owned()),
             file_size: written.size,
+            sums: written.facts.sums,
             process_ids: None,
             ..instance.empty_partition(range)
         })))

@@ -4,7 +4,7 @@ use super::builder::PartitionBuilder;
 use super::digest::{Digest, digest};
 use super::listing::all_partitions;
 use crate::error::{Error, Result};
-use crate::scan::{Instance, PartitionScan, RowSource};
+use crate::scan::{Instance, PartitionScan, RowSource, what_is_wrong_with_file};
 use belvedere_lake::{LakeError, PartitionRecord, with_causes};
 use belvedere_model::SeqRange;
 use datafusion::error::DataFusionError;
@@ -12,7 +12,6 @@ use datafusion::parquet::errors::ParquetError;
 use datafusion::physical_plan::execute_stream;
 use foldhash::fast::FixedState;
 use futures::TryStreamExt;
-use object_store::ObjectStoreExt;
 use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;
 
@@ -170,7 +169,8 @@ impl Check<'_> {
                 continue;
             }
             others.push(covered);
-            if let Some(wrong) = self.file_is_wrong(&partition).await? {
+            let reads_all = self.plan.sample.is_none();
+            if let Some(wrong) = what_is_wrong_with_file(&self.builder.scan, &partition, reads_all).await? {
                 self.partition_is_wrong(&partition, &wrong).await?;
                 continue;
             }
@@ -215,20 +215,6 @@ impl Check<'_> {
             (self.plan.tell)(done, of);
         }
         Ok(())
-    }
-
-    async fn file_is_wrong(&self, partition: &PartitionRecord) -> Result<Option<String>> {
-        let p = &partition.content;
-        let Some(key) = &p.file_key else {
-            return Ok((p.row_count > 0).then(|| format!("{} rows, but no file", p.row_count)));
-        };
-        let store = self.builder.scan.connection().store();
-        match store.head(&key.as_str().into()).await {
-            Ok(file) if file.size as i64 == p.file_size => Ok(None),
-            Ok(file) => Ok(Some(format!("the file has {} bytes instead of {}", file.size, p.file_size))),
-            Err(object_store::Error::NotFound { .. }) => Ok(Some("the file is missing".to_owned())),
-            Err(e) => Err(e.into()),
-        }
     }
 
     /// Compares the rows of a partition with those that its blocks give now.

@@ -108,6 +108,10 @@ impl Check<'_> {
 
     /// Bytes of an object are not what they were.
     async fn object_is_wrong(&mut self, key: &str, what: &str, bytes: Range<u64>) -> Result<()> {
+        if self.plan.repair && self.plan.accept_loss {
+            // it is not read again at each start
+            self.builder.catalog().seal(std::slice::from_ref(&key.to_owned())).await?;
+        }
         let blocks = self.builder.catalog().blocks_at(key, bytes).await?;
         self.lost.extend(blocks.iter().map(|(_, seq)| seq));
         let named: Vec<String> = blocks.iter().take(NAMED).map(|(id, _)| id.to_string()).collect();

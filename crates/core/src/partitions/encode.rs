@@ -5,7 +5,7 @@
 
 use super::dictionary_column::DictionaryColumn;
 use crate::error::{Context, Result};
-use crate::scan::row_bytes;
+use crate::scan::{FileSums, SumsWriter, row_bytes};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{max, min};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimestampNanosecondType};
@@ -42,6 +42,8 @@ pub(crate) struct FileFacts {
     pub(crate) rows: i64,
     /// Bounds of the rows' events; `None` if the view set has no time of events.
     pub(crate) events: Option<(i64, i64)>,
+    /// What the catalog is to know of its checksums.
+    pub(crate) sums: Option<(i64, i64)>,
 }
 
 /// A Parquet file under construction. What is ready is to be taken away as it grows.
@@ -58,6 +60,7 @@ pub(crate) struct Encoder {
     /// Positions of the columns with the begin and the end of a row's event.
     event_columns: Option<(usize, usize)>,
     events: Option<(i64, i64)>,
+    sums: SumsWriter,
 }
 
 /// The columns of the row group under construction.
@@ -103,6 +106,7 @@ impl Encoder {
             rows: 0,
             event_columns,
             events: None,
+            sums: SumsWriter::default(),
         })
     }
 
@@ -164,7 +168,9 @@ impl Encoder {
 
     /// Bytes that are final.
     pub(crate) fn take(&mut self) -> Vec<u8> {
-        std::mem::take(self.file.inner_mut())
+        let bytes = std::mem::take(self.file.inner_mut());
+        self.sums.add(&bytes);
+        bytes
     }
 
     /// Bytes that the rows take that are not final yet.
@@ -176,8 +182,9 @@ impl Encoder {
     pub(crate) fn finish(mut self) -> Result<(Vec<u8>, FileFacts)> {
         self.close_group()?;
         self.file.finish()?;
-        let bytes = self.take();
-        Ok((bytes, FileFacts { rows: self.rows, events: self.events }))
+        let mut bytes = std::mem::take(self.file.inner_mut());
+        let sums = self.sums.finish(&mut bytes).map(FileSums::to_record);
+        Ok((bytes, FileFacts { rows: self.rows, events: self.events, sums }))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::builder::PartitionBuilder;
 use crate::error::Result;
-use crate::scan::{Instance, RowSource, fetch_payload, file_is_whole};
+use crate::scan::{Instance, RowSource, fetch_payload, what_is_wrong_with_file};
 use belvedere_lake::PartitionRecord;
 use belvedere_model::SeqRange;
 use futures::TryStreamExt;
@@ -124,11 +124,11 @@ impl PartitionBuilder {
         }
     }
 
-    /// Retires partitions whose files queries did not find, so that they are made again. Returns how many.
+    /// Retires partitions whose files queries did not find or found to be damaged, so that they are made again. Returns how many.
     pub(crate) async fn retire_lost(&self) -> Result<u64> {
         let mut retired = 0;
         for partition in self.catalog().partitions_with_lost_files(PAGE).await? {
-            if file_is_whole(&self.scan, &partition).await? {
+            if what_is_wrong_with_file(&self.scan, &partition, true).await?.is_none() {
                 self.catalog().mark_file_lost(partition.partition_id, false).await?;
             } else if self.retire_unless_last_copy(&partition).await? == Retired::Gone(true) {
                 retired += 1;

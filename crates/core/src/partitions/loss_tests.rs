@@ -281,3 +281,89 @@ async fn a_partition_whose_file_is_gone_or_cut_costs_a_query_no_row_and_is_made_
         lake.close().await;
     }
 }
+
+/// The same lake as if its catalog had been lost: an empty one with the same objects.
+fn with_lost_catalog(directory: &Path, options: &LakeOptions) -> LakeOptions {
+    let mut options = options.clone();
+    match &options.database {
+        Database::Postgres(_) => {
+            options.database = Database::Postgres(belvedere_testkit::postgres_database().unwrap());
+        }
+        _ => {
+            for file in ["catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm"] {
+                let _ = std::fs::remove_file(directory.join(file));
+            }
+        }
+    }
+    options
+}
+
+#[tokio::test]
+async fn a_lost_catalog_is_made_again_with_the_blocks_and_the_partitions_that_were_kept() {
+    for (directory, options) in places() {
+        let config = || LakeConfig { grace: Duration::ZERO, ..LakeConfig::default() };
+        // announced once, in an object that retention deletes
+        let (id, stream) = (Uuid::new_v4(), Uuid::new_v4());
+        let lake = lake_at(&options, config()).await;
+        insert(&lake, process(id, 1_000), block(id, stream, &[(1, 1), (2, 2)], 1_000)).await;
+        lake.connection().insert_block(block(id, stream, &[(3, 3)], 1_000).1).await.unwrap();
+        assert_eq!(maintain(&lake).await, 0);
+        lake.close().await;
+        let lake = lake_at(&options, config()).await;
+        lake.connection().insert_block(block(id, stream, &[(4, 4)], 1_000).1).await.unwrap();
+        let blocks_go =
+            Retention { blocks: Keep { age: Some(Duration::ZERO), bytes: None }, ..Retention::default() };
+        lake.maintain_once(&blocks_go, &|_| ()).await.unwrap();
+        lake.connection().insert_block(block(id, stream, &[(5, 5)], 1_000).1).await.unwrap();
+        let blocks = "SELECT count(*) FROM blocks";
+        let files = || std::fs::read_dir(directory.path().join("records")).unwrap();
+        let objects =
+            files().map(|day| std::fs::read_dir(day.unwrap().path()).unwrap().count()).sum::<usize>();
+        assert_eq!((objects, number(&lake, blocks, TimeRange::ALL).await), (1, 2));
+        assert_eq!(count_and_faults(&lake).await, (5, 0));
+        lake.close().await;
+        drop(lake);
+        let options = with_lost_catalog(directory.path(), &options);
+        for _ in 0..2 {
+            let lake = lake_at(&options, config()).await;
+            assert_eq!(number(&lake, blocks, TimeRange::ALL).await, 2);
+            assert_eq!((count(&lake).await, count_and_faults(&lake).await), ((5, 5), (5, 0)));
+            assert_eq!(maintain(&lake).await, 0);
+            assert_eq!((count(&lake).await, count_and_faults(&lake).await), ((5, 5), (5, 0)));
+            let report = lake.check_and_tell(None, false, false, &|_, _| ()).await.unwrap();
+            assert!(report.is_clean(), "{:?}", report.findings);
+            lake.close().await;
+        }
+        let lake = lake_at(&options, config()).await;
+        lake.connection().insert_block(block(id, stream, &[(6, 6)], 1_000).1).await.unwrap();
+        assert_eq!(maintain(&lake).await, 0);
+        assert_eq!(count(&lake).await, (6, 6));
+        lake.close().await;
+    }
+}
+
+#[tokio::test]
+async fn retention_keeps_the_blocks_of_a_partition_whose_file_was_lost() {
+    for (directory, options) in places() {
+        let lake = filled(&options, 3).await;
+        assert_eq!(maintain(&lake).await, 0);
+        // so that the object is complete, and could go
+        lake.close().await;
+        let config = LakeConfig { grace: Duration::ZERO, ..LakeConfig::default() };
+        let lake = lake_at(&options, config).await;
+        let partitions = lake.connection().catalog().partitions(None, 0, 10).await.unwrap();
+        // nobody has asked, so nobody knows
+        std::fs::remove_file(directory.path().join(partitions[0].content.file_key.as_deref().unwrap()))
+            .unwrap();
+        let blocks_go =
+            Retention { blocks: Keep { age: Some(Duration::ZERO), bytes: None }, ..Retention::default() };
+        assert_eq!(lake.maintain_once(&blocks_go, &|_| ()).await.unwrap(), 0);
+        assert_eq!((count(&lake).await, count_and_faults(&lake).await), ((6, 6), (6, 0)));
+        assert_eq!(number(&lake, "SELECT count(*) FROM blocks", TimeRange::ALL).await, 3);
+        // now its rows are in a file again
+        assert_eq!(lake.maintain_once(&blocks_go, &|_| ()).await.unwrap(), 0);
+        assert_eq!(number(&lake, "SELECT count(*) FROM blocks", TimeRange::ALL).await, 0);
+        assert_eq!((count(&lake).await, count_and_faults(&lake).await), ((6, 6), (6, 0)));
+        lake.close().await;
+    }
+}

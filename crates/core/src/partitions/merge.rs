@@ -164,6 +164,7 @@ impl PartitionBuilder {
             new.row_count = written.facts.rows;
             new.events = written.facts.events;
             new.file_size = written.size;
+            new.sums = written.facts.sums;
             new.file_key = (written.facts.rows > 0).then_some(key);
         }
         let made = BuildStats { blocks: 0, ..BuildStats::of(&new) };

@@ -22,10 +22,13 @@
 //! Invariant: an answer does not depend on which partitions there are.
 //! Invariant: no more is in memory than one partition's rows under work, whatever the size of the lake.
 
+mod adopt;
 mod block_rows;
 mod builder;
 mod check;
 mod check_objects;
+#[cfg(test)]
+mod damaged_file_tests;
 mod dictionary_column;
 mod digest;
 mod encode;

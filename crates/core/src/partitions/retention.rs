@@ -8,7 +8,7 @@
 use super::builder::PartitionBuilder;
 use super::listing::all_partitions;
 use crate::error::Result;
-use crate::scan::Instance;
+use crate::scan::{Instance, what_is_wrong_with_file};
 use belvedere_lake::{ExpiredBlocks, PartitionRecord};
 use belvedere_model::SeqRange;
 use belvedere_model::time::to_rfc3339;
@@ -78,6 +78,17 @@ impl Retention {
     /// Whether everything is kept.
     pub fn is_all(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// Whether rows of an instance are to be there when their blocks are gone.
+fn outlives_blocks(retention: &Retention, instance: &Instance) -> bool {
+    match (retention.for_view_set(instance.view_set.name).age, retention.blocks.age) {
+        // size may take blocks of any age
+        _ if retention.blocks.bytes.is_some() => true,
+        (None, _) => true,
+        (Some(view), Some(blocks)) => view > blocks,
+        (Some(_), None) => false,
     }
 }
 
@@ -196,11 +207,15 @@ impl PartitionBuilder {
         let cutoff = cutoff(keep.age, now).unwrap_or(i64::MIN);
         let up_to = self.covered_by_what_outlives(retention, now).await?;
         let faults_before = self.no_rows_before(retention, now);
-        let which = ExpiredBlocks { up_to, cutoff, beyond_size, faults_before };
-        let found = self.catalog().expired_blocks(which).await?;
-        if found.blocks == 0 {
-            return Ok(None);
-        }
+        let mut which = ExpiredBlocks { up_to, cutoff, beyond_size, faults_before };
+        let found = loop {
+            let found = self.catalog().expired_blocks(which).await?;
+            let (Some(first), Some(last)) = (found.seq_begin, found.seq_end) else { return Ok(None) };
+            match self.first_not_in_a_file(retention, SeqRange::new(first, last)).await? {
+                Some(lost) => which.up_to = lost.saturating_sub(1),
+                None => break found,
+            }
+        };
         let entry = Expired {
             what: "blocks".to_owned(),
             count: found.blocks as u64,
@@ -209,9 +224,41 @@ impl PartitionBuilder {
             is_dry_run,
         };
         if !is_dry_run {
+            // a catalog that is made again must be able to tell them from those that are left
+            self.scan.connection().save_copies().await?;
             while self.catalog().delete_expired_blocks(which, self.expiry()).await? > 0 {}
         }
         Ok(Some(entry))
+    }
+
+    /// The first block of a range whose rows are in a file that is not as it should be: each file is read through once before
+    /// blocks go that it stands for.
+    async fn first_not_in_a_file(&self, retention: &Retention, range: SeqRange) -> Result<Option<i64>> {
+        let seen = &self.scan.lake.seen_files;
+        let mut first = None;
+        for instance in self.views.global_instances() {
+            if !outlives_blocks(retention, &instance) {
+                continue;
+            }
+            let partitions = self.partitions(&instance).await?;
+            for partition in partitions.iter().filter(|p| !p.content.seqs.intersect(range).is_empty()) {
+                let id = partition.partition_id;
+                let reads_all = !seen.is_known_whole(id);
+                match what_is_wrong_with_file(&self.scan, partition, reads_all).await? {
+                    None => seen.note_whole(id),
+                    Some(what) => {
+                        tracing::error!(
+                            partition = id,
+                            "blocks are kept since the file with their rows is lost: {what}"
+                        );
+                        self.catalog().mark_file_lost(id, true).await?;
+                        let begin = partition.content.seqs.begin;
+                        first = Some(first.map_or(begin, |first: i64| first.min(begin)));
+                    }
+                }
+            }
+        }
+        Ok(first)
     }
 
     /// Blocks received before this have no rows to keep: all global views are kept for less long.
@@ -229,19 +276,11 @@ impl PartitionBuilder {
         let last = self.catalog().last_seq().await?;
         let mut up_to = last;
         for instance in self.views.global_instances() {
-            let age = retention.for_view_set(instance.view_set.name).age;
-            let outlives = match (age, retention.blocks.age) {
-                // size may take blocks of any age
-                _ if retention.blocks.bytes.is_some() => true,
-                (None, _) => true,
-                (Some(view), Some(blocks)) => view > blocks,
-                (Some(_), None) => false,
-            };
-            if !outlives {
+            if !outlives_blocks(retention, &instance) {
                 continue;
             }
             let mut covered = self.partitions(&instance).await?;
-            covered.retain(|p| p.updated <= now.saturating_sub(self.grace));
+            covered.retain(|p| p.updated <= now.saturating_sub(self.grace) && !p.is_file_lost);
             let first = self.first_kept(&instance, retention, now).await?;
             for gap in SeqRange::new(first, last).without(covered.iter().map(|p| p.content.seqs)) {
                 // where there is nothing to be read, nothing is missing

@@ -32,6 +32,9 @@ fn ago(duration: Duration) -> SystemTime {
 impl PartitionBuilder {
     /// Deletes what is to be deleted. Returns how many files.
     pub(crate) async fn sweep(&self) -> Result<u64> {
+        // first: what is deleted may have what nothing else has
+        self.scan.connection().save_copies().await?;
+        self.scan.connection().delete_old_numbers().await?;
         let mut deleted = self.delete_garbage().await?;
         let orphans: Vec<String> =
             self.orphans().await?.into_iter().filter(|o| !o.is_young).map(|o| o.key).collect();

@@ -234,6 +234,7 @@ fn partition(id: i64, seqs: SeqRange, received: (i64, i64), has_rows: bool) -> P
             row_count: rows,
             file_key: has_rows.then(|| id.to_string()),
             file_size: rows * 1000,
+            sums: None,
             sort_order: vec!["time".to_owned()],
             process_ids: None,
             is_last_copy: false,
@@ -241,6 +242,7 @@ fn partition(id: i64, seqs: SeqRange, received: (i64, i64), has_rows: bool) -> P
             chain: None,
         },
         updated: 0,
+        is_file_lost: false,
     }
 }
 

@@ -7,7 +7,7 @@ use super::view::ViewFactory;
 use super::{Functions, Make, SqlFunction, engine, information_schema};
 use crate::partitions::{MaintenanceLimits, PartitionBuilder};
 use crate::registry::Assembly;
-use crate::scan::{ConformExec, QueryReport, ScanContext, ScanResources};
+use crate::scan::{ConformExec, QueryReport, RangeCache, ScanContext, ScanResources};
 use arrow::datatypes::SchemaRef;
 use belvedere_lake::access::Caller;
 use belvedere_lake::{LakeConnection, LakeError};
@@ -64,6 +64,7 @@ impl QueryContext {
         tables: Tables,
         runtime: Arc<RuntimeEnv>,
     ) -> Self {
+        let files = RangeCache::new(connection.store().clone(), 0, false, Default::default());
         let scan = ScanResources {
             connection,
             decode: DecodeOptions::new(tables.assembly.layouts()),
@@ -71,6 +72,7 @@ impl QueryContext {
             decoder_count: 1,
             jit_requests: Arc::default(),
             seen_files: Default::default(),
+            files: Arc::new(files),
         };
         let resources = QueryResources {
             maintenance: MaintenanceLimits::none(),

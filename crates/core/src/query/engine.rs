@@ -6,6 +6,8 @@
 use super::aggregates::aggregates;
 use super::computed_equality::ComputedEqualities;
 use super::floats::PlainFloats;
+use super::hex_ids;
+use super::order_in_aggregates::DropMeaninglessOrder;
 use super::power::PowerPlanner;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::functions_table::all_default_table_functions;
@@ -20,12 +22,16 @@ pub(super) fn session_state() -> SessionStateBuilder {
     let scalars = scalars();
     let mut planners = planners();
     planners.push(Arc::new(PowerPlanner::new(&scalars)));
+    let aggregates = aggregates();
+    let engines = aggregates.iter().map(|function| function.name().to_owned()).collect();
     let state = SessionStateBuilder::new()
+        .with_analyzer_rules(hex_ids::rules())
         .with_expr_planners(planners)
         .with_analyzer_rule(Arc::new(PlainFloats))
+        .with_analyzer_rule(Arc::new(DropMeaninglessOrder { engines }))
         .with_optimizer_rule(Arc::new(ComputedEqualities))
         .with_scalar_functions(scalars)
-        .with_aggregate_functions(aggregates())
+        .with_aggregate_functions(aggregates)
         .with_window_functions(all_default_window_functions())
         .with_table_function_list(all_default_table_functions());
     #[cfg(feature = "sql-nested")]
@@ -37,6 +43,7 @@ pub(super) fn session_state() -> SessionStateBuilder {
 /// What gives syntax a function: `EXTRACT(..)`, `[1, 2]`, `POSITION(..)`.
 fn planners() -> Vec<Arc<dyn ExprPlanner>> {
     vec![
+        Arc::new(hex_ids::HexIds),
         Arc::new(functions::core::planner::CoreFunctionPlanner::default()),
         #[cfg(feature = "sql-nested")]
         Arc::new(datafusion::functions_nested::planner::NestedFunctionPlanner),

@@ -3,6 +3,7 @@
 //! | file | idea |
 //! | --- | --- |
 //! | `context`, `engine` | what one query works with; its session |
+//! | `extremes`, `order_in_aggregates` | where the engine's aggregates are put right |
 //! | `view`, `registration`, `argument` | views and SQL functions as crates make them |
 //! | `planning` | from a statement to rows |
 //! | `place` | whether the server answers a statement, or a process of its own |
@@ -33,8 +34,10 @@ pub mod formats;
 pub(crate) mod functions;
 #[doc(hidden)]
 pub mod fuzzed;
+mod hex_ids;
 mod information_schema;
 mod memory;
+mod order_in_aggregates;
 mod output;
 mod paged;
 mod partials;

@@ -9,16 +9,17 @@ use belvedere_view::{DOCUMENTED_TYPE, JSONB};
 use std::sync::Arc;
 
 /// Columns of views in their documented types, view types of the engine in the plain types that everybody reads.
-fn documented_schema(schema: &Schema) -> SchemaRef {
-    Arc::new(Schema::new(schema.fields().iter().map(|f| documented_field(f)).collect::<Vec<_>>()))
+fn documented_schema(schema: &Schema, keeps_labels: bool) -> SchemaRef {
+    let fields = schema.fields().iter().map(|field| documented_field(field, keeps_labels));
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 impl AnswerTypes {
     /// The schema of an answer of these columns.
     pub fn schema(self, columns: &Schema) -> SchemaRef {
-        let documented = documented_schema(columns);
+        let documented = documented_schema(columns, self == Self::Dictionaries);
         match self {
-            Self::Documented => documented,
+            Self::Documented | Self::Dictionaries => documented,
             Self::Plain => plain_schema(&documented),
         }
     }
@@ -128,10 +129,10 @@ fn view_bytes(views: &[u128]) -> usize {
     views.iter().map(|view| *view as u32 as usize).sum()
 }
 
-fn documented_field(field: &Field) -> Field {
+fn documented_field(field: &Field, keeps_labels: bool) -> Field {
     let is_label = field.metadata().get(DOCUMENTED_TYPE).is_some_and(|t| *t == DataType::Utf8.to_string());
     let data_type = match field.data_type() {
-        DataType::Dictionary(_, _) if is_label => DataType::Utf8,
+        DataType::Dictionary(_, _) if is_label && !keeps_labels => DataType::Utf8,
         other => plain(other),
     };
     let mut metadata = field.metadata().clone();

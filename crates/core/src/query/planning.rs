@@ -9,7 +9,7 @@ use super::{
 use crate::metrics::metrics;
 use crate::parser;
 use crate::registry::{Assembly, nearest};
-use crate::scan::{QueryReport, ScanPlan};
+use crate::scan::{QueryReport, ReportState, ScanPlan};
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{ParamValues, plan_err};
@@ -20,7 +20,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, SQLOptions, SessionContext};
-use futures::{StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
@@ -68,6 +68,9 @@ struct Planned {
 /// [`statement_limits`](super::statement_limits) lets some thousands of levels through. Measurements, and why other means are
 /// not enough, are there.
 const PLANNING_STACK: usize = 64 << 20;
+
+/// How often rows begin anew because a file was damaged: each time costs what was read before.
+const MOST_ATTEMPTS: usize = 16;
 
 /// Plans, where there is room for it: planning takes a deep stack, may take seconds without a pause, and must not keep
 /// the threads that answers move on. Who stops waiting leaves it to come to its end, and `held` with it.
@@ -153,15 +156,12 @@ impl QueryContext {
         Ok(frame)
     }
 
-    /// Begins to answer a statement. `held` comes back when it is planned, or is dropped then if nobody waits any more.
-    pub(crate) async fn answer<H: Send + 'static>(
+    /// Plans a statement, and begins to run it. `held` comes back when it is planned, or is dropped then if nobody waits any more.
+    async fn begin<H: Send + 'static>(
         &self,
         statement: Statement,
         held: H,
-    ) -> Result<(QueryResult, H), QueryError> {
-        metrics(self.connection()).queries.inc();
-        let report = self.report().clone();
-        let types = statement.types;
+    ) -> Result<(Planned, SendableRecordBatchStream, H), QueryError> {
         let context = self.clone();
         let planned = async move {
             let frame = context.frame(&statement).await?;
@@ -171,14 +171,62 @@ impl QueryContext {
             let plan = cancellable(frame.create_physical_plan().await?, &context.scan().over)?;
             Ok(Planned { schema, plan, task, is_explain })
         };
-        let (Planned { schema, plan, task, is_explain }, held) = planning(planned, held).await?;
-        let mut engine_rows = execute_stream(plan.clone(), task)?;
-        if is_explain {
-            engine_rows = with_scans(engine_rows, &report.scans())?;
+        let (planned, held) = planning(planned, held).await?;
+        let mut rows = execute_stream(planned.plan.clone(), planned.task.clone())?;
+        if planned.is_explain {
+            rows = with_scans(rows, &self.report().scans())?;
         }
+        Ok((planned, rows, held))
+    }
+
+    /// Rows that begin anew as long as nobody has seen one of them and the files that they were read from turn out to be
+    /// damaged: such a file is not read again, but its blocks are. `known` is how often that was found before they began.
+    fn without_damaged_files(
+        self,
+        statement: Statement,
+        mut rows: SendableRecordBatchStream,
+        mut known: u64,
+    ) -> impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send {
+        let settled = async move {
+            let report = self.report().clone();
+            let mut attempts = 0;
+            loop {
+                let mut first = rows.next().await;
+                while matches!(&first, Some(Ok(batch)) if batch.num_rows() == 0) {
+                    first = rows.next().await;
+                }
+                if !matches!(first, Some(Err(_)))
+                    || report.damaged_files() == known
+                    || attempts == MOST_ATTEMPTS
+                {
+                    return Ok::<_, DataFusionError>(futures::stream::iter(first).chain(rows));
+                }
+                attempts += 1;
+                known = report.damaged_files();
+                report.adopt(ReportState::default());
+                let again = self.begin(statement.clone(), ()).await;
+                rows = again.map_err(|e| DataFusionError::External(Box::new(e)))?.1;
+            }
+        };
+        futures::stream::once(settled).try_flatten()
+    }
+
+    /// Begins to answer a statement. `held` comes back when it is planned, or is dropped then if nobody waits any more.
+    pub(crate) async fn answer<H: Send + 'static>(
+        &self,
+        statement: Statement,
+        held: H,
+    ) -> Result<(QueryResult, H), QueryError> {
+        metrics(self.connection()).queries.inc();
+        let report = self.report().clone();
+        let types = statement.types;
+        let known = report.damaged_files();
+        let (Planned { schema, plan, .. }, engine_rows, held) = self.begin(statement.clone(), held).await?;
         let schema = types.schema(&schema);
         let to = schema.clone();
-        let rows = engine_rows
+        let rows = self
+            .clone()
+            .without_damaged_files(statement, engine_rows, known)
             .map_ok(|batch| futures::stream::iter(split(batch)).map(Ok::<_, DataFusionError>))
             .try_flatten()
             .map(move |batch: Result<RecordBatch, DataFusionError>| Ok(documented(&batch?, &to)?));

@@ -7,19 +7,22 @@ use arrow::datatypes::SchemaRef;
 use belvedere_lake::access::Caller;
 use belvedere_model::time::TimeRange;
 use datafusion::common::ParamValues;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 use uuid::Uuid;
 
 /// In which types an answer leaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum AnswerTypes {
     /// As documented: dictionaries stay dictionaries.
     #[default]
     Documented,
     /// Dictionaries as the type of their values, for clients that know none.
     Plain,
+    /// As documented, but labels as dictionaries too, as the engine has them: texts that rows share are sent once.
+    Dictionaries,
 }
 
 /// What a client says of itself; nothing of it is checked. All of it goes into the record of the query.

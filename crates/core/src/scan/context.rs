@@ -1,7 +1,7 @@
 //! What scans go by: what all queries of a lake share, and the view that one query has of it.
 
 use super::jit_requests::JitRequests;
-use super::{QueryReport, SeenFiles};
+use super::{QueryReport, RangeCache, SeenFiles};
 use belvedere_lake::{LakeConnection, LakeError};
 use belvedere_model::SeqRange;
 use belvedere_model::time::TimeRange;
@@ -24,6 +24,8 @@ pub(crate) struct ScanResources {
     pub(crate) jit_requests: Arc<JitRequests>,
     /// Which files of partitions were there, and when.
     pub(crate) seen_files: SeenFiles,
+    /// Where files of partitions are read.
+    pub(crate) files: Arc<RangeCache>,
 }
 
 /// Payloads of more bytes are decoded alone: LZ4 makes up to 255 times as much of them.

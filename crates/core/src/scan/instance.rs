@@ -124,6 +124,15 @@ impl Instance {
         Self { view_set, source, scope, id, schema_hash, blocks }
     }
 
+    /// The schema hashes of earlier versions of the view set that had the same columns, for rows that are decoded from blocks.
+    pub(crate) fn earlier_hashes(&self) -> Vec<Vec<u8>> {
+        if !self.is_of_blocks() {
+            return Vec::new();
+        }
+        let formats = self.blocks.formats.as_deref().unwrap_or_default();
+        (1..self.view_set.version).map(|version| hash_of(&self.view_set.version(version), formats)).collect()
+    }
+
     /// Tags and formats that a view set's block sources understand.
     pub(crate) fn understood(sources: &[BlockSource]) -> BlockFilter {
         BlockFilter {
@@ -190,6 +199,7 @@ impl Instance {
             row_count: 0,
             file_key: None,
             file_size: 0,
+            sums: None,
             sort_order: self.sort_order().into_iter().map(str::to_owned).collect(),
             process_ids: Some(Vec::new()),
             is_last_copy: false,

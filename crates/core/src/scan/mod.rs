@@ -14,6 +14,7 @@
 //! | `block_queue`, `block_scan` | blocks that are decoded each by itself |
 //! | `stream_scan` | blocks of streams that are decoded one after the other |
 //! | `partition_scan`, `range_cache`, `lost_files` | Parquet files |
+//! | `file_sums`, `verified_files` | their checksums |
 //! | `faults` | blocks that can't be read: counted, logged, told |
 //! | `jit_requests` | which partitions queries would have liked to find |
 //!
@@ -26,6 +27,7 @@ mod conform;
 mod context;
 mod coverage;
 mod faults;
+mod file_sums;
 mod instance;
 mod jit_requests;
 mod leaf_exec;
@@ -36,6 +38,7 @@ mod report;
 mod row_bytes;
 mod stream_partitions;
 mod stream_scan;
+mod verified_files;
 mod view_table;
 
 pub(crate) use conditions::{Conditions, range_predicate};
@@ -43,11 +46,12 @@ pub(crate) use conform::{ConformExec, conform};
 pub(crate) use context::{ScanContext, ScanResources};
 pub(crate) use coverage::Coverage;
 pub(crate) use faults::note_fault;
+pub(crate) use file_sums::{FileSums, SumsWriter};
 #[doc(hidden)]
 pub use instance::Instance;
 pub(crate) use instance::{RowSource, Scope, hash_of};
 pub(crate) use jit_requests::JitRequests;
-pub(crate) use lost_files::{SeenFiles, file_is_whole};
+pub(crate) use lost_files::{SeenFiles, what_is_wrong_with_file};
 pub(crate) use partition_scan::{PartitionScan, SIDE_BY_SIDE, STORE, runs};
 pub(crate) use range_cache::RangeCache;
 pub(crate) use report::ReportState;

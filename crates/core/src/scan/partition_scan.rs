@@ -1,5 +1,6 @@
 //! Reads partitions: which files side by side, which one behind the other, and what is known of their order.
 
+use super::verified_files::VerifiedFiles;
 use super::{Instance, ScanContext};
 use arrow::datatypes::{Schema, SchemaRef};
 use belvedere_lake::PartitionRecord;
@@ -74,7 +75,7 @@ impl PartitionScan<'_> {
             source = source.with_predicate(predicate.clone());
         }
         let url = ObjectStoreUrl::parse(STORE)?;
-        let store = self.context.runtime.object_store(&url)?;
+        let store = Arc::new(VerifiedFiles::new(self.instance, self.context, partitions));
         let footers = self.context.runtime.cache_manager.get_file_metadata_cache();
         let readers = CachedParquetFileReaderFactory::new(store, footers);
         let source =

@@ -84,6 +84,7 @@ pub struct QueryReport {
     /// Of those that may pass, the one of the first block.
     first_passing: Mutex<Option<Fault>>,
     ignored: AtomicU64,
+    damaged_files: AtomicU64,
     scans: Mutex<Vec<ScanPlan>>,
 }
 
@@ -164,6 +165,15 @@ impl QueryReport {
     /// Of the blocks that may be readable later, the first one.
     pub(crate) fn first_passing_fault(&self) -> Option<Fault> {
         self.first_passing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How often a file was found to be damaged whose blocks can be decoded instead.
+    pub(crate) fn damaged_files(&self) -> u64 {
+        self.damaged_files.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add_damaged_file(&self) {
+        self.damaged_files.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn add_block(&self, payload_bytes: u64) {

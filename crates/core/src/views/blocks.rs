@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use belvedere_lake::BlockFilter;
 use belvedere_model::BlockRecord;
 use belvedere_view::properties::to_list;
-use belvedere_view::{Column, Instances, ViewSet};
+use belvedere_view::{Column, Instances, Role, Unit, ViewSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -21,17 +21,17 @@ belvedere_view::register_view_set! {
     ViewSet::new("blocks")
         .about("Blocks: batches of consecutive events of one stream, with their stream and their process")
         .columns(&[
-            Column::utf8("block_id", "id of the block, chosen by its sender"),
-            Column::utf8("stream_id", "stream that the block belongs to"),
-            Column::utf8("process_id", "process that the block comes from"),
+            Column::utf8("block_id", "id of the block, chosen by its sender").role(Role::Block),
+            Column::utf8("stream_id", "stream that the block belongs to").role(Role::Stream),
+            Column::utf8("process_id", "process that the block comes from").role(Role::Process),
             Column::time("begin_time", "beginning of the block, by the sender's wall clock").event_begin(),
             Column::int64("begin_ticks", "beginning of the block, in ticks since the start of the process"),
             Column::time("end_time", "end of the block, by the sender's wall clock").event_end(),
             Column::int64("end_ticks", "end of the block, in ticks since the start of the process"),
-            Column::int32("nb_objects", "number of events in the block, as declared by its sender"),
+            Column::int32("nb_objects", "number of events in the block, as declared by its sender").unit(Unit::Count),
             Column::int64("object_offset", "number of events in the stream before this block, as declared by its \
                                             sender"),
-            Column::int64("payload_size", "size of the encoded payload, in bytes"),
+            Column::int64("payload_size", "size of the encoded payload, in bytes").unit(Unit::Bytes),
             Column::time("insert_time", "when the server received the block"),
             Column::binary("streams.dependencies_metadata", "CBOR descriptions of the types in the dependencies"),
             Column::binary("streams.objects_metadata", "CBOR descriptions of the types in the objects"),
@@ -39,7 +39,7 @@ belvedere_view::register_view_set! {
             Column::property_list("streams.properties", "properties of the stream"),
             Column::time("processes.start_time", "start of the process"),
             Column::int64("processes.start_ticks", "tick count at the start of the process"),
-            Column::int64("processes.tsc_frequency", "ticks per second; 0 if unknown"),
+            Column::int64("processes.tsc_frequency", "ticks per second; 0 if unknown").unit(Unit::Hertz),
             Column::utf8("processes.exe", "executable of the process"),
             Column::utf8("processes.username", "login name of the user who ran the process"),
             Column::utf8("processes.realname", "full name of the user who ran the process"),
@@ -49,7 +49,7 @@ belvedere_view::register_view_set! {
             Column::time("streams.insert_time", "when the server received the stream"),
             Column::utf8("streams.format", "encoding of the payload: micromegas-transit for native clients"),
             Column::time("processes.insert_time", "when the server received the process"),
-            Column::utf8("processes.parent_process_id", "parent process; empty if unknown"),
+            Column::utf8("processes.parent_process_id", "parent process; empty if unknown").role(Role::Process),
             Column::property_list("processes.properties", "properties of the process"),
         ])
         .instances(Instances::Global)

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use belvedere_lake::{ProcessActivity, ProcessFilter};
 use belvedere_model::ProcessInfo;
 use belvedere_view::properties::to_list;
-use belvedere_view::{Column, Instances, ViewSet};
+use belvedere_view::{Column, Instances, Role, Unit, ViewSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -19,18 +19,18 @@ belvedere_view::register_view_set! {
     ViewSet::new("processes")
         .about("Processes: runs of instrumented programs")
         .columns(&[
-            Column::utf8("process_id", "id of the process, chosen by the process"),
-            Column::utf8("exe", "executable, with its path if the client knows it"),
+            Column::utf8("process_id", "id of the process, chosen by the process").role(Role::Process),
+            Column::utf8("exe", "executable, with its path if the client knows it").role(Role::Name),
             Column::utf8("username", "login name of the user who ran the process"),
             Column::utf8("realname", "full name of the user who ran the process"),
             Column::utf8("computer", "machine that the process ran on"),
             Column::utf8("distro", "operating system of the machine"),
             Column::utf8("cpu_brand", "CPU of the machine"),
-            Column::int64("tsc_frequency", "ticks per second; 0 if unknown"),
+            Column::int64("tsc_frequency", "ticks per second; 0 if unknown").unit(Unit::Hertz),
             Column::time("start_time", "start of the process").event_begin(),
             Column::int64("start_ticks", "tick count at the start of the process"),
             Column::time("insert_time", "when the server received it"),
-            Column::utf8("parent_process_id", "parent process, if it is instrumented; empty if unknown"),
+            Column::utf8("parent_process_id", "parent process, if it is instrumented; empty if unknown").role(Role::Process),
             Column::property_list("properties", "properties set by the program and its client library"),
             Column::time("last_update_time", "when the server received the latest block; NULL without blocks")
                 .nullable(),

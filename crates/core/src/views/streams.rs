@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use belvedere_lake::StreamFilter;
 use belvedere_model::StreamInfo;
 use belvedere_view::properties::to_list;
-use belvedere_view::{Column, Instances, ViewSet};
+use belvedere_view::{Column, Instances, Role, ViewSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -19,8 +19,8 @@ belvedere_view::register_view_set! {
     ViewSet::new("streams")
         .about("Streams: ordered flows of events out of a process")
         .columns(&[
-            Column::utf8("stream_id", "id of the stream, chosen by its process"),
-            Column::utf8("process_id", "process that the stream comes from"),
+            Column::utf8("stream_id", "id of the stream, chosen by its process").role(Role::Stream),
+            Column::utf8("process_id", "process that the stream comes from").role(Role::Process),
             Column::binary("dependencies_metadata", "CBOR descriptions of the types in the dependencies"),
             Column::binary("objects_metadata", "CBOR descriptions of the types in the objects"),
             Column::text_list("tags", "kind of the stream: log, metrics, cpu, net, image, trace"),

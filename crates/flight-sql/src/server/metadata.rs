@@ -10,12 +10,15 @@
 
 use super::runtime::on_query_runtime;
 use super::service::{FlightSql, unsupported};
+use super::sql_type::SqlType;
 use super::{sql_info, status, table_keys};
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::metadata::{
     GetCatalogsBuilder, GetDbSchemasBuilder, GetTablesBuilder, XdbcTypeInfo, XdbcTypeInfoDataBuilder,
 };
-use arrow_flight::sql::{Command, CommandGetDbSchemas, CommandGetTables, Nullable, Searchable, XdbcDataType};
+use arrow_flight::sql::{
+    Command, CommandGetDbSchemas, CommandGetTables, Nullable, Searchable, XdbcDataType, XdbcDatetimeSubcode,
+};
 use belvedere_core::Lake;
 use belvedere_core::arrow::array::RecordBatch;
 use belvedere_core::arrow::datatypes::{Field, Schema};
@@ -28,9 +31,6 @@ use tonic::Status;
 const CATALOG: &str = "datafusion";
 const SCHEMA: &str = "public";
 const TABLE: &str = "table";
-
-/// Key of a field's metadata for the column's description.
-const REMARKS: &str = "ARROW:FLIGHT:SQL:REMARKS";
 
 impl FlightSql {
     /// Answers a command that runs no query. The work runs on the runtime of queries: listing all tables with their schemas
@@ -115,8 +115,15 @@ fn documented_schema(view: &dyn View, assembly: &Assembly) -> Schema {
             let mut metadata = field.metadata().clone();
             let column = set.and_then(|set| set.columns.iter().find(|c| c.name == field.name()));
             if let Some(column) = column {
-                metadata.insert(REMARKS.to_owned(), column.about.to_owned());
+                metadata.insert("ARROW:FLIGHT:SQL:REMARKS".to_owned(), column.about.to_owned());
+                metadata.insert("COMMENT".to_owned(), column.about.to_owned());
             }
+            metadata.extend([
+                ("ARROW:FLIGHT:SQL:CATALOG_NAME".to_owned(), CATALOG.to_owned()),
+                ("ARROW:FLIGHT:SQL:SCHEMA_NAME".to_owned(), SCHEMA.to_owned()),
+                ("ARROW:FLIGHT:SQL:TABLE_NAME".to_owned(), view.get_view_set_name().to_owned()),
+            ]);
+            metadata.extend(SqlType::of(field.data_type()).metadata(field.is_nullable()));
             Field::clone(field).with_metadata(metadata)
         })
         .collect();
@@ -126,8 +133,8 @@ fn documented_schema(view: &dyn View, assembly: &Assembly) -> Schema {
 /// The types of columns, in the terms of ODBC and JDBC.
 fn types(only: Option<i32>) -> Result<RecordBatch, FlightError> {
     use XdbcDataType::{
-        XdbcBigint, XdbcBit, XdbcDate, XdbcDouble, XdbcInteger, XdbcReal, XdbcSmallint, XdbcTimestamp,
-        XdbcTinyint, XdbcVarbinary, XdbcVarchar,
+        XdbcBigint, XdbcBinary, XdbcBit, XdbcDate, XdbcDatetime, XdbcDecimal, XdbcDouble, XdbcInteger,
+        XdbcReal, XdbcSmallint, XdbcTimestamp, XdbcTinyint, XdbcVarbinary, XdbcVarchar,
     };
     let numbers = [
         ("TINYINT", XdbcTinyint, 8),
@@ -140,6 +147,7 @@ fn types(only: Option<i32>) -> Result<RecordBatch, FlightError> {
     let others = [
         ("VARCHAR", XdbcVarchar, None),
         ("VARBINARY", XdbcVarbinary, None),
+        ("BINARY", XdbcBinary, None),
         ("TIMESTAMP", XdbcTimestamp, Some(29)),
         ("DATE", XdbcDate, Some(10)),
         ("BOOLEAN", XdbcBit, Some(1)),
@@ -152,10 +160,31 @@ fn types(only: Option<i32>) -> Result<RecordBatch, FlightError> {
             ..type_of(name, data_type, Some(bits), None)
         });
     }
+    builder.append(XdbcTypeInfo {
+        create_params: Some(vec!["precision".to_owned(), "scale".to_owned()]),
+        unsigned_attribute: Some(false),
+        fixed_prec_scale: true,
+        minimum_scale: Some(0),
+        maximum_scale: Some(76),
+        num_prec_radix: Some(10),
+        ..type_of("DECIMAL", XdbcDecimal, Some(76), None)
+    });
     for (name, data_type, size) in others {
         let quote = (data_type != XdbcBit).then_some("'");
+        let subcode = match data_type {
+            // the number of dates: the protocol has two names for it
+            XdbcDate => Some(XdbcDatetimeSubcode::XdbcSubcodeYear),
+            XdbcTimestamp => Some(XdbcDatetimeSubcode::XdbcSubcodeTimestamp),
+            _ => None,
+        };
+        let digits = (data_type == XdbcTimestamp).then_some(9);
         builder.append(XdbcTypeInfo {
             case_sensitive: data_type == XdbcVarchar,
+            // dates and times share a type, which the subcode divides
+            sql_data_type: if subcode.is_some() { XdbcDatetime } else { data_type },
+            datetime_subcode: subcode,
+            minimum_scale: digits.map(|_| 0),
+            maximum_scale: digits,
             ..type_of(name, data_type, size, quote)
         });
     }

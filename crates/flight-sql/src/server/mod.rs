@@ -25,6 +25,7 @@ mod rows;
 mod runtime;
 mod service;
 mod sql_info;
+mod sql_type;
 mod statement;
 mod status;
 mod table_keys;

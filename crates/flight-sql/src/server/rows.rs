@@ -5,9 +5,11 @@ use arrow_flight::FlightData;
 use arrow_flight::encode::{DictionaryHandling, FlightDataEncoderBuilder};
 use arrow_flight::error::FlightError;
 use belvedere_core::arrow::array::RecordBatch;
+use belvedere_core::arrow::datatypes::{Schema, SchemaRef};
 use belvedere_core::service::Answer;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
+use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -19,10 +21,14 @@ pub(super) type DataStream = BoxStream<'static, Result<FlightData, Status>>;
 /// Messages that are encoded before the client asks for them; each has about 2 MiB.
 const MESSAGES_AHEAD: usize = 4;
 
+/// Key of a schema's metadata: how many blocks are known to be missing before the first row.
+const MISSING_BLOCKS: &str = "missing_blocks";
+
 /// Streams an answer. Dropping the stream cancels the query.
 pub(super) fn stream_answer(answer: Answer, keeps_dictionaries: bool, runtime: &Handle) -> DataStream {
     let Answer { query_id, schema, rows, report } = answer;
     let rows = rows.map_err(move |e| FlightError::from(status::from_query_error(&e, Some(query_id))));
+    let schema = with_known_missing(schema, report.fault_count());
     let handling = if keeps_dictionaries { DictionaryHandling::Resend } else { DictionaryHandling::Hydrate };
     let messages = FlightDataEncoderBuilder::new()
         .with_schema(schema)
@@ -39,6 +45,17 @@ pub(super) fn stream_answer(answer: Answer, keeps_dictionaries: bool, runtime: &
         std::future::ready(Some(ready))
     });
     encode_ahead(messages.filter_map(std::future::ready).boxed(), runtime)
+}
+
+/// The schema of an answer, with metadata if it is known by now that the rows of blocks are missing: who reads it need not
+/// wait for the last message to know that.
+fn with_known_missing(schema: SchemaRef, blocks: u64) -> SchemaRef {
+    if blocks == 0 {
+        return schema;
+    }
+    let mut metadata = schema.metadata().clone();
+    metadata.insert(MISSING_BLOCKS.to_owned(), blocks.to_string());
+    Arc::new(Schema::clone(&schema).with_metadata(metadata))
 }
 
 /// The last message of an answer, with `app_metadata` if the rows of blocks are missing. A message of its own is more than
@@ -93,7 +110,6 @@ fn encode_ahead(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Poll;
 

@@ -209,6 +209,22 @@ impl Catalog {
         Ok(self.streams_by_id(&self.readers, &[id]).await?.remove(&id))
     }
 
+    /// Processes of which the store has no copy.
+    pub(crate) async fn unsaved_processes(&self, limit: u32) -> Result<Vec<Arc<ProcessInfo>>, LakeError> {
+        let mut statement = Statement::new("SELECT * FROM processes WHERE saved = 0 LIMIT ");
+        statement.bind(Arg::Int(limit.into()));
+        let rows = self.readers.fetch::<ProcessRow>(statement).await?;
+        rows.into_iter().map(|row| Ok(Arc::new(row.try_into()?))).collect()
+    }
+
+    /// Streams of which the store has no copy.
+    pub(crate) async fn unsaved_streams(&self, limit: u32) -> Result<Vec<Arc<StreamInfo>>, LakeError> {
+        let mut statement = Statement::new("SELECT * FROM streams WHERE saved = 0 LIMIT ");
+        statement.bind(Arg::Int(limit.into()));
+        let rows = self.readers.fetch::<StreamRow>(statement).await?;
+        rows.into_iter().map(|row| Ok(Arc::new(row.try_into()?))).collect()
+    }
+
     pub(super) async fn processes_by_id(
         &self,
         readers: &Readers,

@@ -5,8 +5,8 @@ use belvedere_model::SeqRange;
 use belvedere_model::time::TimeRange;
 use uuid::Uuid;
 
-/// Events of a block may lie a little outside of the block's bounds: a thread takes the time of an event before it gets
-/// the lock under which it writes the event.
+/// Events of a block may lie a little outside of the block's bounds, see `Clock`. Blocks that an earlier version received
+/// were stored with bounds that don't contain this.
 const EVENT_TIME_SLACK: i64 = belvedere_model::time::SECOND;
 
 /// Matches blocks that meet every condition that is set.

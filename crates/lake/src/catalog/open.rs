@@ -1,6 +1,8 @@
 //! The address of a database, and opening it.
 
-use super::statement::{Readers, SqliteWriter, Writer};
+use super::checkpoints::Checkpoints;
+use super::reading::{is_read_only, is_refused, open_reading};
+use super::statement::{ReadingPool, SqliteWriter, WritingPool};
 use super::{Catalog, LakeError};
 use crate::Cause;
 use crate::files::FileIdentity;
@@ -42,22 +44,27 @@ impl FromStr for Database {
 }
 
 /// How long a writer waits for the write lock.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
-const READERS: u32 = 4;
+pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const READERS: u32 = 4;
 
 impl Catalog {
     /// Opens the database and brings its schema up to date. `is_relaxed` lets SQLite commit without a disk
-    /// sync.
+    /// sync. A file that can't be written is opened to be read.
     pub async fn open(database: &Database, is_relaxed: bool) -> Result<Self, LakeError> {
         match database {
-            Database::Sqlite(path) => open_sqlite(path, is_relaxed).await,
+            Database::Sqlite(path) if is_read_only(path) => open_reading(path).await,
+            Database::Sqlite(path) => match open_sqlite(path, is_relaxed).await {
+                // the file can be written, and its directory can't
+                Err(e) if is_refused(&e) && path.is_file() => open_reading(path).await.map_err(|_| e),
+                opened => opened,
+            },
             Database::Memory => {
                 let options = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
                 let mut connection = SqliteConnection::connect_with(&options).await?;
                 migrate_sqlite(&mut connection).await?;
-                let one = Arc::new(SqliteWriter::new(connection, false));
-                let reader = || Readers::Memory(Arc::clone(&one));
-                Ok(Self::new(reader(), reader(), Writer::Sqlite(Arc::clone(&one))))
+                let one = Arc::new(SqliteWriter::new(connection, false, None));
+                let reader = || ReadingPool::Memory(Arc::clone(&one)).into();
+                Ok(Self::new(reader(), reader(), WritingPool::Sqlite(Arc::clone(&one)).into()))
             }
             #[cfg(feature = "postgres")]
             Database::Postgres(url) => {
@@ -72,9 +79,9 @@ impl Catalog {
                 sqlx::migrate!("./migrations/postgres").run(&intake).await?;
                 let readers = pool(6).connect_lazy(url)?;
                 Ok(Self::new(
-                    Readers::Postgres(readers),
-                    Readers::Postgres(intake.clone()),
-                    Writer::Postgres(intake),
+                    ReadingPool::Postgres(readers).into(),
+                    ReadingPool::Postgres(intake.clone()).into(),
+                    WritingPool::Postgres(intake).into(),
                 ))
             }
             #[cfg(not(feature = "postgres"))]
@@ -90,8 +97,8 @@ impl Catalog {
 /// written to it again and again once the catalog is larger: 10,000 new processes took 0.6 s in an empty catalog and 2.3 s
 /// beside 30,000.
 const COMMIT_CACHE: &str = "-32768";
-/// Pages of 4 KiB in the log before they are copied into the catalog. The more, the fewer are copied twice.
-const CHECKPOINT_PAGES: &str = "4000";
+/// Pages of 4 KiB in the log that a commit copies into the catalog if it finds so many: see [`Checkpoints`].
+const CHECKPOINT_PAGES: &str = "8000";
 
 async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog, LakeError> {
     let options = SqliteConnectOptions::new()
@@ -100,11 +107,14 @@ async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(if is_relaxed { SqliteSynchronous::Normal } else { SqliteSynchronous::Full })
         .busy_timeout(LOCK_TIMEOUT)
+        // else nearly each commit makes, writes and removes a file in the directory for temporary files
+        .pragma("temp_store", "MEMORY")
         .disable_statement_logging();
     let writing =
         options.clone().pragma("cache_size", COMMIT_CACHE).pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
     let mut connection = SqliteConnection::connect_with(&writing).await?;
     migrate_sqlite(&mut connection).await?;
+    let checkpoints = Checkpoints::start(options.clone().pragma("wal_autocheckpoint", "0"));
     let options = options.read_only(true);
     let pool = |connections| {
         SqlitePoolOptions::new().max_connections(connections).acquire_slow_threshold(LOCK_TIMEOUT)
@@ -112,13 +122,14 @@ async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog
     let readers = pool(READERS).connect_lazy_with(options.clone());
     // there is one commit thread
     let intake = pool(1).connect_lazy_with(options.pragma("cache_size", COMMIT_CACHE));
-    let writer = Writer::Sqlite(Arc::new(SqliteWriter::new(connection, is_relaxed)));
+    let writer = WritingPool::Sqlite(Arc::new(SqliteWriter::new(connection, is_relaxed, Some(checkpoints))));
     let file = FileIdentity::of(path)
         .map_err(|e| LakeError::Address(Cause::new(format!("reading {}: {e}", path.display()), e)))?;
-    Ok(Catalog { file: Some(file), ..Catalog::new(Readers::File(readers), Readers::File(intake), writer) })
+    let (readers, intake) = (ReadingPool::File(readers), ReadingPool::File(intake));
+    Ok(Catalog { file: Some(file), ..Catalog::new(readers.into(), intake.into(), writer.into()) })
 }
 
-async fn migrate_sqlite(connection: &mut SqliteConnection) -> Result<(), LakeError> {
+pub(super) async fn migrate_sqlite(connection: &mut SqliteConnection) -> Result<(), LakeError> {
     let migrator = sqlx::migrate!("./migrations/sqlite");
     // two processes that open a new lake at once both find it empty; the slower one fails, and finds the tables when it
     // tries again

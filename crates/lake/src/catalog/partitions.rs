@@ -4,7 +4,9 @@
 use super::filter::Conditions;
 use super::statement::{Arg, Statement, Step};
 use super::{Catalog, LakeError};
+use crate::Cause;
 use belvedere_model::SeqRange;
+use serde::{Deserialize, Serialize};
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -18,6 +20,8 @@ pub struct PartitionRecord {
     pub content: NewPartition,
     /// When it was published, nanoseconds since the Unix epoch.
     pub updated: i64,
+    /// Its file was found to be missing, cut or damaged, and was not looked at again since.
+    pub is_file_lost: bool,
 }
 
 /// A partition to be published.
@@ -51,6 +55,9 @@ pub struct NewPartition {
     pub file_key: Option<String>,
     /// Size of the file in bytes.
     pub file_size: i64,
+    /// Where the file has the checksums of all that is before them, and the CRC-32 of the file from there on. `None` if it has
+    /// none: earlier versions wrote none.
+    pub sums: Option<(i64, i64)>,
     /// Names of the columns that the rows are sorted by, ascending.
     pub sort_order: Vec<String>,
     /// Ids of the processes that the rows come from, sorted; `None` if not known, or if there are many.
@@ -118,7 +125,7 @@ pub struct PartitionedInstance {
     pub partitions: i64,
 }
 
-#[derive(FromRow)]
+#[derive(FromRow, Serialize, Deserialize)]
 struct PartitionRow {
     partition_id: i64,
     token: Uuid,
@@ -142,6 +149,9 @@ struct PartitionRow {
     updated: i64,
     ignored_count: i64,
     last_copy: i64,
+    file_lost: i64,
+    sums_at: Option<i64>,
+    sums_crc: Option<i64>,
     chain_stream: Option<Uuid>,
     chain_begin: Option<i64>,
     chain_end: Option<i64>,
@@ -170,6 +180,7 @@ impl From<PartitionRow> for PartitionRecord {
                 row_count: r.row_count,
                 file_key: r.file_key,
                 file_size: r.file_size,
+                sums: r.sums_at.zip(r.sums_crc),
                 sort_order: r.sort_order.split(',').filter(|c| !c.is_empty()).map(str::to_owned).collect(),
                 process_ids: r.process_ids.map(ids),
                 ignored_count: r.ignored_count,
@@ -183,6 +194,7 @@ impl From<PartitionRow> for PartitionRecord {
                 }),
             },
             updated: r.updated,
+            is_file_lost: r.file_lost != 0,
         }
     }
 }
@@ -265,6 +277,20 @@ impl Catalog {
         Ok(rows.into_iter().map(PartitionRecord::from).collect())
     }
 
+    /// Partitions with files of which the store has no copy: their ids, and the copies.
+    pub(crate) async fn unsaved_partitions(&self, limit: u32) -> Result<Vec<(i64, Vec<u8>)>, LakeError> {
+        let mut statement =
+            Statement::new("SELECT * FROM partitions WHERE saved = 0 AND file_key IS NOT NULL LIMIT ");
+        statement.bind(Arg::Int(limit.into()));
+        let rows = self.readers.fetch::<PartitionRow>(statement).await?;
+        let copy = |row: PartitionRow| {
+            let copy = serde_json::to_vec(&row);
+            copy.map(|copy| (row.partition_id, copy))
+                .map_err(|e| LakeError::Corrupt(Cause::new(e.to_string(), e)))
+        };
+        rows.into_iter().map(copy).collect()
+    }
+
     /// The partitions with that file: at most one, unless the catalog is damaged.
     pub async fn partitions_with_file(&self, file_key: &str) -> Result<Vec<PartitionRecord>, LakeError> {
         let mut statement = Statement::new("SELECT * FROM partitions");
@@ -320,7 +346,7 @@ impl Catalog {
             "INSERT INTO partitions (token, view_set, instance, schema_hash, seq_begin, seq_end, insert_begin, \
              insert_end, event_begin, event_end, block_count, object_count, fault_count, row_count, file_key, \
              file_size, sort_order, process_ids, updated, ignored_count, chain_stream, chain_begin, chain_end, \
-             chain_entry, chain_exit, last_copy) SELECT ",
+             chain_entry, chain_exit, last_copy, sums_at, sums_crc) SELECT ",
         );
         let process_ids = new.process_ids.as_ref();
         let chain = new.chain.as_ref();
@@ -351,6 +377,8 @@ impl Catalog {
             Arg::OptionalBytes(chain.map(|c| c.entry.clone())),
             Arg::OptionalBytes(chain.map(|c| c.exit.clone())),
             Arg::Int(new.is_last_copy.into()),
+            Arg::OptionalInt(new.sums.map(|s| s.0)),
+            Arg::OptionalInt(new.sums.map(|s| s.1)),
         ]
         .into_iter()
         .enumerate()
@@ -444,7 +472,22 @@ impl Catalog {
         self.writer.transact(vec![Step::Do(update)]).await.map(drop)
     }
 
-    /// Notes that the file of a partition is not there, or not whole; or that it is.
+    /// Makes a partition one of another schema, and marks it as a last copy, if no partition of that schema covers some of the
+    /// same blocks. Returns whether that was so.
+    pub async fn adopt(&self, partition: &PartitionRecord, schema_hash: &[u8]) -> Result<bool, LakeError> {
+        let under_it = NewPartition { schema_hash: schema_hash.to_vec(), ..partition.content.clone() };
+        let mut update = Statement::new("UPDATE partitions SET last_copy = 1, schema_hash = ");
+        update
+            .bind(Arg::Bytes(schema_hash.to_vec()))
+            .push(" WHERE partition_id = ")
+            .bind(Arg::Int(partition.partition_id))
+            .push(" AND NOT EXISTS (SELECT 1 FROM (SELECT * FROM partitions) AS other WHERE ");
+        overlapping(&mut update, &under_it);
+        update.push(")");
+        Ok(self.writer.transact(vec![Step::Count(update)]).await? > 0)
+    }
+
+    /// Notes that the file of a partition is not there, not whole or damaged; or that it is as it should be.
     pub async fn mark_file_lost(&self, partition_id: i64, is_lost: bool) -> Result<(), LakeError> {
         let mut update = Statement::new("UPDATE partitions SET file_lost = ");
         update.bind(Arg::Int(is_lost.into())).push(" WHERE partition_id = ").bind(Arg::Int(partition_id));
@@ -503,6 +546,12 @@ impl Catalog {
         release.bind(Arg::Text(job.to_owned())).push(" AND owner = ").bind(Arg::Uuid(owner));
         self.writer.transact(vec![Step::Do(release)]).await.map(drop)
     }
+}
+
+/// The partition that a copy is of.
+pub(crate) fn partition_of_copy(copy: &[u8]) -> Result<PartitionRecord, LakeError> {
+    let row: Result<PartitionRow, _> = serde_json::from_slice(copy);
+    Ok(row.map_err(|e| LakeError::Corrupt(Cause::new(format!("a copy of a partition: {e}"), e)))?.into())
 }
 
 /// The condition that a partition covers some of the same blocks.

@@ -3,7 +3,9 @@
 //! Each statement is written once: the databases differ only in how arguments are marked, in migrations and in how a
 //! transaction takes the write lock.
 
+use super::checkpoints::Checkpoints;
 use crate::LakeError;
+use crate::interposer::Interposer;
 use sqlx::{AssertSqlSafe, Connection, FromRow, SqliteConnection};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -126,9 +128,33 @@ macro_rules! prepare {
     }};
 }
 
+/// Connections for reading, and who stands before them.
+#[derive(Debug)]
+pub(super) struct Readers {
+    pool: ReadingPool,
+    pub(super) interposer: Interposer,
+}
+
+impl From<ReadingPool> for Readers {
+    fn from(pool: ReadingPool) -> Self {
+        Self { pool, interposer: Interposer::default() }
+    }
+}
+
+impl Readers {
+    pub(super) async fn fetch<T: DatabaseRow>(&self, statement: Statement) -> Result<Vec<T>, LakeError> {
+        let request = self.interposer.request(Some(&statement.sql), false, false);
+        self.interposer.run(request, self.pool.fetch(statement)).await
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
 /// Connections for reading.
 #[derive(Debug)]
-pub(super) enum Readers {
+pub(super) enum ReadingPool {
     File(sqlx::SqlitePool),
     /// A database in memory lives as long as its one connection. A pool was tried: it closes a connection when a caller is
     /// cancelled while the pool checks it, and the data was gone.
@@ -154,8 +180,8 @@ impl<T> MaybePostgres for T {}
 
 impl<T> DatabaseRow for T where T: for<'r> FromRow<'r, sqlx::sqlite::SqliteRow> + MaybePostgres + Send + Unpin {}
 
-impl Readers {
-    pub(super) async fn fetch<T: DatabaseRow>(&self, statement: Statement) -> Result<Vec<T>, LakeError> {
+impl ReadingPool {
+    async fn fetch<T: DatabaseRow>(&self, statement: Statement) -> Result<Vec<T>, LakeError> {
         let rows = match self {
             Self::File(pool) => prepare!(sqlx::query_as, statement, Marks::Plain).fetch_all(pool).await,
             Self::Memory(one) => {
@@ -171,7 +197,7 @@ impl Readers {
         Ok(rows?)
     }
 
-    pub(super) async fn close(&self) {
+    async fn close(&self) {
         match self {
             Self::File(pool) => pool.close().await,
             Self::Memory(_) => (),
@@ -208,11 +234,18 @@ pub(super) struct SqliteWriter {
     /// Whether a transaction may still be open because its caller was cancelled: sqlx stops a script when its future is
     /// dropped. Only read and written while holding the connection.
     is_unfinished: AtomicBool,
+    /// None for a database in memory.
+    checkpoints: Option<Checkpoints>,
 }
 
 impl SqliteWriter {
-    pub(super) fn new(connection: SqliteConnection, is_relaxed: bool) -> Self {
-        Self { connection: Mutex::new(Some(connection)), is_relaxed, is_unfinished: AtomicBool::new(false) }
+    pub(super) fn new(
+        connection: SqliteConnection,
+        is_relaxed: bool,
+        checkpoints: Option<Checkpoints>,
+    ) -> Self {
+        let connection = Mutex::new(Some(connection));
+        Self { connection, is_relaxed, is_unfinished: AtomicBool::new(false), checkpoints }
     }
 
     /// The connection, outside of any transaction.
@@ -227,6 +260,9 @@ impl SqliteWriter {
     /// Waits until the connection is closed. SQLite takes its log into the catalog then, and removes it; a connection that
     /// is merely dropped is closed by its own thread, which a process that ends does not wait for.
     async fn close(&self) {
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.stop().await;
+        }
         let connection = self.connection.lock().await.take();
         if let Some(connection) = connection
             && let Err(e) = connection.close().await
@@ -269,11 +305,15 @@ impl SqliteWriter {
             }
         }
         script.then(Statement::new("COMMIT"));
+        let values = script.args.len();
         self.is_unfinished.store(true, Ordering::Relaxed);
         let counts =
             prepare!(sqlx::query_as::<_, (i64,)>, script, Marks::Plain).fetch_all(&mut *connection).await;
         if counts.is_ok() {
             self.is_unfinished.store(false, Ordering::Relaxed);
+            if let Some(checkpoints) = &self.checkpoints {
+                checkpoints.wrote(values);
+            }
         }
         match counts {
             Ok(counts) => Ok(counts.iter().map(|(count,)| *count as u64).sum()),
@@ -285,27 +325,70 @@ impl SqliteWriter {
     }
 }
 
-/// The connection for writing.
+/// The connection for writing, and who stands before it.
 #[derive(Debug)]
-pub(super) enum Writer {
-    Sqlite(Arc<SqliteWriter>),
-    #[cfg(feature = "postgres")]
-    Postgres(sqlx::PgPool),
+pub(super) struct Writer {
+    pool: WritingPool,
+    pub(super) interposer: Interposer,
+}
+
+impl From<WritingPool> for Writer {
+    fn from(pool: WritingPool) -> Self {
+        Self { pool, interposer: Interposer::default() }
+    }
 }
 
 impl Writer {
     /// Runs all steps or none, while no other writer runs. Returns how many rows the counted steps changed.
     pub(super) async fn transact(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
-        match self {
-            Self::Sqlite(one) => one.transact(&mut *one.connection().await?, steps).await,
-            #[cfg(feature = "postgres")]
-            Self::Postgres(pool) => transact_postgres(pool, steps).await,
-        }
+        let request = self.interposer.request(first(&steps), true, false);
+        self.interposer.run(request, self.pool.transact(steps)).await
     }
 
     /// Runs steps in a transaction that is synced to disk, and with it all transactions before it, also where commits
     /// are otherwise not synced.
     pub(super) async fn transact_synced(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
+        let request = self.interposer.request(first(&steps), true, true);
+        self.interposer.run(request, self.pool.transact_synced(steps)).await
+    }
+
+    pub(super) fn pool(&self) -> &WritingPool {
+        &self.pool
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// What a transaction begins with.
+fn first(steps: &[Step]) -> Option<&str> {
+    steps.first().map(|(Step::Do(first) | Step::Count(first))| first.sql.as_str())
+}
+
+/// The connection for writing.
+#[derive(Debug)]
+pub(super) enum WritingPool {
+    Sqlite(Arc<SqliteWriter>),
+    #[cfg(feature = "postgres")]
+    Postgres(sqlx::PgPool),
+    /// The database can't be written.
+    Nobody,
+}
+
+impl WritingPool {
+    async fn transact(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
+        match self {
+            Self::Sqlite(one) => one.transact(&mut *one.connection().await?, steps).await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(pool) => transact_postgres(pool, steps).await,
+            Self::Nobody => Err(LakeError::Database(
+                "the lake can only be read from here: its directory can't be written by this program".into(),
+            )),
+        }
+    }
+
+    async fn transact_synced(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
         match self {
             Self::Sqlite(one) if one.is_relaxed => {
                 let mut connection = one.connection().await?;
@@ -318,11 +401,12 @@ impl Writer {
         }
     }
 
-    pub(super) async fn close(&self) {
+    async fn close(&self) {
         match self {
             Self::Sqlite(one) => one.close().await,
             #[cfg(feature = "postgres")]
             Self::Postgres(pool) => pool.close().await,
+            Self::Nobody => {}
         }
     }
 }

@@ -37,6 +37,9 @@ pub struct Commit {
     pub seals: bool,
     /// With this commit, all records of the object before this position are in the catalog.
     pub recovered: Option<u64>,
+    /// The same, to be noted if one of the blocks was there before. Its record is in two objects then. When retention has
+    /// taken the block with the first one, recovery must not find it in the second.
+    pub recovered_if_repeated: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -73,17 +76,26 @@ impl KnownSenders {
         self.processes.contains_key(&block.process_id) && self.streams.contains_key(&block.stream_id)
     }
 
-    /// Bounds of the events' times. For native clients they come from the block's ticks, if its process is known: the wall
-    /// clock that a client reports with the block is when it was cut, not when its events were. Other protocols have no
-    /// ticks: their receiver sets the block's times to the bounds of its events.
+    /// Whether a block names a process that its stream does not belong to. Such a block is refused on arrival; one that came
+    /// in the same moment as its stream, or that is read back from an object, is left out.
+    fn is_foreign(&self, block: &BlockInfo) -> bool {
+        self.other_owner(block).is_some()
+    }
+
+    /// The process that a block's stream belongs to, if the block names another one.
+    fn other_owner(&self, block: &BlockInfo) -> Option<Uuid> {
+        let owner = self.streams.get(&block.stream_id)?.process_id;
+        (owner != block.process_id).then_some(owner)
+    }
+
+    /// Bounds of the events' times. For native clients they come from the block's clock, if its process is known: decoders
+    /// use the same one, and it gives no time outside of them. Other protocols have no ticks: their receiver sets the
+    /// block's times to the bounds of its events.
     fn event_bounds(&self, block: &BlockInfo) -> Option<(i64, i64)> {
         if self.streams.get(&block.stream_id).is_some_and(|s| s.format != TRANSIT_FORMAT) {
             return Some((block.begin_time, block.end_time));
         }
-        let clock = Clock::for_block(self.processes.get(&block.process_id)?, block).ok()?;
-        let a = clock.time_of_relative(block.begin_ticks);
-        let b = clock.time_of_relative(block.end_ticks);
-        Some((a.min(b), a.max(b)))
+        Clock::for_block(self.processes.get(&block.process_id)?, block).bounds()
     }
 }
 
@@ -107,11 +119,22 @@ impl Catalog {
                 .bind(Arg::Text(commit.object_key.clone()));
             steps.push(Step::Do(statement));
         }
-        let (visible, waiting): (Vec<_>, Vec<_>) =
-            commit.blocks.iter().partition(|b| known.has_both(&b.info));
+        if let Some(position) = commit.recovered_if_repeated {
+            steps.extend(note_repeated(commit, position));
+        }
+        let (foreign, own): (Vec<_>, Vec<_>) = commit.blocks.iter().partition(|b| known.is_foreign(&b.info));
+        for CommitBlock { info, .. } in foreign {
+            let owner = known.other_owner(info).unwrap_or_default();
+            tracing::warn!(block = %info.block_id, "left out: {}", foreign_block(info, owner));
+        }
+        let (visible, waiting): (Vec<_>, Vec<_>) = own.into_iter().partition(|b| known.has_both(&b.info));
         for (table, blocks) in [("blocks", &visible), ("waiting_blocks", &waiting)] {
             for blocks in blocks.chunks(ROWS_PER_STATEMENT) {
                 steps.push(insert_blocks(table, &commit.object_key, blocks, &known));
+                steps.push(match table {
+                    "blocks" => keep_first(&commit.object_key, blocks),
+                    _ => forget_known(blocks),
+                });
             }
         }
         // what this commit's waiting blocks lack may have been announced since `known` was read, which was outside of the
@@ -121,10 +144,14 @@ impl Catalog {
             bytes: waiting.iter().map(|b| b.info.payload_size).sum(),
         };
         let waiting: Vec<Uuid> = waiting.iter().map(|b| b.info.block_id).collect();
+        self.warn_of_foreign(&known).await?;
         for (column, ids) in
             [("block_id", waiting), ("stream_id", known.new_streams), ("process_id", known.new_processes)]
         {
             for ids in ids.chunks(ROWS_PER_STATEMENT) {
+                if column == "stream_id" {
+                    steps.push(drop_foreign(ids));
+                }
                 steps.extend(make_waiting_visible(column, ids));
             }
         }
@@ -139,6 +166,25 @@ impl Catalog {
         }
         let steps = object_keys.iter().map(|key| insert_object(key, true)).collect();
         self.writer.transact_synced(steps).await.map(drop)
+    }
+
+    /// Tells the log which waiting blocks turn out to name the wrong process.
+    async fn warn_of_foreign(&self, known: &KnownSenders) -> Result<(), LakeError> {
+        for ids in known.new_streams.chunks(ROWS_PER_STATEMENT) {
+            let mut statement = Statement::new(
+                "SELECT block_id, stream_id, process_id FROM waiting_blocks WHERE stream_id IN ",
+            );
+            statement.tuple(ids.iter().copied().map(Arg::Uuid)).push(" LIMIT 1000");
+            for (block_id, stream_id, process_id) in
+                self.intake.fetch::<(Uuid, Uuid, Uuid)>(statement).await?
+            {
+                let block = BlockInfo { block_id, stream_id, process_id, ..BlockInfo::default() };
+                if let Some(owner) = known.other_owner(&block) {
+                    tracing::warn!(block = %block_id, "dropped: {}", foreign_block(&block, owner));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What is known of the processes and streams of a commit when it is committed.
@@ -200,6 +246,15 @@ impl Catalog {
         }
         Ok(())
     }
+}
+
+/// Why a block is not taken whose stream is another process's.
+pub(crate) fn foreign_block(block: &BlockInfo, owner: Uuid) -> String {
+    format!(
+        "block {} names the process {}, but its stream {} belongs to the process {owner}: send it with the \
+         process_id that the stream was announced with",
+        block.block_id, block.process_id, block.stream_id
+    )
 }
 
 fn distinct(ids: impl Iterator<Item = Uuid>) -> Vec<Uuid> {
@@ -304,6 +359,28 @@ fn insert_object(object_key: &str, seals: bool) -> Step {
     Step::Do(statement)
 }
 
+/// Notes up to where an object is in the catalog, if a block of the commit is in another one.
+fn note_repeated(commit: &Commit, position: u64) -> Vec<Step> {
+    let ids: Vec<Uuid> = commit.blocks.iter().map(|block| block.info.block_id).collect();
+    let note = |ids: &[Uuid]| {
+        let mut statement = Statement::new("UPDATE objects SET recovered = ");
+        statement
+            .bind(Arg::Int(position as i64))
+            .push(" WHERE object_key = ")
+            .bind(Arg::Text(commit.object_key.clone()))
+            .push(" AND recovered < ")
+            .bind(Arg::Int(position as i64));
+        for (i, table) in ["blocks", "waiting_blocks"].into_iter().enumerate() {
+            statement.push(if i == 0 { " AND (" } else { " OR " });
+            statement.push("EXISTS (SELECT 1 FROM ").push(table).push(" WHERE block_id IN ");
+            statement.tuple(ids.iter().copied().map(Arg::Uuid)).push(")");
+        }
+        statement.push(")");
+        Step::Do(statement)
+    };
+    ids.chunks(ROWS_PER_STATEMENT).map(note).collect()
+}
+
 fn insert_blocks(table: &str, object_key: &str, blocks: &[&CommitBlock], known: &KnownSenders) -> Step {
     let mut statement = Statement::new("INSERT INTO ");
     statement.push(table).push(" (").push(BLOCK_COLUMNS).push(") VALUES ");
@@ -337,6 +414,39 @@ fn insert_blocks(table: &str, object_key: &str, blocks: &[&CommitBlock], known: 
     Step::Count(statement)
 }
 
+/// Takes blocks back that this commit has just added although others with their ids wait: the first of two blocks with one id
+/// stays. Nobody has seen them yet. In most commits no block waits at all, and this looks at nothing.
+fn keep_first(object_key: &str, blocks: &[&CommitBlock]) -> Step {
+    let mut statement = Statement::new(
+        "DELETE FROM blocks WHERE block_id IN (SELECT block_id FROM waiting_blocks WHERE block_id IN ",
+    );
+    statement
+        .tuple(blocks.iter().map(|b| Arg::Uuid(b.info.block_id)))
+        .push(") AND object_id = (SELECT object_id FROM objects WHERE object_key = ")
+        .bind(Arg::Text(object_key.to_owned()))
+        .push(")");
+    Step::Do(statement)
+}
+
+/// Forgets blocks that are about to wait although there are visible ones with their ids.
+fn forget_known(blocks: &[&CommitBlock]) -> Step {
+    let mut statement = Statement::new(
+        "DELETE FROM waiting_blocks WHERE block_id IN (SELECT block_id FROM blocks WHERE block_id IN ",
+    );
+    statement.tuple(blocks.iter().map(|b| Arg::Uuid(b.info.block_id))).push(")");
+    Step::Do(statement)
+}
+
+/// Forgets the blocks that waited for streams which turn out to be of other processes: nothing could ever show them.
+fn drop_foreign(stream_ids: &[Uuid]) -> Step {
+    let mut statement = Statement::new("DELETE FROM waiting_blocks WHERE stream_id IN ");
+    statement.tuple(stream_ids.iter().copied().map(Arg::Uuid)).push(
+        " AND EXISTS (SELECT 1 FROM streams s WHERE s.stream_id = waiting_blocks.stream_id \
+         AND s.process_id <> waiting_blocks.process_id)",
+    );
+    Step::Do(statement)
+}
+
 /// Moves those of these waiting blocks to `blocks` whose stream and process are known by now: they get their `seq` here.
 fn make_waiting_visible(column: &str, ids: &[Uuid]) -> [Step; 2] {
     let condition = |statement: &mut Statement| {
@@ -346,7 +456,8 @@ fn make_waiting_visible(column: &str, ids: &[Uuid]) -> [Step; 2] {
             .push(" IN ")
             .tuple(ids.iter().copied().map(Arg::Uuid))
             .push(
-                " AND EXISTS (SELECT 1 FROM streams s WHERE s.stream_id = waiting_blocks.stream_id) \
+                " AND EXISTS (SELECT 1 FROM streams s WHERE s.stream_id = waiting_blocks.stream_id \
+                 AND s.process_id = waiting_blocks.process_id) \
                  AND EXISTS (SELECT 1 FROM processes p WHERE p.process_id = waiting_blocks.process_id)",
             );
     };

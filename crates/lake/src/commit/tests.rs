@@ -91,3 +91,43 @@ async fn blocks_become_visible_with_what_they_wait_for_and_tags_of_a_second_anno
     assert_eq!(lake.catalog().blocks(&with("a"), 0, 10).await.unwrap().len(), 4);
     assert_eq!(lake.catalog().blocks(&with("c"), 0, 10).await.unwrap().len(), 0);
 }
+
+#[tokio::test]
+async fn nothing_is_acknowledged_after_the_directory_of_the_lake_was_taken_away() {
+    type TakeAway = fn(&std::path::Path, &std::path::Path);
+    let ways: [TakeAway; 4] = [
+        |lake, _| std::fs::remove_dir_all(lake).unwrap(),
+        |lake, elsewhere| std::fs::rename(lake, elsewhere).unwrap(),
+        // as a volume that is no longer mounted
+        |lake, elsewhere| {
+            std::fs::rename(lake, elsewhere).unwrap();
+            std::fs::create_dir(lake).unwrap();
+        },
+        |lake, _| std::fs::remove_dir_all(lake.join("records")).unwrap(),
+    ];
+    for (i, take_away) in ways.into_iter().enumerate() {
+        for is_elsewhere in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let root = directory.path().join("lake");
+            let mut options = LakeOptions::directory(&root);
+            if is_elsewhere {
+                options.database = crate::Database::Sqlite(directory.path().join("catalog.sqlite"));
+            }
+            let lake = LakeConnection::open(&options).await.unwrap();
+            lake.insert(resources(2), None).await.unwrap();
+            take_away(&root, &directory.path().join("elsewhere"));
+            let next = block(Uuid::from_u128(7), 10);
+            match lake.insert_block(next.clone()).await {
+                // only the records went: new ones are kept, and found
+                Ok(()) if i == 3 => {
+                    let written = std::fs::read_dir(root.join("records")).unwrap().count();
+                    assert_eq!(written, 1);
+                }
+                Ok(()) => panic!("way {i} was not noticed (database elsewhere: {is_elsewhere})"),
+                Err(e) => {
+                    assert!(e.to_string().contains("taken away") || e.to_string().contains("gone"), "{e}")
+                }
+            }
+        }
+    }
+}

@@ -109,7 +109,7 @@ impl From<WireError> for IngestError {
 
 impl From<LakeError> for IngestError {
     fn from(e: LakeError) -> Self {
-        let is_about_data = matches!(e, LakeError::Refused(_));
+        let is_about_data = matches!(e, LakeError::Refused(_) | LakeError::Conflict(_));
         let cause = Cause::new(e.to_string(), e);
         if is_about_data { Self::BadRequest(cause) } else { Self::Unavailable(cause) }
     }
@@ -210,6 +210,7 @@ impl IngestionService {
     pub async fn insert_process(&self, body: Body) -> Result<(), IngestError> {
         self.check_announcement(&body.bytes)?;
         let process = ProcessInfo::decode(&body.bytes)?;
+        self.lake.catalog().check_native(process.process_id).await?;
         Ok(self.lake.insert(vec![Entry::Process(Arc::new(process))], body.reserved).await?)
     }
 
@@ -217,6 +218,7 @@ impl IngestionService {
     pub async fn insert_stream(&self, body: Body) -> Result<(), IngestError> {
         self.check_announcement(&body.bytes)?;
         let stream = StreamInfo::decode(&body.bytes)?;
+        self.lake.catalog().check_native(stream.process_id).await?;
         Ok(self.lake.insert(vec![Entry::Stream(Arc::new(stream))], body.reserved).await?)
     }
 
@@ -257,6 +259,15 @@ impl IngestionService {
             self.announced().put(id, ());
         }
         Ok(())
+    }
+
+    /// Whether somebody else has announced the process or the stream of a block under their ids. Protocols that work ids out
+    /// of what a sender says of itself ask it, and choose others then: who knows the same may be first with any id.
+    pub async fn is_taken(&self, block: &AnnouncedBlock) -> Result<bool, IngestError> {
+        if self.announced().get(&block.stream.stream_id).is_some() {
+            return Ok(false);
+        }
+        Ok(self.lake.catalog().is_taken(&block.process, &block.stream).await?)
     }
 
     fn announced(&self) -> MutexGuard<'_, LruCache<Uuid, ()>> {

@@ -10,7 +10,8 @@
 
 use super::super::record::MAGIC;
 use super::{LakeError, WrittenGroup, new_key};
-use crate::files::is_deleted;
+use crate::files::{FileIdentity, is_at};
+use crate::interposer::Interposer;
 use crate::{Cause, Leftover};
 use bytes::Bytes;
 use object_store::ObjectStore;
@@ -32,7 +33,13 @@ const PROBE_BYTES: usize = 8192;
 #[derive(Debug)]
 pub(crate) struct LocalObjects {
     root: PathBuf,
+    /// Which directory the root is: another one in its place is not the lake.
+    identity: FileIdentity,
     current: Mutex<Option<OpenObject>>,
+    /// An object that is not written to any more, and that nobody was told of yet: it is large enough, or a write to it
+    /// failed. All that was acknowledged of it is in the catalog, and the rest need not come back.
+    complete: Mutex<Option<String>>,
+    interposer: Interposer,
 }
 
 #[derive(Debug)]
@@ -48,33 +55,40 @@ fn failed(what: &str, path: &Path) -> impl FnOnce(io::Error) -> LakeError {
 }
 
 impl LocalObjects {
-    pub(super) fn new(root: PathBuf) -> Result<Self, LakeError> {
+    pub(super) fn new(root: PathBuf, interposer: Interposer) -> Result<Self, LakeError> {
+        let is_new = !root.is_dir();
         std::fs::create_dir_all(&root).map_err(failed("making", &root))?;
         if let Some(parent) = root.canonicalize().ok().as_deref().and_then(Path::parent) {
             // the name of a new lake directory is an entry of its parent, and must survive a power cut too
-            File::open(parent).and_then(|d| d.sync_all()).map_err(failed("syncing", parent))?;
+            let synced = File::open(parent).and_then(|d| d.sync_all());
+            if is_new {
+                synced.map_err(failed("syncing", parent))?;
+            }
         }
-        Ok(Self { root, current: Mutex::default() })
+        let identity = FileIdentity::of(&root).map_err(failed("reading", &root))?;
+        Ok(Self { root, identity, current: Mutex::default(), complete: Mutex::default(), interposer })
     }
 
     /// Appends records and waits until they are on disk.
     pub(super) fn append(&self, records: &[u8]) -> Result<WrittenGroup, LakeError> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        // what has no name any more is lost when it is closed
-        if current.as_ref().is_some_and(|open| is_deleted(&open.file)) {
+        // what is not there any more is lost, or not found
+        if current.as_ref().is_some_and(|open| !is_at(&open.file, &self.root.join(&open.key))) {
             *current = None;
         }
-        let completed = match &*current {
-            Some(open) if open.length >= ROLL_AT => current.take().map(|open| open.key),
-            _ => None,
-        };
+        let mut complete = self.complete.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.as_ref().is_some_and(|open| open.length >= ROLL_AT) {
+            *complete = current.take().map(|open| open.key);
+        }
         // taken out and put back only on success: after a failed write or sync the tail of the file is unknown (the
         // kernel may have dropped dirty pages and report the next sync as good), so the file is not used again
         let (open, offset) = match current.take() {
             Some(mut open) => {
                 let path = self.root.join(&open.key);
-                open.file.write_all(records).map_err(failed("writing to", &path))?;
-                open.file.sync_data().map_err(failed("syncing", &path))?;
+                if let Err(e) = self.write_synced(&mut open.file, records) {
+                    *complete = Some(open.key);
+                    return Err(failed("writing to", &path)(e));
+                }
                 let offset = open.length;
                 open.length += records.len() as u64;
                 (open, offset)
@@ -83,11 +97,22 @@ impl LocalObjects {
         };
         let key = open.key.clone();
         *current = Some(open);
-        Ok(WrittenGroup { key, offset, is_complete: false, completed })
+        Ok(WrittenGroup { key, offset, is_complete: false, completed: complete.take() })
+    }
+
+    fn write_synced(&self, file: &mut File, records: &[u8]) -> io::Result<()> {
+        if let Some(written) = self.interposer.append(records.len()) {
+            file.write_all(records.get(..written).unwrap_or(records))?;
+            file.sync_data()?;
+            return Err(io::Error::other("a fault of a test"));
+        }
+        file.write_all(records)?;
+        file.sync_data()
     }
 
     /// Reads a range as far as the file goes, and at least up to `needed`.
     pub(super) async fn read(&self, key: &str, range: Range<u64>, needed: u64) -> Result<Bytes, LakeError> {
+        self.interposer.read(key)?;
         let (path, key) = (self.root.join(key), key.to_owned());
         blocking(move || {
             let mut file = match File::open(&path) {
@@ -134,7 +159,8 @@ impl LocalObjects {
     }
 
     pub(super) fn store(&self) -> Result<Arc<dyn ObjectStore>, LakeError> {
-        Ok(Arc::new(LocalFileSystem::new_with_prefix(&self.root)?.with_automatic_cleanup(true)))
+        let files = LocalFileSystem::new_with_prefix(&self.root)?.with_automatic_cleanup(true);
+        Ok(self.interposer.store(Arc::new(files)))
     }
 
     pub(super) async fn ping(&self) -> Result<(), LakeError> {
@@ -145,10 +171,11 @@ impl LocalObjects {
     /// Writes a file and deletes it.
     pub(super) async fn check_writable(&self) -> Result<(), LakeError> {
         if let Some(open) = &*self.current.lock().unwrap_or_else(PoisonError::into_inner)
-            && is_deleted(&open.file)
+            && !is_at(&open.file, &self.root.join(&open.key))
         {
-            return Err(LakeError::Objects("the file with the last records was deleted".into()));
+            return Err(LakeError::Objects("the file with the last records is not there any more".into()));
         }
+        self.check_in_place()?;
         let path = self.root.join(PROBE);
         blocking(move || {
             std::fs::write(&path, [0; PROBE_BYTES]).map_err(failed("writing", &path))?;
@@ -163,8 +190,31 @@ impl LocalObjects {
 
     /// Begins a new object. A lake whose directory was taken away is not begun anew: what is left of it is elsewhere.
     fn create(&self, records: &[u8]) -> Result<OpenObject, LakeError> {
-        std::fs::metadata(&self.root).map_err(failed("reading", &self.root))?;
-        create(&self.root, records)
+        self.check_in_place()?;
+        let fault = self.interposer.append(records.len());
+        if fault.is_none_or(|written| written >= records.len()) {
+            let created = create(&self.root, records)?;
+            if fault.is_none() {
+                return Ok(created);
+            }
+        }
+        Err(failed("writing to", &self.root)(io::Error::other("a fault of a test")))
+    }
+
+    /// An error if the directory is not there any more, or another one is in its place.
+    fn check_in_place(&self) -> Result<(), LakeError> {
+        self.identity.check().map_err(failed("the directory of the lake was taken away:", &self.root))
+    }
+
+    /// The same for a thread that may block.
+    fn for_a_thread(&self) -> Self {
+        Self {
+            root: self.root.clone(),
+            identity: self.identity.clone(),
+            current: Mutex::default(),
+            complete: Mutex::default(),
+            interposer: self.interposer.clone(),
+        }
     }
 
     pub(super) async fn close(&self) -> Option<String> {
@@ -185,7 +235,7 @@ impl LocalObjects {
 
     /// Files that never got a record and were last changed before `before`.
     pub(crate) async fn without_records(&self, before: SystemTime) -> Result<Vec<Leftover>, LakeError> {
-        let this = Self { root: self.root.clone(), current: Mutex::default() };
+        let this = self.for_a_thread();
         blocking(move || {
             let mut found = Vec::new();
             for key in this.record_files(|_| true)? {
@@ -203,7 +253,7 @@ impl LocalObjects {
 
     /// Deletes such files, unless somebody writes to them. Returns how many.
     pub(crate) async fn delete_without_records(&self, keys: Vec<String>) -> Result<u64, LakeError> {
-        let this = Self { root: self.root.clone(), current: Mutex::default() };
+        let this = self.for_a_thread();
         blocking(move || {
             let mut deleted = 0;
             for key in keys {

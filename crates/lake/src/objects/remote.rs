@@ -3,6 +3,7 @@
 use super::super::record::MAGIC;
 use super::{LakeError, WrittenGroup, new_key};
 use crate::Cause;
+use crate::interposer::Interposer;
 use bytes::Bytes;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -28,11 +29,11 @@ impl RemoteObjects {
         Self { store, prefix, has_failed: AtomicBool::new(false) }
     }
 
-    pub(super) fn in_memory() -> Self {
-        Self::new(Arc::new(InMemory::new()), Path::default())
+    pub(super) fn in_memory(interposer: &Interposer) -> Self {
+        Self::new(interposer.store(Arc::new(InMemory::new())), Path::default())
     }
 
-    pub(super) fn connect(url: &url::Url) -> Result<Self, LakeError> {
+    pub(super) fn connect(url: &url::Url, interposer: &Interposer) -> Result<Self, LakeError> {
         // the store's own options come from the environment: AWS_…, GOOGLE_…, AZURE_…; empty ones are unset
         let options = std::env::vars()
             .filter(|(_, value)| !value.is_empty())
@@ -41,7 +42,7 @@ impl RemoteObjects {
         let (store, prefix) = object_store::parse_url_opts(url, options).map_err(|e| {
             LakeError::Address(Cause::new(format!("'{url}' is not usable as an object store: {e}"), e))
         })?;
-        Ok(Self::new(store.into(), prefix))
+        Ok(Self::new(interposer.store(store.into()), prefix))
     }
 
     pub(super) fn store(&self) -> Arc<dyn ObjectStore> {

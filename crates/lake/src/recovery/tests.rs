@@ -1,7 +1,7 @@
 use super::*;
 use crate::record::append;
-use crate::tests::{announcement, block};
-use crate::{BlockFilter, Database, LakeConnection, LakeOptions};
+use crate::tests::{announcement, block, block_of};
+use crate::{BlockFilter, Database, ExpiredBlocks, LakeConnection, LakeOptions};
 use futures::future::join_all;
 use sqlx::{Connection, SqliteConnection};
 use std::fs::File;
@@ -75,6 +75,39 @@ async fn after_a_mere_kill_hardly_anything_is_read_back() {
 }
 
 #[tokio::test]
+async fn a_block_that_was_sent_again_does_not_come_back_when_retention_has_taken_it() {
+    // the second request is a group, or a large one that becomes visible in parts
+    for count in [1, 300] {
+        let directory = tempfile::tempdir().unwrap();
+        let options = LakeOptions::directory(directory.path());
+        let entries: Vec<Entry> = (0..count)
+            .flat_map(|i| {
+                let (process_id, stream_id) = (Uuid::from_u128(1000 + i), Uuid::from_u128(2000 + i));
+                let (process, stream) = announcement(process_id, stream_id);
+                let block = block_of(Uuid::from_u128(3000 + i), process_id, stream_id, 10);
+                [Entry::Process(process), Entry::Stream(stream), Entry::Block(block)]
+            })
+            .collect();
+        let lake = LakeConnection::open(&options).await.unwrap();
+        lake.insert(entries.clone(), None).await.unwrap();
+        lake.close().await;
+        let lake = LakeConnection::open(&options).await.unwrap();
+        lake.insert(entries.clone(), None).await.unwrap();
+        let (process, stream) = announcement(Uuid::from_u128(1), Uuid::from_u128(2));
+        let other = Entry::Block(block(Uuid::from_u128(7), 10));
+        lake.insert(vec![Entry::Process(process), Entry::Stream(stream), other], None).await.unwrap();
+        let all = i64::MAX;
+        let which = ExpiredBlocks { up_to: all, cutoff: all, beyond_size: 0, faults_before: all };
+        let deleted = lake.catalog().delete_expired_blocks(which, 0).await.unwrap();
+        assert_eq!(deleted, count as u64, "those of the object that is complete");
+        lake.close().await;
+        // as if the server had been killed
+        unseal(directory.path()).await;
+        assert_eq!(open(directory.path()).await.1, 1);
+    }
+}
+
+#[tokio::test]
 async fn a_torn_tail_costs_nothing_before_it_wherever_recovery_begins() {
     let directory = tempfile::tempdir().unwrap();
     let mut bytes = write_object(directory.path(), "a.blv", 10);
@@ -113,4 +146,37 @@ async fn files_that_never_got_a_record_are_deleted_unless_they_are_young() {
         .collect();
     left.sort();
     assert_eq!(left, ["good.blv", "live.blv#0", "young.blv"]);
+}
+
+#[tokio::test]
+async fn a_flipped_byte_costs_its_record_until_the_object_is_put_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let whole = write_object(directory.path(), "a.blv", 40);
+    let file = directory.path().join(DAY).join("a.blv");
+    // where the blocks begin: what is before them is announced once
+    let first = whole.len() - 40 * (whole.len() - write_object(directory.path(), "b.blv", 39).len());
+    std::fs::remove_file(directory.path().join(DAY).join("b.blv")).unwrap();
+    for place in (first..whole.len()).step_by((whole.len() - first) / 23) {
+        let mut damaged = whole.clone();
+        damaged[place] ^= 1 << (place % 8);
+        std::fs::write(&file, damaged).unwrap();
+        let is_last = place >= whole.len() - (whole.len() - first) / 40;
+        assert_eq!(open(directory.path()).await.1, 39, "byte {place}");
+        std::fs::write(&file, &whole).unwrap();
+        // the end of an object may be a torn write, which nobody puts back
+        assert_eq!(open(directory.path()).await.1, if is_last { 39 } else { 40 }, "byte {place}");
+        assert_eq!(open(directory.path()).await.0, 0);
+        for file in ["catalog.sqlite", "catalog.sqlite-wal", "catalog.sqlite-shm"] {
+            let _ = std::fs::remove_file(directory.path().join(file));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_does_not_begin_like_one_has_its_records_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut bytes = write_object(directory.path(), "a.blv", 5);
+    bytes[3] ^= 1;
+    std::fs::write(directory.path().join(DAY).join("a.blv"), bytes).unwrap();
+    assert_eq!(open(directory.path()).await.1, 5);
 }

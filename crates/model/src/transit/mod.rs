@@ -101,21 +101,6 @@ pub enum DecodeError {
         /// The limit.
         limit: usize,
     },
-    /// The producer's ticks can't be turned into times: no tick rate is known and none can be estimated.
-    #[error(
-        "process {process_id} did not report its tick rate, and its block {block_id} does not allow an estimate \
-         (end_ticks {end_ticks}, {nanoseconds} ns after the start of the process)"
-    )]
-    Clock {
-        /// The process.
-        process_id: uuid::Uuid,
-        /// The block.
-        block_id: uuid::Uuid,
-        /// Its end in ticks since the start of the process.
-        end_ticks: i64,
-        /// Its end in nanoseconds since the start of the process.
-        nanoseconds: i64,
-    },
     /// The decoder and the schema of its view set disagree: a bug in a view crate.
     #[error("bug in the decoder: {0}")]
     Decoder(Cause),

@@ -45,14 +45,17 @@ impl<'a> BlockReader<'a> {
         self.options.block_bytes
     }
 
-    /// Turns the ticks of the block's events into times.
+    /// Turns the ticks of the block's events into times. All of them lie within the bounds by which queries find the block:
+    /// events that lie far outside of what the block announces are moved there.
     pub fn clock(&self) -> Result<Clock, DecodeError> {
-        Clock::for_block(self.process(), self.info())
+        Ok(Clock::for_block(self.process(), self.info()))
     }
 
-    /// The same, joined to the clock of the block before it: `before` is what [`BlockReader::end`] said of that.
+    /// The clock for a decoder that reads the blocks of a stream one after the other, joined to the clock of the block before
+    /// it: `before` is what [`BlockReader::end`] said of that. It has no bounds: rows of such a decoder are found by their
+    /// stream.
     pub fn clock_behind(&self, before: Option<(i64, i64)>) -> Result<Clock, DecodeError> {
-        let clock = self.clock()?;
+        let clock = Clock::for_block(self.process(), self.info()).unbounded();
         Ok(match before {
             Some((ticks, time)) => clock.continuing(ticks, time, self.info()),
             None => clock,

@@ -6,7 +6,7 @@ use belvedere_core::arrow::array::RecordBatch;
 use belvedere_core::arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use belvedere_core::datafusion::error::{DataFusionError, Result};
 use belvedere_core::datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use belvedere_core::datafusion::logical_expr::utils::format_state_name;
+use belvedere_core::datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use belvedere_core::datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, GroupsAccumulator, Signature, Volatility,
 };
@@ -110,6 +110,11 @@ impl AggregateUDFImpl for HistogramAggregate {
             field("first_bin", DataType::UInt64),
             field("bins", DataType::UInt64),
         ])
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        // else the engine hands over the columns of ORDER BY as arguments
+        AggregateOrderSensitivity::Insensitive
     }
 
     fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {

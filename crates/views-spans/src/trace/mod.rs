@@ -17,7 +17,7 @@ use belvedere_core::query::{QueryContext, QueryError};
 use belvedere_model::jsonb::Jsonb;
 use belvedere_model::time::TimeRange;
 use belvedere_model::{ProcessInfo, StreamInfo};
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 use futures::TryStreamExt;
 use lanes::Lanes;
 use proto::{CounterDescriptor, ProcessDescriptor, ThreadDescriptor, TrackDescriptor};
@@ -81,6 +81,12 @@ struct Export<'a> {
     writer: TraceWriter,
     out: &'a Sender<Vec<u8>>,
     summary: TraceSummary,
+    thread_ids: HashSet<i32>,
+}
+
+/// A number as an id of a process or thread in a trace, which has 31 bits for it and takes 0 for none.
+fn positive(id: u64) -> i32 {
+    ((id & 0x7fff_ffff) as i32).max(1)
 }
 
 /// Writes the trace of a process, within the context's time range, to `out`, piece by piece. Ends early if nobody takes
@@ -106,6 +112,7 @@ pub async fn write_trace(
         writer: TraceWriter::default(),
         out,
         summary: TraceSummary::default(),
+        thread_ids: HashSet::default(),
     };
     match export.run(parts).await? {
         Ok(()) | Err(Gone) => Ok(export.summary),
@@ -126,7 +133,7 @@ type Outcome = Result<Result<(), Gone>, Error>;
 
 impl Export<'_> {
     async fn run(&mut self, parts: Parts) -> Outcome {
-        let (pid, exe) = (self.process_track as u32 as i32, self.process.exe.clone());
+        let (pid, exe) = (positive(self.process_track), self.process.exe.clone());
         self.writer.track(TrackDescriptor {
             uuid: self.process_track,
             process: Some(ProcessDescriptor { pid, process_name: exe }),
@@ -193,7 +200,13 @@ impl Export<'_> {
 
     fn thread_track(&mut self, stream: &StreamInfo, pid: i32) {
         let id = stream.properties.iter().find(|(key, _)| key == "thread-id");
-        let tid = id.and_then(|(_, id)| id.parse::<u64>().ok()).unwrap_or(0) as i32;
+        let id =
+            id.and_then(|(_, id)| id.parse::<u64>().ok().or_else(|| Some(id.parse::<i64>().ok()? as u64)));
+        // ids of 64 bits are addresses on some systems; their lower bits tell most threads apart, and all are told apart here
+        let mut tid = positive(id.unwrap_or_else(|| track_of(stream)));
+        while !self.thread_ids.insert(tid) {
+            tid = if tid == i32::MAX { 1 } else { tid + 1 };
+        }
         self.writer.track(TrackDescriptor {
             uuid: track_of(stream),
             parent_uuid: Some(self.process_track),

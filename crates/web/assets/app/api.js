@@ -8,8 +8,11 @@ export const root = new URL("../../../", import.meta.url);
 
 /** @typedef {{begin?: bigint, end?: bigint}} Range */
 /** @typedef {string | number | bigint | boolean | null} Value */
-/** @typedef {{title: string, sql: string, parameters?: Value[], range?: Range, limit?: number, signal?: AbortSignal, isQuiet?: boolean}} Question */
-/** @typedef {{id: number, title: string, sql: string, parameters: Value[], range: Range, rows: number, bytes: number, ms: number, state: "asked" | "answered" | "cut" | "failed", message?: string, reads?: string}} Asked */
+/** @typedef {Value[] | Record<string, Value>} Values */
+/** @typedef {{title: string, sql: string, parameters?: Values, range?: Range, limit?: number, signal?: AbortSignal, isQuiet?: boolean, isHeavy?: boolean, onRows?: (rows: import("./arrow.js").Rows) => void}} Question */
+/** What a query reads of one table. @typedef {{table: string, known_partitions: number, partitions: number, partition_bytes: number, blocks: number, block_bytes: number}} Reads */
+/** What the server says that a query did. @typedef {{state: string, rows: number, missing_blocks: number, unreadable_blocks: {view_set: string, block_id: string, reason: string}[], reads: Reads[]}} Record_ */
+/** @typedef {{id: number, queryId: string, title: string, sql: string, parameters: Values, range: Range, rows: number, bytes: number, ms: number, state: "asked" | "answered" | "cut" | "failed", message?: string, reads?: Reads[], missing?: number}} Asked */
 
 /** An answer that is no rows. */
 export class Refused extends Error {
@@ -60,25 +63,39 @@ export const beginAsking = () => {
   asked.value = [];
 };
 
-/** Values as JSON; whole numbers of 64 bits with all digits. @param {Question} question */
+/** Values as JSON; whole numbers of 64 bits with all digits. @param {Pick<Question, "sql" | "parameters" | "range" | "limit">} question */
 export function body({ sql, parameters = [], range = {}, limit }) {
-  const values = parameters.map((value) => (typeof value === "bigint" ? String(value) : JSON.stringify(value)));
+  const json = (/** @type {Value} */ value) => (typeof value === "bigint" ? String(value) : JSON.stringify(value));
   /** @type {string[]} */
   const fields = [`"sql":${JSON.stringify(sql)}`];
-  if (values.length) fields.push(`"parameters":[${values.join(",")}]`);
+  if (Array.isArray(parameters)) {
+    if (parameters.length) fields.push(`"parameters":[${parameters.map(json).join(",")}]`);
+  } else if (Object.keys(parameters).length) {
+    fields.push(`"parameters":{${Object.entries(parameters).map(([name, value]) => `${JSON.stringify(name)}:${json(value)}`).join(",")}}`);
+  }
   if (range.begin !== undefined) fields.push(`"begin":"${toRfc3339(range.begin)}"`);
   if (range.end !== undefined) fields.push(`"end":"${toRfc3339(range.end)}"`);
   if (limit !== undefined) fields.push(`"limit":${limit}`);
   return `{${fields.join(",")}}`;
 }
 
+/** A name for a query. Pages without TLS have no `randomUUID`. */
+export function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+}
+
 /** Asks, and waits for all rows. A broken answer has `isCut`, with the rows that came.
- * @param {Question} question @returns {Promise<import("./arrow.js").Rows & {isCut: boolean, why?: string}>} */
+ * @param {Question} question @returns {Promise<import("./arrow.js").Rows & {isCut: boolean, why?: string, queryId: string, bytes: number}>} */
 export async function ask(question) {
   const began = performance.now();
+  const queryId = newId();
   /** @type {Asked} */
   const entry = {
-    id: ++numbers, title: question.title, sql: question.sql, parameters: question.parameters ?? [],
+    id: ++numbers, queryId, title: question.title, sql: question.sql, parameters: question.parameters ?? [],
     range: question.range ?? {}, rows: 0, bytes: 0, ms: 0, state: "asked",
   };
   const write = () => {
@@ -87,17 +104,20 @@ export async function ask(question) {
   };
   write();
   try {
-    const response = await send("api/query?format=arrow", question);
-    const { bytes, why } = await read(response, question.signal);
+    const response = await send("api/query?format=arrow", question, queryId);
+    const { bytes, why } = await read(response, question.signal, question.onRows);
     const rows = open(bytes);
     entry.rows = rows.rows;
     entry.bytes = bytes.length;
     entry.state = why ? "cut" : "answered";
     entry.message = why;
     write();
-    return { ...rows, isCut: why !== undefined, why };
+    if (!question.isQuiet) void noteRecord(entry);
+    return { ...rows, isCut: why !== undefined, why, queryId, bytes: bytes.length };
   } catch (error) {
     if (question.signal?.aborted) {
+      // the server ends a query whose reader has gone, but a proxy may hide that
+      if (question.isHeavy) void get(`api/query/${queryId}`, "DELETE").catch(() => {});
       // nobody waits for it any more
       asked.value = asked.peek().filter(({ id }) => id !== entry.id);
     } else {
@@ -109,26 +129,51 @@ export async function ask(question) {
   }
 }
 
-/** Adds to the record of a question what it reads. @param {string} sql @param {string} reads */
-export function noteReads(sql, reads) {
-  const entry = asked.peek().findLast((one) => one.sql === sql);
-  if (entry) note({ ...entry, reads });
+/** Adds to what was asked what the server says that it read, and what is missing. @param {Asked} entry */
+async function noteRecord(entry) {
+  const record = await recordOf(entry.queryId).catch(() => null);
+  // another page may have begun meanwhile
+  if (record && asked.peek().some(({ id }) => id === entry.id)) note({ ...entry, reads: record.reads, missing: record.missing_blocks });
 }
 
-/** @param {string} address @param {Question} question */
-async function send(address, question) {
+/** What a query did. @param {string} queryId @returns {Promise<Record_>} */
+export const recordOf = async (queryId) => (await get(`api/query/${queryId}`)).json();
+
+/** @typedef {{name: string, type: string, unit: string | null, role: string | null}} PlannedColumn */
+/** What a statement would read and answer. @typedef {{columns: PlannedColumn[], parameters: PlannedColumn[], plan: {kind: string, text: string}[] | null, reads: Reads[] | null}} Plan */
+/** @param {Question} question @returns {Promise<Plan>} */
+export const planOf = async (question) => (await send("api/plan", question)).json();
+
+/** Who asks. @typedef {{name: string, rights: string[], authenticated_by: string | null, version: string}} Me */
+/** @returns {Promise<Me>} */
+export const me = async () => (await get("api/me")).json();
+
+/** Ends a query on the server. @param {string} queryId */
+export const cancel = (queryId) => get(`api/query/${queryId}`, "DELETE");
+
+/** The rows in another format, as they come. @param {string} format @param {Question} question */
+export const download = (format, question) => send(`api/query?format=${format}`, question);
+
+/** @param {string} address @param {"GET" | "DELETE"} [method] */
+const get = (address, method = "GET") => exchange(address, { method });
+
+/** @param {string} address @param {Question} question @param {string} [queryId] */
+const send = (address, question, queryId) => exchange(address, { method: "POST", body: body(question), signal: question.signal }, queryId);
+
+/** @param {string} address @param {RequestInit} request @param {string} [queryId] */
+async function exchange(address, request, queryId) {
   /** @type {Record<string, string>} */
-  const headers = { "content-type": "application/json", "x-client-type": "web" };
+  const headers = { "x-client-type": "web" };
+  if (request.body) headers["content-type"] = "application/json";
+  if (queryId) headers["x-query-id"] = queryId;
   const secret = key();
   if (secret) headers.authorization = `Bearer ${secret}`;
   let response;
   try {
-    response = await fetch(new URL(address, root), {
-      method: "POST", headers, body: body(question), signal: question.signal, cache: "no-store", credentials: "omit",
-    });
+    response = await fetch(new URL(address, root), { ...request, headers, cache: "no-store", credentials: "omit" });
   } catch (error) {
-    if (!question.signal?.aborted) lost();
-    throw question.signal?.aborted ? error : new Refused(0, "gone", "the server does not answer");
+    if (!request.signal?.aborted) lost();
+    throw request.signal?.aborted ? error : new Refused(0, "gone", "the server does not answer");
   }
   if (response.ok) {
     if (connection.peek().isGone) connection.value = { isGone: false, since: 0 };
@@ -147,13 +192,26 @@ async function send(address, question) {
   throw refused;
 }
 
-/** @param {Response} response @param {AbortSignal | undefined} abort */
-async function read(response, abort) {
+/** Bytes after which the first rows are shown; after that, each time as many more have come as are here. */
+const FIRST_BYTES = 1 << 16;
+
+/** @param {Response} response @param {AbortSignal | undefined} abort @param {((rows: import("./arrow.js").Rows) => void) | undefined} onRows */
+async function read(response, abort, onRows) {
   /** @type {Uint8Array[]} */
   const pieces = [];
   let length = 0;
+  let next = FIRST_BYTES;
   /** @type {string | undefined} */
   let why;
+  const together = () => {
+    const bytes = new Uint8Array(length);
+    let at = 0;
+    for (const piece of pieces) {
+      bytes.set(piece, at);
+      at += piece.length;
+    }
+    return bytes;
+  };
   const reader = /** @type {ReadableStream<Uint8Array>} */ (response.body).getReader();
   try {
     for (;;) {
@@ -161,6 +219,11 @@ async function read(response, abort) {
       if (done) break;
       pieces.push(value);
       length += value.length;
+      if (onRows && length >= next) {
+        const sofar = open(together());
+        if (sofar.rows) onRows(sofar);
+        next = length * 4;
+      }
       if (length > MOST_BYTES) {
         why = "it is larger than a tab should hold";
         await reader.cancel();
@@ -171,13 +234,7 @@ async function read(response, abort) {
     if (abort?.aborted) throw error;
     why = "the answer broke off";
   }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return { bytes, why };
+  return { bytes: together(), why };
 }
 
 /** Tries again after 1, 2, 5, 10 seconds, until the server answers. */

@@ -26,9 +26,19 @@ function isTyping(target) {
 
 /** @param {KeyboardEvent} event */
 function pressed(event) {
+  if ((event.ctrlKey || event.metaKey) && !event.altKey && event.key.toLowerCase() === "k") {
+    const palette = layers.flat().findLast(({ keys }) => keys === "Ctrl+K");
+    if (palette && !document.querySelector("dialog[open]")) {
+      event.preventDefault();
+      palette.run();
+    }
+    return;
+  }
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (isTyping(event.target)) {
-    if (event.key === "Escape") /** @type {HTMLElement} */ (event.target).blur();
+  // an editor is in a tree of its own
+  const target = event.composedPath()[0] ?? event.target;
+  if (isTyping(target)) {
+    if (event.key === "Escape") /** @type {HTMLElement} */ (target).blur();
     return;
   }
   // a button is pressed by these, and a dialog has keys of its own

@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { html } from "./html.js";
 import { asked, ask, body, connection, root } from "./api.js";
+import { openSql } from "./open.js";
 import { formatBytes, formatCount, plural, visible } from "./format.js";
 
 /** Blocks that the lake could not read, with the reasons. */
@@ -20,16 +21,14 @@ export async function loadFaults() {
   }
 }
 
-/** What EXPLAIN says that a question reads, in sum. @param {string[]} reads */
+/** What questions read, in sum. @param {import("./api.js").Reads[]} reads */
 export function summary(reads) {
   const sum = { partitions: 0, fileBytes: 0, blocks: 0, blockBytes: 0 };
-  for (const line of reads) {
-    const files = /(\d+) of \d+ partitions? \((\d+) bytes/.exec(line);
-    const blocks = /(\d+) blocks? to decode \((\d+) bytes/.exec(line);
-    sum.partitions += Number(files?.[1] ?? 0);
-    sum.fileBytes += Number(files?.[2] ?? 0);
-    sum.blocks += Number(blocks?.[1] ?? 0);
-    sum.blockBytes += Number(blocks?.[2] ?? 0);
+  for (const one of reads) {
+    sum.partitions += one.partitions;
+    sum.fileBytes += one.partition_bytes;
+    sum.blocks += one.blocks;
+    sum.blockBytes += one.block_bytes;
   }
   return sum;
 }
@@ -42,8 +41,9 @@ export function LastLine() {
   const failed = all.filter(({ state }) => state === "failed").length;
   const rows = all.reduce((sum, one) => sum + one.rows, 0);
   const bytes = all.reduce((sum, one) => sum + one.bytes, 0);
+  const missing = Math.max(0, ...all.map((one) => one.missing ?? 0));
   const ms = Math.max(0, ...all.map((one) => one.ms));
-  const read = summary(all.flatMap(({ reads }) => (reads ? reads.split("\n") : [])));
+  const read = summary(all.flatMap(({ reads }) => reads ?? []));
   const parts = [plural(all.length, "query", "queries"), `${plural(rows, "row")} (${formatBytes(bytes)})`];
   if (all.some(({ reads }) => reads)) {
     parts.push(`read ${plural(read.partitions, "partition")} (${formatBytes(read.fileBytes)})`);
@@ -56,12 +56,13 @@ export function LastLine() {
     <span class="grow"></span>
     ${broken.length ? html`<span class="warn">⚠ ${plural(broken.length, "answer")} broke off: what is shown is not all</span>` : null}
     ${failed ? html`<span class="bad">${plural(failed, "query", "queries")} failed</span>` : null}
+    ${missing ? html`<span class="warn" title="Blocks whose rows these answers lack">⚠ rows of ${plural(missing, "block")} are missing</span>` : null}
     ${faults.value.length ? html`<button type="button" class="plain warn" onClick=${() => dialog.current?.showModal()}>⚠ ${plural(faults.value.length, "block")} could not be read</button>` : null}
     <dialog ref=${dialog} aria-labelledby="asked-title" onClick=${(/** @type {MouseEvent} */ e) => { if (e.target === dialog.current) dialog.current?.close(); }}>
       <div class="dialog-head"><h2 id="asked-title">What this page asked</h2><button type="button" aria-label="Close" onClick=${() => dialog.current?.close()}>✕</button></div>
       ${faults.value.length ? html`<section class="faults"><h3>Blocks that could not be read</h3><p>Their rows are missing here and in every other answer.</p>
         ${faults.value.slice(0, 50).map((fault) => html`<p><code>${fault.block}</code> ${fault.viewSet}: ${visible(fault.why)}</p>`)}</section>` : null}
-      ${all.map((one) => html`<${One} key=${one.id} one=${one} />`)}
+      ${all.map((one) => html`<${One} key=${one.id} one=${one} close=${() => dialog.current?.close()} />`)}
       ${all.length ? null : html`<p class="quiet">Nothing yet.</p>`}
     </dialog>
   </footer>`;
@@ -70,17 +71,22 @@ export function LastLine() {
 /** @param {string} text */
 const shellQuoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** @param {{one: import("./api.js").Asked}} props */
-function One({ one }) {
+/** @param {import("./api.js").Reads} reads */
+export const readsText = (reads) =>
+  `${reads.table}: ${formatCount(reads.partitions)} of ${plural(reads.known_partitions, "partition")} (${formatBytes(reads.partition_bytes)}), ${plural(reads.blocks, "block")} to decode (${formatBytes(reads.block_bytes)})`;
+
+/** @param {{one: import("./api.js").Asked, close: () => void}} props */
+function One({ one, close }) {
+  const values = Array.isArray(one.parameters) ? one.parameters.map((value, index) => /** @type {[string, any]} */ ([String(index + 1), value])) : Object.entries(one.parameters);
   const question = body(one);
   const curl = `curl ${root.origin}${root.pathname}api/query -H 'Content-Type: application/json' --data-binary ${shellQuoted(question)}`;
   const state = { asked: "asking …", answered: "", cut: "broke off: not all rows are here", failed: "failed" }[one.state];
   return html`<details class="asked"><summary><b>${one.title}</b> <span class="quiet">${formatCount(one.rows)} rows · ${formatBytes(one.bytes)} · ${Math.round(one.ms)} ms</span>${state ? html` <span class="bad">${state}</span>` : null}</summary>
     ${one.message ? html`<p class="bad">${visible(one.message)}</p>` : null}
     <pre>${one.sql}</pre>
-    ${one.parameters.length ? html`<p class="quiet">${one.parameters.map((value, index) => html`<code>$${index + 1} = ${visible(JSON.stringify(String(value)))}</code> `)}</p>` : null}
-    ${one.reads ? html`<p class="quiet">${one.reads}</p>` : null}
-    <p><${Copy} text=${one.sql} label="Copy SQL" /> <${Copy} text=${curl} label="Copy as curl" /></p></details>`;
+    ${values.length ? html`<p class="quiet">${values.map(([name, value]) => html`<code>$${name} = ${visible(JSON.stringify(String(value)))}</code> `)}</p>` : null}
+    ${one.reads?.map((reads) => html`<p class="quiet">${readsText(reads)}</p>`)}
+    <p><button type="button" class="small" onClick=${() => { close(); openSql(one.sql); }}>Open in SQL</button> <${Copy} text=${one.sql} label="Copy SQL" /> <${Copy} text=${curl} label="Copy as curl" /></p></details>`;
 }
 
 /** @param {{text: string, label: string}} props */

@@ -1,7 +1,7 @@
 /** The bar with the time range and the zone. */
 import { useState, useRef, useEffect } from "preact/hooks";
 import { html } from "./html.js";
-import { PRESETS, endsNow, local, isZone, present, range, refresh, resolve, setRange, setZone, shift, typed, zone, zoom } from "./range.js";
+import { PRESETS, back, endsNow, forward, past, local, isZone, present, range, refresh, resolve, setRange, setZone, shift, typed, zone, zoom } from "./range.js";
 import { formatDuration, formatOffset, formatTime, inZone, offsetAt, parseDuration, toRfc3339 } from "./time.js";
 import { now } from "./time.js";
 
@@ -59,6 +59,8 @@ export function Picker() {
       <${RangeForm} close=${() => setOpen(false)} />
     <//>
     <span class="buttons">
+      <button type="button" title="The range before (B)" aria-label="The range before" disabled=${past.value.at <= 0} onClick=${back}>↶</button>
+      <button type="button" title="The range after (F)" aria-label="The range after" disabled=${past.value.at >= past.value.ranges.length - 1} onClick=${forward}>↷</button>
       <button type="button" title="Half a range earlier ( [ )" aria-label="Earlier" onClick=${() => shift(-1n)}>◂</button>
       <button type="button" title="Half a range later ( ] )" aria-label="Later" onClick=${() => shift(1n)}>▸</button>
       <button type="button" title="Twice the range ( - )" aria-label="Zoom out" onClick=${() => zoom(true)}>−</button>

@@ -1,5 +1,5 @@
 /** The time range and the zone: one of each for all pages. */
-import { signal, computed } from "@preact/signals";
+import { signal, computed, effect } from "@preact/signals";
 import { parameters, change } from "./route.js";
 import { now, parseTime, toRfc3339, MINUTE } from "./time.js";
 
@@ -72,6 +72,33 @@ export const range = computed(() => {
   if (typeof read !== "string") return { ...read, fault: "" };
   return { begin: present.value - 15n * MINUTE, end: present.value, fault: read };
 });
+
+/** Ranges that were shown, and which of them is. */
+export const past = signal(/** @type {{ranges: {from: string, to: string}[], at: number}} */ ({ ranges: [], at: -1 }));
+const MOST_RANGES = 100;
+
+effect(() => {
+  const shown = typed.value;
+  const { ranges, at } = past.peek();
+  const here = ranges[at];
+  if (here && here.from === shown.from && here.to === shown.to) return;
+  const kept = [...ranges.slice(0, at + 1), shown].slice(-MOST_RANGES);
+  past.value = { ranges: kept, at: kept.length - 1 };
+});
+
+/** @param {1 | -1} by */
+function toPast(by) {
+  const { ranges, at } = past.peek();
+  const wanted = ranges[at + by];
+  if (!wanted) return;
+  past.value = { ranges, at: at + by };
+  present.value = now();
+  change({ from: wanted.from === DEFAULT.from && wanted.to === DEFAULT.to ? "" : wanted.from, to: wanted.from === DEFAULT.from && wanted.to === DEFAULT.to ? "" : wanted.to });
+}
+/** The range that was shown before. */
+export const back = () => toPast(-1);
+/** The one from which one went back. */
+export const forward = () => toPast(1);
 
 /** Shows another range: as typed, or as times. @param {string | bigint} from @param {string | bigint} to */
 export function setRange(from, to) {

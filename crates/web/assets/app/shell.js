@@ -3,21 +3,42 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "./html.js";
 import { ask, connection, key, manifest as askManifest, needsKey, setKey, root } from "./api.js";
 import { load, messages, tables } from "./catalog.js";
+import { follow, kept } from "./open.js";
+import { Palette } from "./palette.js";
 import { all as allKeys, bind } from "./keys.js";
 import { Picker, openRange, openZone } from "./picker.js";
 import { LastLine, copy } from "./lastline.js";
 import { encode, navigate, route } from "./route.js";
-import { range, refresh, shift, zone, zoom } from "./range.js";
+import { back, forward, range, refresh, shift, zone, zoom } from "./range.js";
 import { nextTheme, said, theme, toast } from "./state.js";
 import { SignIn } from "./sign_in.js";
 import { Welcome } from "./welcome.js";
-import { Logs } from "./logs/page.js";
 import { formatOffset, formatTime, offsetAt, toRfc3339 } from "./time.js";
 
-/** Pages in the order of the menu; one whose table the server lacks is left out. */
+/** @typedef {{name: string, title: string, keys: string, find?: typeof messages, hasRange: boolean, view: () => Promise<any>}} Page */
+/** Pages in the order of the menu; one whose table the server lacks is left out. Each is loaded when it is first opened.
+ * @type {Page[]} */
 const PAGES = [
-  { name: "logs", title: "Logs", keys: "g l", find: messages, view: Logs },
+  { name: "logs", title: "Logs", keys: "g l", find: messages, hasRange: true, view: () => import("./logs/page.js").then(({ Logs }) => Logs) },
+  { name: "processes", title: "Processes", keys: "g p", hasRange: true, view: () => import("./processes/page.js").then(({ Processes }) => Processes) },
+  { name: "sql", title: "SQL", keys: "g s", hasRange: true, view: () => import("./sql/page.js").then(({ Sql }) => Sql) },
+  { name: "tables", title: "Tables", keys: "g t", hasRange: true, view: () => import("./tables/page.js").then(({ Tables }) => Tables) },
+  { name: "lake", title: "Lake", keys: "g k", hasRange: false, view: () => import("./lake/page.js").then(({ Lake }) => Lake) },
 ];
+const partOf = (/** @type {string} */ page) => page.split("/")[0];
+// while the server is asked for its tables
+void PAGES.find(({ name }) => name === (partOf(route.value.page) || PAGES[0].name))?.view().catch(() => {});
+
+/** A page, when it has come. @param {{page: Page, table: import("./catalog.js").Table | undefined}} props */
+function Loaded({ page, table }) {
+  const [view, setView] = useState(/** @type {{view: any} | null} */ (null));
+  const [fault, setFault] = useState("");
+  useEffect(() => {
+    page.view().then((view) => setView({ view }), () => setFault("Its files could not be loaded: the server may be another version now."));
+  }, [page]);
+  if (fault) return html`<div class="state" role="alert"><h2>The page can't begin</h2><p>${fault}</p><p><button type="button" onClick=${() => location.reload()}>Load it again</button></p></div>`;
+  return view ? html`<${view.view} table=${table} />` : html`<p class="state quiet" role="status">…</p>`;
+}
 
 async function share() {
   const { begin, end } = range.value;
@@ -34,14 +55,14 @@ export function Shell() {
   const [isEmpty, setEmpty] = useState(/** @type {boolean | null} */ (null));
   const [fault, setFault] = useState("");
   const [attempt, setAttempt] = useState(0);
+  const [isFinding, setFinding] = useState(false);
   const help = useRef(/** @type {HTMLDialogElement | null} */ (null));
   useEffect(() => {
     let isOver = false;
     void (async () => {
       try {
-        const said = await askManifest();
-        await load();
-        const answer = await ask({ title: "processes", sql: "SELECT 1 AS one FROM processes LIMIT 1", isQuiet: true });
+        const [said, , answer] = await Promise.all([
+          askManifest(), load(), ask({ title: "processes", sql: "SELECT 1 AS one FROM processes LIMIT 1", isQuiet: true })]);
         if (isOver) return;
         setManifest(said);
         setEmpty(answer.rows === 0);
@@ -94,6 +115,9 @@ export function Shell() {
   };
   useEffect(() => bind([
     { keys: "?", about: "all keys", run: showHelp },
+    { keys: "Ctrl+K", about: "find anything", run: () => setFinding(true) },
+    { keys: "B", about: "the range before", run: back },
+    { keys: "F", about: "the range after", run: forward },
     { keys: "t", about: "time range", run: openRange },
     { keys: "z", about: "time zone", run: openZone },
     { keys: "r", about: "ask again", run: refresh },
@@ -101,28 +125,24 @@ export function Shell() {
     { keys: "]", about: "half a range later", run: () => shift(1n) },
     { keys: "-", about: "twice the range", run: () => zoom(true) },
     { keys: "+", about: "half the range", run: () => zoom(false) },
-    ...PAGES.map(({ keys, title, name }) => ({ keys, about: title, run: () => navigate({ page: name }) })),
+    ...PAGES.map(({ keys, title, name }) => ({ keys, about: title, run: () => navigate({ page: name, parameters: kept() }) })),
   ]), []);
 
-  const pages = PAGES.map((page) => ({ ...page, table: tables.value ? page.find(tables.value) : undefined })).filter(({ table }) => table);
-  const wanted = route.value.page || pages[0]?.name;
+  const pages = PAGES.filter(({ find }) => tables.value && (!find || find(tables.value)));
+  const wanted = partOf(route.value.page) || pages[0]?.name;
   const page = pages.find(({ name }) => name === wanted);
   useEffect(() => {
-    document.title = page ? `${page.title} · Belvedere` : "Belvedere";
-  }, [page?.title]);
-  const go = (/** @type {MouseEvent} */ event, /** @type {string} */ name) => {
-    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
-    event.preventDefault();
-    const { from = "", to = "", tz = "" } = route.value.parameters;
-    navigate({ page: name, parameters: { from, to, tz } });
-  };
+    const inner = route.value.page.split("/")[1];
+    document.title = page ? `${inner && page.name === "tables" ? `${inner} · ` : ""}${page.title} · Belvedere` : "Belvedere";
+  }, [page?.title, route.value.page]);
   const needs = needsKey.value;
   return html`<header class="top">
       <a class="skip" href="#main">Skip to the page</a>
-      <nav aria-label="Pages"><a class="brand" href=${encode({ page: "", parameters: {} })} onClick=${(/** @type {MouseEvent} */ e) => go(e, "")}><svg viewBox="0 0 16 16" width="18" height="18" aria-hidden="true"><rect width="16" height="16" rx="3" class="brand-box" /><path d="M4 12V4h8v8M4 8h8M8 4v8" class="brand-line" /></svg>Belvedere</a>
-        ${pages.map(({ name, title }) => html`<a class="page-link" href=${encode({ page: name, parameters: {} })} aria-current=${page?.name === name ? "page" : undefined} onClick=${(/** @type {MouseEvent} */ e) => go(e, name)}>${title}</a>`)}</nav>
-      ${isEmpty || needs ? html`<span class="grow"></span>` : html`<${Picker} />`}
+      <nav aria-label="Pages"><a class="brand" href=${encode({ page: "", parameters: {} })} onClick=${follow("")}><svg viewBox="0 0 16 16" width="18" height="18" aria-hidden="true"><rect width="16" height="16" rx="3" class="brand-box" /><path d="M4 12V4h8v8M4 8h8M8 4v8" class="brand-line" /></svg>Belvedere</a>
+        ${pages.map(({ name, title }) => html`<a class="page-link" href=${encode({ page: name, parameters: {} })} aria-current=${page?.name === name ? "page" : undefined} onClick=${follow(name)}>${title}</a>`)}</nav>
+      ${isEmpty || needs || page?.hasRange === false ? html`<span class="grow"></span>` : html`<${Picker} />`}
       <span class="buttons">
+        ${isEmpty || needs ? null : html`<button type="button" class="find" title="Find pages, tables, columns, functions, processes (Ctrl+K)" onClick=${() => setFinding(true)}>Find <kbd>Ctrl K</kbd></button>`}
         ${isEmpty || needs ? null : html`<button type="button" title="Copy a link to exactly this" onClick=${share}>Share</button>`}
         ${key() ? html`<button type="button" title="Forget the key" onClick=${() => { setKey(null, false); location.reload(); }}>Sign out</button>` : null}
         <button type="button" title=${`Theme: ${theme.value || "as the system has it"}`} aria-label="Theme" onClick=${nextTheme}>${theme.value === "dark" ? "☾" : theme.value === "light" ? "☀" : "◐"}</button>
@@ -134,10 +154,11 @@ export function Shell() {
       : isEmpty ? html`<${Welcome} manifest=${manifest} />`
       : fault && !manifest ? html`<div class="state" role="alert"><h2>The page can't begin</h2><p>${fault}</p><p><button type="button" onClick=${() => setAttempt(attempt + 1)}>Try again</button></p></div>`
       : isEmpty === null ? html`<p class="state quiet" role="status">…</p>`
-      : page ? html`<${page.view} table=${page.table} key=${page.name} />`
+      : page ? html`<${Loaded} page=${page} table=${page.find?.(tables.value ?? [])} key=${page.name} />`
       : html`<div class="state"><h2>There is no such page</h2><p>${route.value.page ? html`This server has no page <code>${route.value.page}</code>.` : "This server has no table that a page is made for. SQL works on the command line and by POST /api/query."}</p>
-          ${pages.length ? html`<p><button type="button" class="primary" onClick=${() => navigate({ page: pages[0].name })}>${pages[0].title}</button></p>` : null}</div>`}</main>
+          ${pages.length ? html`<p><button type="button" class="primary" onClick=${() => navigate({ page: pages[0].name, parameters: kept() })}>${pages[0].title}</button></p>` : null}</div>`}</main>
     <${LastLine} />
+    ${isFinding ? html`<${Palette} pages=${pages} commands=${COMMANDS} close=${() => setFinding(false)} />` : null}
     <div class="toast" role="status" aria-live="polite">${said.value}</div>
     <dialog ref=${help} class="help" aria-labelledby="help-title" onClick=${(/** @type {MouseEvent} */ e) => { if (e.target === help.current) help.current?.close(); }}>
       <div class="dialog-head"><h2 id="help-title">Keys</h2><button type="button" aria-label="Close" onClick=${() => help.current?.close()}>✕</button></div>
@@ -147,6 +168,14 @@ export function Shell() {
       <p class="quiet">Belvedere ${manifest?.version} · ${root.host} · <a href=${new URL("../vendor/LICENSES.txt", import.meta.url).href}>licenses of libraries</a></p>
     </dialog>`;
 }
+
+const COMMANDS = [
+  { kind: "command", name: "Time range", about: "choose another", run: () => setTimeout(openRange) },
+  { kind: "command", name: "Time zone", about: "choose another", run: () => setTimeout(openZone) },
+  { kind: "command", name: "Theme", about: "light, dark, or as the system has it", run: nextTheme },
+  { kind: "command", name: "Share", about: "copy a link to exactly this", run: share },
+  { kind: "command", name: "Ask again", about: "", run: refresh },
+];
 
 const GRAMMAR = [
   ["timeout", "the message contains it, in any case; several words must all be there"],

@@ -25,9 +25,9 @@ pub(crate) async fn sql(args: SqlArgs) -> Result<()> {
     let range = range(&args.range)?;
     let source = Source::open(&args.source).await?;
     let outcome = if std::io::stdin().is_terminal() {
-        prompt(&source, Session::new(&source, range, true)).await
+        prompt(&source, Session::new(&source, range, true, args.strict)).await
     } else {
-        script(Session::new(&source, range, false)).await
+        script(Session::new(&source, range, false, args.strict)).await
     };
     source.close().await;
     outcome

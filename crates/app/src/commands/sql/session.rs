@@ -28,11 +28,13 @@ pub(super) struct Session<'a> {
     format: Format,
     output: Option<Output>,
     is_timed: bool,
+    /// A result that lacks rows is an error.
+    is_strict: bool,
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(source: &'a Source, range: TimeRange, is_timed: bool) -> Self {
-        Self { source, range, format: Format::Table, output: None, is_timed }
+    pub(super) fn new(source: &'a Source, range: TimeRange, is_timed: bool, is_strict: bool) -> Self {
+        Self { source, range, format: Format::Table, output: None, is_timed, is_strict }
     }
 
     /// Runs one statement or command, until its end or Ctrl-C.
@@ -100,17 +102,17 @@ impl<'a> Session<'a> {
 
     /// Runs one statement. Returns the number of its rows.
     async fn answer(&mut self, sql: &str, range: TimeRange) -> Result<u64> {
-        let (source, format) = (self.source, self.format);
+        let (source, format, is_strict) = (self.source, self.format, self.is_strict);
         if self.output.is_none() && format.is_binary() && std::io::stdout().is_terminal() {
             bail!("{format:?} can't be written to a terminal: use \\o FILE");
         }
         let output = &mut self.output;
         let answered = async {
             match output {
-                None => answer(source, sql, range, format, std::io::stdout(), false).await,
+                None => answer(source, sql, range, format, std::io::stdout(), is_strict).await,
                 Some(output) => {
                     let file = output.for_answer(format)?;
-                    answer(source, sql, range, format, file, false).await
+                    answer(source, sql, range, format, file, is_strict).await
                 }
             }
         };
@@ -162,7 +164,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a b.csv");
         let source = source().await;
-        let mut session = Session::new(&source, TimeRange::ALL, false);
+        let mut session = Session::new(&source, TimeRange::ALL, false, false);
         let output = format!("o {}", path.display());
         for piece in [
             Piece::Command("format csv"),
@@ -181,7 +183,7 @@ mod tests {
     #[tokio::test]
     async fn a_range_is_set_and_taken_back() {
         let source = source().await;
-        let mut session = Session::new(&source, TimeRange::ALL, false);
+        let mut session = Session::new(&source, TimeRange::ALL, false, false);
         session.run(&Piece::Command("begin 2026-01-01")).await.unwrap();
         session.run(&Piece::Command("end 2026-01-02T00:00:00Z")).await.unwrap();
         let day = 86_400_000_000_000;
@@ -195,7 +197,7 @@ mod tests {
     #[tokio::test]
     async fn leaving_has_many_names() {
         let source = source().await;
-        let mut session = Session::new(&source, TimeRange::ALL, false);
+        let mut session = Session::new(&source, TimeRange::ALL, false, false);
         for piece in [Piece::Command("q"), Piece::Statement("exit"), Piece::Statement("QUIT")] {
             assert_eq!(session.run(&piece).await.unwrap(), Then::Leave);
         }

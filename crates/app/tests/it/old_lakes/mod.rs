@@ -105,22 +105,43 @@ fn assert_same(found: &Rows, expected: &Rows, what: &str) {
     }
 }
 
+/// View sets that give other rows of some blocks since version 2, and those that are made of them: their partitions are made
+/// again. Times of senders whose clocks jump are right since then, and so is what OpenTelemetry says of ids and resources.
+const RAISED: &[&str] = &[
+    "async_events",
+    "frame_times",
+    "images",
+    "log_entries",
+    "log_levels",
+    "log_stats",
+    "measures",
+    "net_spans",
+    "otel_metrics",
+    "otel_spans",
+    "thread_spans",
+];
+
+fn is_raised(row: &Map<String, Value>) -> bool {
+    RAISED.iter().any(|name| row["view_set"] == *name)
+}
+
 /// All that a kept lake must hold with this binary.
 fn check(folder: &Path) {
     let kept = Kept::unpack(folder);
     let name = folder.file_name().unwrap().to_string_lossy().into_owned();
 
-    // nothing is made again, neither at the opening nor by questions
+    // nothing that holds is made again, neither at the opening nor by questions
     let (now, then) = (kept.ask("list_partitions"), kept.answer_of_the_writer("list_partitions"));
     assert_same(&now, &then, &format!("{name}: partitions"));
     let plan = rows(&said(kept.place.command("plan").args(["--format", "ndjson"])));
     let mut of_writer = kept.answer_of_the_writer("plan");
     // words may change
     of_writer.iter_mut().for_each(|row| drop(row.remove("what")));
+    of_writer.retain(|row| !is_raised(row));
     let is_known = |row: &Map<String, Value>| of_writer.iter().any(|old| old["view_set"] == row["view_set"]);
     let of_known = plan.iter().filter(|row| is_known(row)).cloned().collect();
     assert_same(&of_known, &of_writer, &format!("{name}: plan"));
-    assert!(plan.iter().all(|row| row["stale_partitions"] == 0), "{name}: {plan:?}");
+    assert!(plan.iter().all(|row| row["stale_partitions"] == 0 || is_raised(row)), "{name}: {plan:?}");
     let checked = said(&mut kept.place.command("fsck"));
     assert_eq!(checked.lines().last(), Some("clean"), "{name}: {checked}");
     kept.check_answers(&format!("of {name} as it was kept"));

@@ -254,3 +254,71 @@ fn a_trace_is_found_across_processes_and_with_the_log_of_a_native_one() {
     assert_eq!(joined[0]["native"], 1);
     assert!(joined[0]["otel"].as_i64().unwrap() >= 3);
 }
+
+#[test]
+fn nobody_is_taken_for_a_service_by_being_first_with_its_id_and_its_spans_are_drawn() {
+    use belvedere_model::ProcessInfo;
+    use uuid::Uuid;
+
+    let json = [("content-type", "application/json")];
+    let spans = |count: u8| {
+        let spans: Vec<Value> = (1..=count)
+            .map(|i| {
+                json!({
+                    "traceId": "5b8efff798038103d269b633813fc60c", "spanId": format!("eee19b7ec3c1b17{i}"),
+                    "parentSpanId": if i > 1 { "eee19b7ec3c1b171" } else { "" },
+                    "name": if i > 1 { "query" } else { "GET /harbor" },
+                    "startTimeUnixNano": "1700000000000000000",
+                    "endTimeUnixNano": (1_700_000_000_000_000_000_i64 + 1_000_000 / i64::from(i)).to_string(),
+                })
+            })
+            .collect();
+        let resource = json!({"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]});
+        json!({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": spans}]}]}).to_string()
+    };
+    // what the id of the service is, anybody can find out
+    let elsewhere = Place::new();
+    let server = elsewhere.serve(&[]);
+    Server::connect_to(&server.otlp_http).send("POST", "/v1/traces", &json, spans(1).as_bytes());
+    let id = elsewhere.query("SELECT DISTINCT process_id FROM otel_spans")[0]["process_id"].clone();
+    server.stop();
+    let id: Uuid = id.as_str().unwrap().parse().unwrap();
+    let native =
+        |exe: &str| ProcessInfo { process_id: id, exe: exe.to_owned(), ..ProcessInfo::default() }.encode();
+
+    let place = Place::new();
+    let server = place.serve(&[]);
+    assert_eq!(server.connect().post("/ingestion/insert_process", &native("evil")).0, 200);
+    let mut otlp = Server::connect_to(&server.otlp_http);
+    for count in [2, 2] {
+        assert_eq!(otlp.send("POST", "/v1/traces", &json, spans(count).as_bytes()).0, 200);
+    }
+    let rows = place.query("SELECT DISTINCT exe, process_id FROM otel_spans");
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!(rows[0]["exe"], "shop");
+    let own: Uuid = rows[0]["process_id"].as_str().unwrap().parse().unwrap();
+    assert_ne!(own, id);
+    let found = "SELECT count(*) AS n FROM otel_spans WHERE trace_id = '5b8efff798038103d269b633813fc60c'";
+    assert_eq!(place.number(found), 2);
+    // the other way round
+    let late = ProcessInfo { process_id: own, exe: "evil".to_owned(), ..ProcessInfo::default() }.encode();
+    let (status, why) = server.connect().post("/ingestion/insert_process", &late);
+    assert!(status == 400 && why.contains(&own.to_string()), "{status} {why}");
+
+    if cfg!(feature = "spans") {
+        let picture = place.directory.path().join("shop.svg");
+        let mut sources = vec![vec!["--lake".to_owned(), place.directory.path().display().to_string()]];
+        if cfg!(all(feature = "cli-client", feature = "flight-sql")) {
+            sources.push(vec!["--url".to_owned(), format!("grpc://{}", server.flight_sql)]);
+        }
+        for source in sources {
+            let mut command = std::process::Command::new(&place.binary);
+            command.args(["flame", &own.to_string(), "--strict", "-o"]).arg(&picture).args(source);
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let svg = std::fs::read_to_string(&picture).unwrap();
+            assert!(svg.contains("GET /harbor (1,000,000 ns") && svg.contains("query (500,000 ns"), "{svg}");
+            std::fs::remove_file(&picture).unwrap();
+        }
+    }
+}

@@ -29,6 +29,9 @@ impl TableFunctionImpl for ListColumns {
             Field::new("is_nullable", DataType::Boolean, false),
             Field::new("ordinal", DataType::Int32, false),
             text("description"),
+            Field::new("event_time", DataType::Utf8, true),
+            Field::new("unit", DataType::Utf8, true),
+            Field::new("role", DataType::Utf8, true),
         ]));
         let rows: Vec<(&str, i32, &Column)> = self
             .context
@@ -39,6 +42,9 @@ impl TableFunctionImpl for ListColumns {
         let texts = |f: fn(&(&str, i32, &Column)) -> String| -> ArrayRef {
             Arc::new(StringArray::from_iter_values(rows.iter().map(f)))
         };
+        let known = |f: fn(&Column) -> Option<String>| -> ArrayRef {
+            Arc::new(rows.iter().map(|row| f(row.2)).collect::<StringArray>())
+        };
         let columns: Vec<ArrayRef> = vec![
             texts(|row| row.0.to_owned()),
             texts(|row| row.2.name.to_owned()),
@@ -46,6 +52,9 @@ impl TableFunctionImpl for ListColumns {
             Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.2.nullable)))),
             Arc::new(Int32Array::from_iter_values(rows.iter().map(|row| row.1))),
             texts(|row| row.2.about.to_owned()),
+            known(|column| column.event_time.name().map(str::to_owned)),
+            known(|column| column.unit.map(|unit| unit.name().to_owned())),
+            known(|column| column.role.map(|role| role.to_string())),
         ];
         let rows = RecordBatch::try_new(schema.clone(), columns)?;
         Ok(Arc::new(MemTable::try_new(schema, vec![vec![rows]])?))

@@ -3,8 +3,10 @@
 use crate::query::QueryContext;
 use arrow::array::{ArrayRef, BinaryArray, BooleanArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
+use belvedere_view::Source;
 use datafusion::catalog::{MemTable, TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::error::Result;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 #[derive(Debug)]
@@ -15,6 +17,16 @@ pub(super) struct ListViewSets {
 impl ListViewSets {
     pub(super) fn new(context: QueryContext) -> Self {
         Self { context }
+    }
+}
+
+/// Where the rows of a view set come from, in a word.
+fn made_from(source: &Source) -> &'static str {
+    match source {
+        Source::Blocks(_) => "blocks",
+        Source::Sql(_) => "sql",
+        Source::Query(_) => "query",
+        _ => "catalog",
     }
 }
 
@@ -31,6 +43,10 @@ impl TableFunctionImpl for ListViewSets {
             text("crate_version"),
             text("instances"),
             text("description"),
+            text("made_from"),
+            text("depends_on"),
+            text("example"),
+            text("block_tags"),
         ]));
         let assembly = self.context.assembly();
         let sets: Vec<_> = assembly.view_sets_with_crates().collect();
@@ -58,6 +74,14 @@ impl TableFunctionImpl for ListViewSets {
             texts(&|i| assembly.crates().get(sets[i].1).copied().unwrap_or_default().to_owned()),
             texts(&|i| sets[i].0.instances.kinds().join(", ")),
             texts(&|i| sets[i].0.about.to_owned()),
+            texts(&|i| made_from(&sets[i].0.source).to_owned()),
+            texts(&|i| sets[i].0.depends_on.join(", ")),
+            texts(&|i| sets[i].0.example.to_owned()),
+            texts(&|i| {
+                let sources = assembly.sources(sets[i].0.name);
+                let tags: BTreeSet<&str> = sources.iter().map(|source| source.tag).collect();
+                tags.into_iter().collect::<Vec<_>>().join(", ")
+            }),
         ];
         let rows = RecordBatch::try_new(schema.clone(), columns)?;
         Ok(Arc::new(MemTable::try_new(schema, vec![vec![rows]])?))

@@ -6,8 +6,9 @@ use crate::partitions::Retention;
 use crate::query::QueryError;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::Int64Type;
+use belvedere_model::BlockInfo;
 use belvedere_model::time::{SECOND, TimeRange, to_rfc3339};
-use belvedere_model::wire::BlockRequest;
+use belvedere_model::wire::{BlockRequest, PayloadParts};
 use futures::TryStreamExt;
 use uuid::Uuid;
 
@@ -55,8 +56,7 @@ async fn a_block_outside_of_the_range_is_not_found_and_the_error_says_so() {
     let (lake, request) = lake_of_ticks().await;
     let id = request.info.block_id;
     let sql = format!("SELECT count(*) FROM parse_block('{id}')");
-    // the wall clock of the sender is an hour late
-    let range = TimeRange { begin: Some(1_000 * SECOND), end: Some(2_000 * SECOND) };
+    let range = TimeRange { begin: Some(2_000 * SECOND), end: Some(3_000 * SECOND) };
     let text = match lake.query(&sql, range).await {
         Ok(answer) => answer.rows.try_collect::<Vec<_>>().await.unwrap_err().to_string(),
         Err(e) => e.to_string(),
@@ -174,4 +174,112 @@ async fn partitions_that_another_worker_makes_are_not_made_or_thrown_away_and_it
         catalog.release(&job, other).await.unwrap();
         lake.sql(&format!("SELECT * FROM {function}({range})")).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn process_clock_shows_since_when_the_wall_clock_and_the_ticks_disagree_and_times_follow_the_block() {
+    const NIGHT: i64 = 8 * 3600 * SECOND;
+    for frequency in [0, 1_000] {
+        let lake = lake().await;
+        let (id, stream) = (Uuid::new_v4(), Uuid::new_v4());
+        // minutes of ticks; the machine sleeps in the third one
+        for minute in 0..4 {
+            let (first, last) = (minute * 60_000, (minute + 1) * 60_000);
+            let ticks = [(first, minute), (first + 59_000, minute), (last, minute)];
+            let (stream, request) = block(id, stream, &ticks, 1_000);
+            let mut info = request.info.clone();
+            info.begin_time += if minute > 2 { NIGHT } else { 0 };
+            info.end_time += if minute > 1 { NIGHT } else { 0 };
+            info.object_offset = minute * 3;
+            let payload = request.payload();
+            let request = BlockRequest::encode(info, &PayloadParts::split(&payload).unwrap());
+            insert(&lake, process(id, frequency), (stream, request)).await;
+        }
+        let sql = format!("SELECT blocks, \"offset\", jump, is_of_block FROM process_clock('{id}')");
+        let found = columns(&lake, &sql).await;
+        let numbers = |i: usize| found[i].as_primitive::<Int64Type>().values().to_vec();
+        assert_eq!((numbers(0), numbers(1)), (vec![2, 2], vec![0, NIGHT]), "{frequency}");
+        assert!(found[2].is_null(0) && numbers(2)[1] == NIGHT, "{frequency}");
+        assert!(!found[3].as_boolean().value(0) && found[3].as_boolean().value(1));
+        // a minute before the end of each block, and at its end, by the wall clock
+        let slept = "SELECT count(*) FROM ticks WHERE time >= '1970-01-01T08:00:00Z'";
+        let last = "SELECT CAST(max(time) AS BIGINT) FROM ticks";
+        for is_materialized in [false, true] {
+            if is_materialized {
+                lake.maintain_once(&Retention::default(), &|_| ()).await.unwrap();
+            }
+            assert_eq!(number(&lake, slept, TimeRange::ALL).await, 6, "{frequency} {is_materialized}");
+            assert_eq!(number(&lake, last, TimeRange::ALL).await, (1_000 + 240) * SECOND + NIGHT);
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_far_outside_of_what_their_block_announces_are_found_by_their_times_from_blocks_and_partitions()
+ {
+    let lake = lake().await;
+    let id = Uuid::new_v4();
+    let (stream, request) =
+        block(id, Uuid::new_v4(), &[(0, 1), (1_000, 2), (3_600_000, 3), (-9_000_000, 4)], 1_000);
+    let info = BlockInfo {
+        begin_ticks: 0,
+        end_ticks: 1_000,
+        begin_time: 1_000 * SECOND,
+        end_time: 1_001 * SECOND,
+        ..request.info.clone()
+    };
+    let payload = request.payload();
+    let request = BlockRequest::encode(info, &PayloadParts::split(&payload).unwrap());
+    insert(&lake, process(id, 1_000), (stream, request)).await;
+    for is_materialized in [false, true] {
+        if is_materialized {
+            lake.maintain_once(&Retention::default(), &|_| ()).await.unwrap();
+        }
+        let times = columns(&lake, "SELECT CAST(time AS BIGINT) FROM ticks ORDER BY number").await;
+        let times = times[0].as_primitive::<Int64Type>().values().to_vec();
+        assert_eq!(times, [1_000, 1_001, 1_002, 999].map(|second| second * SECOND), "{is_materialized}");
+        for time in times {
+            let range = TimeRange { begin: Some(time), end: Some(time) };
+            assert_eq!(number(&lake, "SELECT count(*) FROM ticks", range).await, 1, "{is_materialized}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn columns_say_their_unit_and_role_in_lists_and_in_the_fields_of_answers() {
+    let (lake, _) = lake_of_ticks().await;
+    let known = columns(
+        &lake,
+        "SELECT event_time, unit, role FROM list_columns() WHERE view_set_name = 'blocks' AND column_name IN \
+         ('begin_time', 'payload_size', 'process_id', 'begin_ticks') ORDER BY column_name",
+    )
+    .await;
+    let texts = |i: usize| known[i].as_string::<i32>().iter().collect::<Vec<_>>();
+    assert_eq!(texts(0), [None, Some("begin"), None, None]);
+    assert_eq!(texts(1), [None, None, Some("bytes"), None]);
+    assert_eq!(texts(2), [None, None, None, Some("process")]);
+    let rows = lake
+        .sql("SELECT payload_size AS size, process_id, payload_size + 1 AS more FROM blocks LIMIT 1")
+        .await
+        .unwrap();
+    let schema = rows[0].schema();
+    let metadata = |i: usize, key: &str| schema.field(i).metadata().get(key).cloned();
+    assert_eq!(metadata(0, belvedere_view::UNIT).as_deref(), Some("bytes"));
+    assert_eq!(metadata(1, belvedere_view::ROLE).as_deref(), Some("process"));
+    assert_eq!(metadata(2, belvedere_view::UNIT), None);
+}
+
+#[tokio::test]
+async fn functions_are_listed_with_what_is_documented_of_them() {
+    let lake = lake().await;
+    let sql = "SELECT kind, signature, needs, crate_name, description FROM list_functions() \
+               WHERE function_name = 'retire_partitions'";
+    let found = columns(&lake, sql).await;
+    let text = |i: usize| found[i].as_string::<i32>().value(0).to_owned();
+    assert_eq!([text(0), text(2)], ["table", "admin"]);
+    assert_eq!(text(1), "retire_partitions('view set', 'instance', begin, end)");
+    assert_eq!(text(3), env!("CARGO_PKG_NAME"));
+    assert!(text(4).starts_with("Table: removes the partitions"));
+    let all = "SELECT count(*) FROM list_functions() WHERE kind NOT IN ('scalar', 'aggregate', 'table')";
+    assert_eq!(number(&lake, all, TimeRange::ALL).await, 0);
 }

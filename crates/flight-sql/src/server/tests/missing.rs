@@ -3,6 +3,7 @@
 use super::router;
 use crate::client::{Client, ClientOptions};
 use belvedere_core::LakeConfig;
+use belvedere_core::lake::Retention;
 use belvedere_core::query::AnswerTypes;
 use belvedere_core::service::{QueryLimits, QueryService};
 use belvedere_lake::access::Caller;
@@ -24,7 +25,7 @@ async fn an_answer_that_lacks_rows_says_so_to_our_client_and_a_strict_one_is_an_
     }
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("grpc://{}", listener.local_addr().unwrap());
-    let service = QueryService::new(lake, QueryLimits::default(), tokio::runtime::Handle::current());
+    let service = QueryService::new(lake.clone(), QueryLimits::default(), tokio::runtime::Handle::current());
     let router = router(Arc::new(service)).layer(axum::Extension(Caller::anybody()));
     tokio::spawn(async move { axum::serve(listener, router).await });
     let client = Client::connect(&url, &ClientOptions::default()).await.unwrap();
@@ -43,6 +44,12 @@ async fn an_answer_that_lacks_rows_says_so_to_our_client_and_a_strict_one_is_an_
         assert_eq!(answer.rows.try_collect::<Vec<_>>().await.unwrap().len(), 1);
         assert_eq!(answer.missing_blocks.load(Ordering::Relaxed), 0);
     }
+    // what partitions lack is known before the first row
+    lake.maintain_once(&Retention::default(), &|_| ()).await.unwrap();
+    let known = client.query("SELECT number FROM ticks", TimeRange::ALL, AnswerTypes::Plain).await.unwrap();
+    assert_eq!(known.schema.metadata().get("missing_blocks").map(String::as_str), Some("1"));
+    assert_eq!(known.rows.try_collect::<Vec<_>>().await.unwrap().len(), 1);
+    assert_eq!(known.missing_blocks.load(Ordering::Relaxed), 1);
     let strict = client.clone().strict(true);
     let sql = "SELECT count(*) FROM ticks";
     let told = match strict.query(sql, TimeRange::ALL, AnswerTypes::Plain).await {

@@ -41,7 +41,27 @@ async fn the_walk_of_a_jdbc_tool_comes_to_its_end() {
         let schema = Schema::try_from(IpcMessage(bytes.to_vec().into())).unwrap();
         for field in schema.fields() {
             assert!(!matches!(field.data_type(), DataType::Dictionary(..)), "{field}");
-            assert!(field.metadata().contains_key("ARROW:FLIGHT:SQL:REMARKS"), "{field}");
+            let said =
+                |key: &str| field.metadata().get(&format!("ARROW:FLIGHT:SQL:{key}")).map(String::as_str);
+            assert!(said("REMARKS").is_some() && said("TABLE_NAME").is_some(), "{field}");
+            let type_name = match field.data_type() {
+                DataType::Utf8 => "VARCHAR",
+                DataType::Int32 => "INTEGER",
+                DataType::Int64 => "BIGINT",
+                DataType::Timestamp(..) => "TIMESTAMP",
+                DataType::List(item) if item.data_type() == &DataType::Utf8 => "VARCHAR ARRAY",
+                DataType::List(_) => "ROW ARRAY",
+                DataType::Binary => "VARBINARY",
+                other => panic!("{field}: {other}"),
+            };
+            assert_eq!(said("TYPE_NAME"), Some(type_name), "{field}");
+            let said_to_adbc = |key: &str| field.metadata().get(&format!("XDBC_{key}")).map(String::as_str);
+            assert_eq!(said_to_adbc("TYPE_NAME"), Some(type_name), "{field}");
+            let nullable = if field.is_nullable() { ("1", "YES") } else { ("0", "NO") };
+            assert_eq!(said_to_adbc("NULLABLE").zip(said_to_adbc("IS_NULLABLE")), Some(nullable), "{field}");
+            if type_name == "TIMESTAMP" {
+                assert_eq!((said("PRECISION"), said("SCALE")), (Some("29"), Some("9")));
+            }
         }
     }
 

@@ -4,7 +4,7 @@ import { html } from "../html.js";
 import { ask } from "../api.js";
 import { Copy } from "../lastline.js";
 import { formatBytes, formatCount, parseJson, visible, visibleLines } from "../format.js";
-import { LEVELS } from "../search.js";
+import { LEVELS } from "../parts/search.js";
 import { formatTime, inZone, toRfc3339 } from "../time.js";
 import { zone } from "../range.js";
 import { aroundSql, fullSql, readRows } from "./query.js";

@@ -4,7 +4,7 @@ import { html } from "../html.js";
 import { histogram, state } from "./model.js";
 import { setRange, zone } from "../range.js";
 import { formatCount, plural } from "../format.js";
-import { LEVELS } from "../search.js";
+import { LEVELS } from "../parts/search.js";
 import { formatDuration, formatTime, inZone, roundTimes, DAY, MINUTE, SECOND } from "../time.js";
 
 const HEIGHT = 64;

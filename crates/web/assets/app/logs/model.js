@@ -1,6 +1,6 @@
 /** The rows of the page of messages: the newest first, more on demand, and new ones while following. */
 import { signal, batch } from "@preact/signals";
-import { ask, beginAsking, noteReads } from "../api.js";
+import { ask, beginAsking } from "../api.js";
 import { loadFaults } from "../lastline.js";
 import { SECOND } from "../time.js";
 import { PAGE, bins, countSql, filter, histogramSql, newSql, newestSql, order, readRows, rowsSql } from "./query.js";
@@ -16,7 +16,7 @@ const OVERLAP = 2n * SECOND;
 
 /** @typedef {import("./query.js").Row} Row */
 /** @typedef {{bins: import("./query.js").Bins, counts: Map<number, number[]>, total: number, most: number}} Histogram */
-/** @typedef {{table: import("../catalog.js").Table, searched: import("../search.js").Table, search: string, levels: Set<number>, begin: bigint, end: bigint, zone: string, binCount: number}} Wanted */
+/** @typedef {{table: import("../catalog.js").Table, searched: import("../parts/search.js").Table, search: string, levels: Set<number>, begin: bigint, end: bigint, zone: string, binCount: number, extra: string[]}} Wanted */
 
 export const rows = signal(/** @type {Row[]} */ ([]));
 export const state = signal(/** @type {"asking" | "here" | "failed"} */ ("asking"));
@@ -52,7 +52,7 @@ export async function show(what) {
   abort = new AbortController();
   const mine = abort.signal;
   const isSame = wanted !== null && wanted.search === what.search && String([...wanted.levels]) === String([...what.levels])
-    && wanted.end - wanted.begin === what.end - what.begin;
+    && wanted.end - wanted.begin === what.end - what.begin && String(wanted.extra) === String(what.extra);
   wanted = what;
   isMore = false;
   beginAsking();
@@ -66,7 +66,7 @@ export async function show(what) {
     missed.value = false;
   });
   const made = filterOf(what);
-  const sql = rowsSql(what.table, made, PAGE);
+  const sql = rowsSql(what.table, made, PAGE, what.extra);
   const range = { begin: what.begin, end: what.end };
   try {
     const answer = await ask({ title: "rows", sql, parameters: made.parameters, range, signal: mine });
@@ -92,7 +92,7 @@ export async function show(what) {
     });
     return;
   }
-  await Promise.allSettled([count(what, mine), reads(sql, made.parameters, range, mine), loadFaults()]);
+  await Promise.allSettled([count(what, mine), loadFaults()]);
   if (!mine.aborted && rows.peek().length === 0) await whyNone(what, mine);
 }
 
@@ -121,18 +121,10 @@ async function count(what, mine) {
   if (!mine.aborted) histogram.value = { bins: wantedBins, counts, total, most: Math.max(0, ...sums) };
 }
 
-/** What the rows made the server read. @param {string} sql @param {(string | number)[]} parameters @param {{begin: bigint, end: bigint}} range @param {AbortSignal} mine */
-async function reads(sql, parameters, range, mine) {
-  const plan = await ask({ title: "plan", sql: `EXPLAIN ${sql}`, parameters, range, signal: mine, isQuiet: true });
-  for (let row = 0; row < plan.rows; row += 1) {
-    if (plan.get("plan_type", row) === "reads") noteReads(sql, String(plan.get("plan", row)));
-  }
-}
-
 /** Says why there is nothing: how much there would be without each part of the filter, and where the newest row is.
  * @param {Wanted} what @param {AbortSignal} mine */
 async function whyNone(what, mine) {
-  const { parse, write, LEVELS } = await import("../search.js");
+  const { parse, write, LEVELS } = await import("../parts/search.js");
   const { writeLevels } = await import("./query.js");
   const terms = parse(what.search).slice(0, 6);
   const all = new Set(LEVELS.map((_, index) => index + 1));
@@ -169,7 +161,7 @@ export async function more() {
   const limit = PAGE + again;
   try {
     const answer = await ask({
-      title: "older rows", sql: rowsSql(what.table, made, limit), parameters: made.parameters, range: { begin: what.begin, end: last }, signal: mine,
+      title: "older rows", sql: rowsSql(what.table, made, limit, what.extra), parameters: made.parameters, range: { begin: what.begin, end: last }, signal: mine,
     });
     const older = readRows(answer);
     for (const { block, inserted } of older) seen.set(block, inserted);
@@ -204,7 +196,7 @@ export function follow(isAway) {
       const made = filterOf(what);
       try {
         const answer = await ask({
-          title: "new rows", sql: newSql(what.table, made, since, MOST_NEW), parameters: made.parameters, range: { begin: what.begin }, signal: controller.signal, isQuiet: true,
+          title: "new rows", sql: newSql(what.table, made, since, MOST_NEW, what.extra), parameters: made.parameters, range: { begin: what.begin }, signal: controller.signal, isQuiet: true,
         });
         if (generation.aborted || isOver) continue;
         take(readRows(answer), isAway());

@@ -1,12 +1,13 @@
 /** The page of messages. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
-import { Grid } from "../grid.js";
+import { Grid } from "../parts/grid.js";
 import { bind } from "../keys.js";
 import { parameters, change, encode, route } from "../route.js";
+import { Menu } from "../picker.js";
 import { endsNow, present, range, refresh, setRange, typed, zone } from "../range.js";
 import { searchable } from "../catalog.js";
-import { LEVELS, highlight, parse, withTerm } from "../search.js";
+import { LEVELS, highlight, parse, withTerm } from "../parts/search.js";
 import { baseName, formatCount, plural, visible } from "../format.js";
 import { DAY, formatDuration, formatTime, inZone, toRfc3339 } from "../time.js";
 import { theme, toast } from "../state.js";
@@ -14,7 +15,7 @@ import { copy } from "../lastline.js";
 import { Drawer } from "./drawer.js";
 import { Facets } from "./facets.js";
 import { Histogram } from "./histogram.js";
-import { filter, readLevels, rowsSql, writeLevels, PAGE } from "./query.js";
+import { extraColumns, filter, readColumns, readLevels, rowsSql, writeColumns, writeLevels, PAGE } from "./query.js";
 import * as model from "./model.js";
 
 /** @typedef {import("./query.js").Row} Row */
@@ -25,7 +26,9 @@ const nameOf = (row) => `${row.time}.${row.block}`;
 /** @param {{table: import("../catalog.js").Table}} props */
 export function Logs({ table }) {
   const searched = useMemo(() => searchable(table), [table]);
-  const { q: search = "", level = "", at = "" } = parameters.value;
+  const { q: search = "", level = "", at = "", cols = "" } = parameters.value;
+  const chosen = useMemo(() => readColumns(cols, table), [cols, table]);
+  const extra = String(extraColumns(chosen));
   const levels = useMemo(() => readLevels(level), [level]);
   const [text, setText] = useState(search);
   const [isSql, setSql] = useState(false);
@@ -45,8 +48,8 @@ export function Logs({ table }) {
     setSelected(-1);
     if (scroller.current) scroller.current.scrollTop = 0;
     const binCount = Math.max(40, Math.min(240, Math.floor((scroller.current?.clientWidth ?? 1000) / 7)));
-    void model.show({ table, searched, search, levels, begin, end, zone: zone.value, binCount });
-  }, [table, search, level, begin, end, present.value]);
+    void model.show({ table, searched, search, levels, begin, end, zone: zone.value, binCount, extra: extra ? extra.split(",") : [] });
+  }, [table, search, level, begin, end, extra, present.value]);
   useEffect(() => {
     if (!isFollowing) return;
     setPaused(false);
@@ -149,11 +152,12 @@ export function Logs({ table }) {
   const hasDate = end - begin > DAY / 2n;
   const columns = useMemo(() => [
     { name: "time", title: "time", width: hasDate ? "21.5ch" : "15.5ch", about: `in ${zone.value}`, cell: (/** @type {Row} */ one) => html`<${Time} time=${one.time} hasDate=${hasDate} />` },
-    { name: "level", title: "level", width: "5ch", cell: (/** @type {Row} */ one) => html`<span class=${`level l${one.level}`}>${SHORT[one.level - 1] ?? one.level}</span>` },
-    { name: "target", title: "target", width: isNarrow ? "minmax(6ch, 16ch)" : "minmax(8ch, 28ch)", cell: (/** @type {Row} */ one) => html`<bdi title=${visible(one.target)}>${visible(one.target)}</bdi>` },
-    { name: "exe", title: "exe", width: "minmax(6ch, 14ch)", cell: (/** @type {Row} */ one) => html`<bdi title=${visible(one.exe)}>${visible(baseName(one.exe))}</bdi>` },
+    { name: "level", title: "level", width: "5ch", className: (/** @type {Row} */ one) => `level l${one.level}`, cell: (/** @type {Row} */ one) => SHORT[one.level - 1] ?? one.level },
+    { name: "target", title: "target", width: isNarrow ? "minmax(6ch, 16ch)" : "minmax(8ch, 28ch)", cell: (/** @type {Row} */ one) => visible(one.target) },
+    { name: "exe", title: "exe", width: "minmax(6ch, 14ch)", cell: (/** @type {Row} */ one) => visible(baseName(one.exe)) },
     { name: "msg", title: "message", width: "minmax(20ch, 1fr)", cell: (/** @type {Row} */ one) => html`<${Message} text=${one.msg} mark=${mark} />` },
-  ].filter(({ name }) => name !== "exe" || !isNarrow), [mark, zone.value, isNarrow, hasDate]);
+  ], [mark, zone.value, isNarrow, hasDate]);
+  const shown = useMemo(() => chosen.map((name) => columns.find((column) => column.name === name) ?? otherColumn(name, table)).filter(({ name }) => name !== "exe" || !isNarrow || cols), [columns, chosen, cols]);
   const total = model.histogram.value?.total;
   const waiting = model.waiting.value.length;
   const place = row ? rows.slice(0, selected).filter((other) => other.time === row.time && other.block === row.block && other.msg === row.msg && other.target === row.target && other.level === row.level).length : 0;
@@ -165,10 +169,11 @@ export function Logs({ table }) {
       <button type="submit">Search</button>
       <button type="button" aria-pressed=${isSql} title="The SQL of this search" onClick=${() => setSql(!isSql)}>= SQL</button>
       <button type="button" aria-pressed=${hasFacets} title="The most frequent values" onClick=${() => setFacets(!hasFacets)}>Values</button>
+      <${Choice} table=${table} chosen=${chosen} />
       <button type="button" class="follow" aria-pressed=${isFollowing} title="Show new rows as they come (Space)" onClick=${follow}>${isFollowing ? "❚❚ Following" : "▶ Follow"}</button>
     </form>
     ${made.faults.length ? html`<p class="notice is-warn" role="alert">${made.faults.join("; ")}: left out of the search</p>` : null}
-    ${isSql ? html`<pre class="sql">${rowsSql(table, made, PAGE)}${made.parameters.map((value, index) => html`<span class="quiet">${`\n-- $${index + 1} = ${typeof value === "string" ? `'${value}'` : value}`}</span>`)}</pre>` : null}
+    ${isSql ? html`<pre class="sql">${rowsSql(table, made, PAGE, extra ? extra.split(",") : [])}${made.parameters.map((value, index) => html`<span class="quiet">${`\n-- $${index + 1} = ${typeof value === "string" ? `'${value}'` : value}`}</span>`)}</pre>` : null}
     <${Histogram} theme=${theme.value} />
     <div class="counts"><span>${total === undefined ? "…" : html`<b>${formatCount(total)}</b> ${total === 1 ? "row" : "rows"}`}${rows.length && total !== undefined && total > rows.length ? html`<span class="quiet"> · the newest ${formatCount(rows.length)} are here</span>` : null}</span>
       <${Legend} levels=${levels} toggle=${toggle} /></div>
@@ -180,13 +185,48 @@ export function Logs({ table }) {
         ${isFollowing && (isPaused || waiting) ? html`<div class="paused" role="status">paused · <b>${formatCount(waiting)}</b> new <button type="button" class="link" onClick=${toTop}>follow (G)</button></div>` : null}
         ${model.state.value === "failed" ? html`<${Failed} />`
           : rows.length === 0 && model.state.value === "here" ? html`<${Nothing} clear=${(/** @type {string} */ q, /** @type {string} */ l) => change({ q, level: l })} />`
-          : html`<${Grid} label="Messages, the newest first" rows=${rows} total=${total} columns=${columns} selected=${selected} scroller=${scroller} onSelect=${open} onEnd=${model.more}
+          : html`<${Grid} label="Messages, the newest first" rows=${rows} total=${total} columns=${shown} selected=${selected} scroller=${scroller} onSelect=${open} onEnd=${model.more}
               rowClass=${(/** @type {Row} */ one) => `r${one.level}`} foot=${foot(rows.length)}
               onScroll=${(/** @type {number} */ top) => { away.current = top > 4; if (away.current !== isPaused) { setPaused(away.current); if (!away.current) model.showWaiting(); } }} />`}
       </div>
       ${isOpen && row ? html`<${Drawer} table=${table} row=${row} place=${place} add=${add} close=${close} link=${link(row)} move=${(/** @type {number} */ by) => select(selected + by)} />` : null}
     </div>
   </div>`;
+}
+
+/** A column that the list does not begin with. @param {string} name @param {import("../catalog.js").Table} table */
+function otherColumn(name, table) {
+  const own = /** @type {Record<string, keyof Row>} */ ({ process_id: "process", stream_id: "stream", block_id: "block", insert_time: "inserted" });
+  const value = (/** @type {Row} */ one) => (own[name] ? one[own[name]] : one.more[name]);
+  const isTime = table.columns.get(name)?.type.startsWith("Timestamp");
+  const isRight = table.columns.get(name)?.unit !== null;
+  return {
+    name, title: name, about: table.columns.get(name)?.about, isRight, width: name.endsWith("_id") ? "minmax(8ch, 36ch)" : isTime ? "30ch" : "minmax(8ch, 24ch)",
+    cell: (/** @type {Row} */ one) => {
+      const found = value(one);
+      return found === null || found === undefined ? "" : isTime ? formatTime(found, zone.value) : visible(String(found).slice(0, 400));
+    },
+  };
+}
+
+/** Which columns the list has, in which order. @param {{table: import("../catalog.js").Table, chosen: string[]}} props */
+function Choice({ table, chosen }) {
+  const [isOpen, setOpen] = useState(false);
+  const set = (/** @type {string[]} */ next) => change({ cols: next.length ? writeColumns(next, table) : "" });
+  const move = (/** @type {string} */ name, /** @type {number} */ by) => {
+    const at = chosen.indexOf(name);
+    const next = chosen.filter((one) => one !== name);
+    next.splice(Math.max(0, at + by), 0, name);
+    set(next);
+    // the buttons move along, and the next press is meant for the same column
+    setTimeout(() => document.getElementById(`column-${name}-${by}`)?.focus());
+  };
+  const others = [...table.columns.keys()].filter((name) => !chosen.includes(name));
+  return html`<${Menu} id="columns-button" className="choice" title="Which columns the list has" label="Columns" isOpen=${isOpen} setOpen=${setOpen}>
+    <ul class="choice-list">${chosen.map((name, index) => html`<li key=${name}><label class="check"><input type="checkbox" checked onChange=${() => set(chosen.filter((one) => one !== name))} /> ${name}</label>
+        <button type="button" class="small" id=${`column-${name}--1`} aria-label=${`${name} further left`} disabled=${index === 0} onClick=${() => move(name, -1)}>▴</button><button type="button" class="small" id=${`column-${name}-1`} aria-label=${`${name} further right`} disabled=${index === chosen.length - 1} onClick=${() => move(name, 1)}>▾</button></li>`)}
+      ${others.map((name) => html`<li key=${name}><label class="check" title=${table.columns.get(name)?.about}><input type="checkbox" checked=${false} onChange=${() => set([...chosen, name])} /> ${name}</label></li>`)}</ul>
+    <button type="button" class="small" onClick=${() => set([])}>as at first</button><//>`;
 }
 
 const SHORT = ["FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
@@ -201,13 +241,13 @@ function foot(count) {
 /** @param {{time: bigint, hasDate: boolean}} props */
 function Time({ time, hasDate }) {
   const { date, clock, ms, us } = inZone(time, zone.value);
-  return html`<time title=${`${toRfc3339(time)}\n${formatTime(time, zone.value)} ${zone.value}`}>${hasDate ? html`<span class="quiet">${date.slice(5)} </span>` : null}${clock}<span class="quiet">.${ms}<span class="thin">${us}</span></span></time>`;
+  return html`<time title=${`${toRfc3339(time)}\n${formatTime(time, zone.value)} ${zone.value}`}>${hasDate ? html`<span class="quiet">${date.slice(5)} </span>` : null}${clock}<span class="quiet">.${ms}${us}</span></time>`;
 }
 
 /** What is marked is a part of the text: elements around it, never markup in it. @param {{text: string, mark: RegExp | null}} props */
 function Message({ text, mark }) {
   const shown = visible(text.slice(0, 1000));
-  if (!mark) return html`<bdi>${shown}</bdi>`;
+  if (!mark) return shown;
   const parts = [];
   let at = 0;
   for (const found of shown.matchAll(mark)) {
@@ -215,7 +255,7 @@ function Message({ text, mark }) {
     parts.push(shown.slice(at, found.index), html`<mark>${found[0]}</mark>`);
     at = found.index + found[0].length;
   }
-  return html`<bdi>${parts}${shown.slice(at)}</bdi>`;
+  return html`${parts}${shown.slice(at)}`;
 }
 
 /** @param {{levels: Set<number>, toggle: (level: number) => void}} props */

@@ -1,9 +1,9 @@
 /** The SQL of the page of messages. Names of tables and columns come from the server, values go into parameters. */
-import { LEVELS, parse, quoteName, toSql } from "../search.js";
+import { LEVELS, parse, quoteName, toSql } from "../parts/search.js";
 import { floorDiv, toRfc3339, offsetAt, roundStep, HOUR } from "../time.js";
 
 /** @typedef {{begin: bigint, end: bigint}} Range */
-/** @typedef {{time: bigint, level: number, target: string, exe: string, msg: string, isCut: boolean, process: string, stream: string, block: string, inserted: bigint}} Row */
+/** @typedef {{time: bigint, level: number, target: string, exe: string, msg: string, isCut: boolean, process: string, stream: string, block: string, inserted: bigint, more: Record<string, any>}} Row */
 /** @typedef {{where: string, parameters: (string | number)[], faults: string[]}} Filter */
 
 /** Characters of a message in the list; the drawer has all of them. */
@@ -36,7 +36,7 @@ export function writeLevels(levels) {
   return parts.join(",");
 }
 
-/** What holds for the rows. @param {import("../search.js").Table} searched @param {string} search @param {Set<number>} levels @returns {Filter} */
+/** What holds for the rows. @param {import("../parts/search.js").Table} searched @param {string} search @param {Set<number>} levels @returns {Filter} */
 export function filter(searched, search, levels) {
   const { conditions, parameters, faults } = toSql(parse(search), searched);
   if (levels.size < LEVELS.length) conditions.unshift(`level IN (${[...levels].sort().join(", ")})`);
@@ -46,19 +46,35 @@ export function filter(searched, search, levels) {
 /** @param {Filter} filter @param {string} condition */
 const and = ({ where }, condition) => (where ? `${where}\n  AND ${condition}` : `\nWHERE ${condition}`);
 
-/** @param {import("../catalog.js").Table} table */
-function columns(table) {
-  const exe = table.columns.has("exe") ? "exe" : "'' AS exe";
-  return `time, level, target, ${exe}, left(msg, ${MESSAGE}) AS msg, character_length(msg) > ${MESSAGE} AS is_cut, process_id, stream_id, block_id, insert_time`;
+/** Columns that a list begins with. */
+export const USUAL = ["time", "level", "target", "exe", "msg"];
+
+/** The columns of an address that the table has; the usual ones if it names none. @param {string} text @param {import("../catalog.js").Table} table */
+export function readColumns(text, table) {
+  const named = [...new Set(text.split(",").filter((name) => table.columns.has(name)))];
+  return named.length ? named : USUAL.filter((name) => table.columns.has(name));
 }
 
-/** The newest rows. @param {import("../catalog.js").Table} table @param {Filter} filter @param {number} limit */
-export const rowsSql = (table, filter, limit) =>
-  `SELECT ${columns(table)}\nFROM ${quoteName(table.name)}${filter.where}\nORDER BY time DESC, stream_id, block_id\nLIMIT ${limit}`;
+/** @param {string[]} columns @param {import("../catalog.js").Table} table */
+export const writeColumns = (columns, table) => (columns.join() === readColumns("", table).join() ? "" : columns.join());
 
-/** What the server received after that. @param {import("../catalog.js").Table} table @param {Filter} filter @param {bigint} since @param {number} limit */
-export const newSql = (table, filter, since, limit) =>
-  `SELECT ${columns(table)}\nFROM ${quoteName(table.name)}${and(filter, `insert_time > TIMESTAMP '${toRfc3339(since)}'`)}\nORDER BY time DESC, stream_id, block_id\nLIMIT ${limit}`;
+/** Columns that rows have besides those that all have. @param {string[]} columns */
+export const extraColumns = (columns) => columns.filter((name) => ![...USUAL, "process_id", "stream_id", "block_id", "insert_time"].includes(name));
+
+/** @param {import("../catalog.js").Table} table @param {string[]} [extra] */
+function columns(table, extra = []) {
+  const exe = table.columns.has("exe") ? "exe" : "'' AS exe";
+  const more = extra.map((name) => `, ${table.columns.get(name)?.type.includes("Binary") ? `left(jsonb_format_json(${quoteName(name)}), 400)` : quoteName(name)} AS ${quoteName(`more.${name}`)}`).join("");
+  return `time, level, target, ${exe}, left(msg, ${MESSAGE}) AS msg, character_length(msg) > ${MESSAGE} AS is_cut, process_id, stream_id, block_id, insert_time${more}`;
+}
+
+/** The newest rows. @param {import("../catalog.js").Table} table @param {Filter} filter @param {number} limit @param {string[]} [extra] */
+export const rowsSql = (table, filter, limit, extra) =>
+  `SELECT ${columns(table, extra)}\nFROM ${quoteName(table.name)}${filter.where}\nORDER BY time DESC, stream_id, block_id\nLIMIT ${limit}`;
+
+/** What the server received after that. @param {import("../catalog.js").Table} table @param {Filter} filter @param {bigint} since @param {number} limit @param {string[]} [extra] */
+export const newSql = (table, filter, since, limit, extra) =>
+  `SELECT ${columns(table, extra)}\nFROM ${quoteName(table.name)}${and(filter, `insert_time > TIMESTAMP '${toRfc3339(since)}'`)}\nORDER BY time DESC, stream_id, block_id\nLIMIT ${limit}`;
 
 /** How many rows of each level there are in each bin. @param {import("../catalog.js").Table} table @param {Filter} filter @param {Bins} bins */
 export const histogramSql = (table, filter, { begin, width }) =>
@@ -92,6 +108,7 @@ export const readRows = (rows) => Array.from({ length: rows.rows }, (_, row) => 
   exe: rows.get("exe", row) ?? "", msg: rows.get("msg", row) ?? "", isCut: rows.get("is_cut", row) === true,
   process: rows.get("process_id", row) ?? "", stream: rows.get("stream_id", row) ?? "", block: rows.get("block_id", row) ?? "",
   inserted: rows.get("insert_time", row) ?? 0n,
+  more: Object.fromEntries(rows.names.filter((name) => name.startsWith("more.")).map((name) => [name.slice(5), rows.get(name, row)])),
 }));
 
 /** @typedef {{begin: bigint, width: bigint, count: number}} Bins */
