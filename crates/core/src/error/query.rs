@@ -92,7 +92,7 @@ impl QueryError {
 pub(crate) fn panic_error(panic: &(dyn std::any::Any + Send)) -> QueryError {
     let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-    too_large(&text).unwrap_or_else(|| {
+    known_panic(&text).unwrap_or_else(|| {
         QueryError::Internal("the query failed inside the server: its log has details".to_owned())
     })
 }
@@ -102,7 +102,7 @@ const TOO_LARGE: &str = "a value or a batch of rows is larger than the engine ca
 
 /// An error of a task that panicked, which the engine has as an error of somebody else's.
 fn of_task(text: String) -> QueryError {
-    let panicked = text.contains("panicked").then(|| too_large(&text)).flatten();
+    let panicked = text.contains("panicked").then(|| known_panic(&text)).flatten();
     panicked.unwrap_or(QueryError::Internal(text))
 }
 
@@ -121,6 +121,19 @@ fn of_the_engine(text: String) -> QueryError {
         }
         None => QueryError::Unsupported(format!("the engine can't run this statement: {text}")),
     }
+}
+
+/// What is known of a panic of the engine by its words. Functions of lists let lists with offsets of 32 and of 64 bits
+/// through, and arrow then panics: `array_cat([1], arrow_cast([2], 'LargeList(Int64)'))`.
+fn known_panic(text: &str) -> Option<QueryError> {
+    let mixed = text.contains("inconsistent types passed to MutableArrayData").then(|| {
+        QueryError::Sql(
+            "the engine can't put lists of different types together: cast them to one type, as in \
+             arrow_cast(x, 'List(Int64)')"
+                .to_owned(),
+        )
+    });
+    mixed.or_else(|| too_large(text))
 }
 
 /// Whether words of the engine say that a batch can't be held: offsets of 32 bits, lengths, sizes of allocations.
@@ -155,7 +168,7 @@ impl From<DataFusionError> for QueryError {
             }
             DataFusionError::ArrowError(cause, _) if is_of_the_host(cause) => spill_error(text),
             DataFusionError::ExecutionJoin(cause) => {
-                too_large(&cause.to_string()).unwrap_or(Self::Internal(text))
+                known_panic(&cause.to_string()).unwrap_or(Self::Internal(text))
             }
             DataFusionError::Internal(_) => of_the_engine(text),
             DataFusionError::IoError(_)
