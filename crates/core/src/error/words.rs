@@ -116,3 +116,89 @@ const PREFIXES: [&str; 11] = [
     "Invalid argument error: ",
     "Parser error: ",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::QueryError;
+
+    #[tokio::test]
+    async fn of_an_error_only_what_happened_is_told() {
+        let lake = crate::fixture::lake().await;
+        let error = lake.sql("SELECT 'a'::int").await.unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, QueryError::Sql(_)), "{text}");
+        assert!(text.starts_with("Cannot cast string 'a'"), "{text}");
+        let error = lake.sql("SELECT nothing FROM processes").await.unwrap_err().to_string();
+        assert!(error.starts_with("No field named nothing"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn mistakes_in_sql_are_told_without_a_word_about_bugs_and_other_trackers() {
+        let lake = crate::fixture::lake().await;
+        for expression in [
+            "avg(t.a)",
+            "sum(t.a)",
+            "stddev(t.a)",
+            "median(t.a)",
+            "range(1, array_length([1, 2]) + 1)",
+            "generate_series(1, array_length([1, 2]) + 1)",
+            "sum(t.a) OVER ()",
+            "abs(t.a)",
+            "t.a + INTERVAL '1 day'",
+            "array_length(t.a)",
+        ] {
+            let sql = format!("SELECT {expression} FROM (VALUES ('a'), ('b')) t(a)");
+            let Err(error) = lake.sql(&sql).await else { continue };
+            let text = error.to_string();
+            for word in ["bug", "github", "Internal error", "Backtrace"] {
+                assert!(!text.contains(word), "{sql}: {text}");
+            }
+        }
+        let text = "Error during planning: Function 'avg' failed with \"Internal error: Avg of Utf8.\\nThis issue \
+                    was likely caused by a bug in DataFusion's code. Please help us to resolve this by filing a bug \
+                    report in our issue tracker: https://github.com/apache/datafusion/issues\" No function matches";
+        assert_eq!(
+            without_report(&text.replace("\\n", "\n")),
+            "Error during planning: Function 'avg' failed with \"Avg of Utf8.\" No function matches: cast texts to \
+             numbers with CAST(… AS DOUBLE)"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_function_that_does_not_take_its_arguments_says_so_in_one_line_with_a_way_out() {
+        let lake = crate::fixture::lake().await;
+        for (call, expected) in [
+            ("avg(t.a)", "avg(CAST(… AS DOUBLE))"),
+            ("sum(arrow_cast(t.a, 'Dictionary(Int32, Utf8)'))", "sum does not take (Utf8): "),
+            ("range(1, arrow_cast(2, 'Decimal128(20, 0)'))", "range(CAST(… AS BIGINT))"),
+        ] {
+            let sql = format!("SELECT {call} FROM (VALUES ('a'), ('b')) t(a)");
+            let Err(error) = lake.sql(&sql).await else { continue };
+            let text = error.to_string();
+            assert!(matches!(error, QueryError::Sql(_)) && text.contains(expected), "{sql}: {text}");
+            assert!(!text.contains('\n') && text.len() < 200, "{sql}: {text}");
+        }
+        let text = "Function 'avg' failed to match any signature. No function matches the given name and argument \
+                    types 'avg(Dictionary(Int32, Utf8))'. You might need to add explicit type casts.";
+        let told = "avg does not take (Utf8): give it what it takes, or cast, as in avg(CAST(… AS DOUBLE))";
+        assert_eq!(other_arguments(text).as_deref(), Some(told));
+    }
+
+    #[test]
+    fn the_engines_notation_of_a_statement_is_not_told() {
+        for (text, told) in [
+            (
+                "Physical plan does not support logical expression Exists(Exists { subquery: <subquery>, negated: false })",
+                "the engine can't compute this here: Exists",
+            ),
+            (
+                "Unsupported ast node in sqltorel: Lambda(LambdaFunction { params: One(Ident { value: \"x\" }) })",
+                "this part of SQL is not supported: Lambda",
+            ),
+            ("table 'x' not found", "table 'x' not found"),
+        ] {
+            assert_eq!(without_insides(text.to_owned()), told);
+        }
+    }
+}
