@@ -202,7 +202,6 @@ def tables_and_their_columns_are_listed(subject):
             listed = sorted(everything[view]["table_columns"], key=lambda column: column["ordinal_position"])
             same([column["column_name"] for column in listed], names, view)
             assert all(column["xdbc_type_name"] for column in listed), listed
-            assert {column["xdbc_is_nullable"] for column in listed} <= {"YES", "NO"}, listed
             same(connection.adbc_get_table_schema(view).names, names, view)
         raises(dbapi.Error, lambda: connection.adbc_get_table_schema("no_such_table"))
 

@@ -2,6 +2,7 @@
 
 mod assembly;
 mod query;
+mod words;
 
 pub use assembly::AssemblyError;
 pub use query::QueryError;

@@ -259,7 +259,9 @@ impl RowGroup {
     }
 }
 
-/// The Arrow types that readers of files are told: those of the engine, without what only few readers know.
+/// The Arrow types that readers of files are told: those of the engine, without what only few readers know. The metadata of
+/// fields must be that of the engine's schema: where it differs, the engine (DataFusion 55.2) casts each column that it
+/// reads, and then uses neither Bloom filters nor bounds of casted columns.
 fn hinted_schema(schema: &Schema) -> Schema {
     let fields = schema.fields().iter().map(|f| {
         let data_type = match f.data_type() {
@@ -267,7 +269,7 @@ fn hinted_schema(schema: &Schema) -> Schema {
             DataType::BinaryView => DataType::Binary,
             other => other.clone(),
         };
-        Field::new(f.name(), data_type, f.is_nullable())
+        Field::new(f.name(), data_type, f.is_nullable()).with_metadata(f.metadata().clone())
     });
     Schema::new(fields.collect::<Vec<_>>())
 }

@@ -211,7 +211,7 @@ impl PartitionBuilder {
         let found = loop {
             let found = self.catalog().expired_blocks(which).await?;
             let (Some(first), Some(last)) = (found.seq_begin, found.seq_end) else { return Ok(None) };
-            match self.first_not_in_a_file(retention, SeqRange::new(first, last)).await? {
+            match self.first_not_in_a_file(SeqRange::new(first, last), is_dry_run).await? {
                 Some(lost) => which.up_to = lost.saturating_sub(1),
                 None => break found,
             }
@@ -232,14 +232,12 @@ impl PartitionBuilder {
     }
 
     /// The first block of a range whose rows are in a file that is not as it should be: each file is read through once before
-    /// blocks go that it stands for.
-    async fn first_not_in_a_file(&self, retention: &Retention, range: SeqRange) -> Result<Option<i64>> {
+    /// blocks go that it stands for. That holds for all views: where rows are kept for no longer than blocks, a partition still
+    /// goes as a whole, later than its first blocks, and without these it could not be made again.
+    async fn first_not_in_a_file(&self, range: SeqRange, is_dry_run: bool) -> Result<Option<i64>> {
         let seen = &self.scan.lake.seen_files;
         let mut first = None;
         for instance in self.views.global_instances() {
-            if !outlives_blocks(retention, &instance) {
-                continue;
-            }
             let partitions = self.partitions(&instance).await?;
             for partition in partitions.iter().filter(|p| !p.content.seqs.intersect(range).is_empty()) {
                 let id = partition.partition_id;
@@ -251,7 +249,9 @@ impl PartitionBuilder {
                             partition = id,
                             "blocks are kept since the file with their rows is lost: {what}"
                         );
-                        self.catalog().mark_file_lost(id, true).await?;
+                        if !is_dry_run {
+                            self.catalog().mark_file_lost(id, true).await?;
+                        }
                         let begin = partition.content.seqs.begin;
                         first = Some(first.map_or(begin, |first: i64| first.min(begin)));
                     }

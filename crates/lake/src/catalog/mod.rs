@@ -14,6 +14,7 @@ mod deny_rules;
 mod filter;
 mod garbage;
 mod keys;
+mod leases;
 mod open;
 mod owners;
 mod partitions;

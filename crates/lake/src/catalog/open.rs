@@ -107,11 +107,13 @@ async fn open_sqlite(path: &std::path::Path, is_relaxed: bool) -> Result<Catalog
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(if is_relaxed { SqliteSynchronous::Normal } else { SqliteSynchronous::Full })
         .busy_timeout(LOCK_TIMEOUT)
-        // else nearly each commit makes, writes and removes a file in the directory for temporary files
-        .pragma("temp_store", "MEMORY")
         .disable_statement_logging();
-    let writing =
-        options.clone().pragma("cache_size", COMMIT_CACHE).pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
+    let writing = options
+        .clone()
+        .pragma("cache_size", COMMIT_CACHE)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        // else nearly each commit makes, writes and removes a file in the directory for temporary files
+        .pragma("temp_store", "MEMORY");
     let mut connection = SqliteConnection::connect_with(&writing).await?;
     migrate_sqlite(&mut connection).await?;
     let checkpoints = Checkpoints::start(options.clone().pragma("wal_autocheckpoint", "0"));

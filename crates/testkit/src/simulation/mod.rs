@@ -98,6 +98,9 @@ struct Run {
     is_damaged: bool,
     /// Files of partitions were damaged, and nobody has looked since.
     has_damaged_files: bool,
+    /// A file was said not to be there, and no maintenance has looked for it since: queries may do without it, and what its
+    /// blocks don't give any more is missing until then.
+    has_files_in_doubt: bool,
     /// When steps began, nanoseconds since the Unix epoch.
     moments: Vec<i64>,
     summary: Summary,
@@ -116,6 +119,7 @@ impl Run {
             programs: Arc::new(programs),
             is_damaged: false,
             has_damaged_files: false,
+            has_files_in_doubt: false,
             moments: Vec::new(),
             summary: Summary::default(),
             trace: Vec::new(),

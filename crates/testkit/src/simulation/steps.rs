@@ -196,6 +196,7 @@ impl Run {
         let faults = self.faults.trace();
         self.summary.faults += faults.len() as u64;
         self.trace.extend(faults.into_iter().map(|fault| format!("    {fault}")));
+        let is_done = matches!(outcome, Some(Ok(_)));
         let asked = match outcome {
             Some(Ok(asked)) => asked,
             Some(Err(e)) => {
@@ -211,6 +212,9 @@ impl Run {
             let before = moment.map_or(i64::MAX, |moment| moment.saturating_add(now() - self.moment()));
             self.ledger().may_have_expired(before, *with_rows);
         }
+        let is_maintained = matches!(action, Action::Maintain | Action::MaintainTwice) && is_done;
+        self.has_files_in_doubt =
+            self.faults.has_objects_away() || (self.has_files_in_doubt && !is_maintained);
         if let Some((table, answer)) = asked {
             self.compare(table, &answer, true)?;
         }
@@ -314,7 +318,8 @@ impl Run {
 
     fn compare(&mut self, table: Table, answer: &Answer, while_failing: bool) -> Result<(), String> {
         self.summary.answers += 1;
-        let may_lack = while_failing || self.faults.has_objects_away();
+        let is_in_doubt = self.has_files_in_doubt && self.is_damaged;
+        let may_lack = while_failing || is_in_doubt || self.faults.has_objects_away();
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner).check(
             &self.programs,
             table,
@@ -339,6 +344,7 @@ impl Run {
             {
                 return Err(format!("maintenance fails although nothing else does: {e}"));
             }
+            self.has_files_in_doubt = false;
             self.look().await?;
         }
         if self.is_damaged {

@@ -32,3 +32,13 @@ fn a_partition_that_was_cut_in_a_store_makes_no_query_panic() {
 fn retention_takes_no_block_whose_rows_are_in_a_file_that_was_lost() {
     live(10_065, Backends::Store);
 }
+
+#[test]
+fn retention_takes_no_block_of_a_damaged_file_where_rows_are_kept_no_longer_than_blocks() {
+    live(40, Backends::Store);
+}
+
+#[test]
+fn rows_that_only_a_file_has_are_there_again_when_the_file_is_and_said_to_be_missing_until_then() {
+    live(222, Backends::Directory);
+}

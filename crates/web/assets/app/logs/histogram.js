@@ -6,6 +6,7 @@ import { setRange, zone } from "../range.js";
 import { formatCount, plural } from "../format.js";
 import { LEVELS } from "../parts/search.js";
 import { formatDuration, formatTime, inZone, roundTimes, DAY, MINUTE, SECOND } from "../time.js";
+import { useWidth } from "../parts/width.js";
 
 const HEIGHT = 64;
 
@@ -14,17 +15,10 @@ const HEIGHT = 64;
 /** @param {{theme: string}} props */
 export function Histogram({ theme }) {
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
-  const [width, setWidth] = useState(0);
+  const width = useWidth(canvas);
   const [at, setAt] = useState(/** @type {number | null} */ (null));
   const [brush, setBrush] = useState(/** @type {Brush | null} */ (null));
   const shown = histogram.value;
-  useLayoutEffect(() => {
-    const element = canvas.current;
-    if (!element) return;
-    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, []);
   useLayoutEffect(() => {
     if (canvas.current && shown && width) draw(canvas.current, shown, width);
   }, [shown, width, theme]);

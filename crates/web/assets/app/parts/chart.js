@@ -5,6 +5,7 @@ import { theme } from "../state.js";
 import { visible } from "../format.js";
 import { withUnit } from "./values.js";
 import { formatTime, inZone, roundTimes, DAY, MINUTE, SECOND } from "../time.js";
+import { useWidth } from "./width.js";
 
 /** Times are nanoseconds after `base`. @typedef {{name: string, x: Float64Array, y: Float64Array, color?: string}} Series */
 /** `bin`: bars of so many nanoseconds that begin at their times, one series on top of the other. `range`: what is shown even where nothing is.
@@ -54,17 +55,10 @@ function bounds({ series, bin = 0, range, base }) {
 export function Lines(props) {
   const { series, base, unit, zone, label, height = 220, onRange } = props;
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
-  const [width, setWidth] = useState(0);
+  const width = useWidth(canvas);
   const [at, setAt] = useState(/** @type {number | null} */ (null));
   const [brush, setBrush] = useState(/** @type {{from: number, to: number} | null} */ (null));
   const box = bounds(props);
-  useLayoutEffect(() => {
-    const element = canvas.current;
-    if (!element) return;
-    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, []);
   useLayoutEffect(() => {
     if (canvas.current && width) draw(canvas.current, props, box, width, height);
   }, [series, width, height, zone, theme.value, unit, props.bin]);

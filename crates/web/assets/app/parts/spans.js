@@ -5,6 +5,7 @@ import { theme } from "../state.js";
 import { visible } from "../format.js";
 import { formatDuration, formatTime, inZone, roundTimes, DAY, MINUTE, SECOND } from "../time.js";
 import { COLORS } from "./chart.js";
+import { useWidth } from "./width.js";
 
 /** @typedef {{name: string, lane: number, begin: bigint, end: bigint}} Span */
 const [ROW, TOP, LEFT] = [17, 20, 8];
@@ -24,7 +25,7 @@ const lastPart = (name) => name.split(/::|[./\\]/).filter(Boolean).pop() ?? name
 /** @param {{spans: Span[], lanes: string[] | null, zone: string, label: string, onRange: (begin: bigint, end: bigint) => void}} props */
 export function Spans({ spans, lanes, zone, label, onRange }) {
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
-  const [width, setWidth] = useState(0);
+  const width = useWidth(canvas);
   const [over, setOver] = useState(/** @type {{x: number, y: number, span: Span} | null} */ (null));
   const [brush, setBrush] = useState(/** @type {{from: number, to: number} | null} */ (null));
   const begin = spans.reduce((a, { begin }) => (begin < a ? begin : a), spans[0]?.begin ?? 0n);
@@ -35,13 +36,6 @@ export function Spans({ spans, lanes, zone, label, onRange }) {
   const height = TOP + count * ROW + 4;
   const inner = Math.max(1, width - left - LEFT);
   const px = (/** @type {bigint} */ time) => left + (Number(time - begin) / length) * inner;
-  useLayoutEffect(() => {
-    const element = canvas.current;
-    if (!element) return;
-    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, []);
   useLayoutEffect(() => {
     const element = canvas.current;
     if (!element || !width) return;
