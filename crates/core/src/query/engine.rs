@@ -9,6 +9,7 @@ use super::floats::PlainFloats;
 use super::hex_ids;
 use super::order_in_aggregates::DropMeaninglessOrder;
 use super::power::PowerPlanner;
+use crate::error::watch_panics;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::functions_table::all_default_table_functions;
 use datafusion::functions_window::all_default_window_functions;
@@ -19,6 +20,8 @@ use std::sync::Arc;
 
 /// A session with the engine's functions.
 pub(super) fn session_state() -> SessionStateBuilder {
+    // whoever runs statements has to tell the engine's panics from ours
+    watch_panics();
     let scalars = scalars();
     let mut planners = planners();
     planners.push(Arc::new(PowerPlanner::new(&scalars)));
