@@ -1,9 +1,10 @@
 //! An aggregate over a frame that moves with the row, such as the last ten rows.
 //!
 //! The engine takes rows that leave out of the sum again. Infinity less infinity is NaN, and what rounding did remains. Here
-//! each frame is computed anew, as PostgreSQL does for numbers with a fraction: that takes a time that grows with the frame.
+//! nothing is taken out: rows are kept in chunks, and each full chunk is aggregated once. A frame is put together from its
+//! chunks and the rows at its two ends, so a row costs a little more than two chunks, however long the frame is.
 
-use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::compute::concat;
 use datafusion::arrow::datatypes::{FieldRef, Schema};
 use datafusion::common::{ScalarValue, internal_err};
@@ -11,7 +12,12 @@ use datafusion::error::Result;
 use datafusion::logical_expr::function::AccumulatorArgs;
 use datafusion::logical_expr::{Accumulator, AggregateUDF};
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr};
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// Rows of a chunk. A row costs up to two chunks of rows, and a state for each chunk between: with this many, the second
+/// becomes the larger part only for frames of over 100,000 rows.
+const CHUNK: usize = 256;
 
 /// The rows of the frame, and how they are taken.
 #[derive(Debug)]
@@ -26,7 +32,21 @@ pub(super) struct Frame {
     is_distinct: bool,
     exprs: Vec<Arc<dyn PhysicalExpr>>,
     expr_fields: Vec<FieldRef>,
+    chunks: VecDeque<Chunk>,
+}
+
+/// Rows that follow each other, the arguments of each.
+#[derive(Debug)]
+struct Chunk {
     rows: Vec<ArrayRef>,
+    /// What the function makes of all of them, once there are enough and none has left.
+    state: Option<Vec<ArrayRef>>,
+}
+
+impl Chunk {
+    fn len(&self) -> usize {
+        self.rows.first().map_or(0, |column| column.len())
+    }
 }
 
 impl Frame {
@@ -43,37 +63,12 @@ impl Frame {
             is_distinct: args.is_distinct,
             exprs: args.exprs.to_vec(),
             expr_fields: args.expr_fields.to_vec(),
-            rows: Vec::new(),
+            chunks: VecDeque::new(),
         }
     }
-}
 
-impl Accumulator for Frame {
-    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        if self.rows.is_empty() {
-            self.rows = values.to_vec();
-            return Ok(());
-        }
-        for (kept, new) in self.rows.iter_mut().zip(values) {
-            *kept = concat(&[kept.as_ref(), new.as_ref()])?;
-        }
-        Ok(())
-    }
-
-    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        for (kept, gone) in self.rows.iter_mut().zip(values) {
-            let gone = gone.len().min(kept.len());
-            *kept = kept.slice(gone, kept.len() - gone);
-        }
-        Ok(())
-    }
-
-    fn supports_retract_batch(&self) -> bool {
-        true
-    }
-
-    fn evaluate(&mut self) -> Result<ScalarValue> {
-        let mut accumulator = self.function.accumulator(AccumulatorArgs {
+    fn accumulator(&self) -> Result<Box<dyn Accumulator>> {
+        self.function.accumulator(AccumulatorArgs {
             return_field: self.return_field.clone(),
             schema: &self.schema,
             ignore_nulls: self.ignore_nulls,
@@ -83,15 +78,93 @@ impl Accumulator for Frame {
             is_distinct: self.is_distinct,
             exprs: &self.exprs,
             expr_fields: &self.expr_fields,
-        })?;
-        if !self.rows.is_empty() {
-            accumulator.update_batch(&self.rows)?;
+        })
+    }
+
+    fn state_of(&self, rows: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
+        let mut accumulator = self.accumulator()?;
+        accumulator.update_batch(rows)?;
+        accumulator.state()?.iter().map(|value| value.to_array()).collect()
+    }
+}
+
+impl Accumulator for Frame {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let added = values.first().map_or(0, |column| column.len());
+        let mut taken = 0;
+        while taken < added {
+            if self.chunks.back().is_none_or(|chunk| chunk.state.is_some()) {
+                let rows = values.iter().map(|column| column.slice(0, 0)).collect();
+                self.chunks.push_back(Chunk { rows, state: None });
+            }
+            let Some(mut last) = self.chunks.pop_back() else { break };
+            let room = CHUNK.saturating_sub(last.len()).clamp(1, added - taken);
+            for (kept, new) in last.rows.iter_mut().zip(values) {
+                let new = new.slice(taken, room);
+                *kept = concat(&[kept.as_ref(), new.as_ref()])?;
+            }
+            taken += room;
+            if last.len() >= CHUNK {
+                last.state = Some(self.state_of(&last.rows)?);
+            }
+            self.chunks.push_back(last);
+        }
+        Ok(())
+    }
+
+    fn retract_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        let mut gone = values.first().map_or(0, |column| column.len());
+        while gone > 0 {
+            let Some(first) = self.chunks.front_mut() else { break };
+            let length = first.len();
+            if gone >= length {
+                gone -= length;
+                self.chunks.pop_front();
+            } else {
+                first.rows = first.rows.iter().map(|column| column.slice(gone, length - gone)).collect();
+                // there is a state, if not a right one: such a chunk takes no more rows
+                if first.state.is_some() {
+                    first.state = Some(Vec::new());
+                }
+                gone = 0;
+            }
+        }
+        Ok(())
+    }
+
+    fn supports_retract_batch(&self) -> bool {
+        true
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        let mut accumulator = self.accumulator()?;
+        let whole: Vec<&Vec<ArrayRef>> = self
+            .chunks
+            .iter()
+            .filter_map(|chunk| chunk.state.as_ref())
+            .filter(|state| !state.is_empty())
+            .collect();
+        for chunk in &self.chunks {
+            if chunk.state.as_ref().is_none_or(Vec::is_empty) && chunk.len() > 0 {
+                accumulator.update_batch(&chunk.rows)?;
+            }
+        }
+        if let Some(first) = whole.first() {
+            let states = (0..first.len()).map(|i| {
+                let column: Vec<&dyn Array> = whole.iter().map(|state| state[i].as_ref()).collect();
+                Ok(concat(&column)?)
+            });
+            accumulator.merge_batch(&states.collect::<Result<Vec<_>>>()?)?;
         }
         accumulator.evaluate()
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + self.rows.iter().map(|rows| rows.get_array_memory_size()).sum::<usize>()
+        let arrays = |arrays: &[ArrayRef]| arrays.iter().map(|a| a.get_array_memory_size()).sum::<usize>();
+        let chunk = |chunk: &Chunk| {
+            size_of::<Chunk>() + arrays(&chunk.rows) + chunk.state.as_deref().map_or(0, arrays)
+        };
+        size_of_val(self) + self.chunks.iter().map(chunk).sum::<usize>()
     }
 
     // frames are not put together

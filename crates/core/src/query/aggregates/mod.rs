@@ -5,6 +5,7 @@
 //! | `extremes` | `min` and `max` of groups take NaN for a new beginning |
 //! | `moments` | `corr`, `regr_r2`, variances: NULL or 0 where PostgreSQL has NaN, 1 or a mean that is infinite |
 //! | `frames` | over a moving frame, sums and what is made of them keep NaN, infinities and rounding of rows that have left; some functions can't |
+//! | `bit_xor` (here) | with DISTINCT and FILTER, groups have a state that does not fit |
 //! | `percentile_cont` (here) | its 0 and 1 of groups are the engine's own `min` and `max` |
 
 mod extremes;
@@ -163,7 +164,7 @@ pub(super) fn aggregates() -> Vec<Arc<AggregateUDF>> {
     all_default_aggregate_functions().into_iter().map(corrected).collect()
 }
 
-/// A function of the engine that is computed anew for each frame that moves.
+/// A function of the engine that takes nothing out of a frame that moves.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct OverFrames {
     engines: Arc<AggregateUDF>,
@@ -181,11 +182,17 @@ impl AggregateUDFImpl for OverFrames {
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        // what whole numbers leave of a sum is exact
+        if self.name() == "sum" && args.expr_fields.iter().all(|field| !field.data_type().is_floating()) {
+            return self.engines.create_sliding_accumulator(args);
+        }
         Ok(Box::new(frames::Frame::new(self.engines.clone(), &args)))
     }
 
     fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
-        self.engines.groups_accumulator_supported(args)
+        // the engine's takes every row, although its state has room for lists of distinct ones
+        let is_distinct_xor = self.name() == "bit_xor" && args.is_distinct;
+        !is_distinct_xor && self.engines.groups_accumulator_supported(args)
     }
 
     fn create_groups_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {

@@ -2,14 +2,14 @@
 //! of differences from the mean, which NaN and infinities make NaN.
 
 use super::{as_the_engine, frames};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
 use datafusion::common::cast::as_list_array;
 use datafusion::common::internal_err;
 use datafusion::error::Result;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl};
+use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator};
 use datafusion::scalar::ScalarValue;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -84,6 +84,14 @@ impl AggregateUDFImpl for Moments {
         } else {
             Box::new(SumsAccumulator { figure: self.figure, sums: Sums::default() })
         })
+    }
+
+    fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
+        !args.is_distinct
+    }
+
+    fn create_groups_accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
+        Ok(Box::new(GroupsOfSums { figure: self.figure, groups: Vec::new() }))
     }
 
     fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
@@ -176,8 +184,8 @@ impl Sums {
     }
 }
 
-/// Pairs `(x, y)` of rows that have both. Regressions have y first.
-fn pairs(values: &[ArrayRef]) -> Result<Vec<(f64, f64)>> {
+/// Pairs `(x, y)` of rows, `None` where one is missing. Regressions have y first.
+fn all_pairs(values: &[ArrayRef]) -> Result<Vec<Option<(f64, f64)>>> {
     let (y, x) = match values {
         [both] => (both, both),
         [y, x] => (y, x),
@@ -185,7 +193,29 @@ fn pairs(values: &[ArrayRef]) -> Result<Vec<(f64, f64)>> {
     };
     let (x, y) = (cast(x, &DataType::Float64)?, cast(y, &DataType::Float64)?);
     let (x, y) = (x.as_primitive::<Float64Type>(), y.as_primitive::<Float64Type>());
-    Ok(x.iter().zip(y.iter()).filter_map(|(x, y)| x.zip(y)).collect())
+    Ok(x.iter().zip(y.iter()).map(|(x, y)| x.zip(y)).collect())
+}
+
+/// Pairs of rows that have both.
+fn pairs(values: &[ArrayRef]) -> Result<impl Iterator<Item = (f64, f64)>> {
+    Ok(all_pairs(values)?.into_iter().flatten())
+}
+
+/// Partial sums, as columns.
+fn columns_of(sums: &[Sums]) -> Vec<ArrayRef> {
+    let parts: [fn(&Sums) -> f64; 6] = [|s| s.n, |s| s.sx, |s| s.sxx, |s| s.sy, |s| s.syy, |s| s.sxy];
+    parts.map(|part| Arc::new(sums.iter().map(part).collect::<Float64Array>()) as ArrayRef).to_vec()
+}
+
+/// Partial sums, from columns.
+fn of_columns(states: &[ArrayRef]) -> Result<Vec<Sums>> {
+    let columns: Vec<&[f64]> =
+        states.iter().map(|state| state.as_primitive::<Float64Type>().values().as_ref()).collect();
+    let [n, sx, sxx, sy, syy, sxy] = columns.as_slice() else {
+        return internal_err!("six sums, not {}", columns.len());
+    };
+    let at = |i: usize| Sums { n: n[i], sx: sx[i], sxx: sxx[i], sy: sy[i], syy: syy[i], sxy: sxy[i] };
+    Ok((0..n.len()).map(at).collect())
 }
 
 #[derive(Debug)]
@@ -211,22 +241,70 @@ impl Accumulator for SumsAccumulator {
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {
-        let Sums { n, sx, sxx, sy, syy, sxy } = self.sums;
-        Ok([n, sx, sxx, sy, syy, sxy].map(|sum| ScalarValue::Float64(Some(sum))).to_vec())
+        columns_of(&[self.sums]).iter().map(|column| ScalarValue::try_from_array(column, 0)).collect()
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let columns: Vec<&Float64Array> =
-            states.iter().map(|state| state.as_primitive::<Float64Type>()).collect();
-        let [n, sx, sxx, sy, syy, sxy] = columns.as_slice() else {
-            return internal_err!("six sums, not {}", columns.len());
-        };
-        for i in 0..n.len() {
-            let at = |column: &Float64Array| column.value(i);
-            let (n, sx, sxx) = (at(n), at(sx), at(sxx));
-            self.sums.merge(Sums { n, sx, sxx, sy: at(sy), syy: at(syy), sxy: at(sxy) });
+        for sums in of_columns(states)? {
+            self.sums.merge(sums);
         }
         Ok(())
+    }
+}
+
+/// The sums of many groups.
+#[derive(Debug)]
+struct GroupsOfSums {
+    figure: Figure,
+    groups: Vec<Sums>,
+}
+
+impl GroupsAccumulator for GroupsOfSums {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        groups: &[usize],
+        filter: Option<&BooleanArray>,
+        count: usize,
+    ) -> Result<()> {
+        self.groups.resize(count, Sums::default());
+        for (row, (pair, group)) in all_pairs(values)?.into_iter().zip(groups).enumerate() {
+            // of a filter, NULL is not true
+            let is_wanted = filter.is_none_or(|filter| filter.is_valid(row) && filter.value(row));
+            if let (Some((x, y)), true) = (pair, is_wanted) {
+                self.groups[*group].add(x, y);
+            }
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
+        let groups = emit_to.take_needed(&mut self.groups);
+        Ok(Arc::new(groups.iter().map(|sums| sums.figure(self.figure)).collect::<Float64Array>()))
+    }
+
+    fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
+        Ok(columns_of(&emit_to.take_needed(&mut self.groups)))
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef], groups: &[usize], count: usize) -> Result<()> {
+        self.groups.resize(count, Sums::default());
+        for (sums, group) in of_columns(states)?.into_iter().zip(groups) {
+            self.groups[*group].merge(sums);
+        }
+        Ok(())
+    }
+
+    fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+        let mut rows = Self { figure: self.figure, groups: Vec::new() };
+        let length = values.first().map_or(0, |column| column.len());
+        let each: Vec<usize> = (0..length).collect();
+        rows.update_batch(values, &each, filter, length)?;
+        rows.state(EmitTo::All)
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.groups.capacity() * size_of::<Sums>()
     }
 }
 
@@ -247,7 +325,7 @@ impl DistinctAccumulator {
 
 impl Accumulator for DistinctAccumulator {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        self.pairs.extend(pairs(values)?.into_iter().map(|(x, y)| (x.to_bits(), y.to_bits())));
+        self.pairs.extend(pairs(values)?.map(|(x, y)| (x.to_bits(), y.to_bits())));
         Ok(())
     }
 
