@@ -1,10 +1,12 @@
 //! What can go wrong above the lake, and how errors pass through the engine.
 
 mod assembly;
+mod panics;
 mod query;
 mod words;
 
 pub use assembly::AssemblyError;
+pub(crate) use panics::watch as watch_panics;
 pub use query::QueryError;
 pub(crate) use query::panic_error;
 

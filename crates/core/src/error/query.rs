@@ -1,5 +1,6 @@
 //! Whose fault it is that a query failed.
 
+use super::panics::was_in_the_engine;
 use super::words::{descriptions, in_our_words};
 use arrow::error::ArrowError;
 use belvedere_lake::access::Refused;
@@ -123,8 +124,8 @@ fn of_the_engine(text: String) -> QueryError {
     }
 }
 
-/// What is known of a panic of the engine by its words. Functions of lists let lists with offsets of 32 and of 64 bits
-/// through, and arrow then panics: `array_cat([1], arrow_cast([2], 'LargeList(Int64)'))`.
+/// What a panic means if it is one of the engine's, by its words or by its place. Functions of lists let lists with offsets of
+/// 32 and of 64 bits through, and arrow then panics: `array_cat([1], arrow_cast([2], 'LargeList(Int64)'))`.
 fn known_panic(text: &str) -> Option<QueryError> {
     let mixed = text.contains("inconsistent types passed to MutableArrayData").then(|| {
         QueryError::Sql(
@@ -133,7 +134,11 @@ fn known_panic(text: &str) -> Option<QueryError> {
                 .to_owned(),
         )
     });
-    mixed.or_else(|| too_large(text))
+    mixed.or_else(|| too_large(text)).or_else(|| {
+        was_in_the_engine(text).then(|| {
+            QueryError::Unsupported(format!("the engine can't run this statement, it panicked: {text}"))
+        })
+    })
 }
 
 /// Whether words of the engine say that a batch can't be held: offsets of 32 bits, lengths, sizes of allocations.

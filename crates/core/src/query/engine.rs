@@ -5,6 +5,7 @@
 
 use super::order_in_aggregates::DropMeaninglessOrder;
 use super::{extremes, hex_ids};
+use crate::error::watch_panics;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::functions_aggregate::all_default_aggregate_functions;
 use datafusion::functions_table::all_default_table_functions;
@@ -16,6 +17,8 @@ use std::sync::Arc;
 
 /// A session with the engine's functions.
 pub(super) fn session_state() -> SessionStateBuilder {
+    // whoever runs statements has to tell the engine's panics from ours
+    watch_panics();
     let aggregates = extremes::corrected(all_default_aggregate_functions());
     let engines = aggregates.iter().map(|function| function.name().to_owned()).collect();
     let state = SessionStateBuilder::new()
