@@ -255,6 +255,8 @@ test("anything is found by its name, and ranges are gone back to", { skip }, asy
   await page.waitForURL(/\/ui\/processes/);
   await page.keyboard.press("Control+k");
   await page.keyboard.type("view_instance");
+  // functions come from the server
+  await page.getByRole("option", { name: "view_instance" }).first().waitFor();
   await page.keyboard.press("Enter");
   await page.locator(".cm-content", { hasText: "view_instance(" }).waitFor();
 });
