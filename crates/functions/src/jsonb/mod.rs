@@ -68,7 +68,8 @@ belvedere_core::register_functions! {
     SqlFunction::scalar("jsonb_path_query(j, path)", |_| path::QUERY.into_udf())
         .about(
             "All matches of a JSONPath ($.a[0].b, $.**.c, $.a[*] ? (@.b > 1)), as a JSONB array; [] if \
-             there are none, NULL if j is not valid JSONB.",
+             there are none, NULL if j is not valid JSONB. Names are compared exactly; jsonb_get finds an \
+             empty name, which no path can have.",
         ),
     SqlFunction::scalar("jsonb_path_query_first(j, path)", |_| path::QUERY_FIRST.into_udf())
         .about("The first match of a JSONPath, as JSONB; NULL if there is none."),
