@@ -4,7 +4,7 @@
 //! file, and the linker leaves out what reads and writes them.
 
 use super::order_in_aggregates::DropMeaninglessOrder;
-use super::{extremes, hex_ids};
+use super::{extremes, hex_ids, lengths};
 use crate::error::watch_panics;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::functions_aggregate::all_default_aggregate_functions;
@@ -39,6 +39,7 @@ pub(super) fn session_state() -> SessionStateBuilder {
 fn planners() -> Vec<Arc<dyn ExprPlanner>> {
     vec![
         Arc::new(hex_ids::HexIds),
+        Arc::new(lengths::Lengths),
         Arc::new(functions::core::planner::CoreFunctionPlanner::default()),
         #[cfg(feature = "sql-nested")]
         Arc::new(datafusion::functions_nested::planner::NestedFunctionPlanner),
