@@ -9,6 +9,8 @@ mod color_scales;
 pub mod fuzzed;
 pub mod interpolate;
 pub mod jsonb;
+#[cfg(test)]
+mod odd_keys;
 pub mod properties;
 mod scalar_function;
 

@@ -133,11 +133,21 @@ async fn recover_object(
     }
     let lost = length.saturating_sub(records.end() as u64);
     if lost > 0 {
-        // a torn write, as a rule: the sync had not returned, so no sender got a 200 for it
-        tracing::warn!(
-            object = key,
-            "the last {lost} bytes are not complete records: unless they are damaged, they were never acknowledged"
-        );
+        // what the catalog knows of was acknowledged, so it was whole once
+        let known = catalog.blocks_at(key, records.end() as u64..u64::MAX).await?.len();
+        if known > 0 {
+            tracing::error!(
+                object = key,
+                "its last {lost} bytes are damaged, and {known} blocks are in them"
+            );
+            is_damaged = true;
+        } else {
+            // a torn write, as a rule: the sync had not returned, so no sender got a 200 for it
+            tracing::warn!(
+                object = key,
+                "the last {lost} bytes are not complete records: unless they are damaged, they were never acknowledged"
+            );
+        }
     }
     if is_damaged {
         tracing::error!(

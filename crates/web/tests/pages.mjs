@@ -259,6 +259,23 @@ test("anything is found by its name, and ranges are gone back to", { skip }, asy
   await page.locator(".cm-content", { hasText: "view_instance(" }).waitFor();
 });
 
+test("what is typed right after a key that opens something goes into that", { skip }, async (context) => {
+  const server = await serve();
+  await send(server.url, [[BASE, 9, "x"]]);
+  const page = await open(context, `${server.url}ui/logs?${RANGE}`);
+  await page.locator(".grid-body .row").first().waitFor();
+  for (const [key, ctrlKey, opened] of /** @type {[string, boolean, string][]} */ ([["t", false, ".menu"], ["z", false, ".menu"], ["k", true, "dialog[open]"]])) {
+    const isInside = await page.evaluate(async ({ key, ctrlKey, opened }) => {
+      document.body.dispatchEvent(new KeyboardEvent("keydown", { key, ctrlKey, bubbles: true }));
+      // what is done before the next key, and nothing that waits for a frame
+      for (let i = 0; i < 10; i++) await Promise.resolve();
+      return document.querySelector(opened)?.contains(document.activeElement);
+    }, { key, ctrlKey, opened });
+    assert.equal(isInside, true, key);
+    await page.keyboard.press("Escape");
+  }
+});
+
 test("the lines to paste name this server, with the paths that it has", { skip }, async (context) => {
   const server = await serve();
   const page = await open(context, `${server.url}ui/`);

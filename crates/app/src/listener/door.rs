@@ -61,18 +61,20 @@ impl Door {
     }
 }
 
-/// The request without slashes at the end of its path: the base address that a sender is given is often written with one.
+/// The request without slashes that are too many: the base address that a sender is given is often written with one, and a
+/// sender adds its path with another.
 /// What is read keeps its address: a page's own links are relative to it.
 fn without_slash(mut request: Request) -> Request {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         return request;
     }
     let (path, query) = (request.uri().path(), request.uri().query());
-    let trimmed = path.trim_end_matches('/');
-    if trimmed.is_empty() || trimmed.len() == path.len() {
+    let parts = path.split('/').filter(|part| !part.is_empty());
+    let single: String = parts.flat_map(|part| ["/", part]).collect();
+    if single.is_empty() || single == path {
         return request;
     }
-    let target = query.map_or_else(|| trimmed.to_owned(), |query| format!("{trimmed}?{query}"));
+    let target = query.map_or_else(|| single.clone(), |query| format!("{single}?{query}"));
     let mut parts = request.uri().clone().into_parts();
     // what was part of a target is one
     if let Ok(target) = target.parse() {
@@ -116,11 +118,11 @@ mod tests {
         door.open(Router::new().route("/x", get(async || "here").post(async || "here")));
         assert_eq!(ask(&router, "GET", "/x").await.2, "here");
         assert_eq!(ask(&router, "GET", "/health").await.0, 404);
-        for path in ["/x/", "/x//", "/x/?y=1", "http://lake:9000/x/"] {
+        for path in ["/x/", "/x//", "/x/?y=1", "http://lake:9000/x/", "//x", "///x//?y=//"] {
             assert_eq!(ask(&router, "POST", path).await.2, "here", "{path}");
             assert_eq!(ask(&router, "GET", path).await.0, 404, "{path}");
         }
-        for path in ["/", "//", "/x/y/", "//x"] {
+        for path in ["/", "//", "/x/y/", "/x//y"] {
             assert_eq!(ask(&router, "POST", path).await.0, 404, "{path}");
         }
     }

@@ -79,7 +79,17 @@ fn other_arguments(text: &str) -> Option<String> {
         return Some(own.to_owned());
     }
     let types = types.replace("Dictionary(Int32, Utf8)", "Utf8");
-    let wanted = if types.contains("Utf8") { "DOUBLE" } else { "BIGINT" };
+    // what people mean by numbers that are texts, and by lengths in arithmetic; of others nothing can be guessed
+    let is_of_lists = ["array_", "list_", "map_"].iter().any(|family| name.starts_with(family));
+    let wanted = match () {
+        () if types.starts_with("Utf8") && !is_of_lists => "DOUBLE",
+        () if types.contains("Decimal") || types.contains("UInt") => "BIGINT",
+        () => {
+            return Some(format!(
+                "{name} does not take ({types}): look up how many arguments it takes, and of which types"
+            ));
+        }
+    };
     Some(format!(
         "{name} does not take ({types}): give it what it takes, or cast, as in {name}(CAST(… AS {wanted}))"
     ))
@@ -172,6 +182,9 @@ mod tests {
             ("avg(t.a)", "avg(CAST(… AS DOUBLE))"),
             ("sum(arrow_cast(t.a, 'Dictionary(Int32, Utf8)'))", "sum does not take (Utf8): "),
             ("range(1, arrow_cast(2, 'Decimal128(20, 0)'))", "range(CAST(… AS BIGINT))"),
+            ("array_length(t.a)", "array_length does not take (Utf8): look up"),
+            ("bool_and(1)", "bool_and does not take (Int64): look up"),
+            ("date_bin(5, now())", "look up how many arguments it takes"),
         ] {
             let sql = format!("SELECT {call} FROM (VALUES ('a'), ('b')) t(a)");
             let Err(error) = lake.sql(&sql).await else { continue };

@@ -355,6 +355,51 @@ async fn what_is_kept_forever_outlives_its_blocks_and_what_is_not_covered_keeps_
 }
 
 #[tokio::test]
+async fn a_block_that_retention_took_doubles_no_row_when_it_is_sent_again_and_is_new_when_its_rows_are_gone()
+{
+    let config = || LakeConfig { grace: Duration::ZERO, ..LakeConfig::default() };
+    let mut lakes = vec![lake_with(config()).await];
+    if let Some(url) = belvedere_testkit::postgres_database() {
+        let database = belvedere_lake::Database::Postgres(url);
+        lakes.push(lake_at(&LakeOptions { database, ..LakeOptions::in_memory() }, config()).await);
+    }
+    for lake in lakes {
+        let (id, stream) = (Uuid::new_v4(), Uuid::new_v4());
+        let sent: Vec<_> = (0..4).map(|i| block(id, stream, &[(i * 1_000, i)], 1_000)).collect();
+        for block in &sent {
+            insert(&lake, process(id, 1_000), block.clone()).await;
+        }
+        let blocks_go =
+            Retention { blocks: Keep { age: Some(Duration::ZERO), bytes: None }, ..Retention::default() };
+        let count =
+            async |what: &str| number(&lake, &format!("SELECT count(*) FROM {what}"), TimeRange::ALL).await;
+        lake.maintain_once(&Retention::default(), &|_| ()).await.unwrap();
+        lake.maintain_once(&blocks_go, &|_| ()).await.unwrap();
+        assert_eq!((count("blocks").await, count("ticks").await), (0, 4));
+        // alone and beside new ones, before and after maintenance, and more than once
+        for round in 0..3 {
+            lake.connection().insert_block(sent[0].1.clone()).await.unwrap();
+            let new = block(id, stream, &[(9_000 + round, 9)], 1_000);
+            let again =
+                [&sent[1], &new, &sent[2], &sent[2]].map(|b| lake.connection().insert_block(b.1.clone()));
+            futures::future::join_all(again).await.into_iter().for_each(|taken| taken.unwrap());
+            assert_eq!((count("blocks").await, count("ticks").await), (1, 5 + round));
+            lake.maintain_once(&blocks_go, &|_| ()).await.unwrap();
+            assert_eq!((count("blocks").await, count("ticks").await), (0, 5 + round));
+        }
+        // nobody knows their rows any more
+        let all_go = Retention { views: Keep { age: Some(Duration::ZERO), bytes: None }, ..blocks_go };
+        lake.maintain_once(&all_go, &|_| ()).await.unwrap();
+        assert_eq!((count("blocks").await, count("ticks").await), (0, 0));
+        for _ in 0..2 {
+            lake.connection().insert_block(sent[0].1.clone()).await.unwrap();
+            assert_eq!((count("blocks").await, count("ticks").await), (1, 1));
+        }
+        lake.close().await;
+    }
+}
+
+#[tokio::test]
 async fn blocks_stay_while_somebody_may_read_them_in_the_place_of_a_new_partition() {
     let lake = filled(5).await;
     let blocks_go =

@@ -4,14 +4,15 @@
 //! The engine hands a subquery over as it was planned and does nothing with it, so it is planned further and run here,
 //! in the session that the table is read in.
 
+use super::lateral::{TableOfColumns, as_columns};
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, SchemaRef};
 use belvedere_model::time::parse_rfc3339;
-use datafusion::catalog::Session;
+use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNode;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF};
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::scalar::ScalarValue;
 use std::sync::Arc;
@@ -53,6 +54,27 @@ impl Argument {
         Ok(Self { plan: Arc::new(plan) })
     }
 
+    /// The table of a function whose argument refers to columns of the tables before it; `None` if it refers to none. `lists`
+    /// makes a list of the rows of one value, as structs with the fields of `schema`.
+    pub fn table_of_columns(
+        expr: &Expr,
+        what: &str,
+        lists: ScalarUDF,
+        schema: SchemaRef,
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
+        let is_one_value = |e: &Expr| {
+            !matches!(e, Expr::AggregateFunction(_) | Expr::WindowFunction(_) | Expr::ScalarSubquery(_))
+        };
+        if !(expr.any_column_refs() || expr.contains_outer()) || expr.exists(|e| Ok(!is_one_value(e)))? {
+            return Ok(None);
+        }
+        if expr.exists(|e| Ok(matches!(e, Expr::Placeholder(_))))? {
+            return Err(DataFusionError::Plan(format!("the {what} can't have placeholders")));
+        }
+        let (what, argument, lists) = (what.to_owned(), expr.clone(), Arc::new(lists));
+        Ok(Some(Arc::new(TableOfColumns { what, argument, lists, schema })))
+    }
+
     /// The type of its values.
     pub fn data_type(&self) -> &DataType {
         self.plan.schema().field(0).data_type()
@@ -82,6 +104,7 @@ impl Argument {
 }
 
 fn wrong<T>(what: &str, needed: &str, found: &Expr) -> Result<T> {
+    let found = as_columns(found.clone())?;
     Err(DataFusionError::Plan(format!("the {what} must be {needed}, not {found}")))
 }
 

@@ -6,9 +6,9 @@
 use super::aggregates::aggregates;
 use super::computed_equality::ComputedEqualities;
 use super::floats::PlainFloats;
-use super::hex_ids;
 use super::order_in_aggregates::DropMeaninglessOrder;
 use super::power::PowerPlanner;
+use super::{hex_ids, lengths};
 use crate::error::watch_panics;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::functions_table::all_default_table_functions;
@@ -47,6 +47,7 @@ pub(super) fn session_state() -> SessionStateBuilder {
 fn planners() -> Vec<Arc<dyn ExprPlanner>> {
     vec![
         Arc::new(hex_ids::HexIds),
+        Arc::new(lengths::Lengths),
         Arc::new(functions::core::planner::CoreFunctionPlanner::default()),
         #[cfg(feature = "sql-nested")]
         Arc::new(datafusion::functions_nested::planner::NestedFunctionPlanner),

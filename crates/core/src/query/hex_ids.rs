@@ -2,6 +2,7 @@
 //! shown everywhere else, so such a text means its bytes, as `X'…'` does. The engine would refuse to compare them, or
 //! compare the bytes of the letters.
 
+use super::lateral::Lateral;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -16,9 +17,10 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 use std::sync::Arc;
 
-/// The engine's rules, behind the one for ids: theirs decide how texts and bytes are compared.
+/// The engine's rules, behind the ones for joins that it can't compute and for ids: theirs decide how texts and bytes are
+/// compared.
 pub(super) fn rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(HexIds)];
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(Lateral), Arc::new(HexIds)];
     rules.extend(Analyzer::new().rules);
     rules
 }

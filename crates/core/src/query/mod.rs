@@ -36,6 +36,8 @@ pub(crate) mod functions;
 pub mod fuzzed;
 mod hex_ids;
 mod information_schema;
+mod lateral;
+mod lengths;
 mod memory;
 mod order_in_aggregates;
 mod output;

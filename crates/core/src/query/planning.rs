@@ -4,7 +4,7 @@ use super::cancellation::cancellable;
 use super::information_schema::ColumnList;
 use super::output::{documented, split};
 use super::{
-    AnswerTypes, Description, QueryContext, QueryError, QueryRequest, panic_error, statement_limits,
+    AnswerTypes, Description, QueryContext, QueryError, QueryRequest, lateral, panic_error, statement_limits,
 };
 use crate::metrics::metrics;
 use crate::parser;
@@ -243,12 +243,13 @@ async fn parse_and_plan(
 ) -> Result<DataFrame, DataFusionError> {
     let state = session.state();
     let mut statements = parser::engine_statements(sql)?;
-    let (Some(statement), true) = (statements.pop_front(), statements.is_empty()) else {
+    let (Some(mut statement), true) = (statements.pop_front(), statements.is_empty()) else {
         return plan_err!("a query is one SQL statement: nothing, or several, can't be run");
     };
     if let Some(columns) = ColumnList::new(&statement, assembly) {
         return columns.frame(session);
     }
+    lateral::read(&mut statement);
     let plan = state.statement_to_plan(statement).await?;
     // no DDL, no DML, no SET: and so no way to the host's files
     SQLOptions::new()

@@ -29,7 +29,8 @@ belvedere_core::register_functions! {
     SqlFunction::table("jsonb_array_elements(j)", |_| Arc::new(Members::OfArrays))
         .about(
             "Table: the elements of a JSONB array as JSONB, in the column value. j is a constant, an \
-             expression, or a subquery in parentheses, whose rows are expanded one after the other. No \
+             expression, or a subquery in parentheses, whose rows are expanded one after the other; or \
+             it is an expression of columns of the tables before: FROM t, jsonb_array_elements(t.x). No \
              rows for NULL.",
         ),
     SqlFunction::scalar("jsonb_array_length(j)", |_| scalars::ARRAY_LENGTH.into_udf())
@@ -44,8 +45,8 @@ belvedere_core::register_functions! {
         .about(
             "Table: the members of a JSONB object, ordered by name, as key and value (JSONB), or the \
              elements of an array with their positions from 0 as keys. j is a constant, an expression, \
-             or a subquery in parentheses, whose rows are expanded one after the other. No rows for \
-             NULL.",
+             or a subquery in parentheses, whose rows are expanded one after the other; or it is an \
+             expression of columns of the tables before: FROM t, jsonb_each(t.x). No rows for NULL.",
         ),
     SqlFunction::scalar("jsonb_format_json(j)", |_| text::FORMAT_JSON.into_udf())
         .about(
@@ -67,7 +68,8 @@ belvedere_core::register_functions! {
     SqlFunction::scalar("jsonb_path_query(j, path)", |_| path::QUERY.into_udf())
         .about(
             "All matches of a JSONPath ($.a[0].b, $.**.c, $.a[*] ? (@.b > 1)), as a JSONB array; [] if \
-             there are none, NULL if j is not valid JSONB.",
+             there are none, NULL if j is not valid JSONB. Names are compared exactly; jsonb_get finds an \
+             empty name, which no path can have.",
         ),
     SqlFunction::scalar("jsonb_path_query_first(j, path)", |_| path::QUERY_FIRST.into_udf())
         .about("The first match of a JSONPath, as JSONB; NULL if there is none."),

@@ -1,8 +1,6 @@
 //! What a JSONB value is, and what is in it.
 
-use crate::arg_column::{
-    ArgColumn, BytesDictionaryBuilder, DistinctLists, dictionary_type, for_each_pair, texts_of_bytes,
-};
+use crate::arg_column::{ArgColumn, BytesDictionaryBuilder, dictionary_type, for_each_pair, texts_of_bytes};
 use crate::scalar_function::{Kind, ScalarFunction};
 use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, ListBuilder, StringBuilder};
 use arrow::datatypes::{DataType, Field};
@@ -73,22 +71,20 @@ pub(super) const GET: ScalarFunction = ScalarFunction {
 pub(super) const OBJECT_KEYS: ScalarFunction = ScalarFunction {
     name: "jsonb_object_keys",
     parameters: &[("j", Kind::Jsonb)],
-    result: |_| dictionary_type(DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))),
+    // not each distinct list once: unnest and the engine's functions of lists don't take a dictionary
+    result: |_| DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))),
     evaluate: |inputs, _| {
-        let mut lists = DistinctLists::default();
-        let mut distinct = ListBuilder::new(StringBuilder::new());
+        let mut lists = ListBuilder::new(StringBuilder::new());
         for value in inputs[0].bytes()?.iter() {
             match value.and_then(|value| Jsonb::new(value)?.names()) {
                 Some(names) => {
-                    if lists.push(names.iter().copied()) {
-                        names.iter().for_each(|name| distinct.values().append_value(name));
-                        distinct.append(true);
-                    }
+                    names.iter().for_each(|name| lists.values().append_value(name));
+                    lists.append(true);
                 }
-                None => lists.push_null(),
+                None => lists.append(false),
             }
         }
-        inputs[0].scatter(lists.finish(Arc::new(distinct.finish()))?)
+        inputs[0].scatter(Arc::new(lists.finish()))
     },
 };
 

@@ -1,11 +1,13 @@
 //! `jsonb_each(j)` and `jsonb_array_elements(j)`
 
 use crate::arg_column::ArgColumn;
-use crate::scalar_function::Kind;
+use crate::scalar_function::{Kind, ScalarFunction};
 use arrow::array::{
-    Array, ArrayBuilder, ArrayRef, BinaryBuilder, BinaryViewArray, RecordBatch, StringBuilder,
+    Array, ArrayBuilder, ArrayRef, BinaryBuilder, BinaryViewArray, ListArray, RecordBatch, StringBuilder,
+    StructArray,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use async_trait::async_trait;
 use belvedere_core::query::Argument;
 use belvedere_model::jsonb::Jsonb;
@@ -51,6 +53,61 @@ impl Members {
         }))
     }
 
+    /// What makes a list of the rows of a value that stands in a column.
+    fn lists(self) -> ScalarFunction {
+        let (name, parameters) = (self.name(), &[("j", Kind::Jsonb)]);
+        match self {
+            Self::OfAll => ScalarFunction {
+                name,
+                parameters,
+                result: |_| Self::OfAll.list_type(),
+                evaluate: |inputs, _| Self::OfAll.list_rows(&inputs[0]),
+            },
+            Self::OfArrays => ScalarFunction {
+                name,
+                parameters,
+                result: |_| Self::OfArrays.list_type(),
+                evaluate: |inputs, _| Self::OfArrays.list_rows(&inputs[0]),
+            },
+        }
+    }
+
+    /// The columns, where they may be NULL: a LEFT JOIN has rows without any.
+    fn nullable_schema(self) -> SchemaRef {
+        let fields =
+            self.schema().fields().iter().map(|f| f.as_ref().clone().with_nullable(true)).collect::<Fields>();
+        Arc::new(Schema::new(fields))
+    }
+
+    fn list_item(self) -> Arc<Field> {
+        Arc::new(Field::new_list_field(DataType::Struct(self.nullable_schema().fields().clone()), true))
+    }
+
+    fn list_type(self) -> DataType {
+        DataType::List(self.list_item())
+    }
+
+    fn list_rows(self, input: &ArgColumn) -> Result<ArrayRef> {
+        let mut out = Builders::default();
+        let (mut lengths, mut are_there) = (Vec::new(), Vec::new());
+        for value in input.bytes()?.iter() {
+            let before = out.values.len();
+            if let Some(value) = value {
+                out.append(self, value).ok_or_else(|| self.wrong_kind())?;
+            }
+            lengths.push(out.values.len() - before);
+            are_there.push(value.is_some());
+        }
+        let structs = StructArray::try_new(self.nullable_schema().fields().clone(), out.columns(self), None)?;
+        let lists = ListArray::try_new(
+            self.list_item(),
+            OffsetBuffer::from_lengths(lengths),
+            Arc::new(structs),
+            Some(NullBuffer::from(are_there)),
+        )?;
+        input.scatter(Arc::new(lists))
+    }
+
     fn wrong_kind(self) -> DataFusionError {
         let wanted = match self {
             Self::OfAll => "a JSONB object or array",
@@ -69,7 +126,12 @@ impl TableFunctionImpl for Members {
                 args.exprs().len()
             )));
         };
-        let argument = Argument::new(argument, &format!("argument of {name}"))?;
+        let what = format!("argument of {name}");
+        let (lists, schema) = (self.lists().into_udf(), self.nullable_schema());
+        if let Some(table) = Argument::table_of_columns(argument, &what, lists, schema)? {
+            return Ok(table);
+        }
+        let argument = Argument::new(argument, &what)?;
         let found = argument.data_type();
         if !Kind::Jsonb.accepts(found) {
             return Err(DataFusionError::Plan(format!(
@@ -166,12 +228,7 @@ impl Expansion {
                     .ok_or_else(|| self.members.wrong_kind())?;
             }
         }
-        let values: ArrayRef = Arc::new(out.values.finish());
-        let columns = match self.members {
-            Members::OfAll => vec![Arc::new(out.keys.finish()) as ArrayRef, values],
-            Members::OfArrays => vec![values],
-        };
-        Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
+        Ok(RecordBatch::try_new(self.schema.clone(), out.columns(self.members))?)
     }
 }
 
@@ -198,6 +255,14 @@ struct Builders {
 }
 
 impl Builders {
+    fn columns(&mut self, members: Members) -> Vec<ArrayRef> {
+        let values: ArrayRef = Arc::new(self.values.finish());
+        match members {
+            Members::OfAll => vec![Arc::new(self.keys.finish()), values],
+            Members::OfArrays => vec![values],
+        }
+    }
+
     /// `None` if the value is not of the kind that is wanted.
     fn append(&mut self, members: Members, bytes: &[u8]) -> Option<()> {
         let value = Jsonb::new(bytes)?.raw();

@@ -16,7 +16,7 @@ pub(crate) const SCALARS: [ScalarFunction; 5] =
 belvedere_core::register_functions! {
     SqlFunction::scalar("properties_length(properties)", |_| convert::LENGTH.into_udf())
         .about(
-            "The number of properties; NULL if the argument does not hold properties. Accepts every \
+            "The number of properties, those under one name counted once; NULL if the argument does not hold properties. Accepts every \
              representation of properties.",
         ),
     SqlFunction::scalar("properties_to_array(properties)", |_| convert::TO_ARRAY.into_udf())
@@ -33,7 +33,7 @@ belvedere_core::register_functions! {
         ),
     SqlFunction::scalar("property_get(properties, name)", |_| get::GET.into_udf())
         .about(
-            "The value of a property as text; NULL if there is none. Names are compared ignoring ASCII \
-             case. Accepts every representation of properties in the lake.",
+            "The value of a property as text; NULL if there is none. An exact match of the name is \
+             preferred, then one that ignores ASCII case. Accepts every representation of properties in the lake.",
         ),
 }

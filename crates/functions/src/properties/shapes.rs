@@ -7,6 +7,7 @@ use arrow::datatypes::DataType;
 use belvedere_model::jsonb::Jsonb;
 use datafusion::error::{DataFusionError, Result};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// Sets of properties. An entry whose name or value is NULL is ignored.
 #[allow(clippy::large_enum_variant, reason = "there is one for each batch")]
@@ -40,7 +41,8 @@ impl PropertySets {
         }
     }
 
-    /// The value of a property of one set.
+    /// The value of a property of one set, the same in each shape: the name as it is goes before names in another case, and
+    /// of these the first in the order of their bytes. Of values under one name the last counts.
     pub(super) fn get(&self, set: usize, name: &str) -> Option<Cow<'_, str>> {
         match self {
             Self::Jsonb(sets) => sets
@@ -50,7 +52,11 @@ impl PropertySets {
                 .map(Cow::Owned),
             Self::Lists { .. } => self
                 .list(set)?
-                .find(|(key, _)| key.eq_ignore_ascii_case(name))
+                .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+                .reduce(|best, next| {
+                    let rank = |key: &str| (key != name, key.to_owned());
+                    if next.0 == best.0 || rank(next.0) < rank(best.0) { next } else { best }
+                })
                 .map(|(_, value)| Cow::Borrowed(value)),
         }
     }
@@ -61,7 +67,7 @@ impl PropertySets {
             Self::Jsonb(sets) => {
                 sets.is_valid(set).then(|| Jsonb::new(sets.value(set))?.names())?.map(|n| n.len())
             }
-            Self::Lists { .. } => Some(self.list(set)?.count()),
+            Self::Lists { .. } => Some(self.list(set)?.map(|(key, _)| key).collect::<BTreeSet<_>>().len()),
         }
     }
 

@@ -1,12 +1,18 @@
 //! Deletes blocks that are too old or too many, and the objects that hold no other blocks.
 //!
 //! Processes and streams stay: clients announce them once and may still send blocks.
+//!
+//! The ids of deleted blocks stay, too, as long as a partition may have their rows: a sender that did not hear the answer
+//! sends a block again, even days later, and its rows would be there twice. See `forget_retired` in the module `write`.
 
 use super::statement::{Arg, Statement, Step};
 use super::{BlockSummary, Catalog, LakeError};
 
 /// Blocks that one transaction deletes: writers wait meanwhile.
 const BLOCKS_PER_STEP: i64 = 5000;
+
+/// The first number of a block that a partition may have rows of; greater than all if there are no partitions.
+const FIRST_IN_A_PARTITION: &str = "(SELECT COALESCE(MIN(seq_begin), 9223372036854775807) FROM partitions)";
 
 /// Selects blocks to delete: of those up to `up_to`, the ones received before `cutoff` or up to `beyond_size`. Of those that
 /// could not be read, only the ones received before `faults_before`.
@@ -83,13 +89,22 @@ impl Catalog {
         let mut faults = Statement::new(
             "DELETE FROM block_faults WHERE block_id IN (SELECT block_id FROM blocks WHERE seq IN (",
         );
+        let mut known = Statement::new(
+            "INSERT INTO retired_blocks (block_id, seq) SELECT block_id, seq FROM blocks WHERE seq IN (",
+        );
         let mut blocks = Statement::new("DELETE FROM blocks WHERE seq IN (");
-        for statement in [&mut faults, &mut blocks] {
+        for statement in [&mut faults, &mut known, &mut blocks] {
             statement.push("SELECT seq FROM blocks WHERE ");
             expired.condition(statement);
             statement.push(" ORDER BY seq LIMIT ").bind(Arg::Int(BLOCKS_PER_STEP)).push(")");
         }
         faults.push(")");
+        known
+            .push(" AND seq >= ")
+            .push(FIRST_IN_A_PARTITION)
+            .push(" ON CONFLICT (block_id) DO UPDATE SET seq = excluded.seq");
+        let mut forgotten = Statement::new("DELETE FROM retired_blocks WHERE seq < ");
+        forgotten.push(FIRST_IN_A_PARTITION);
         // an object that is not sealed may get further blocks
         let unused = "sealed = 1 AND NOT EXISTS (SELECT 1 FROM blocks b WHERE b.object_id = objects.object_id) \
                       AND NOT EXISTS (SELECT 1 FROM waiting_blocks w WHERE w.object_id = objects.object_id)";
@@ -103,7 +118,14 @@ impl Catalog {
         let mut objects = Statement::new("DELETE FROM objects WHERE ");
         objects.push(unused);
         self.writer
-            .transact(vec![Step::Do(faults), Step::Count(blocks), Step::Do(discard), Step::Do(objects)])
+            .transact(vec![
+                Step::Do(known),
+                Step::Do(faults),
+                Step::Count(blocks),
+                Step::Do(discard),
+                Step::Do(objects),
+                Step::Do(forgotten),
+            ])
             .await
     }
 }

@@ -131,10 +131,13 @@ impl Catalog {
         for (table, blocks) in [("blocks", &visible), ("waiting_blocks", &waiting)] {
             for blocks in blocks.chunks(ROWS_PER_STATEMENT) {
                 steps.push(insert_blocks(table, &commit.object_key, blocks, &known));
-                steps.push(match table {
-                    "blocks" => keep_first(&commit.object_key, blocks),
-                    _ => forget_known(blocks),
-                });
+                match table {
+                    "blocks" => {
+                        steps.push(keep_first(&commit.object_key, blocks));
+                        steps.extend(forget_retired(&commit.object_key, blocks));
+                    }
+                    _ => steps.push(forget_known(blocks)),
+                }
             }
         }
         // what this commit's waiting blocks lack may have been announced since `known` was read, which was outside of the
@@ -370,7 +373,7 @@ fn note_repeated(commit: &Commit, position: u64) -> Vec<Step> {
             .bind(Arg::Text(commit.object_key.clone()))
             .push(" AND recovered < ")
             .bind(Arg::Int(position as i64));
-        for (i, table) in ["blocks", "waiting_blocks"].into_iter().enumerate() {
+        for (i, table) in ["blocks", "waiting_blocks", "retired_blocks"].into_iter().enumerate() {
             statement.push(if i == 0 { " AND (" } else { " OR " });
             statement.push("EXISTS (SELECT 1 FROM ").push(table).push(" WHERE block_id IN ");
             statement.tuple(ids.iter().copied().map(Arg::Uuid)).push(")");
@@ -426,6 +429,26 @@ fn keep_first(object_key: &str, blocks: &[&CommitBlock]) -> Step {
         .bind(Arg::Text(object_key.to_owned()))
         .push(")");
     Step::Do(statement)
+}
+
+/// Takes blocks back that this commit has just added although retention has deleted them before and a partition still has their
+/// rows: these would be there twice. One without a partition is new, and nothing that was once deleted.
+fn forget_retired(object_key: &str, blocks: &[&CommitBlock]) -> [Step; 2] {
+    let ids = || blocks.iter().map(|b| Arg::Uuid(b.info.block_id));
+    let mut known = Statement::new(
+        "DELETE FROM blocks WHERE block_id IN (SELECT block_id FROM retired_blocks r WHERE block_id IN ",
+    );
+    known
+        .tuple(ids())
+        .push(
+            " AND EXISTS (SELECT 1 FROM partitions p WHERE p.seq_end >= r.seq AND p.seq_begin <= r.seq \
+             AND p.row_count > 0)) AND object_id = (SELECT object_id FROM objects WHERE object_key = ",
+        )
+        .bind(Arg::Text(object_key.to_owned()))
+        .push(")");
+    let mut new = Statement::new("DELETE FROM retired_blocks WHERE block_id IN ");
+    new.tuple(ids()).push(" AND EXISTS (SELECT 1 FROM blocks b WHERE b.block_id = retired_blocks.block_id)");
+    [Step::Do(known), Step::Do(new)]
 }
 
 /// Forgets blocks that are about to wait although there are visible ones with their ids.

@@ -173,6 +173,33 @@ async fn a_flipped_byte_costs_its_record_until_the_object_is_put_back() {
 }
 
 #[tokio::test]
+async fn the_end_of_an_object_is_damaged_and_not_torn_if_the_catalog_has_blocks_in_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let whole = write_object(directory.path(), "a.blv", 5);
+    let file = directory.path().join(DAY).join("a.blv");
+    let url = format!("sqlite://{}", directory.path().join("catalog.sqlite").display());
+    let ask = async |sql: &'static str| {
+        let mut catalog = SqliteConnection::connect(&url).await.unwrap();
+        sqlx::query_scalar::<_, i64>(sql).fetch_one(&mut catalog).await.unwrap()
+    };
+    assert_eq!(open(directory.path()).await, (5, 5));
+    let mut flipped = whole.clone();
+    flipped[whole.len() - 2] ^= 4;
+    for damaged in [&flipped[..], &whole[..whole.len() - 3]] {
+        // as after a kill: the catalog has all blocks, and has not noted it yet
+        ask("UPDATE objects SET sealed = 0, recovered = 0 RETURNING 0").await;
+        std::fs::write(&file, damaged).unwrap();
+        for _ in 0..2 {
+            assert_eq!(open(directory.path()).await.1, 5);
+            assert_eq!(ask("SELECT sealed FROM objects").await, 0, "it is read again");
+        }
+        std::fs::write(&file, &whole).unwrap();
+        assert_eq!(open(directory.path()).await.1, 5);
+        assert_eq!(ask("SELECT sealed FROM objects").await, 1);
+    }
+}
+
+#[tokio::test]
 async fn an_object_that_does_not_begin_like_one_has_its_records_all_the_same() {
     let directory = tempfile::tempdir().unwrap();
     let mut bytes = write_object(directory.path(), "a.blv", 5);

@@ -13,7 +13,7 @@
 //!    a second and a ten-thousandth of the time since the start. That much is drift, which all clocks have.
 //! 2. **Ticks of an unknown rate** (`tsc_frequency` is 0): the rate is estimated from the end of the very block being read,
 //!    in whole ticks per second, so the line goes through that end or close by it. It holds unless the block's begin is away
-//!    from it by more than 50 ms, a thousandth of the block's length, and what rounding the rate explains.
+//!    from it by more than 50 ms, a thousandth of the block's length, and what rounding the rate explains, up to a second.
 //! 3. Else the block's line goes through its end. It goes through its begin too if that agrees with the rate to a
 //!    thousandth: so the lines of consecutive blocks meet. If it does not, the clocks jumped within the block, and what
 //!    is said of the end is what still holds afterwards. An unknown rate is that between the block's begin and end, or
@@ -154,8 +154,9 @@ impl Clock {
             let elapsed = since_start(time).min(since_start(reading.time)) as f64;
             let bound = if self.is_estimate {
                 let length = end.time.saturating_sub(begin.time).saturating_abs();
-                // half a tick in a second is what rounding the rate costs: a quarter of a second in six days at 1 MHz
-                let rounding = elapsed * 0.5 / self.frequency;
+                // Half a tick in a second is what rounding the rate costs: a quarter of a second in six days at 1 MHz. With
+                // slow ticks it would explain any jump: four minutes at 1 kHz.
+                let rounding = (elapsed * 0.5 / self.frequency).min(SECOND as f64);
                 ESTIMATE.0.saturating_add((length as f64 * ESTIMATE.1 + rounding) as i64)
             } else {
                 SECOND.saturating_add((elapsed * DRIFT) as i64)

@@ -78,11 +78,6 @@ impl Ledger {
         self.streams[stream]
     }
 
-    /// Nobody sends it any more: what retention took would come back.
-    pub(super) fn is_given_up(&self, block: usize) -> bool {
-        self.blocks[block].block_may_be_gone
-    }
-
     pub(super) fn is_acknowledged(&self, block: usize) -> bool {
         self.blocks[block].is_acknowledged
     }

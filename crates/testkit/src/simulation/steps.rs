@@ -153,7 +153,6 @@ impl Run {
         let blocks = (0..self.programs.blocks.len()).map(Message::Block);
         let announcements = processes.chain(streams).filter(|m| ledger.is_done(*m) == is_acknowledged);
         let blocks = blocks.filter(|m| ledger.is_done(*m) == is_acknowledged);
-        let blocks = blocks.filter(|m| !matches!(m, Message::Block(b) if ledger.is_given_up(*b)));
         // announcements may come late
         let blocks: Vec<Message> = blocks.collect();
         let mut all: Vec<Message> = announcements.collect();

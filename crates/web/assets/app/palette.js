@@ -1,5 +1,5 @@
 /** Find anything: pages, tables, columns, functions, processes. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "./html.js";
 import { ask } from "./api.js";
 import { functions, objects, tables } from "./catalog.js";
@@ -34,8 +34,9 @@ export function Palette({ pages, commands, close }) {
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
   const [processes, setProcesses] = useState(/** @type {Found[]} */ ([]));
+  // not after it is painted: letters that are typed until then would be keys of the page
+  useLayoutEffect(() => dialog.current?.showModal(), []);
   useEffect(() => {
-    dialog.current?.showModal();
     const sql = "SELECT process_id, exe, computer, username FROM processes ORDER BY start_time DESC LIMIT 1000";
     ask({ title: "processes", sql, isQuiet: true }).then((rows) => setProcesses(objects(rows).map((one) => ({
       kind: "process", name: baseName(one.exe ?? ""), about: `${one.computer} ${one.username} ${one.process_id}`, run: () => navigate({ page: `processes/${one.process_id}`, parameters: kept() }) }))), () => {});

@@ -1,5 +1,5 @@
 /** The bar with the time range and the zone. */
-import { useState, useRef, useEffect } from "preact/hooks";
+import { useState, useRef, useLayoutEffect } from "preact/hooks";
 import { html } from "./html.js";
 import { PRESETS, back, endsNow, forward, past, local, isZone, present, range, refresh, resolve, setRange, setZone, shift, typed, zone, zoom } from "./range.js";
 import { formatDuration, formatOffset, formatTime, inZone, offsetAt, parseDuration, toRfc3339 } from "./time.js";
@@ -13,7 +13,8 @@ export const openZone = () => document.querySelector("#zone-button")?.dispatchEv
  * @param {{id: string, label: any, title: string, className?: string, children: any, isOpen: boolean, setOpen: (isOpen: boolean) => void}} props */
 export function Menu({ id, label, title, className = "", children, isOpen, setOpen }) {
   const element = useRef(/** @type {HTMLElement | null} */ (null));
-  useEffect(() => {
+  // not after it is painted: what is typed until then would be keys of the page
+  useLayoutEffect(() => {
     if (!isOpen) return;
     const first = element.current?.querySelector("[autofocus], input, .menu button");
     if (first instanceof HTMLElement) first.focus();

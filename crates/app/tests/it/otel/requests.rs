@@ -79,8 +79,10 @@ fn refusals_are_statuses_in_the_senders_encoding() {
     // a sender that is still sending gets the answer, too, and can go on with the connection
     let large = vec![0; 5 << 20];
     assert_eq!(connection.send("POST", "/v1/traces", &protobuf, &large).0, 413);
-    assert_eq!(connection.send("POST", "/v1/logs/", &json, b"{}"), (200, "{}".to_owned()));
-    for path in ["/v1/logs/v1/logs", "/", "/v1/log"] {
+    for path in ["/v1/logs/", "//v1/logs", "//v1/logs//?x=1", "/ingestion/otlp//v1/logs"] {
+        assert_eq!(connection.send("POST", path, &json, b"{}"), (200, "{}".to_owned()), "{path}");
+    }
+    for path in ["/v1/logs/v1/logs", "/", "/v1/log", "/v1/traces/v1/logs/", "/V1/logs", "/v1/profiles"] {
         let (status, body) = connection.send("POST", path, &json, b"{}");
         assert!(
             status == 404 && body.contains("/v1/traces, /v1/logs, /v1/metrics"),

@@ -16,8 +16,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Rows of a chunk. A row costs up to two chunks of rows, and a state for each chunk between: with this many, the second
-/// becomes the larger part only for frames of over 100,000 rows.
-const CHUNK: usize = 256;
+/// becomes the larger part only for frames of over 100,000 rows. Tests have small frames, which are to have many chunks.
+const CHUNK: usize = if cfg!(test) { 4 } else { 256 };
 
 /// The rows of the frame, and how they are taken.
 #[derive(Debug)]

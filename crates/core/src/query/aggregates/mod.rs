@@ -6,11 +6,12 @@
 //! | `moments` | `corr`, `regr_r2`, variances: NULL or 0 where PostgreSQL has NaN, 1 or a mean that is infinite |
 //! | `frames` | over a moving frame, sums and what is made of them keep NaN, infinities and rounding of rows that have left; some functions can't |
 //! | `bit_xor` (here) | with DISTINCT and FILTER, groups have a state that does not fit |
-//! | `percentile_cont` (here) | its 0 and 1 of groups are the engine's own `min` and `max` |
+//! | `percentile` | it interpolates in steps of a millionth, and its 0 and 1 are the engine's own `min` and `max` |
 
 mod extremes;
 mod frames;
 mod moments;
+mod percentile;
 
 use datafusion::arrow::datatypes::FieldRef;
 use datafusion::error::Result;
@@ -143,8 +144,7 @@ macro_rules! as_the_engine {
 use as_the_engine;
 
 /// What rows are taken with is the engine's, except over moving frames.
-const OVER_FRAMES: &[&str] =
-    &["avg", "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or", "percentile_cont", "sum"];
+const OVER_FRAMES: &[&str] = &["avg", "bit_and", "bit_or", "bit_xor", "bool_and", "bool_or", "sum"];
 
 /// The engine's aggregate functions, with those of ours in the place of some.
 pub(super) fn aggregates() -> Vec<Arc<AggregateUDF>> {
@@ -155,6 +155,8 @@ pub(super) fn aggregates() -> Vec<Arc<AggregateUDF>> {
             Arc::new(ours.clone())
         } else if let Some(figure) = moments::Figure::of(name) {
             Arc::new(AggregateUDF::from(moments::Moments { engines, figure }))
+        } else if name == "percentile_cont" {
+            Arc::new(AggregateUDF::from(percentile::Percentile { engines }))
         } else if OVER_FRAMES.contains(&name) {
             Arc::new(AggregateUDF::from(OverFrames { engines }))
         } else {

@@ -127,11 +127,7 @@ impl Sums {
             let nothing = |value: f64| if value.is_finite() { 0.0 } else { f64::NAN };
             (self.sxx, self.syy, self.sxy) = (nothing(x), nothing(y), nothing(x) + nothing(y));
         }
-        for sum in [&mut self.sxx, &mut self.syy, &mut self.sxy] {
-            if sum.is_infinite() {
-                *sum = f64::NAN;
-            }
-        }
+        self.without_overflow();
     }
 
     fn merge(&mut self, other: Self) {
@@ -149,6 +145,17 @@ impl Sums {
                 syy: self.syy + other.syy + scale * dy * dy,
                 sxy: self.sxy + other.sxy + scale * dx * dy,
             };
+            self.without_overflow();
+        }
+    }
+
+    /// A sum of squares that is infinite says nothing: of numbers that were infinite PostgreSQL makes NaN, too. Of finite
+    /// ones that are too large for their squares it refuses the statement.
+    fn without_overflow(&mut self) {
+        for sum in [&mut self.sxx, &mut self.syy, &mut self.sxy] {
+            if sum.is_infinite() {
+                *sum = f64::NAN;
+            }
         }
     }
 
@@ -354,5 +361,51 @@ impl Accumulator for DistinctAccumulator {
             self.update_batch(&[y.value(i), x.value(i)])?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    const NUMBERS: &[f64] =
+        &[1e200, -1e200, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 0.0, 1.0, -2.5, 60.0];
+
+    fn of(pairs: &[(f64, f64)]) -> Sums {
+        let mut sums = Sums::default();
+        pairs.iter().for_each(|(x, y)| sums.add(*x, *y));
+        sums
+    }
+
+    /// Equal but for rounding.
+    fn is_close(a: f64, b: f64, size: f64) -> bool {
+        a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-9 * size
+    }
+
+    proptest! {
+        #[test]
+        fn sums_are_the_same_however_rows_are_split(
+            pairs in prop::collection::vec((select(NUMBERS), select(NUMBERS)), 1..12),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let whole = of(&pairs);
+            let (front, back) = pairs.split_at(cut.index(pairs.len()));
+            let mut merged = of(front);
+            merged.merge(of(back));
+            let most = pairs.iter().flat_map(|(x, y)| [x.abs(), y.abs()]).filter(|x| x.is_finite()).fold(1.0, f64::max);
+            for (a, b, size) in [
+                (whole.n, merged.n, 0.0),
+                (whole.sx, merged.sx, most),
+                (whole.sy, merged.sy, most),
+                (whole.sxx, merged.sxx, most * most),
+                (whole.syy, merged.syy, most * most),
+                (whole.sxy, merged.sxy, most * most),
+            ] {
+                prop_assert!(is_close(a, b, size), "{whole:?} and {merged:?}");
+                prop_assert!(a != f64::INFINITY || pairs.iter().any(|(x, y)| x.is_infinite() || y.is_infinite()));
+            }
+        }
     }
 }

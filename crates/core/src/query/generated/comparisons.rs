@@ -103,5 +103,5 @@ async fn numbers_are_compared_as_postgresql_compares_them_wherever_they_are_comp
         .map(str::to_owned),
     );
     let statements: Vec<_> = statements.into_iter().map(|sql| (sql.clone(), sql)).collect();
-    super::compare(&statements).await;
+    super::compare(&statements, super::Places::Every).await;
 }

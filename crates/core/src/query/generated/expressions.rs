@@ -95,6 +95,20 @@ fn is_about_types(why: &str) -> bool {
     .any(|about| why.contains(about))
 }
 
+/// The text without the zeros of whole numbers: `1.0a` is `1a`, and `1.05` stays.
+fn without_zero(text: &str) -> String {
+    let mut rest = text;
+    let mut kept = String::new();
+    while let Some((before, after)) = rest.split_once(".0") {
+        kept.push_str(before);
+        if after.starts_with(|c: char| c.is_ascii_digit()) {
+            kept.push_str(".0");
+        }
+        rest = after;
+    }
+    kept + rest
+}
+
 #[tokio::test]
 async fn an_expression_without_parentheses_is_what_it_is_in_postgresql_or_is_refused() {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
@@ -116,7 +130,7 @@ async fn an_expression_without_parentheses_is_what_it_is_in_postgresql_or_is_ref
         // as a text, a whole number with a fraction has its zero here
         let is_text_of_float = sql.contains("::float8") && sql.contains("||");
         let without_zeros = found.clone().map(|rows| {
-            rows.into_iter().map(|row| row.iter().map(|text| text.replacen(".0", "", 1)).collect()).collect()
+            rows.into_iter().map(|row| row.iter().map(|text| without_zero(text)).collect()).collect()
         });
         if same(&found, &Ok(truth.clone())) || (is_text_of_float && same(&without_zeros, &Ok(truth.clone())))
         {

@@ -28,8 +28,17 @@ impl Findings {
     }
 }
 
-/// Asks all lakes for the first text and PostgreSQL, which is right, for the second if there is one.
-async fn compare(statements: &[(String, String)]) {
+/// Where rows are asked for when PostgreSQL says what is right.
+#[derive(Clone, Copy, PartialEq)]
+enum Places {
+    /// Each statement in every place.
+    Every,
+    /// Statements take turns, since the place matters little to them: all of them in all places take a minute more.
+    Turns,
+}
+
+/// Asks lakes for the first text and PostgreSQL, which is right, for the second if there is one.
+async fn compare(statements: &[(String, String)], places: Places) {
     let lakes = samples::lakes().await;
     let for_postgres: Vec<String> = statements.iter().map(|(_, sql)| sql.clone()).collect();
     let truths = match for_postgres.iter().all(String::is_empty) {
@@ -39,7 +48,8 @@ async fn compare(statements: &[(String, String)]) {
     let mut findings = Findings::default();
     for (i, (sql, _)) in statements.iter().enumerate() {
         let mut first = None;
-        for (place, lake) in &lakes {
+        let turn = truths.is_some() && places == Places::Turns;
+        for (place, lake) in lakes.iter().skip(if turn { i % 3 } else { 0 }).take(if turn { 1 } else { 3 }) {
             let answer = answer(lake, sql).await;
             match &first {
                 None => first = Some(answer),

@@ -1,5 +1,5 @@
 /** The page of messages. */
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { Grid } from "../parts/grid.js";
 import { bind } from "../keys.js";
@@ -43,7 +43,8 @@ export function Logs({ table }) {
   const rows = model.rows.value;
   const made = useMemo(() => filter(searched, search, levels), [searched, search, levels]);
 
-  useEffect(() => setText(search), [search]);
+  // before anybody can type again: an effect that comes after the next frame would take those letters away
+  useLayoutEffect(() => setText(search), [search]);
   useEffect(() => {
     setSelected(-1);
     if (scroller.current) scroller.current.scrollTop = 0;
@@ -162,7 +163,7 @@ export function Logs({ table }) {
   const waiting = model.waiting.value.length;
   const place = row ? rows.slice(0, selected).filter((other) => other.time === row.time && other.block === row.block && other.msg === row.msg && other.target === row.target && other.level === row.level).length : 0;
   return html`<div class="logs">
-    <form class="search" role="search" onSubmit=${(/** @type {Event} */ e) => { e.preventDefault(); apply(text.trim()); }}>
+    <form class="search" role="search" onSubmit=${(/** @type {any} */ e) => { e.preventDefault(); apply(e.currentTarget.elements.search.value.trim()); }}>
       <span class="levels" role="group" aria-label="Levels">${LEVELS.map((name, index) => html`<button type="button" class=${`level-button l${index + 1}`} aria-pressed=${levels.has(index + 1)} title=${`${name}: click to choose`} onClick=${() => toggle(index + 1)}>${name[0].toUpperCase()}<span class="rest">${name.slice(1)}</span></button>`)}</span>
       <input id="search" type="search" aria-label="Search" spellcheck=${false} autocomplete="off" placeholder='timeout  -healthcheck  "exact words"  target:net  /regex/' value=${text}
         onInput=${(/** @type {any} */ e) => { setText(e.target.value); if (e.target.value === "" && search) apply(""); }} />
@@ -181,7 +182,7 @@ export function Logs({ table }) {
     ${model.missed.value ? html`<p class="notice is-warn" role="alert">⚠ More came at once than is shown: <button type="button" class="link" onClick=${refresh}>ask again</button></p>` : null}
     <div class=${`logs-main${hasFacets ? " has-facets" : ""}${isOpen && row ? " has-drawer" : ""}`}>
       ${hasFacets ? html`<${Facets} table=${table} filter=${made} begin=${begin} end=${end} isWaiting=${model.state.value === "asking"} add=${add} />` : null}
-      <div class="list">
+      <div class="list" aria-busy=${model.state.value === "asking"}>
         ${isFollowing && (isPaused || waiting) ? html`<div class="paused" role="status">paused · <b>${formatCount(waiting)}</b> new <button type="button" class="link" onClick=${toTop}>follow (G)</button></div>` : null}
         ${model.state.value === "failed" ? html`<${Failed} />`
           : rows.length === 0 && model.state.value === "here" ? html`<${Nothing} clear=${(/** @type {string} */ q, /** @type {string} */ l) => change({ q, level: l })} />`
