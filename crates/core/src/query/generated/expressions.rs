@@ -88,8 +88,8 @@ fn is_about_types(why: &str) -> bool {
         "Cannot infer common",
         "Cannot coerce",
         "Can not find compatible types",
-        "cast",
-        "NOT cannot be used",
+        "Failed to coerce types",
+        "does not take (List(",
     ]
     .iter()
     .any(|about| why.contains(about))
