@@ -3,12 +3,11 @@
 //! | file | idea |
 //! | --- | --- |
 //! | `context`, `engine` | what one query works with; its session |
-//! | `extremes`, `order_in_aggregates` | where the engine's aggregates are put right |
 //! | `view`, `registration`, `argument` | views and SQL functions as crates make them |
 //! | `planning` | from a statement to rows |
 //! | `place` | whether the server answers a statement, or a process of its own |
 //! | `statement_limits`, `memory`, `cancellation` | what a query may take, and how it ends |
-//! | `floats`, `power`, `aggregates`, `computed_equality` | where the engine is made to do what PostgreSQL does |
+//! | `floats`, `power`, `aggregates`, `order_in_aggregates`, `computed_equality`, `lateral`, `lengths` | where the engine is made to do what PostgreSQL does |
 //! | `view_sql`, `sql_rows`, `partials` | the rows of views that are SQL over others |
 //! | `paged` | tables that are read page by page |
 //! | `information_schema` | the tables that describe tables |

@@ -5,7 +5,7 @@
 //! | `extremes` | `min` and `max` of groups take NaN for a new beginning |
 //! | `moments` | `corr`, `regr_r2`, variances: NULL or 0 where PostgreSQL has NaN, 1 or a mean that is infinite |
 //! | `frames` | over a moving frame, sums and what is made of them keep NaN, infinities and rounding of rows that have left; some functions can't |
-//! | `bit_xor` (here) | with DISTINCT and FILTER, groups have a state that does not fit |
+//! | this one | `bit_xor` with DISTINCT and FILTER: groups have a state that does not fit |
 //! | `percentile` | it interpolates in steps of a millionth, and its 0 and 1 are the engine's own `min` and `max` |
 
 mod extremes;
