@@ -12,6 +12,7 @@
 //! | [`BlockSourceRegistration`] | one more format and tag of blocks for a view set, which may be another crate's |
 //! | [`EventLayout`] | the fields of a native event type of variable size |
 //! | [`BlockParserRegistration`] | for one more format: a block's objects as JSONB |
+//! | [`Page`] | a page of the web application: title, subject, one ES module |
 //! | [`Extension`] | what another crate defines: SQL functions, routes, makers |
 
 mod block_parser;
@@ -19,6 +20,7 @@ mod block_source;
 mod column;
 pub mod decoder;
 mod meaning;
+mod page;
 pub mod properties;
 mod registration;
 mod text;
@@ -28,6 +30,7 @@ pub use block_parser::{BlockParserRegistration, ParseBlock};
 pub use block_source::{BlockSource, BlockSourceRegistration};
 pub use column::{Column, ColumnType, EventTime, Origin};
 pub use meaning::{Role, Unit};
+pub use page::{Page, PageSubject};
 pub use registration::{API_VERSION, Extension, Item, Registration};
 // the engine's own
 pub use text::{PropertyDictionary, TextColumn, TextDictionary};
@@ -72,11 +75,12 @@ pub mod prelude {
     };
     pub use crate::{
         BlockParserRegistration, BlockSource, BlockSourceRegistration, Column, ColumnType, EventField,
-        EventLayout, Instances, PropertyDictionary, Registration, Role, SqlSource, TextColumn,
-        TextDictionary, Unit, ViewSet,
+        EventLayout, Instances, Page, PageSubject, PropertyDictionary, Registration, Role, SqlSource,
+        TextColumn, TextDictionary, Unit, ViewSet,
     };
     pub use crate::{
-        columns, register_block_parser, register_block_source, register_event_layouts, register_view_set,
+        columns, register_block_parser, register_block_source, register_event_layouts, register_page,
+        register_view_set,
     };
     pub use belvedere_model::transit::{
         BytesField, Dependencies, Dependency, Event, EventType, F64Field, I64Field, ReferenceField, Text,

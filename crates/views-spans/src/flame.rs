@@ -95,10 +95,26 @@ struct Node {
     name: Arc<str>,
     parent: Option<u32>,
     depth: usize,
+    /// Spans.
+    calls: u64,
     /// Nanoseconds, those of its parts included.
     total: i64,
     /// Nanoseconds of its parts.
     parts: i64,
+}
+
+/// A way through the code, as a table shows it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Way<'a> {
+    pub(crate) name: &'a str,
+    /// The number, from 0 on, of the way that this one goes on from: a lower one than its own.
+    pub(crate) parent: Option<u32>,
+    pub(crate) depth: usize,
+    pub(crate) calls: u64,
+    /// Nanoseconds.
+    pub(crate) total: i64,
+    /// Those in none that goes on from it.
+    pub(crate) own: i64,
 }
 
 impl FlameGraph {
@@ -228,16 +244,29 @@ impl FlameGraph {
             None if self.nodes.len() >= MOST || depth >= DEEPEST => return None,
             None => {
                 let node = self.nodes.len() as u32;
-                self.nodes.push(Node { name: key.1.clone(), parent, depth, total: 0, parts: 0 });
+                self.nodes.push(Node { name: key.1.clone(), parent, depth, calls: 0, total: 0, parts: 0 });
                 self.children.insert(key, node);
                 node
             }
         };
+        self.nodes[node as usize].calls += 1;
         self.nodes[node as usize].total += duration;
         if let Some(parent) = parent {
             self.nodes[parent as usize].parts += duration;
         }
         Some(node)
+    }
+
+    /// The ways through the code, by their numbers: each behind the one that it goes on from.
+    pub(crate) fn ways(&self) -> impl Iterator<Item = Way<'_>> {
+        self.nodes.iter().map(|node| Way {
+            name: &node.name,
+            parent: node.parent,
+            depth: node.depth,
+            calls: node.calls,
+            total: node.total,
+            own: (node.total - node.parts).max(0),
+        })
     }
 
     /// Lines `outer;inner nanoseconds`, sorted: the time in each way through the code and in none that goes on from it.

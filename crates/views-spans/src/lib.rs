@@ -1,5 +1,5 @@
 //! What threads and tasks do when: the view sets `thread_spans`, `frame_times` and `async_events`, SQL functions over
-//! them, and their pictures.
+//! them, their pictures, and the pages of the web application that draw them.
 //!
 //! Linked in by `use belvedere_views_spans as _;`.
 
@@ -9,6 +9,7 @@ mod call_site;
 pub mod flame;
 pub mod frame_times;
 pub mod functions;
+pub mod pages;
 mod thread_decoder;
 pub mod thread_spans;
 pub mod trace;
@@ -30,5 +31,7 @@ pub fn registrations() -> Vec<&'static Registration> {
         &frame_times::REGISTRATION,
         &async_events::REGISTRATION,
         &functions::REGISTRATION,
+        &pages::timeline::PAGE,
+        &pages::flame::PAGE,
     ]
 }

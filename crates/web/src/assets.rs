@@ -1,6 +1,8 @@
 //! The files: embedded by the build, or those of a directory, for development.
 
-use flate2::read::GzDecoder;
+use flate2::Compression;
+use flate2::read::{GzDecoder, GzEncoder};
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
@@ -38,37 +40,77 @@ pub(crate) struct File {
     pub(crate) is_gzip: bool,
 }
 
-/// All files of the application.
+/// Where the application's own files are.
 #[derive(Debug)]
-pub(crate) enum Assets {
+enum Place {
     Embedded,
     Directory(PathBuf),
 }
 
+/// A module of a page that a crate registered.
+#[derive(Debug)]
+struct Module {
+    path: String,
+    gzip: Vec<u8>,
+}
+
+/// All files of the application, and modules of pages.
+#[derive(Debug)]
+pub(crate) struct Assets {
+    place: Place,
+    modules: Vec<Module>,
+    build: String,
+}
+
 impl Assets {
-    /// What stands for the build in the addresses of files.
-    pub(crate) fn build(&self) -> &'static str {
-        match self {
-            Self::Embedded => BUILD,
-            Self::Directory(_) => FROM_DIRECTORY,
+    /// The embedded files, or those of a directory, and modules of others: path and content of each.
+    pub(crate) fn new(directory: Option<PathBuf>, modules: &[(String, &'static str)]) -> Self {
+        let mut all = Sha256::new_with_prefix(BUILD);
+        for (path, source) in modules {
+            all.update(path.as_bytes());
+            all.update([0]);
+            all.update((source.len() as u64).to_le_bytes());
+            all.update(source);
         }
+        let hash = all.finalize().iter().take(BUILD.len() / 2).map(|byte| format!("{byte:02x}")).collect();
+        let modules = modules.iter().map(|(path, source)| {
+            let mut gzip = Vec::new();
+            // reading from memory and writing to it do not fail
+            let _ = GzEncoder::new(source.as_bytes(), Compression::default()).read_to_end(&mut gzip);
+            Module { path: path.clone(), gzip }
+        });
+        Self {
+            modules: modules.collect(),
+            build: if directory.is_some() { FROM_DIRECTORY.to_owned() } else { hash },
+            place: directory.map_or(Place::Embedded, Place::Directory),
+        }
+    }
+
+    /// What stands for the build in the addresses of files.
+    pub(crate) fn build(&self) -> &str {
+        &self.build
     }
 
     /// Whether a file never changes under its address.
     pub(crate) fn are_immutable(&self) -> bool {
-        matches!(self, Self::Embedded)
+        matches!(self.place, Place::Embedded)
     }
 
     /// A file, compressed if it is kept so and the client takes that.
     pub(crate) fn file(&self, path: &str, takes_gzip: bool) -> Option<File> {
-        match self {
-            Self::Embedded => {
+        let compressed = |gzip: Cow<'static, [u8]>, media_type| {
+            let content = if takes_gzip { gzip } else { inflate(&gzip)?.into() };
+            Some(File { media_type, content, is_gzip: takes_gzip })
+        };
+        if let Some(module) = self.modules.iter().find(|module| module.path == path) {
+            return compressed(module.gzip.clone().into(), media_type(path)?);
+        }
+        match &self.place {
+            Place::Embedded => {
                 let asset = ASSETS.iter().find(|asset| asset.path == path)?;
-                let content =
-                    if takes_gzip { Cow::Borrowed(asset.gzip) } else { inflate(asset.gzip)?.into() };
-                Some(File { media_type: asset.media_type, content, is_gzip: takes_gzip })
+                compressed(Cow::Borrowed(asset.gzip), asset.media_type)
             }
-            Self::Directory(directory) => {
+            Place::Directory(directory) => {
                 let is_inside = |part| matches!(part, Component::Normal(_));
                 let media_type = media_type(path)?;
                 if !Path::new(path).components().all(is_inside) {
@@ -90,12 +132,12 @@ impl Assets {
         let begins = |path: &str| {
             path.strip_prefix("app/").is_some_and(|name| name.ends_with(".js") && !name.contains('/'))
         };
-        match self {
-            Self::Embedded => {
+        match self.place {
+            Place::Embedded => {
                 ASSETS.iter().map(|asset| asset.path).filter(|p| begins(p)).map(str::to_owned).collect()
             }
             // a browser finds them by itself, one after the other
-            Self::Directory(_) => Vec::new(),
+            Place::Directory(_) => Vec::new(),
         }
     }
 }

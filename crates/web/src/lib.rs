@@ -7,7 +7,7 @@
 //! Invariant: nothing here reads from the lake, and no file comes from another host.
 
 mod assets;
-mod page;
+mod front;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +18,8 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use page::Page;
+use belvedere_view::{Page, PageSubject};
+use front::Front;
 use serde_json::json;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub struct Options {
     pub version: String,
     /// The port for OTLP over HTTP, if there is one besides the server's own.
     pub otlp_http_port: Option<u16>,
+    /// Pages that crates registered, each with the name of its crate, in their order.
+    pub pages: Vec<(&'static Page, &'static str)>,
 }
 
 impl Options {
@@ -64,15 +67,17 @@ impl Options {
 struct Application {
     assets: Assets,
     options: Options,
-    /// The page; none if it is made anew each time.
-    page: Option<Page>,
+    /// The one document; none if it is made anew each time.
+    front: Option<Front>,
 }
 
 /// The routes: `/` says what this is, and sends browsers on to `/ui/`.
 pub fn router(options: Options) -> Router {
-    let assets = options.directory.clone().map_or(Assets::Embedded, Assets::Directory);
-    let page = assets.are_immutable().then(|| page::page(&assets, &options)).flatten();
-    let application = Arc::new(Application { assets, options, page });
+    let modules: Vec<_> =
+        options.pages.iter().map(|(page, of)| (module_path(page, of), page.source)).collect();
+    let assets = Assets::new(options.directory.clone(), &modules);
+    let front = assets.are_immutable().then(|| front::front(&assets, &options)).flatten();
+    let application = Arc::new(Application { assets, options, front });
     Router::new()
         .route("/", get(root))
         .route("/ui", get(to_page))
@@ -102,24 +107,43 @@ async fn to_page(State(app): App) -> Response {
     (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, address)]).into_response()
 }
 
+/// The path of a page's module among the files.
+fn module_path(page: &Page, crate_name: &str) -> String {
+    format!("crate/{crate_name}/{}", page.file)
+}
+
 /// What a page has to know before it asks for anything.
 async fn manifest(State(app): App) -> Response {
     let options = &app.options;
+    let pages = options.pages.iter().map(|(page, crate_name)| {
+        json!({
+            "name": page.name,
+            "title": page.title,
+            "about": page.about,
+            "subject": match page.subject {
+                PageSubject::Process => "process",
+                _ => "lake",
+            },
+            "crate": crate_name,
+            "module": module_path(page, crate_name),
+        })
+    });
     let manifest = json!({
         "version": options.version,
         "build": app.assets.build(),
         "otlp_http_port": options.otlp_http_port,
+        "pages": pages.collect::<Vec<_>>(),
     });
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-cache")];
     with_common_headers((headers, manifest.to_string()).into_response())
 }
 
 async fn index(State(app): App) -> Response {
-    let page = match &app.page {
-        Some(page) => Some(page.clone()),
-        None => page::page(&app.assets, &app.options),
+    let front = match &app.front {
+        Some(front) => Some(front.clone()),
+        None => front::front(&app.assets, &app.options),
     };
-    let Some(page) = page else {
+    let Some(front) = front else {
         return refused(
             StatusCode::INTERNAL_SERVER_ERROR,
             "the directory lacks index.html or vendor/imports.json\n",
@@ -128,9 +152,9 @@ async fn index(State(app): App) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
         (header::CACHE_CONTROL, "no-cache".to_owned()),
-        (header::CONTENT_SECURITY_POLICY, page.policy),
+        (header::CONTENT_SECURITY_POLICY, front.policy),
     ];
-    with_common_headers((headers, page.html).into_response())
+    with_common_headers((headers, front.html).into_response())
 }
 
 async fn file(State(app): App, Path(path): Path<String>, headers: HeaderMap) -> Response {

@@ -17,6 +17,10 @@ async fn ask(options: Options, path: &str, headers: &[(&str, &str)]) -> (u16, He
     (status, headers, to_bytes(response.into_body(), 1 << 24).await.unwrap().to_vec())
 }
 
+fn embedded() -> Assets {
+    Assets::new(None, &[])
+}
+
 fn options() -> Options {
     Options { version: "1.2.3".to_owned(), ..Options::default() }
 }
@@ -87,7 +91,8 @@ async fn the_policy_has_the_hash_of_the_only_script_in_the_page() {
 
 #[tokio::test]
 async fn a_missing_file_is_told_and_every_other_address_is_the_page() {
-    let build = BUILD;
+    let embedded = embedded();
+    let build = embedded.build();
     let missing = format!("/ui/{build}/app/nothing.js");
     for path in [missing.as_str(), "/ui/0123456789abcdef/app/main.js", "/ui/dev/index.html"] {
         let (status, headers, _) = ask(options(), path, &[]).await;
@@ -140,14 +145,59 @@ async fn the_manifest_says_version_and_build() {
     let manifest: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert_eq!((status, headers["cache-control"].to_str().unwrap()), (200, "no-cache"));
     assert_eq!(manifest["version"], "1.2.3");
-    assert_eq!(manifest["build"], BUILD);
+    assert_eq!(manifest["build"], embedded().build());
+    assert_eq!(manifest["pages"], serde_json::json!([]));
+}
+
+static NOTES: Page = Page::new("notes", "Notes", "What players wrote").module("notes.js", "export default () => null;\n");
+static OTHER: Page = Page::new("notes", "Notes", "What players wrote").module("notes.js", "export default () => 1;\n");
+static OF_PROCESS: Page = Page::new("moves", "Moves", "What a player did")
+    .subject(PageSubject::Process)
+    .module("moves.js", "export default () => 2;\n");
+
+#[tokio::test]
+async fn a_registered_page_is_in_the_manifest_and_its_module_has_an_address_that_changes_with_it() {
+    let with = |pages: &[&'static Page]| Options {
+        pages: pages.iter().map(|page| (*page, "views-notes")).collect(),
+        ..options()
+    };
+    let manifest = async |options: Options| -> serde_json::Value {
+        serde_json::from_slice(&ask(options, "/ui/manifest.json", &[]).await.2).unwrap()
+    };
+    let said = manifest(with(&[&NOTES, &OF_PROCESS])).await;
+    assert_eq!(
+        said["pages"],
+        serde_json::json!([
+            {"name": "notes", "title": "Notes", "about": "What players wrote", "subject": "lake",
+             "crate": "views-notes", "module": "crate/views-notes/notes.js"},
+            {"name": "moves", "title": "Moves", "about": "What a player did", "subject": "process",
+             "crate": "views-notes", "module": "crate/views-notes/moves.js"},
+        ])
+    );
+    let build = said["build"].as_str().unwrap();
+    let address = format!("/ui/{build}/crate/views-notes/notes.js");
+    for coding in ["identity", "gzip"] {
+        let (status, headers, content) = ask(with(&[&NOTES, &OF_PROCESS]), &address, &[("accept-encoding", coding)]).await;
+        assert_eq!((status, headers["content-type"].to_str().unwrap()), (200, "text/javascript; charset=utf-8"));
+        assert_eq!(headers["cache-control"], "public, max-age=31536000, immutable");
+        let mut text = String::new();
+        match headers.contains_key("content-encoding") {
+            true => GzDecoder::new(content.as_slice()).read_to_string(&mut text).unwrap(),
+            false => content.as_slice().read_to_string(&mut text).unwrap(),
+        };
+        assert_eq!(text, NOTES.source);
+    }
+    // all files move when one module is another, and the old address is not there any more
+    assert_ne!(manifest(with(&[&OTHER, &OF_PROCESS])).await["build"], said["build"]);
+    assert_eq!(ask(with(&[&OTHER, &OF_PROCESS]), &address, &[]).await.0, 404);
+    assert_eq!(ask(with(&[&NOTES]), &format!("/ui/{build}/crate/views-notes/moves.js"), &[]).await.0, 404);
 }
 
 #[test]
 fn no_file_makes_elements_of_text_and_none_names_another_host() {
     for asset in assets::ASSETS {
         let is_of_others = asset.path().starts_with("vendor/");
-        let Some(text) = Assets::Embedded.text(asset.path()) else { continue };
+        let Some(text) = embedded().text(asset.path()) else { continue };
         if is_of_others {
             continue;
         }
@@ -180,7 +230,7 @@ fn no_module_names_a_table_of_a_view_crate() {
     }
     assert!(names.len() > 5, "{names:?}");
     for asset in assets::ASSETS.iter().filter(|asset| asset.path().starts_with("app/")) {
-        let text = Assets::Embedded.text(asset.path()).unwrap();
+        let text = embedded().text(asset.path()).unwrap();
         let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
         for name in &names {
             assert!(!words.contains(&name.as_str()), "{} names {name}", asset.path());
@@ -212,7 +262,7 @@ fn modules_are_sent_without_comments_and_with_all_that_they_do() {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("assets");
     for asset in assets::ASSETS.iter().filter(|asset| asset.path().starts_with("app/")) {
         let (sent, source) = (
-            Assets::Embedded.text(asset.path()).unwrap(),
+            embedded().text(asset.path()).unwrap(),
             std::fs::read_to_string(directory.join(asset.path())).unwrap(),
         );
         assert!(!sent.contains("/**"), "{}", asset.path());

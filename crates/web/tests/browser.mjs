@@ -106,6 +106,20 @@ test("an empty range says where the newest row is, and goes there", { skip }, as
   await page.locator(".c-msg", { hasText: "long ago" }).waitFor();
 });
 
+test("each press of a key counts, however fast they come", { skip }, async (context) => {
+  const server = await serve();
+  await send(server.url, Array.from({ length: 9 }, (_, i) => [BASE + BigInt(i), 9, `message ${i}`]));
+  const page = await open(context, `${server.url}ui/logs?${RANGE}`);
+  await rowsOf(page).nth(8).waitFor();
+  await page.evaluate(async () => {
+    for (let i = 0; i < 5; i += 1) {
+      document.dispatchEvent(new KeyboardEvent("keydown", { key: "j", bubbles: true }));
+      await new Promise((rendered) => setTimeout(rendered));
+    }
+  });
+  await page.locator('.grid-body .row[aria-selected="true"] .c-msg', { hasText: "message 4" }).waitFor();
+});
+
 test("markup, marks of direction and megabytes in messages are text, and do no harm", { skip }, async (context) => {
   const server = await serve();
   const evil = '<img src=x onerror="document.title=1"><script>document.title=2</script></script>';

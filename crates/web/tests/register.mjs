@@ -11,6 +11,6 @@ export async function resolve(name, context, next) {
 }
 export async function load(url, context, next) {
   // their files say nothing of a package that has modules
-  return url.includes("/crates/web/assets/") ? { format: "module", source: readFileSync(new URL(url), "utf8"), shortCircuit: true } : next(url, context);
+  return /\\/crates\\/(web\\/assets|views-\\w+\\/web)\\//.test(url) ? { format: "module", source: readFileSync(new URL(url), "utf8"), shortCircuit: true } : next(url, context);
 }`;
 register(`data:text/javascript,${encodeURIComponent(loader)}`);

@@ -330,3 +330,37 @@ test("the table of messages is found by its roles", () => {
   assert.equal(messages([tableOf("other", [column("time", TIME_TYPE)]), tableOf("said", columns)])?.name, "said");
   assert.equal(messages([tableOf("said", columns.slice(1))]), undefined);
 });
+
+test("a flame graph has each part within what it is a part of, and a name within itself counts once", async () => {
+  const { graphOf, byName } = await import("../../views-spans/web/flame.js");
+  for (let seed = 1; seed <= 200; seed += 1) {
+    const random = generator(seed);
+    const count = 1 + random.below(60);
+    const ways = Array.from({ length: count }, (_, node) => ({ node, parent: node === 0 || random.below(6) === 0 ? null : random.below(node), name: random.of(["a", "b", "c", "d"]), own: random.below(100) }));
+    // spans of traces have parts that go on at the same time
+    const isParallel = seed % 2 === 0;
+    const total = (node) => (isParallel ? 40 : 0) + ways[node].own + ways.filter(({ parent }) => parent === node).reduce((sum, part) => sum + total(part.node), 0);
+    const told = (node) => (isParallel && ways[node].parent !== null ? 3 * total(node) : total(node));
+    const depth = (node) => (ways[node].parent === null ? 0 : 1 + depth(ways[node].parent));
+    const rows = { rows: count, get: (name, row) => ({ parent: ways[row].parent, depth: depth(row), name: ways[row].name, calls: 2n, total: BigInt(told(row)), self: BigInt(ways[row].own) })[name] };
+    const graph = graphOf(rows);
+    assert.equal(graph.total, ways.filter(({ parent }) => parent === null).reduce((sum, { node }) => sum + told(node), 0));
+    const ends = new Map();
+    for (const way of graph.ways) {
+      const outer = graph.ways[way.parent];
+      const slack = 1e-6;
+      if (outer) assert.ok(outer.first <= way.first + slack && way.first + way.wide <= outer.first + outer.wide + slack);
+      if (!isParallel) assert.ok(Math.abs(way.wide - way.total) < slack);
+      // of one row, none lies over another
+      for (const [from, to] of ends.get(way.depth) ?? []) assert.ok(way.first >= to - slack || way.first + way.wide <= from + slack);
+      ends.set(way.depth, [...(ends.get(way.depth) ?? []), [way.first, way.first + way.wide]]);
+    }
+    for (const of of byName(graph)) {
+      const own = ways.filter(({ name }) => name === of.name);
+      assert.equal(of.own, own.reduce((sum, { own }) => sum + own, 0));
+      assert.equal(of.calls, 2 * own.length);
+      const isInItself = (node) => { for (let at = ways[node].parent; at !== null; at = ways[at].parent) if (ways[at].name === of.name) return true; return false; };
+      assert.equal(of.total, own.filter(({ node }) => !isInItself(node)).reduce((sum, { node }) => sum + told(node), 0));
+    }
+  }
+});

@@ -82,6 +82,7 @@ pub(crate) async fn demo(args: DemoArgs) -> Result<()> {
         #[cfg(feature = "web")]
         args.web.clone(),
         &serving,
+        &lake,
     );
     let page = root.page(false, Some(&address));
     let server = Server::start(

@@ -4,6 +4,11 @@ use super::serve::Serving;
 #[cfg(feature = "web")]
 use crate::args::WebArgs;
 use axum::Router;
+use belvedere_core::Lake;
+#[cfg(feature = "web")]
+use belvedere_core::assembly::Assembly;
+#[cfg(feature = "web")]
+use belvedere_view::Page;
 #[cfg(feature = "web")]
 use belvedere_web::Options;
 use std::net::SocketAddr;
@@ -22,10 +27,11 @@ impl Root {
     pub(crate) fn new(
         answers_queries: bool,
         #[cfg(feature = "web")] args: WebArgs,
-        #[cfg_attr(not(feature = "web"), allow(unused_variables))] serving: &Serving,
+        serving: &Serving,
+        lake: &Lake,
     ) -> Self {
         #[cfg(not(feature = "web"))]
-        let _ = answers_queries;
+        let _ = (answers_queries, serving, lake);
         Self {
             #[cfg(feature = "web")]
             application: answers_queries.then(|| Options {
@@ -33,6 +39,7 @@ impl Root {
                 directory: args.web_dir,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 otlp_http_port: serving.port("otlp-http"),
+                pages: pages(&lake.assembly()),
             }),
         }
     }
@@ -63,4 +70,14 @@ impl Root {
         let version = || async { concat!("belvedere ", env!("CARGO_PKG_VERSION"), "\n") };
         Router::new().route("/", axum::routing::get(version))
     }
+}
+
+/// The pages that linked crates registered and whose view sets are there, in their order.
+#[cfg(feature = "web")]
+fn pages(assembly: &Assembly) -> Vec<(&'static Page, &'static str)> {
+    let has = |needed: &&str| assembly.view_sets().any(|set| set.name == *needed);
+    let mut pages: Vec<_> =
+        assembly.extensions::<Page>().filter(|(page, _)| page.needs.iter().all(has)).collect();
+    pages.sort_by_key(|(page, _)| (page.order, page.name));
+    pages
 }

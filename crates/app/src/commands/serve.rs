@@ -119,6 +119,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<()> {
         #[cfg(feature = "web")]
         args.web,
         &serving,
+        &lake,
     );
     let page = root.page(is_https, addresses.first());
     let server =

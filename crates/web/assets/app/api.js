@@ -251,7 +251,8 @@ function lost() {
   })();
 }
 
-/** @typedef {{version: string, build: string, otlp_http_port: number | null}} Manifest */
+/** A page that a crate registered. @typedef {{name: string, title: string, about: string, subject: "lake" | "process", crate: string, module: string}} Page */
+/** @typedef {{version: string, build: string, otlp_http_port: number | null, pages: Page[]}} Manifest */
 
 /** @returns {Promise<Manifest>} */
 export async function manifest() {

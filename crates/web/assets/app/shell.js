@@ -1,5 +1,5 @@
 /** What is around every page: menu, time range, last line, help. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "./html.js";
 import { ask, connection, key, manifest as askManifest, needsKey, setKey, root } from "./api.js";
 import { load, messages, tables } from "./catalog.js";
@@ -15,7 +15,7 @@ import { SignIn } from "./sign_in.js";
 import { Welcome } from "./welcome.js";
 import { formatOffset, formatTime, offsetAt, toRfc3339 } from "./time.js";
 
-/** @typedef {{name: string, title: string, keys: string, find?: typeof messages, hasRange: boolean, view: () => Promise<any>}} Page */
+/** @typedef {{name: string, title: string, keys: string, find?: typeof messages, hasRange: boolean, own?: import("./api.js").Page, view: () => Promise<any>}} Page */
 /** Pages in the order of the menu; one whose table the server lacks is left out. Each is loaded when it is first opened.
  * @type {Page[]} */
 const PAGES = [
@@ -25,19 +25,26 @@ const PAGES = [
   { name: "tables", title: "Tables", keys: "g t", hasRange: true, view: () => import("./tables/page.js").then(({ Tables }) => Tables) },
   { name: "lake", title: "Lake", keys: "g k", hasRange: false, view: () => import("./lake/page.js").then(({ Lake }) => Lake) },
 ];
-const partOf = (/** @type {string} */ page) => page.split("/")[0];
+const LAKE = { kind: "lake", id: "" };
+const partOf = (/** @type {string} */ page) => page.split("/").slice(0, page.startsWith("page/") ? 2 : 1).join("/");
 // while the server is asked for its tables
 void PAGES.find(({ name }) => name === (partOf(route.value.page) || PAGES[0].name))?.view().catch(() => {});
 
-/** A page, when it has come. @param {{page: Page, table: import("./catalog.js").Table | undefined}} props */
-function Loaded({ page, table }) {
+/** Pages of the lake that crates registered. @param {import("./api.js").Page[]} registered @returns {Page[]} */
+const others = (registered) => registered.filter(({ subject }) => subject === "lake").map((own) => ({
+  name: `page/${own.name}`, title: own.title, keys: "", hasRange: true, own, view: () => import("./registered/page.js").then(({ Registered }) => Registered),
+}));
+
+/** A page, when it has come. @param {{page: Page, table: import("./catalog.js").Table | undefined, registered: import("./api.js").Page[]}} props */
+function Loaded({ page, table, registered }) {
   const [view, setView] = useState(/** @type {{view: any} | null} */ (null));
   const [fault, setFault] = useState("");
   useEffect(() => {
     page.view().then((view) => setView({ view }), () => setFault("Its files could not be loaded: the server may be another version now."));
-  }, [page]);
+  }, [page.name]);
   if (fault) return html`<div class="state" role="alert"><h2>The page can't begin</h2><p>${fault}</p><p><button type="button" onClick=${() => location.reload()}>Load it again</button></p></div>`;
-  return view ? html`<${view.view} table=${table} />` : html`<p class="state quiet" role="status">…</p>`;
+  if (view && page.own) return html`<${view.view} page=${page.own} subject=${LAKE} />`;
+  return view ? html`<${view.view} table=${table} pages=${registered.filter(({ subject }) => subject === "process")} />` : html`<p class="state quiet" role="status">…</p>`;
 }
 
 async function share() {
@@ -113,7 +120,7 @@ export function Shell() {
     setHelped((times) => times + 1);
     help.current?.showModal();
   };
-  useEffect(() => bind([
+  useLayoutEffect(() => bind([
     { keys: "?", about: "all keys", run: showHelp },
     { keys: "Ctrl+K", about: "find anything", run: () => setFinding(true) },
     { keys: "B", about: "the range before", run: back },
@@ -128,7 +135,8 @@ export function Shell() {
     ...PAGES.map(({ keys, title, name }) => ({ keys, about: title, run: () => navigate({ page: name, parameters: kept() }) })),
   ]), []);
 
-  const pages = PAGES.filter(({ find }) => tables.value && (!find || find(tables.value)));
+  const registered = manifest?.pages ?? [];
+  const pages = [...PAGES, ...others(registered)].filter(({ find }) => tables.value && (!find || find(tables.value)));
   const wanted = partOf(route.value.page) || pages[0]?.name;
   const page = pages.find(({ name }) => name === wanted);
   useEffect(() => {
@@ -154,7 +162,7 @@ export function Shell() {
       : isEmpty ? html`<${Welcome} manifest=${manifest} />`
       : fault && !manifest ? html`<div class="state" role="alert"><h2>The page can't begin</h2><p>${fault}</p><p><button type="button" onClick=${() => setAttempt(attempt + 1)}>Try again</button></p></div>`
       : isEmpty === null ? html`<p class="state quiet" role="status">…</p>`
-      : page ? html`<${Loaded} page=${page} table=${page.find?.(tables.value ?? [])} key=${page.name} />`
+      : page ? html`<${Loaded} page=${page} table=${page.find?.(tables.value ?? [])} registered=${registered} key=${page.name} />`
       : html`<div class="state"><h2>There is no such page</h2><p>${route.value.page ? html`This server has no page <code>${route.value.page}</code>.` : "This server has no table that a page is made for. SQL works on the command line and by POST /api/query."}</p>
           ${pages.length ? html`<p><button type="button" class="primary" onClick=${() => navigate({ page: pages[0].name, parameters: kept() })}>${pages[0].title}</button></p>` : null}</div>`}</main>
     <${LastLine} />

@@ -130,7 +130,7 @@ export function Logs({ table }) {
     const shared = { ...route.value.parameters, from: toRfc3339(begin), to: toRfc3339(end), follow: "", at: nameOf(one), tz: zone.value };
     return new URL(encode({ page: "logs", parameters: shared }), location.href).href;
   };
-  useEffect(() => bind([
+  useLayoutEffect(() => bind([
     { keys: "/", about: "search", run: () => document.getElementById("search")?.focus() },
     { keys: "j", about: "the row below", run: () => select(selected + 1) },
     { keys: "ArrowDown", about: "the row below", run: () => select(selected + 1) },

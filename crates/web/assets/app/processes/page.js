@@ -5,6 +5,7 @@ import { ask, beginAsking } from "../api.js";
 import { messages, objects, tables } from "../catalog.js";
 import { Grid } from "../parts/grid.js";
 import { Spans } from "../parts/spans.js";
+import { Registered } from "../registered/page.js";
 import { Copy, loadFaults } from "../lastline.js";
 import { follow, kept, openSql } from "../open.js";
 import { encode, navigate, route } from "../route.js";
@@ -25,9 +26,29 @@ FROM processes p LEFT JOIN sent ON p.process_id = sent.process_id
 ORDER BY p.start_time DESC
 LIMIT 5000`;
 
-export function Processes() {
-  const id = route.value.page.split("/")[1] ?? "";
-  return id ? html`<${Process} id=${id} key=${id} />` : html`<${List} />`;
+/** @param {{pages: import("../api.js").Page[]}} props pages that crates registered, of a process */
+export function Processes({ pages }) {
+  const [, id = "", tab = ""] = route.value.page.split("/");
+  if (!id) return html`<${List} />`;
+  const page = pages.find(({ name }) => name === tab);
+  const isThere = UUID.test(id) && (!tab || page);
+  return html`${UUID.test(id) && pages.length ? html`<${Tabs} id=${id} pages=${pages} tab=${tab} />` : null}
+    ${page && isThere ? html`<${Registered} page=${page} subject=${{ kind: "process", id }} key=${`${id}/${tab}`} />`
+      : isThere || !UUID.test(id) ? html`<${Process} id=${id} key=${id} />`
+      : html`<div class="state"><h2>There is no such page of a process</h2><p>${visible(tab)}</p></div>`}`;
+}
+
+/** The pages of one process. @param {{id: string, pages: import("../api.js").Page[], tab: string}} props */
+function Tabs({ id, pages, tab }) {
+  const [exe, setExe] = useState("");
+  useEffect(() => {
+    ask({ title: "the process", sql: "SELECT exe FROM processes WHERE process_id = $1", parameters: [id], isQuiet: true }).then((rows) => setExe(rows.get("exe", 0) ?? ""), () => {});
+  }, [id]);
+  const link = (/** @type {string} */ name, /** @type {string} */ title, /** @type {string} */ about) => {
+    const page = name ? `processes/${id}/${name}` : `processes/${id}`;
+    return html`<a href=${encode({ page, parameters: kept() })} title=${about} aria-current=${name === tab ? "page" : undefined} onClick=${follow(page)}>${title}</a>`;
+  };
+  return html`<nav class="page-tabs" aria-label="Pages of this process"><span class="subject"><bdi title=${visible(exe)}>${visible(baseName(exe || id.slice(0, 8)))}</bdi></span>${link("", "Summary", "What it is, and what it sent")}${pages.map(({ name, title, about }) => link(name, title, about))}</nav>`;
 }
 
 function List() {

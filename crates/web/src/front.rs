@@ -1,4 +1,4 @@
-//! The page itself: the one file that says where all others are, and its headers.
+//! The document that every page begins with: the one file that says where all others are, and its headers.
 
 use crate::Options;
 use crate::assets::Assets;
@@ -8,15 +8,15 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
-/// A page with the policy that it must be sent with.
+/// The document with the policy that it must be sent with.
 #[derive(Debug, Clone)]
-pub(crate) struct Page {
+pub(crate) struct Front {
     pub(crate) html: String,
     pub(crate) policy: String,
 }
 
-/// Makes the page; `None` if files are missing, which only happens in a directory.
-pub(crate) fn page(assets: &Assets, options: &Options) -> Option<Page> {
+/// Makes the document; `None` if files are missing, which only happens in a directory.
+pub(crate) fn front(assets: &Assets, options: &Options) -> Option<Front> {
     let root = options.root();
     let base = format!("{root}/ui/{}", assets.build());
     let import_map = import_map(assets, &base)?;
@@ -32,7 +32,7 @@ pub(crate) fn page(assets: &Assets, options: &Options) -> Option<Page> {
         "default-src 'none'; script-src 'self' 'sha256-{hash}'; style-src 'self'; img-src 'self' data: blob:; \
          connect-src 'self'; worker-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
     );
-    Some(Page { html, policy })
+    Some(Front { html, policy })
 }
 
 /// Names by which modules import the libraries of others.
