@@ -1,5 +1,5 @@
 //! OpenTelemetry: OTLP over HTTP and gRPC, the view sets `otel_spans` and `otel_metrics`, and OTLP as a source of
-//! `log_entries` and `measures`.
+//! `log_entries` and `measures`, and a page of traces for the web application.
 //!
 //! Linked in by `use belvedere_views_otel as _;`.
 
@@ -31,6 +31,7 @@ mod signal;
 mod spans;
 #[cfg(test)]
 mod tests;
+pub mod traces_page;
 mod values;
 
 use belvedere_view::Registration;
@@ -49,5 +50,6 @@ pub fn registrations() -> Vec<&'static Registration> {
         &objects::logs::REGISTRATION,
         &objects::metrics::REGISTRATION,
         &routes::REGISTRATION,
+        &traces_page::PAGE,
     ]
 }

@@ -149,8 +149,10 @@ async fn the_manifest_says_version_and_build() {
     assert_eq!(manifest["pages"], serde_json::json!([]));
 }
 
-static NOTES: Page = Page::new("notes", "Notes", "What players wrote").module("notes.js", "export default () => null;\n");
-static OTHER: Page = Page::new("notes", "Notes", "What players wrote").module("notes.js", "export default () => 1;\n");
+static NOTES: Page =
+    Page::new("notes", "Notes", "What players wrote").module("notes.js", "export default () => null;\n");
+static OTHER: Page =
+    Page::new("notes", "Notes", "What players wrote").module("notes.js", "export default () => 1;\n");
 static OF_PROCESS: Page = Page::new("moves", "Moves", "What a player did")
     .subject(PageSubject::Process)
     .module("moves.js", "export default () => 2;\n");
@@ -177,8 +179,12 @@ async fn a_registered_page_is_in_the_manifest_and_its_module_has_an_address_that
     let build = said["build"].as_str().unwrap();
     let address = format!("/ui/{build}/crate/views-notes/notes.js");
     for coding in ["identity", "gzip"] {
-        let (status, headers, content) = ask(with(&[&NOTES, &OF_PROCESS]), &address, &[("accept-encoding", coding)]).await;
-        assert_eq!((status, headers["content-type"].to_str().unwrap()), (200, "text/javascript; charset=utf-8"));
+        let (status, headers, content) =
+            ask(with(&[&NOTES, &OF_PROCESS]), &address, &[("accept-encoding", coding)]).await;
+        assert_eq!(
+            (status, headers["content-type"].to_str().unwrap()),
+            (200, "text/javascript; charset=utf-8")
+        );
         assert_eq!(headers["cache-control"], "public, max-age=31536000, immutable");
         let mut text = String::new();
         match headers.contains_key("content-encoding") {

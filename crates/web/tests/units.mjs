@@ -364,3 +364,32 @@ test("a flame graph has each part within what it is a part of, and a name within
     }
   }
 });
+
+test("a waterfall has each span once, behind what it is a part of, whatever a sender says", async () => {
+  const { linesOf, entries } = await import("../../views-otel/web/traces.js");
+  for (let seed = 1; seed <= 300; seed += 1) {
+    const random = generator(seed);
+    const count = 1 + random.below(40);
+    // parents that are there, that are not, that are the span itself, and circles
+    const spans = Array.from({ length: count }, (_, at) => ({ id: String(at), parent: random.of(["", "99", String(random.below(count)), String(random.below(count))]), begin: at }));
+    const lines = linesOf(spans, new Set());
+    assert.deepEqual(lines.map(({ span }) => span.id).sort(), spans.map(({ id }) => id).sort());
+    const above = [];
+    for (const { span, depth, isOrphan } of lines) {
+      above.length = depth;
+      if (depth > 0) assert.equal(span.parent, above[depth - 1].id);
+      above.push(span);
+      assert.equal(isOrphan, depth === 0 && span.parent !== "");
+    }
+    // of what is folded, nothing that is below it is there
+    const folded = spans[random.below(count)].id;
+    const fewer = linesOf(spans, new Set([folded]));
+    assert.ok(fewer.length <= lines.length && fewer.filter(({ span }) => span.id === folded).length <= 1);
+    const at = fewer.findIndex(({ span }) => span.id === folded);
+    if (at >= 0 && fewer[at + 1]) assert.ok(fewer[at + 1].depth <= fewer[at].depth);
+  }
+  const deep = Array.from({ length: 50_000 }, (_, at) => ({ id: String(at), parent: at ? String(at - 1) : "", begin: at }));
+  assert.equal(linesOf(deep, new Set()).at(-1).depth, 49_999);
+  assert.deepEqual(entries('{"a":9007199254740993,"b":"9007199254740993","c":[1,"x\\"y"],"d":null}'), [["a", "9007199254740993"], ["b", "9007199254740993"], ["c", '[1,"x\\"y"]'], ["d", "null"]]);
+  assert.deepEqual(entries('[{"name":"retry","time":1769860800000000001}]')[0], ["retry", '{"name":"retry","time":"1769860800000000001"}']);
+});

@@ -109,6 +109,34 @@ fn an_address_for_a_part_that_it_does_not_contain_is_no_error() {
     assert!(address.starts_with("127.0.0.1:"));
 }
 
+/// What the server answers to a GET: head and body.
+fn get(address: &str, path: &str) -> (String, String) {
+    let mut connection = TcpStream::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nconnection: close\r\n\r\n");
+    connection.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}
+
+#[test]
+fn the_web_application_has_the_page_of_the_crate_and_those_of_the_crates_beside_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_server, address) = serve(directory.path());
+    let (_, manifest) = get(&address, "/ui/manifest.json");
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    let pages = manifest["pages"].as_array().unwrap();
+    let names: Vec<&str> = pages.iter().map(|page| page["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["timeline", "flame", "notes"]);
+    let notes = &pages[2];
+    assert_eq!((&notes["subject"], &notes["crate"]), (&json!("lake"), &json!("views-notes")));
+    let module = format!("/ui/{}/{}", manifest["build"].as_str().unwrap(), notes["module"].as_str().unwrap());
+    let (head, source) = get(&address, &module);
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("text/javascript"), "{head}");
+    assert_eq!(source, include_str!("../../views-notes/web/notes.js"));
+}
+
 #[test]
 fn notes_that_the_game_sent_are_rows() {
     let directory = tempfile::tempdir().unwrap();

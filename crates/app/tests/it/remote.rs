@@ -173,3 +173,15 @@ fn a_lake_and_a_server_are_not_asked_at_once_and_what_is_typed_goes_before_varia
     assert!(said.starts_with("belvedere: can't connect to grpc://127.0.0.1:1: "), "{said}");
     assert_eq!(said.lines().count(), 1, "{said}");
 }
+
+#[test]
+fn an_address_for_another_protocol_is_told_and_which_one_is_meant() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let mut command = Command::new(BELVEDERE);
+    command.args(["query", "SELECT 1", "--url", &format!("http://{}", server.address)]);
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("does not speak FlightSQL") && said.contains("listening flight-sql"), "{said}");
+}

@@ -47,3 +47,39 @@ fn a_server_that_answers_no_queries_has_no_page() {
     assert_eq!(server.connect().send("GET", "/", BROWSER, b"").0, 200);
     assert_eq!(server.connect().get("/ui/").0, 404);
 }
+
+/// Modules of pages are served under the policy of the application, which would stop them only when somebody looks.
+#[test]
+fn modules_of_registered_pages_make_no_elements_of_text_and_ask_no_other_host() {
+    let place = Place::new();
+    let server = place.serve(&[]);
+    let (status, manifest) = server.connect().get("/ui/manifest.json");
+    assert_eq!(status, 200);
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+    let pages = manifest["pages"].as_array().unwrap();
+    assert_eq!(pages.is_empty(), !cfg!(feature = "spans"), "{manifest}");
+    for page in pages {
+        let address =
+            format!("/ui/{}/{}", manifest["build"].as_str().unwrap(), page["module"].as_str().unwrap());
+        let (status, module) = server.connect().get(&address);
+        assert!(status == 200 && module.contains("export default"), "{address}: {status}");
+        for wrong in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "new Function",
+            "http://",
+            "https://",
+        ] {
+            assert!(!module.contains(wrong), "{address}: {wrong}");
+        }
+        let imports =
+            module.lines().filter_map(|line| Some(line.strip_prefix("import ")?.split('"').nth(1).unwrap()));
+        for name in imports {
+            let known = ["preact", "preact/hooks", "htm", "@preact/signals"];
+            assert!(known.contains(&name), "{address} imports {name}");
+        }
+    }
+}

@@ -73,8 +73,12 @@ impl From<Status> for ClientError {
         // an error of the transport has a source, one of the server has none
         let message = match (said.is_empty(), status.source()) {
             (_, Some(cause)) => format!("the connection was lost: {}", with_causes(cause)),
-            // tonic has no type for an answer that is not gRPC: only this text
-            (false, None) if said.starts_with("grpc-status header missing") => {
+            // what other doors of our server say of this protocol's methods; tonic has no type for an answer that is not
+            // gRPC, only the second text
+            (false, None)
+                if (kind == ErrorKind::Unsupported && said.starts_with("/arrow.flight.protocol."))
+                    || said.starts_with("grpc-status header missing") =>
+            {
                 "the server there does not speak FlightSQL: 'belvedere serve' prints the address, 'listening \
                  flight-sql …'"
                     .to_owned()

@@ -44,7 +44,8 @@ export function Menu({ id, label, title, className = "", children, isOpen, setOp
 /** @param {bigint} begin @param {bigint} end @param {string} inThat */
 function shownRange(begin, end, inThat) {
   const [a, b] = [inZone(begin, inThat), inZone(end, inThat)];
-  const clock = (/** @type {typeof a} */ time) => (end - begin < 60_000_000_000n ? `${time.clock}.${time.ms}` : time.clock);
+  const length = end - begin;
+  const clock = (/** @type {typeof a} */ time) => (length < 20_000_000n ? `${time.clock}.${time.ms}${time.us}` : length < 60_000_000_000n ? `${time.clock}.${time.ms}` : time.clock);
   return `${a.date} ${clock(a)} – ${a.date === b.date ? "" : `${b.date} `}${clock(b)}`;
 }
 

@@ -136,7 +136,9 @@ export function Shell() {
   ]), []);
 
   const registered = manifest?.pages ?? [];
-  const pages = [...PAGES, ...others(registered)].filter(({ find }) => tables.value && (!find || find(tables.value)));
+  // what is looked at comes before what one asks and keeps
+  const at = PAGES.findIndex(({ name }) => name === "sql");
+  const pages = [...PAGES.slice(0, at), ...others(registered), ...PAGES.slice(at)].filter(({ find }) => tables.value && (!find || find(tables.value)));
   const wanted = partOf(route.value.page) || pages[0]?.name;
   const page = pages.find(({ name }) => name === wanted);
   useEffect(() => {
