@@ -379,7 +379,8 @@ mod tests {
                 let is_own = end - begin >= pixel || !is_complete;
                 let own = tiles.iter().any(|tile| tile.spans == 1 && (tile.begin, tile.end, tile.is_complete) == (*begin, *end, *is_complete));
                 let held = tiles.iter().filter(|tile| tile.begin <= *begin && tile.end >= *end && tile.longest >= end - begin).count();
-                prop_assert!(if is_own { own } else { held >= 1 });
+                let is_there = if is_own { own } else { held >= 1 };
+                prop_assert!(is_there, "{begin} to {end} in {tiles:?}");
             }
             let places: Vec<i64> = tiles.iter().filter(|tile| tile.longest < pixel && tile.is_complete).map(|tile| (tile.begin - 1_000) / pixel).collect();
             for tile in &tiles {
