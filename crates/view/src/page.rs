@@ -12,9 +12,9 @@ use crate::registration::Extension;
 /// use belvedere_view::{Page, PageSubject, register_page};
 ///
 /// register_page! {
-///     Page::new("notes", "Notes", "What players wrote, newest first")
-///         .needs(&["player_notes"])
-///         .module("notes.js", "export default () => ({ mount(element) { element.append('…'); }, dispose() {} });")
+///     Page::new("ticks", "Ticks", "How often the clocks of players ticked")
+///         .needs(&["ticks"])
+///         .module("ticks.js", "export default () => ({ mount(element) { element.append('…'); }, dispose() {} });")
 /// }
 /// ```
 #[derive(Debug)]

@@ -393,3 +393,20 @@ test("a waterfall has each span once, behind what it is a part of, whatever a se
   assert.deepEqual(entries('{"a":9007199254740993,"b":"9007199254740993","c":[1,"x\\"y"],"d":null}'), [["a", "9007199254740993"], ["b", "9007199254740993"], ["c", '[1,"x\\"y"]'], ["d", "null"]]);
   assert.deepEqual(entries('[{"name":"retry","time":1769860800000000001}]')[0], ["retry", '{"name":"retry","time":"1769860800000000001"}']);
 });
+
+test("numbers on an axis are short, and say no other number", async () => {
+  const { short, ticks, linesOf } = await import("../../views-metrics/web/metrics.js");
+  for (const [value, shown] of [[0, "0"], [1, "1"], [16.666666, "16.67"], [9999, "9999"], [12345, "12.35 k"], [-2.5e6, "-2.5 M"], [3e9, "3 G"], [7.25e12, "7.25 T"], [1e-3, "0.001"], [1.5e-9, "1.50e-9"], [1e300, "1.00e300"], [NaN, "NaN"], [Infinity, "Infinity"]]) assert.equal(short(value), shown);
+  const random = generator(7);
+  for (let i = 0; i < 500; i += 1) {
+    const from = (random.below(2000) - 1000) * 10 ** (random.below(12) - 6);
+    const to = from + (1 + random.below(1000)) * 10 ** (random.below(12) - 6);
+    const found = ticks(from, to, 4);
+    assert.ok(found.length >= 1 && found.length <= 10 && found.every((at) => at >= from - 1e-9 * Math.abs(from) && at <= to + 1e-9 * Math.abs(to)), `${from} ${to} ${found}`);
+  }
+  assert.deepEqual(ticks(1, 1, 4), [1]);
+  // of many processes, those with the most values; what is no finite number is counted and left out
+  const rows = Array.from({ length: 30 }, (_, i) => ({ process_id: `p${i % 10}`, exe: "game", bin: BigInt(i), values: BigInt(1 + (i % 10)), numbers: i === 9 ? 0n : 1n, mean: 2, least: 1, most: 3 }));
+  const { lines, others } = linesOf({ rows: rows.length, get: (name, row) => rows[row][name] });
+  assert.deepEqual([lines.length, others, lines[0].process, lines[0].bins, lines[0].odd], [8, 2, "p9", [19, 29], 28]);
+});

@@ -116,8 +116,8 @@ export async function ask(question) {
     return { ...rows, isCut: why !== undefined, why, queryId, bytes: bytes.length };
   } catch (error) {
     if (question.signal?.aborted) {
-      // the server ends a query whose reader has gone, but a proxy may hide that
-      if (question.isHeavy) void get(`api/query/${queryId}`, "DELETE").catch(() => {});
+      // the server ends a query whose reader has gone, but a proxy may hide that; a short one ends by itself
+      if (question.isHeavy && performance.now() - began > 1000) void get(`api/query/${queryId}`, "DELETE").catch(() => {});
       // nobody waits for it any more
       asked.value = asked.peek().filter(({ id }) => id !== entry.id);
     } else {
