@@ -113,7 +113,7 @@ function Chart({ page, metric, range, at, setAt, remove }) {
       setFault(rows.isCut ? `${rows.why}: these values are not all` : "");
     }, (error) => { if (!controller.signal.aborted) setFault(error.message); });
     return () => controller.abort();
-  }, [sql, width === 0, metric]);
+  }, [sql, width === 0, keyOf(metric), range]);
   const numbers = (found?.lines ?? []).flatMap(({ least, most }) => [...least, ...most]);
   let [low, high] = numbers.reduce(([a, b], value) => [Math.min(a, value), Math.max(b, value)], [Infinity, -Infinity]);
   // an axis that leaves zero out makes changes look larger than they are, unless zero is far away
@@ -215,7 +215,8 @@ function Metrics({ page }) {
   const [isAsking, setAsking] = useState(true);
   const [text, setText] = useState("");
   const [at, setAt] = useState(/** @type {number | null} */ (null));
-  useEffect(() => {
+  // at once: a step back may come before the next frame
+  useLayoutEffect(() => {
     const stops = [page.range.subscribe(() => setRange(page.range.value)), page.parameters.subscribe(() => setParameters(page.parameters.value))];
     return () => stops.forEach((stop) => stop());
   }, []);
@@ -237,7 +238,7 @@ function Metrics({ page }) {
       setAsking(false);
     });
     return () => controller.abort();
-  }, [range.begin, range.end]);
+  }, [range]);
   const wanted = (parameters.metrics ?? "").split(",").filter(Boolean);
   const chosen = useMemo(() => wanted.flatMap((key) => {
     const known = metrics?.find((metric) => keyOf(metric) === key);

@@ -89,7 +89,8 @@ export function linesOf(spans, folded) {
 /** @param {{page: Given}} props */
 function Traces({ page }) {
   const [parameters, setParameters] = useState(page.parameters.value);
-  useEffect(() => page.parameters.subscribe(() => setParameters(page.parameters.value)), []);
+  // at once: a step back may come before the next frame
+  useLayoutEffect(() => page.parameters.subscribe(() => setParameters(page.parameters.value)), []);
   const trace = /^[0-9a-f]{32}$/.test(parameters.trace ?? "") ? parameters.trace : "";
   return trace ? html`<${One} page=${page} trace=${trace} key=${trace} />` : html`<${List} page=${page} parameters=${parameters} />`;
 }
@@ -105,7 +106,7 @@ function List({ page, parameters }) {
   const order = Object.hasOwn(ORDERS, wanted) ? wanted : "newest";
   const [text, setText] = useState(search);
   useLayoutEffect(() => setText(search), [search]);
-  useEffect(() => page.range.subscribe(() => setRange(page.range.value)), []);
+  useLayoutEffect(() => page.range.subscribe(() => setRange(page.range.value)), []);
   const sql = listSql(order, errors === "1", search !== "");
   useEffect(() => {
     const controller = new AbortController();
@@ -124,7 +125,7 @@ function List({ page, parameters }) {
       setAsking(false);
     });
     return () => controller.abort();
-  }, [sql, search, range.begin, range.end]);
+  }, [sql, search, range]);
   const most = (traces ?? []).reduce((most, { begin, end }) => Math.max(most, Number(end - begin)), 1);
   const shown = sql.replace("$1", `'${search.replaceAll("'", "''")}'`);
   return html`<div class="drawn-page"><form class="search" role="search" onSubmit=${(/** @type {any} */ e) => { e.preventDefault(); page.parameters.set({ q: e.currentTarget.elements.namedItem("q").value.trim() }); }}>

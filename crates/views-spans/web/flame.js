@@ -100,7 +100,8 @@ function Flame({ page }) {
   const place = useRef(/** @type {HTMLElement | null} */ (null));
   const [width, setWidth] = useState(0);
 
-  useEffect(() => {
+  // at once: a step back may come before the next frame
+  useLayoutEffect(() => {
     const stops = [page.theme.subscribe(() => redraw(0)), page.range.subscribe(() => setRange(page.range.value))];
     return () => stops.forEach((stop) => stop());
   }, []);
@@ -126,7 +127,7 @@ function Flame({ page }) {
       setAsking(false);
     });
     return () => controller.abort();
-  }, [id, range.begin, range.end]);
+  }, [id, range]);
 
   const words = find.trim().toLowerCase();
   const isFound = (/** @type {string} */ name) => words === "" || name.toLowerCase().includes(words);

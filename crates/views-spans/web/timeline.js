@@ -14,6 +14,8 @@ const html = htm.bind(/** @type {any} */ (h));
 /** @typedef {{base: bigint, byRow: Map<string, Tile[]>, depths: Map<string, number>, count: number, spans: number}} Picture */
 
 const [ROW, HEAD, TOP, LEFT] = [17, 20, 24, 8];
+/** A canvas may be as high as 32,767 pixels of the screen; threads below this height begin folded. */
+const HIGHEST = 12_000;
 /** Spans of the table under the picture. */
 const MOST_LISTED = 100;
 
@@ -78,7 +80,15 @@ function Timeline({ page }) {
   const [isAsking, setAsking] = useState(true);
   const [fault, setFault] = useState("");
   const [view, setView] = useState(page.range.value);
-  const [folded, setFolded] = useState(/** @type {Set<string>} */ (new Set()));
+  // whether somebody moved here: only then is the range of all pages what is seen here, otherwise it is the other way around
+  const isMoved = useRef(false);
+  const isOwn = useRef(false);
+  const [turn, askAgain] = useReducer((/** @type {number} */ n) => n + 1, 0);
+  const move = (/** @type {{begin: bigint, end: bigint}} */ to) => {
+    isMoved.current = true;
+    setView(to);
+  };
+  const [turned, setTurned] = useState(/** @type {Set<string>} */ (new Set()));
   const [chosen, setChosen] = useState(/** @type {Tile | null} */ (null));
   const [over, setOver] = useState(/** @type {{x: number, y: number, tile: Tile} | null} */ (null));
   const [brush, setBrush] = useState(/** @type {{from: number, to: number} | null} */ (null));
@@ -90,8 +100,15 @@ function Timeline({ page }) {
   const drag = useRef(/** @type {{x: number, view: {begin: bigint, end: bigint}} | null} */ (null));
   const inner = Math.max(1, width - LEFT - 8);
 
-  useEffect(() => {
-    const stops = [page.theme.subscribe(() => redraw(0)), page.range.subscribe(() => setView(page.range.value))];
+  // at once: a step back may come before the next frame
+  useLayoutEffect(() => {
+    const follow = () => {
+      if (isOwn.current) return;
+      isMoved.current = false;
+      setView(page.range.value);
+      askAgain(0);
+    };
+    const stops = [page.theme.subscribe(() => redraw(0)), page.range.subscribe(follow)];
     return () => stops.forEach((stop) => stop());
   }, []);
   useLayoutEffect(() => {
@@ -119,8 +136,12 @@ function Timeline({ page }) {
     if (width === 0 || end <= begin) return;
     const controller = new AbortController();
     const timer = setTimeout(async () => {
-      const { value } = page.range;
-      if (value.begin !== begin || value.end !== end) page.range.set(begin, end);
+      if (isMoved.current) {
+        isMoved.current = false;
+        isOwn.current = true;
+        page.range.set(begin, end);
+        isOwn.current = false;
+      }
       page.begin();
       setAsking(true);
       try {
@@ -138,19 +159,20 @@ function Timeline({ page }) {
       clearTimeout(timer);
       controller.abort();
     };
-  }, [id, begin, end, width === 0 ? 0 : inner]);
+  }, [id, begin, end, turn, width === 0 ? 0 : inner]);
 
   /** Lanes from the top: where each thread begins. */
   const lanes = useMemo(() => {
     let top = TOP;
     return (threads ?? []).map((thread) => {
       const depth = picture?.depths.get(thread.id) ?? 0;
-      const isFolded = folded.has(thread.id);
+      const isLow = top + HEAD + depth * ROW > HIGHEST;
+      const isFolded = isLow !== turned.has(thread.id);
       const lane = { ...thread, top, depth, isFolded, height: HEAD + (isFolded ? 0 : depth * ROW) + 4 };
       top += lane.height;
       return lane;
     });
-  }, [threads, picture, folded]);
+  }, [threads, picture, turned]);
   const height = (lanes.at(-1)?.top ?? TOP) + (lanes.at(-1)?.height ?? 0) + 8;
   const length = Number(end - begin);
   const pixel = length / inner;
@@ -162,7 +184,7 @@ function Timeline({ page }) {
     const element = canvas.current;
     const context = element?.getContext("2d");
     if (!element || !context || !width) return;
-    const ratio = devicePixelRatio || 1;
+    const ratio = Math.min(devicePixelRatio || 1, 32_000 / height);
     element.width = width * ratio;
     element.height = height * ratio;
     context.scale(ratio, ratio);
@@ -255,17 +277,17 @@ function Timeline({ page }) {
     // a picture of less than 100 ns says nothing, and years are enough
     const next = Math.min(3.2e17, Math.max(100, length * factor));
     const from = middle - BigInt(Math.round(share * next));
-    setView({ begin: from, end: from + BigInt(Math.round(next)) });
+    move({ begin: from, end: from + BigInt(Math.round(next)) });
   };
   const pan = (/** @type {number} */ share) => {
     const by = BigInt(Math.round(length * share));
-    setView({ begin: begin + by, end: end + by });
+    move({ begin: begin + by, end: end + by });
   };
   const fit = (/** @type {Tile} */ tile) => {
     if (!picture) return;
     const [from, to] = [picture.base + BigInt(tile.begin), picture.base + BigInt(tile.end)];
     const margin = (to - from) / 10n + 50n;
-    setView({ begin: from - margin, end: to + margin });
+    move({ begin: from - margin, end: to + margin });
   };
   const show = (/** @type {Tile | undefined} */ tile) => {
     if (tile) setChosen(tile);
@@ -293,7 +315,7 @@ function Timeline({ page }) {
     { keys: "a", about: "earlier", run: () => pan(-0.25) },
     { keys: "d", about: "later", run: () => pan(0.25) },
     { keys: "/", about: "find spans by name", run: () => document.getElementById("find-spans")?.focus() },
-    { keys: "0", about: "the whole life of the process", run: () => { if (life) setView(life); } },
+    { keys: "0", about: "the whole life of the process", run: () => { if (life) move(life); } },
     { keys: "f", about: "fit the chosen span", run: () => { if (chosen) fit(chosen); } },
     { keys: "ArrowLeft", about: "the span before", run: () => next(-1) },
     { keys: "ArrowRight", about: "the span after", run: () => next(1) },
@@ -304,14 +326,14 @@ function Timeline({ page }) {
   // a turn of the wheel zooms only with a key: without one, threads are scrolled
   useEffect(() => {
     const element = canvas.current;
-    const turned = (/** @type {WheelEvent} */ event) => {
+    const wheeled = (/** @type {WheelEvent} */ event) => {
       if (!event.ctrlKey && !event.metaKey && Math.abs(event.deltaX) <= Math.abs(event.deltaY)) return;
       event.preventDefault();
       if (event.ctrlKey || event.metaKey) zoom(Math.exp(event.deltaY / 300), at(event).x);
       else pan(event.deltaX / inner);
     };
-    element?.addEventListener("wheel", turned, { passive: false });
-    return () => element?.removeEventListener("wheel", turned);
+    element?.addEventListener("wheel", wheeled, { passive: false });
+    return () => element?.removeEventListener("wheel", wheeled);
   });
 
   const listed = useMemo(() => (picture ? [...picture.byRow.values()].flat().filter(isFound).sort((a, b) => (b.longest > a.longest ? 1 : b.longest < a.longest ? -1 : 0)).slice(0, MOST_LISTED) : []), [picture, words]);
@@ -339,21 +361,21 @@ function Timeline({ page }) {
       ${words ? html`<span class="quiet" role="status">${format.count(found)} in view</span>` : null}
       <button type="button" title="Zoom in (w)" onClick=${() => zoom(0.5)}>+</button><button type="button" title="Zoom out (s)" onClick=${() => zoom(2)}>−</button>
       <button type="button" title="Earlier (a)" onClick=${() => pan(-0.25)}>◂</button><button type="button" title="Later (d)" onClick=${() => pan(0.25)}>▸</button>
-      ${life ? html`<button type="button" title="The whole life of the process (0)" onClick=${() => setView(life)}>Whole life</button>` : null}
+      ${life ? html`<button type="button" title="The whole life of the process (0)" onClick=${() => move(life)}>Whole life</button>` : null}
       <button type="button" title="SQL of what is shown" onClick=${() => page.open.sql(tilesSql(id, view, inner, page), true)}>= SQL</button>
       <button type="button" title="A file for ui.perfetto.dev, of this range" onClick=${save}>⤓ Trace</button></form>
     <div class="counts"><span role="status" aria-live="polite">${picture ? html`<b>${format.count(picture.spans)}</b> ${picture.spans === 1 ? "span" : "spans"}${picture.count < picture.spans ? html`<span class="quiet"> · short ones are drawn together: zoom in to part them</span>` : null}` : "…"}${isAsking ? html`<span class="quiet"> · asking …</span>` : null}</span><span class="quiet">drag to choose a range · Ctrl and wheel to zoom · Shift and drag to move</span></div>
     ${fault ? html`<p class="notice is-warn" role="alert">${format.visible(fault)}</p>` : null}
     <div class="picture" ref=${place}>
       ${threads?.length === 0 ? html`<div class="state"><h2>This process sent no spans of threads</h2><p>Spans are what its threads did. A Rust program sends them with MICROMEGAS_ENABLE_CPU_TRACING=true.</p></div>`
-    : picture && picture.count === 0 && !isAsking ? html`<div class="state"><h2>No thread did anything in this range</h2>${life ? html`<p>The process was at work from ${format.time(life.begin)} to ${format.time(life.end)}.</p><p><button type="button" class="primary" onClick=${() => setView(life)}>Go there</button></p>` : null}</div>` : null}
+    : picture && picture.count === 0 && !isAsking ? html`<div class="state"><h2>No thread did anything in this range</h2>${life ? html`<p>The process was at work from ${format.time(life.begin)} to ${format.time(life.end)}.</p><p><button type="button" class="primary" onClick=${() => move(life)}>Go there</button></p>` : null}</div>` : null}
       <figure class="chart" hidden=${!picture?.count}><canvas ref=${canvas} style=${`height: ${height}px`} tabindex="0" role="img" aria-label=${`Spans of ${lanes.length} threads along time; the longest are in the table below. The arrow keys go from span to span.`}
         onPointerDown=${(/** @type {any} */ e) => { e.target.setPointerCapture(e.pointerId); const { x } = at(e); if (e.shiftKey) drag.current = { x, view }; else setBrush({ from: x, to: x }); }}
         onPointerMove=${(/** @type {any} */ e) => {
           const { x, y } = at(e);
           if (drag.current) {
             const by = BigInt(Math.round((drag.current.x - x) * pixel));
-            setView({ begin: drag.current.view.begin + by, end: drag.current.view.end + by });
+            move({ begin: drag.current.view.begin + by, end: drag.current.view.end + by });
             return;
           }
           if (brush) setBrush({ ...brush, to: x });
@@ -363,13 +385,13 @@ function Timeline({ page }) {
         onPointerUp=${(/** @type {any} */ e) => {
           const { x, y } = at(e);
           if (drag.current) drag.current = null;
-          else if (brush && Math.abs(brush.to - brush.from) > 4) setView({ begin: timeAt(Math.min(brush.from, brush.to)), end: timeAt(Math.max(brush.from, brush.to)) + 1n });
+          else if (brush && Math.abs(brush.to - brush.from) > 4) move({ begin: timeAt(Math.min(brush.from, brush.to)), end: timeAt(Math.max(brush.from, brush.to)) + 1n });
           else {
             const lane = laneAt(y);
             if (lane && y < lane.top + HEAD - 3) {
-              const rest = new Set(folded);
+              const rest = new Set(turned);
               if (!rest.delete(lane.id)) rest.add(lane.id);
-              setFolded(rest);
+              setTurned(rest);
             } else setChosen(tileOf(x, y) ?? null);
           }
           setBrush(null);
