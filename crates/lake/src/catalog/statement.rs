@@ -232,7 +232,7 @@ pub(super) struct SqliteWriter {
     /// Commits are not synced: what a power cut takes can be restored from the objects.
     is_relaxed: bool,
     /// Whether a transaction may still be open because its caller was cancelled: sqlx stops a script when its future is
-    /// dropped. Only read and written while holding the connection.
+    /// dropped. Only read and written while holding the connection. See [`RollBack`].
     is_unfinished: AtomicBool,
     /// None for a database in memory.
     checkpoints: Option<Checkpoints>,
@@ -325,6 +325,33 @@ impl SqliteWriter {
     }
 }
 
+/// Ends what a cancelled caller leaves. Its transaction may be open and hold the database's only lock for writing, and the
+/// next one of this program, which would roll it back, may be hours away: until then no other program could write.
+struct RollBack(Option<Arc<SqliteWriter>>);
+
+impl RollBack {
+    fn new(writer: &Arc<SqliteWriter>) -> Self {
+        Self(Some(writer.clone()))
+    }
+
+    /// The transaction has come to its end.
+    fn finished(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for RollBack {
+    fn drop(&mut self) {
+        // without a runtime the program is at its end, and so is the connection
+        if let Some(writer) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            // waits for the connection, which the caller still has, and takes it outside of any transaction
+            runtime.spawn(async move { writer.connection().await.map(drop) });
+        }
+    }
+}
+
 /// The connection for writing, and who stands before it.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -379,7 +406,12 @@ pub(super) enum WritingPool {
 impl WritingPool {
     async fn transact(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
         match self {
-            Self::Sqlite(one) => one.transact(&mut *one.connection().await?, steps).await,
+            Self::Sqlite(one) => {
+                let rest = RollBack::new(one);
+                let outcome = one.transact(&mut *one.connection().await?, steps).await;
+                rest.finished();
+                outcome
+            }
             #[cfg(feature = "postgres")]
             Self::Postgres(pool) => transact_postgres(pool, steps).await,
             Self::Nobody => Err(LakeError::Database(
@@ -391,10 +423,12 @@ impl WritingPool {
     async fn transact_synced(&self, steps: Vec<Step>) -> Result<u64, LakeError> {
         match self {
             Self::Sqlite(one) if one.is_relaxed => {
+                let rest = RollBack::new(one);
                 let mut connection = one.connection().await?;
                 sqlx::query("PRAGMA synchronous = FULL").execute(&mut *connection).await?;
                 let outcome = one.transact(&mut connection, steps).await;
                 sqlx::query("PRAGMA synchronous = NORMAL").execute(&mut *connection).await?;
+                rest.finished();
                 outcome
             }
             _ => self.transact(steps).await,
@@ -440,5 +474,37 @@ mod tests {
         let (sql, args) = statement.clone().render(Marks::Plain);
         assert_eq!((sql.as_str(), args.len()), ("INSERT INTO t VALUES (?, ?) RETURNING a", 2));
         assert_eq!(statement.render(Marks::Numbered).0, "INSERT INTO t VALUES ($1, $2) RETURNING a");
+    }
+
+    async fn writer(file: &std::path::Path) -> WritingPool {
+        use sqlx::ConnectOptions;
+        let options = sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
+            .busy_timeout(std::time::Duration::from_secs(2));
+        WritingPool::Sqlite(Arc::new(SqliteWriter::new(options.connect().await.unwrap(), false, None)))
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_transaction_does_not_keep_other_programs_from_writing() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("catalog.sqlite");
+        let (cancelled, other) = (writer(&file).await, writer(&file).await);
+        let insert = || Step::Count(Statement::new("INSERT INTO t VALUES (1)"));
+        cancelled.transact(vec![Step::Do(Statement::new("CREATE TABLE t (a INT)"))]).await.unwrap();
+        for polls in (1..400).step_by(9) {
+            // dropped at any moment between its begin and its end
+            let mut transaction = Box::pin(cancelled.transact((0..20).map(|_| insert()).collect()));
+            for _ in 0..polls {
+                if futures::poll!(&mut transaction).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            drop(transaction);
+            // the first program does nothing more
+            other.transact(vec![insert(), insert()]).await.unwrap();
+        }
     }
 }
